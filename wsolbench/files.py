@@ -1,8 +1,8 @@
 """Files that are either whole or not there.
 
-`replacing` writes to a temporary file beside the target, flushes it to the disk and renames it over
-the target, so that a reader sees the old file or the new one and a killed writer leaves the old one.
-Of the ways to write a file that were tried under SIGKILL only this one lost none.
+`replacing` writes to a temporary file beside the target, flushes it to the disk and renames it
+over the target, so that a reader sees the old file or the new one and a killed writer leaves the
+old one. Of the ways to write a file that were tried under SIGKILL only this one lost none.
 
 Public names: `replacing`, `write_text`, `sha256_of`, `require_file`, `require_folder`.
 """

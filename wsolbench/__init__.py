@@ -1,0 +1,66 @@
+"""wsolbench measures localization maps against pixel masks and boxes.
+
+The public names are loaded when first used, so that `import wsolbench` costs nothing:
+
+- `Dataset`: one split of an annotation file, joined to a folder of photos.
+- `Submission`, `SubmissionWriter`: the file of maps that a method gives.
+- `evaluate`, `Evaluator`: scores under a named protocol.
+- `Result`, `read_result`: what an evaluation leaves.
+- `baselines`: class activation maps and self-enhancement maps.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import WsolbenchError
+
+if TYPE_CHECKING:
+    from . import baselines
+    from .dataset import Dataset
+    from .evaluation import Evaluator, evaluate
+    from .results import Result, read_result
+    from .store import AnnotationStore
+    from .submission import Submission, SubmissionHeader, SubmissionWriter
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AnnotationStore": "store",
+    "Dataset": "dataset",
+    "Evaluator": "evaluation",
+    "Result": "results",
+    "Submission": "submission",
+    "SubmissionHeader": "submission",
+    "SubmissionWriter": "submission",
+    "evaluate": "evaluation",
+    "read_result": "results",
+}
+
+__all__ = [
+    "AnnotationStore",
+    "Dataset",
+    "Evaluator",
+    "Result",
+    "Submission",
+    "SubmissionHeader",
+    "SubmissionWriter",
+    "WsolbenchError",
+    "__version__",
+    "baselines",
+    "evaluate",
+    "read_result",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "baselines":
+        return importlib.import_module(".baselines", __name__)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
