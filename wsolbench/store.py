@@ -1,0 +1,447 @@
+"""The annotation file: masks, boxes, labels and splits of one data set, in columns.
+
+`annotations/FORMAT.md` states the format. One HDF5 file, one row an image, rows sorted by image id;
+masks as COCO run lengths in one ragged byte array. Writing is whole or not at all; reading is lazy
+and read-only, and no handle stays open between reads, so that a store may be shared by threads,
+forked, or sent to another process.
+
+Public names: `Annotation`, `AnnotationSet`, `Source`, `AnnotationStore`, `write_store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from . import masks
+from .errors import WsolbenchError, some
+from .files import replacing, require_file
+from .image_ids import RULE, is_image_id
+from .masks import RunLengths
+
+FORMAT = "wsolbench-annotations"
+FORMAT_VERSION = 1
+
+UNLABELLED = -1
+"""The class index of an image whose class is not known."""
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_CHUNK = 1 << 16  # bytes before compression: a few hundred masks
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known of one image.
+
+    Attributes:
+        image_id: its id (see `image_ids.RULE`).
+        split: "val", "test", or a name of the data set's own.
+        class_index: from 0; `UNLABELLED` where the class is not known.
+        mask: run lengths of the object's mask at the image's original size.
+        boxes: int32 (n, 4), pixels, half-open (x0, y0, x1, y1), n may be 0.
+        ignore: run lengths of the pixels that count nowhere, or None.
+    """
+
+    image_id: str
+    split: str
+    class_index: int
+    mask: RunLengths
+    boxes: NDArray[np.int32]
+    ignore: RunLengths | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file from which annotations were taken."""
+
+    file: str
+    sha256: str
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class AnnotationSet:
+    """Everything that goes into an annotation file.
+
+    Attributes:
+        dataset: its name, e.g. "ilsvrc".
+        annotations: one an image, in any order.
+        classes: (WordNet id or other key, name) by class index; may be empty.
+        sources: the files they came from.
+        notes: what the importer found and did, for people: conventions, repairs, gaps.
+    """
+
+    dataset: str
+    annotations: Sequence[Annotation]
+    classes: Sequence[tuple[str, str]] = ()
+    sources: Sequence[Source] = ()
+    notes: Sequence[str] = ()
+
+
+def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
+    """Write an annotation file, whole or not at all.
+
+    Raises:
+        WsolbenchError: no image, duplicate or malformed ids, a class beyond the classes, a box
+            outside its image, a mask without object or with malformed run lengths, ignored pixels
+            of another size; all faults at once.
+    """
+    rows = sorted(content.annotations, key=lambda annotation: annotation.image_id)
+    areas = _check(path, content, rows)
+    columns: dict[str, NDArray[np.generic]] = {
+        "image_id": np.array([row.image_id.encode() for row in rows]),
+        "split": np.array([row.split.encode() for row in rows]),
+        "class_index": np.array([row.class_index for row in rows], dtype=np.int32),
+        "height": np.array([row.mask.height for row in rows], dtype=np.int32),
+        "width": np.array([row.mask.width for row in rows], dtype=np.int32),
+        "area": np.array(areas, dtype=np.int64),
+        "boxes/xyxy": np.concatenate([row.boxes for row in rows]).astype(np.int32),
+        "boxes/offsets": _offsets(len(row.boxes) for row in rows),
+    }
+    _add_ragged(columns, "rle", [row.mask.counts for row in rows])
+    if any(row.ignore for row in rows):
+        ignored = [row.ignore.counts if row.ignore else b"" for row in rows]
+        _add_ragged(columns, "ignore", ignored)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, column in columns.items():
+            chunk = max(1, min(len(column), _CHUNK // column[:1].nbytes)) if len(column) else None
+            file.create_dataset(
+                name,
+                data=column,
+                chunks=(chunk, *column.shape[1:]) if chunk else None,
+                compression="gzip" if chunk else None,
+                compression_opts=6 if chunk else None,
+                track_times=False,
+            )
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["dataset"] = content.dataset
+        file.attrs["content_sha256"] = _content_sha256(content.dataset, content.classes, columns)
+        for name, value in (
+            ("classes", [list(pair) for pair in content.classes]),
+            ("sources", [asdict(source) for source in content.sources]),
+            ("notes", list(content.notes)),
+        ):
+            # Above HDF5's 64 KiB for attributes (1,000 class names come near it), so a data set.
+            text = json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
+            file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8), track_times=False)
+
+
+class AnnotationStore:
+    """An annotation file, open for reading; columns are read when first asked for.
+
+    Attributes:
+        path: the file.
+        dataset: the data set's name.
+    """
+
+    def __init__(self, path: Path, dataset: str, length: int, stated_sha256: str) -> None:
+        self.path = path
+        self.dataset = dataset
+        self._length = length
+        self._stated_sha256 = stated_sha256
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> AnnotationStore:
+        """Open an annotation file.
+
+        Raises:
+            WsolbenchError: missing, truncated, no HDF5, another format or version.
+        """
+        file_path = require_file(
+            path, "an annotation file", "name one with --annotations, or make it: wsolbench import"
+        )
+        with _reading(file_path) as file:
+            attributes = dict(file.attrs)
+            if attributes.get("format") != FORMAT:
+                raise WsolbenchError(
+                    file_path,
+                    found=f"format {attributes.get('format', 'unstated')!r}",
+                    expected=repr(FORMAT),
+                    cure="name an annotation file (wsolbench import makes one)",
+                )
+            if attributes.get("format_version") != FORMAT_VERSION:
+                raise WsolbenchError(
+                    file_path,
+                    found=f"format version {attributes.get('format_version')}",
+                    expected=str(FORMAT_VERSION),
+                    cure="import the annotations again with this version of wsolbench",
+                )
+            return cls(
+                file_path,
+                str(attributes["dataset"]),
+                len(file["image_id"]),
+                str(attributes["content_sha256"]),
+            )
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __repr__(self) -> str:
+        return f"AnnotationStore({str(self.path)!r}, {len(self)} images)"
+
+    def __getstate__(self) -> dict[str, object]:
+        kept = ("path", "dataset", "_length", "_stated_sha256")
+        return {name: self.__dict__[name] for name in kept}
+
+    @cached_property
+    def image_ids(self) -> list[str]:
+        """The ids, ascending."""
+        return [text.decode() for text in self._column("image_id").tolist()]
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """Each image's split."""
+        return [text.decode() for text in self._column("split").tolist()]
+
+    @cached_property
+    def class_indices(self) -> NDArray[np.int32]:
+        """Each image's class, int32 (n,), `UNLABELLED` where not known."""
+        return self._column("class_index")
+
+    @cached_property
+    def heights(self) -> NDArray[np.int32]:
+        """Each image's height in pixels, int32 (n,)."""
+        return self._column("height")
+
+    @cached_property
+    def widths(self) -> NDArray[np.int32]:
+        """Each image's width in pixels, int32 (n,)."""
+        return self._column("width")
+
+    @cached_property
+    def areas(self) -> NDArray[np.int64]:
+        """Each mask's object pixels, int64 (n,), ignored ones not taken away."""
+        return self._column("area")
+
+    @cached_property
+    def classes(self) -> list[tuple[str, str]]:
+        """(key, name) by class index; empty where the data set gives none."""
+        return [(key, name) for key, name in self._texts("classes")]
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The files from which the annotations were taken."""
+        return [Source(**source) for source in self._texts("sources")]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What the importer found and did."""
+        return [str(note) for note in self._texts("notes")]
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """The SHA-256 of the logical content, computed from what the file holds.
+
+        Raises:
+            WsolbenchError: it is not the one that the file states.
+        """
+        names = ["image_id", "split", "class_index", "height", "width", "area"]
+        names += ["boxes/xyxy", "boxes/offsets", "rle/bytes", "rle/offsets"]
+        names += ["ignore/bytes", "ignore/offsets"] if self.has_ignore else []
+        columns = {name: self._column(name) for name in names}
+        found = _content_sha256(self.dataset, self.classes, columns)
+        if found != self._stated_sha256:
+            raise WsolbenchError(
+                self.path,
+                found=f"content of SHA-256 {found[:12]}",
+                expected=f"{self._stated_sha256[:12]} as the file states",
+                cure="the file is damaged or edited: import the annotations again",
+            )
+        return found
+
+    @cached_property
+    def has_ignore(self) -> bool:
+        """Whether some image has pixels that count nowhere."""
+        with _reading(self.path) as file:
+            return "ignore" in file
+
+    def run_lengths(self, row: int) -> RunLengths:
+        """The mask's run lengths."""
+        offsets, counts = self._rle
+        return self._run_lengths(row, counts, offsets)
+
+    def mask(self, row: int) -> NDArray[np.bool_]:
+        """The mask: bool (height, width), true on the object."""
+        return masks.decode(self.run_lengths(row))
+
+    def boxes(self, row: int) -> NDArray[np.int32]:
+        """The boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels."""
+        offsets, boxes = self._boxes
+        return boxes[offsets[row] : offsets[row + 1]]
+
+    def box_counts(self) -> NDArray[np.int64]:
+        """How many boxes each image has, int64 (n,)."""
+        return np.diff(self._boxes[0])
+
+    def ignore(self, row: int) -> RunLengths | None:
+        """Run lengths of the pixels that count nowhere, or None."""
+        if not self.has_ignore:
+            return None
+        offsets, counts = self._ignore
+        return self._run_lengths(row, counts, offsets) if offsets[row + 1] > offsets[row] else None
+
+    @cached_property
+    def _rle(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return self._ragged("rle", "bytes")
+
+    @cached_property
+    def _ignore(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return self._ragged("ignore", "bytes")
+
+    @cached_property
+    def _boxes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        return self._ragged("boxes", "xyxy")
+
+    def _run_lengths(
+        self, row: int, counts: NDArray[np.uint8], offsets: NDArray[np.int64]
+    ) -> RunLengths:
+        part = counts[offsets[row] : offsets[row + 1]].tobytes()
+        return RunLengths(int(self.heights[row]), int(self.widths[row]), part)
+
+    def _ragged(self, group: str, values: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        offsets = self._column(f"{group}/offsets")
+        parts = self._column(f"{group}/{values}")
+        sound = offsets.shape == (len(self) + 1,) and offsets[0] == 0
+        if not (sound and (np.diff(offsets) >= 0).all() and offsets[-1] == len(parts)):
+            raise self._damaged(f"offsets of {group} that do not fit its {len(parts)} values")
+        return offsets, parts
+
+    def _column(self, name: str) -> NDArray[Any]:
+        with _reading(self.path) as file:
+            if name not in file:
+                raise self._damaged(f"no column {name}")
+            column = np.asarray(file[name][()])
+        if "/" not in name and len(column) != len(self):
+            raise self._damaged(f"{len(column)} values of {name} for {len(self)} images")
+        return column
+
+    def _texts(self, name: str) -> list[Any]:
+        with _reading(self.path) as file:
+            return list(json.loads(file[name][()].tobytes()))
+
+    def _damaged(self, found: str) -> WsolbenchError:
+        return WsolbenchError(
+            self.path,
+            found=found,
+            expected="the columns of annotations/FORMAT.md",
+            cure="the file is damaged: import the annotations again",
+        )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[h5py.File]:
+    with open(path, "rb") as plain:
+        signature = plain.read(len(_SIGNATURE))
+    if signature != _SIGNATURE:
+        raise WsolbenchError(
+            path,
+            found="no HDF5 file",
+            expected="an annotation file",
+            cure="name an .h5 file that wsolbench import wrote",
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise WsolbenchError(
+            path,
+            found=f"a damaged HDF5 file ({error})",
+            expected="an annotation file",
+            cure="fetch it again, or import the annotations again",
+        ) from error
+
+
+def _check(
+    path: str | os.PathLike[str], content: AnnotationSet, rows: Sequence[Annotation]
+) -> list[int]:
+    faults: list[str] = []
+    repeated = [image for image, n in Counter(row.image_id for row in rows).items() if n > 1]
+    if not rows:
+        faults.append("no image")
+    if repeated:
+        faults.append(f"{len(repeated)} ids more than once ({some(repeated)})")
+    areas: list[int] = []
+    for row in rows:
+        fault, area = _fault(row, len(content.classes))
+        areas.append(area)
+        if fault:
+            faults.append(f"{row.image_id!r} {fault}")
+    if faults:
+        raise WsolbenchError(
+            path,
+            found=f"{len(faults)} faults in the annotations: {some(faults)}",
+            cure="mend the input and import it again; nothing was written",
+        )
+    return areas
+
+
+def _fault(row: Annotation, classes: int) -> tuple[str, int]:
+    size = (row.mask.height, row.mask.width)
+    boxes = np.asarray(row.boxes)
+    if not is_image_id(row.image_id):
+        return f"is no image id ({RULE})", 0
+    if not is_image_id(row.split):
+        return f"has the split {row.split!r} ({RULE})", 0
+    if row.class_index < UNLABELLED or (classes and row.class_index >= classes):
+        return f"has class {row.class_index} of {classes or 'unknown'} classes", 0
+    if boxes.ndim != 2 or boxes.shape[1:] != (4,):
+        return f"has boxes of shape {boxes.shape}, not (n, 4)", 0
+    x0, y0, x1, y1 = boxes.T
+    if not ((x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1)).all() or (
+        len(boxes) and (x1.max() > size[1] or y1.max() > size[0])
+    ):
+        return f"has a box that is empty or outside its {size[1]}x{size[0]} pixels", 0
+    try:
+        area = masks.area(row.mask)
+        if row.ignore is not None:
+            masks.runs(row.ignore)
+    except WsolbenchError as error:
+        return f"has {error.found} in its run lengths", 0
+    if row.ignore is not None and (row.ignore.height, row.ignore.width) != size:
+        return "has ignored pixels of another size than its mask", area
+    if area == 0 and row.ignore is None:
+        return "has a mask without object", area
+    return "", area
+
+
+def _add_ragged(
+    columns: dict[str, NDArray[np.generic]], group: str, parts: Sequence[bytes]
+) -> None:
+    columns[f"{group}/bytes"] = np.frombuffer(b"".join(parts), dtype=np.uint8)
+    columns[f"{group}/offsets"] = _offsets(len(part) for part in parts)
+
+
+def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *lengths], dtype=np.int64)
+
+
+def _content_sha256(
+    dataset: str, classes: Sequence[tuple[str, str]], columns: Mapping[str, NDArray[np.generic]]
+) -> str:
+    digest = hashlib.sha256()
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "dataset": dataset}
+    named = {**head, "classes": [list(pair) for pair in classes]}
+    digest.update(json.dumps(named, sort_keys=True, ensure_ascii=True).encode())
+    for name in sorted(columns):
+        column = columns[name]
+        if column.dtype.kind == "S":
+            content = b"\n".join(column.tolist())
+        else:
+            content = column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes()
+        digest.update(f"\n{name} {len(column)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
