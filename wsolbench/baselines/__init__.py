@@ -1,0 +1,64 @@
+"""Localization maps from a classifier: class activation maps and self-enhancement maps.
+
+The names are loaded when first used, so that this package costs nothing until then; most of them
+need PyTorch, which `pip install "wsolbench[torch]"` brings.
+
+- `class_activation_maps`, `min_max`: the map of a class (`cam`).
+- `self_enhancement_maps`: the same map, spread over what looks like its peaks (`sem`).
+- `ClassMapModel`, `load_backbone`, `load_model_function`: networks that give class maps
+  (`backbones`).
+- `predict`: a data set's photos -> a submission (`predict`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import WsolbenchError
+
+if TYPE_CHECKING:
+    from .backbones import ClassMapModel, load_backbone, load_model_function
+    from .cam import class_activation_maps, min_max
+    from .predict import predict
+    from .sem import self_enhancement_maps
+
+_HOMES = {
+    "ClassMapModel": "backbones",
+    "class_activation_maps": "cam",
+    "load_backbone": "backbones",
+    "load_model_function": "backbones",
+    "min_max": "cam",
+    "predict": "predict",
+    "self_enhancement_maps": "sem",
+}
+
+__all__ = [
+    "ClassMapModel",
+    "class_activation_maps",
+    "load_backbone",
+    "load_model_function",
+    "min_max",
+    "predict",
+    "self_enhancement_maps",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        home = importlib.import_module(f".{_HOMES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        raise WsolbenchError(
+            f"wsolbench.baselines.{name}",
+            found=f"no package {error.name}",
+            cure='install it: pip install "wsolbench[torch]"',
+        ) from error
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
