@@ -1,0 +1,9 @@
+"""Metrics over arrays: they open no file, print nothing and know no data set.
+
+- `levels`: a map brought to the image's grid and cut into 256 levels.
+- `pixel`: IoU-Threshold and precision-recall curves from histograms of levels.
+- `boxes`: the largest component's box at every threshold, and box IoU.
+- `kernels`: the compiled loops behind them.
+
+Axes are (height, width); boxes are (x0, y0, x1, y1) in pixels, half-open; counts are int64.
+"""

@@ -1,0 +1,61 @@
+"""A localization map brought to the image's grid and cut into 256 levels.
+
+The paper (section 4.1.2) maps values to 0..255 and leaves open where: here a map is upsampled first
+(bilinear, half-pixel centres, edges clamped: OpenCV's INTER_LINEAR, torch's align_corners=False),
+then level = floor(255 * value). Arithmetic is float32, values scaled to 0..255 before they are
+upsampled, which keeps the level of every uint8 map of one value.
+
+Public names: `level_map`, `LEVELS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError
+
+LEVELS = 256
+"""Levels and thresholds: 0..255 (paper, section 3.1)."""
+
+MAP_DTYPES = ("uint8", "float16", "float32")
+"""Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
+
+
+def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
+    """The map's levels on the image's grid.
+
+    Args:
+        map_: (h, w), any size; uint8, or float16 / float32 in [0, 1].
+        height: pixels of the image.
+        width: pixels of the image.
+
+    Returns:
+        uint8 (height, width), floor(255 * value).
+
+    Raises:
+        WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
+    """
+    from . import kernels
+
+    if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or map_.size == 0:
+        raise WsolbenchError(
+            "map",
+            found=f"{map_.dtype} of shape {map_.shape}",
+            expected=f"(h, w) of {', '.join(MAP_DTYPES)}",
+            cure="convert it, e.g. map.astype(numpy.float32)",
+        )
+    scaled = np.ascontiguousarray(map_, dtype=np.float32)
+    if map_.dtype != np.uint8:
+        if not (scaled.min() >= 0 and scaled.max() <= 1):
+            raise WsolbenchError(
+                "map",
+                found=f"values from {scaled.min():.6g} to {scaled.max():.6g}",
+                expected="finite values in [0, 1]",
+                cure="normalise the map where it is made, e.g. min-max",
+            )
+        scaled = scaled * np.float32(255)
+    levels: NDArray[np.uint8] = kernels.upsample_levels(scaled, height, width)
+    return levels
