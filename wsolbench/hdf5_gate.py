@@ -1,0 +1,694 @@
+"""The gate between an HDF5 file from a stranger and the program: it lets plain numbers through.
+
+An HDF5 file may point at other files, name code to load, or promise gigabytes that it does not
+hold, and the HDF5 library acts on all of that while it reads. So the library is asked for the
+structure alone (which data set lies where, in what type and shape); every constant of that
+structure is held against a stated limit; and the bytes themselves are read with `os.pread` and
+inflated here, with a bound. HDF5 has closed the file before the first value is read.
+
+What is refused: links other than hard ones, external storage, virtual data sets, types other than
+standard integers, floats and fixed strings, filters other than one deflate, chunks that are
+missing, short, over-long or shared, and data that the file is too small to hold. What remains is
+HDF5's own parsing of headers and of the chunk index, so a file that nobody vouches for belongs in
+a child process with limits.
+
+Source: the HDF5 File Format Specification (object headers, attribute messages, global heap).
+
+Public names: `Gate`, `Column`, `ByteFile`, `Bounds`, and the limits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import stat
+import struct
+import sys
+import threading
+import weakref
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
+from numpy.typing import NDArray
+
+from .errors import WsolbenchError
+from .files import require_file
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""First bytes of an HDF5 file without user block; HDF5 looks for libraries to load without it."""
+
+MAX_DIMENSIONS = 3
+"""(image, height, width) is the most that a column has."""
+
+MAX_STRING = 64
+"""Bytes of a fixed string: the longest image id."""
+
+MAX_COLUMN_BYTES = 256 << 30
+"""Declared bytes of one data set, padding of chunks included: 44,271 float32 maps of 1200x1200."""
+
+MAX_CHUNK_BYTES = 64 << 20
+"""Bytes of one chunk when inflated: one float32 map of the largest side, and what memory bears."""
+
+MAX_CHUNKS = 4_000_000
+"""Chunks of one data set: two for each of the most rows that a submission may have."""
+
+MAX_DEFLATE_RATIO = 1032
+"""The best that deflate can do (zlib's technical details); more is a lie."""
+
+MAX_ATTRIBUTE_BYTES = 64 << 10
+"""Bytes of one attribute: what HDF5 keeps beside an object."""
+
+_CACHED_BYTES = MAX_CHUNK_BYTES
+_HEADER_BLOCKS = 64
+_HEADER_MESSAGES = 4096
+_HEADER_BLOCK_BYTES = 1 << 20
+_HEAP_BYTES = 4 << 20
+_LIBRARY_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What h5py raises on damaged files: HDF5's error classes are spread over all of these."""
+
+
+class ByteFile:
+    """A regular file, open for reading at any place by any thread.
+
+    Raises:
+        WsolbenchError: missing, no regular file, no permission.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        self.path = require_file(path, what)
+        # A name that becomes a FIFO after the check must not hang the open.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            self._descriptor = os.open(self.path, flags)
+        except OSError as error:
+            raise WsolbenchError(
+                self.path,
+                found=f"a file that cannot be opened ({error.strerror})",
+                cure="check its permissions",
+            ) from error
+        self._lock = threading.Lock()
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        status = os.fstat(self._descriptor)
+        self.size = status.st_size
+        self.identity = (status.st_dev, status.st_ino)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise WsolbenchError(
+                self.path, found="no regular file", expected=what, cure="name a regular file"
+            )
+
+    def read(self, start: int, length: int) -> NDArray[np.uint8]:
+        """The bytes [start, start + length) as uint8 (length,), writable.
+
+        Raises:
+            WsolbenchError: the file is closed or ends before.
+        """
+        if not self.close.alive:
+            raise WsolbenchError(self.path, found="a closed file", cure="open it again")
+        if start < 0 or start + length > self.size:
+            raise self._ends_early(start + length)
+        buffer = np.empty(length, dtype=np.uint8)
+        done = 0
+        while done < length:
+            got = self._read_into(buffer.data[done:], start + done)
+            if not got:
+                raise self._ends_early(start + length)
+            done += got
+        return buffer
+
+    def _read_into(self, buffer: memoryview, start: int) -> int:
+        try:
+            if sys.platform != "win32" and hasattr(os, "preadv"):
+                return os.preadv(self._descriptor, [buffer], start)
+            with self._lock:  # pragma: no cover - systems without positioned reads
+                os.lseek(self._descriptor, start, os.SEEK_SET)
+                part = os.read(self._descriptor, len(buffer))
+            buffer[: len(part)] = part  # pragma: no cover
+            return len(part)  # pragma: no cover
+        except OSError as error:
+            raise WsolbenchError(
+                self.path, found=f"a file that cannot be read ({error})", cure="check the disk"
+            ) from error
+
+    def _ends_early(self, wanted: int) -> WsolbenchError:
+        return WsolbenchError(
+            self.path,
+            found=f"an end at byte {self.size}",
+            expected=f"at least {wanted} bytes",
+            cure="the file is truncated: fetch or write it again",
+            exit_status=1,
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a data set may be.
+
+    Attributes:
+        dtypes: kinds of NumPy (`"u"`, `"i"`, `"f"`, `"S"`) or whole types (`"|u1"`, `"<f4"`).
+        shape: one entry a dimension; an int is that length, a pair is a range with both ends.
+        meant: the same in words, for the message.
+    """
+
+    dtypes: tuple[str, ...]
+    shape: tuple[int | tuple[int, int], ...]
+    meant: str
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    shape: tuple[int, ...]
+    grid: tuple[int, ...]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    deflated: NDArray[np.bool_]
+
+
+@dataclass(eq=False)
+class Column:
+    """One data set of an untrusted file, as ranges of bytes.
+
+    Attributes:
+        name: its path in the file.
+        dtype: as stored.
+        shape: of the whole.
+    """
+
+    file: ByteFile
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int = 0
+    chunks: _Chunks | None = None
+    content: NDArray[Any] | None = None
+    _cache: OrderedDict[int, NDArray[Any]] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """The rows [start, stop) along the first axis, as stored: (stop - start, ...).
+
+        Contiguous data is read in one go; of chunked data the last chunks are kept, so that reading
+        row after row inflates each chunk once.
+
+        Raises:
+            WsolbenchError: a chunk does not inflate to its size, or the file has become shorter.
+        """
+        shape = (stop - start, *self.shape[1:])
+        if self.content is not None:
+            return np.array(self.content[start:stop])
+        if self.chunks is not None:
+            return self._from_chunks(self.chunks, start, stop, shape)
+        row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
+        raw = self.file.read(self.start + start * row_bytes, (stop - start) * row_bytes)
+        rows: NDArray[Any] = raw.view(self.dtype).reshape(shape)
+        return rows
+
+    def all(self) -> NDArray[Any]:
+        """Every row."""
+        return self.rows(0, self.shape[0])
+
+    def _from_chunks(
+        self, chunks: _Chunks, start: int, stop: int, shape: tuple[int, ...]
+    ) -> NDArray[Any]:
+        rows = np.empty(shape, dtype=self.dtype)
+        step = chunks.shape[0]
+        across = [range(count) for count in chunks.grid[1:]]
+        for along in range(start // step, (stop - 1) // step + 1):
+            first = along * step
+            low, high = max(start, first), min(stop, first + step)
+            for rest in itertools.product(*across):
+                target = [slice(low - start, high - start)]
+                source = [slice(low - first, high - first)]
+                for place, size, whole in zip(rest, chunks.shape[1:], shape[1:], strict=True):
+                    inside = min(whole, (place + 1) * size) - place * size
+                    target.append(slice(place * size, place * size + inside))
+                    source.append(slice(0, inside))
+                index = int(np.ravel_multi_index((along, *rest), chunks.grid))
+                # A chunk of one row is never asked for twice in a pass.
+                chunk = self._chunk(chunks, index) if step > 1 else self._inflate(chunks, index)
+                rows[tuple(target)] = chunk[tuple(source)]
+        return rows
+
+    def _chunk(self, chunks: _Chunks, index: int) -> NDArray[Any]:
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+        chunk = self._inflate(chunks, index)
+        with self._lock:
+            self._cache[index] = chunk
+            while len(self._cache) > 1 and len(self._cache) * chunk.nbytes > _CACHED_BYTES:
+                self._cache.popitem(last=False)
+        return chunk
+
+    def _inflate(self, chunks: _Chunks, index: int) -> NDArray[Any]:
+        raw = self.file.read(int(chunks.starts[index]), int(chunks.lengths[index]))
+        if not chunks.deflated[index]:
+            return raw.view(self.dtype).reshape(chunks.shape)
+        expected = self.dtype.itemsize * math.prod(chunks.shape)
+        inflater = zlib.decompressobj()
+        try:
+            content = inflater.decompress(raw.data, expected + 1)
+        except zlib.error as error:
+            raise self._bad_chunk(index, f"deflated data that is damaged ({error})") from error
+        if len(content) != expected or not inflater.eof:
+            size = f"more than {expected}" if len(content) > expected else str(len(content))
+            raise self._bad_chunk(index, f"{size} inflated bytes", f"{expected}")
+        return np.frombuffer(content, dtype=self.dtype).reshape(chunks.shape)
+
+    def _bad_chunk(self, index: int, found: str, expected: str = "") -> WsolbenchError:
+        return WsolbenchError(
+            f"{self.file.path}: {self.name}",
+            found=f"chunk {index} with {found}",
+            expected=expected,
+            cure="the file is damaged: write it again",
+            exit_status=1,
+        )
+
+    def __getstate__(self) -> Mapping[str, object]:
+        raise TypeError("a column belongs to an open file and is not sent to other processes")
+
+
+class Gate:
+    """An untrusted HDF5 file while its structure is looked at; use it in a `with` block.
+
+    Only objects that are asked for by name are touched. Columns stay readable after the block.
+
+    Raises:
+        WsolbenchError: missing or no HDF5 file (exit status 2), or one that HDF5 cannot open (1).
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        self.file = ByteFile(path, what)
+        if bytes(self.file.read(0, min(len(SIGNATURE), self.file.size))) != SIGNATURE:
+            self.file.close()
+            raise WsolbenchError(
+                self.file.path,
+                found="no HDF5 file",
+                expected=f"{what}, HDF5 from the first byte",
+                cure="name an .h5 file",
+            )
+        try:
+            with self._asking(""):
+                self._id = self._open()
+                self._root = h5g.open(self._id, b"/")
+        except WsolbenchError:
+            self.file.close()
+            raise
+
+    def __enter__(self) -> Gate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._asking(""):
+            self._id.close()
+
+    def kind(self, name: str) -> str | None:
+        """What lies under a name: "data set", "group", or None where there is nothing.
+
+        Raises:
+            WsolbenchError: a link that is not a hard one, or another kind of object.
+        """
+        with self._asking(name):
+            encoded = name.encode()
+            for parent in itertools.accumulate(encoded.split(b"/"), lambda a, b: a + b"/" + b):
+                if not self._root.links.exists(parent):
+                    return None
+                link = self._root.links.get_info(parent).type
+                if link != h5l.TYPE_HARD:
+                    links = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "an external link"}
+                    raise self._refusal(
+                        name, links.get(link, "a user-defined link"), "a data set or a group"
+                    )
+            found = h5o.get_info(self._root, encoded).type
+            if found not in (h5o.TYPE_DATASET, h5o.TYPE_GROUP):
+                raise self._refusal(name, "a named type", "a data set or a group")
+            return "data set" if found == h5o.TYPE_DATASET else "group"
+
+    def column(self, name: str, bounds: Bounds) -> Column:
+        """A data set, when its structure is plain and within the bounds.
+
+        Raises:
+            WsolbenchError: absent, or anything of the list at the head of this module.
+        """
+        kind = self.kind(name)
+        if kind != "data set":
+            found = "a group" if kind else "nothing"
+            raise self._refusal(name, found, f"a data set: {bounds.meant}")
+        with self._asking(name):
+            data_set = h5d.open(self._root, name.encode())
+            creation = data_set.get_create_plist()
+            # Before the shape is asked for: for a virtual data set that opens its sources.
+            self._check_storage(name, creation)
+            dtype = self._dtype(name, data_set.get_type(), bounds)
+            space = data_set.get_space()
+            if space.get_simple_extent_type() != h5s.SIMPLE:
+                raise self._refusal(name, "no array", bounds.meant)
+            shape = tuple(int(length) for length in space.get_simple_extent_dims())
+            if not _fits(shape, bounds.shape):
+                raise self._refusal(name, f"shape {shape}", bounds.meant)
+            return self._ranges(name, data_set, creation, dtype, shape)
+
+    def attribute(self, name: str, limit: int = MAX_ATTRIBUTE_BYTES) -> str | int | None:
+        """An attribute of the root: a text of at most `limit` bytes of UTF-8, an integer, or None.
+
+        Fixed strings and integers are read by HDF5, which has their size beside the object. For a
+        string of variable length (what h5py makes of a `str`) HDF5 would trust the length stated in
+        the file, so its 16 bytes of length and address are found here, by the file format's
+        rules, and the text is read from the file with the bound applied.
+
+        Raises:
+            WsolbenchError: any other type, an array, too long, no UTF-8.
+        """
+        where = f"attribute {name}"
+        with self._asking(where):
+            encoded = name.encode()
+            if not h5a.exists(self._root, encoded):
+                return None
+            attribute = h5a.open(self._root, encoded)
+            kind = attribute.get_type()
+            if attribute.get_space().get_simple_extent_npoints() != 1:
+                raise self._refusal(where, "an array", "one text or integer")
+            if isinstance(kind, h5t.TypeStringID):
+                if kind.is_variable_str():
+                    raw = self._variable_text(where, encoded, limit)
+                elif kind.get_size() > min(limit, MAX_ATTRIBUTE_BYTES):
+                    raise self._refusal(where, f"{kind.get_size()} bytes", f"at most {limit}")
+                else:
+                    buffer = np.empty(attribute.shape, dtype=f"S{kind.get_size()}")
+                    attribute.read(buffer, mtype=kind)
+                    raw = buffer.tobytes()
+                try:
+                    return raw.split(b"\0", 1)[0].decode()
+                except UnicodeDecodeError as error:
+                    raise self._refusal(where, "bytes that are no UTF-8", "a text") from error
+            standard = _standard(kind)
+            if standard is None or standard.kind not in "iu":
+                raise self._refusal(where, "another type", "one text or integer")
+            number = np.empty(attribute.shape, dtype=standard)
+            attribute.read(number)
+            return int(number.reshape(-1)[0])
+
+    def _open(self) -> Any:
+        access = h5p.create(h5p.FILE_ACCESS)
+        access.set_fclose_degree(h5f.CLOSE_STRONG)
+        # A read-only folder or a network file system may refuse locks; nobody writes here.
+        access.set_file_locking(False, True)
+        opened = h5f.open(os.fsencode(self.file.path), h5f.ACC_RDONLY, access)
+        status = os.fstat(opened.get_vfd_handle())
+        creation = opened.get_create_plist()
+        if (status.st_dev, status.st_ino) != self.file.identity:
+            opened.close()
+            raise self._refusal("", "another file than a moment ago", "one that stays")
+        if creation.get_sizes() != (8, 8) or creation.get_userblock() != 0:
+            opened.close()
+            raise self._refusal("", "unusual sizes of addresses, or a user block", "neither")
+        return opened
+
+    def _check_storage(self, name: str, creation: Any) -> None:
+        layout = creation.get_layout()
+        if layout == h5d.VIRTUAL:
+            raise self._refusal(name, "a virtual data set", "data in this file")
+        if layout not in (h5d.CONTIGUOUS, h5d.CHUNKED, h5d.COMPACT):
+            raise self._refusal(name, f"layout {layout}", "contiguous, chunked or compact data")
+        if creation.get_external_count() != 0:
+            raise self._refusal(name, "data in external files", "data in this file")
+        filters = [int(creation.get_filter(i)[0]) for i in range(creation.get_nfilters())]
+        if filters not in ([], [h5z.FILTER_DEFLATE]):
+            raise self._refusal(
+                name,
+                f"the filters {filters}",
+                "none or one deflate",
+                cure='write it with compression="gzip" or none, without shuffle',
+            )
+
+    def _dtype(self, name: str, kind: Any, bounds: Bounds) -> np.dtype[Any]:
+        if isinstance(kind, h5t.TypeStringID):
+            plain = not kind.is_variable_str() and kind.get_strpad() != h5t.STR_SPACEPAD
+            if not plain or kind.get_size() > MAX_STRING or "S" not in bounds.dtypes:
+                size = "variable" if kind.is_variable_str() else f"{kind.get_size()} bytes"
+                cure = 'write numpy.array(texts, dtype="S") there' if "S" in bounds.dtypes else None
+                raise self._refusal(name, f"strings of length {size}", bounds.meant, cure=cure)
+            return np.dtype(f"S{kind.get_size()}")
+        standard = _standard(kind)
+        if standard is None:
+            raise self._refusal(name, "a type that is no standard number", bounds.meant)
+        if standard.kind not in bounds.dtypes and standard.str not in bounds.dtypes:
+            float64 = standard.str in ("<f8", ">f8") and "<f4" in bounds.dtypes
+            cure = "write it as numpy.float32" if float64 else None
+            raise self._refusal(name, f"dtype {_named(standard)}", bounds.meant, cure=cure)
+        return standard
+
+    def _ranges(
+        self, name: str, data_set: Any, creation: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> Column:
+        size = dtype.itemsize * math.prod(shape)
+        layout = creation.get_layout()
+        if size > MAX_COLUMN_BYTES:
+            raise self._refusal(name, f"{size} bytes", f"at most {MAX_COLUMN_BYTES}")
+        if layout == h5d.CHUNKED:
+            chunks = self._chunks(name, data_set, creation, dtype, shape)
+            return Column(self.file, name, dtype, shape, chunks=chunks)
+        if data_set.get_storage_size() != size:
+            raise self._refusal(
+                name, f"{data_set.get_storage_size()} stored bytes", f"{size} for its shape"
+            )
+        if layout == h5d.COMPACT:
+            # HDF5 holds these (at most 64 KiB) in memory since it read the object's header, so
+            # reading them is a copy of known size: nothing is looked up, inflated or converted.
+            content = np.empty(shape, dtype=dtype)
+            data_set.read(h5s.ALL, h5s.ALL, content, data_set.get_type())
+            return Column(self.file, name, dtype, shape, content=content)
+        start = data_set.get_offset()
+        if start is None or start < len(SIGNATURE) or start + size > self.file.size:
+            raise self._refusal(
+                name,
+                "no stored data" if start is None else f"{size} bytes from byte {start}",
+                f"data within the file's {self.file.size} bytes",
+            )
+        return Column(self.file, name, dtype, shape, start=int(start))
+
+    def _chunks(
+        self, name: str, data_set: Any, creation: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> _Chunks:
+        chunk = tuple(int(length) for length in creation.get_chunk())
+        chunk_bytes = dtype.itemsize * math.prod(chunk)
+        if len(chunk) != len(shape) or not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
+            raise self._refusal(
+                name, f"chunks of shape {chunk}", f"at most {MAX_CHUNK_BYTES >> 20} MiB each"
+            )
+        grid = tuple(-(-length // size) for length, size in zip(shape, chunk, strict=True))
+        count = math.prod(grid)
+        ratio = MAX_DEFLATE_RATIO if creation.get_nfilters() else 1
+        if count > MAX_CHUNKS or count * chunk_bytes > MAX_COLUMN_BYTES:
+            raise self._refusal(
+                name,
+                f"{count} chunks of {chunk_bytes} bytes",
+                f"at most {MAX_CHUNKS} chunks and {MAX_COLUMN_BYTES} bytes",
+            )
+        if count * chunk_bytes > ratio * self.file.size:
+            raise self._refusal(
+                name,
+                f"{count * chunk_bytes} declared bytes in a file of {self.file.size}",
+                "what the file can hold",
+            )
+        table = _Chunks(
+            chunk,
+            grid,
+            np.full(count, -1, dtype=np.int64),
+            np.zeros(count, dtype=np.int64),
+            np.zeros(count, dtype=np.bool_),
+        )
+        fault = self._fill(table, data_set, bool(creation.get_nfilters()), chunk_bytes)
+        missing = int((table.starts < 0).sum())
+        if not fault and missing:
+            fault = f"{missing} of {count} chunks missing"
+        if not fault and int(table.lengths.sum()) > self.file.size:
+            fault = "chunks that share their bytes"
+        if fault:
+            raise self._refusal(name, fault, f"{count} chunks of {chunk_bytes} bytes")
+        return table
+
+    def _fill(self, table: _Chunks, data_set: Any, deflate: bool, chunk_bytes: int) -> str:
+        faults: list[str] = []
+        end = self.file.size
+        # Deflate never needs more than this for a chunk (zlib's compressBound).
+        most = chunk_bytes + (chunk_bytes >> 12) + (chunk_bytes >> 14) + 1024
+
+        def take(found: Any) -> bool | None:
+            place = tuple(o // c for o, c in zip(found.chunk_offset, table.shape, strict=True))
+            exact = all(o % c == 0 for o, c in zip(found.chunk_offset, table.shape, strict=True))
+            start, length = found.byte_offset, found.size
+            if not exact or not all(p < g for p, g in zip(place, table.grid, strict=True)):
+                faults.append(f"a chunk at {found.chunk_offset}")
+                return True
+            index = int(np.ravel_multi_index(place, table.grid))
+            deflated = deflate and not found.filter_mask & 1
+            if table.starts[index] >= 0:
+                faults.append(f"chunk {place} twice")
+            elif start is None or start < len(SIGNATURE) or start + length > end:
+                faults.append(f"chunk {place} outside the file")
+            elif not (0 < length <= most if deflated else length == chunk_bytes):
+                faults.append(f"chunk {place} with {length} stored bytes")
+            elif deflated and chunk_bytes > MAX_DEFLATE_RATIO * length:
+                faults.append(f"chunk {place} with only {length} stored bytes")
+            else:
+                table.starts[index] = start
+                table.lengths[index] = length
+                table.deflated[index] = deflated
+                return None
+            return True
+
+        data_set.chunk_iter(take)
+        return faults[0] if faults else ""
+
+    def _variable_text(self, where: str, name: bytes, limit: int) -> bytes:
+        descriptor = self._variable_descriptor(name)
+        if descriptor is None:
+            raise self._refusal(
+                where,
+                "a text of variable length out of reach",
+                "a text beside the root",
+                cure="write it as a fixed string (numpy.bytes_), or with at most 8 attributes",
+            )
+        length, heap, index = struct.unpack("<IQI", descriptor)
+        if length == 0:
+            return b""
+        if length > limit:
+            raise self._refusal(where, f"a text of {length} bytes", f"at most {limit}")
+        head = self.file.read(heap, 16).tobytes()
+        size = int.from_bytes(head[8:16], "little")
+        if head[:5] != b"GCOL\x01" or not 16 <= size <= _HEAP_BYTES:
+            raise self._refusal(where, "a text whose heap is damaged", "a readable text")
+        collection = self.file.read(heap, size).tobytes()
+        place = 16
+        while place + 16 <= size:
+            found, _, object_size = struct.unpack_from("<HHxxxxQ", collection, place)
+            place += 16
+            if found == index and length <= object_size and place + length <= size:
+                return collection[place : place + length]
+            if found == 0:
+                break
+            place += -(-object_size // 8) * 8
+        raise self._refusal(where, "a text that is not in its heap", "a readable text")
+
+    def _variable_descriptor(self, name: bytes) -> bytes | None:
+        for body in self._attribute_messages():
+            version = body[0]
+            if version not in (1, 2, 3) or (version > 1 and body[1] & 3):
+                continue
+            sizes = struct.unpack_from("<HHH", body, 2)
+            place = 9 if version == 3 else 8
+            parts: list[bytes] = []
+            for size in sizes:
+                parts.append(body[place : place + size])
+                place += -(-size // 8) * 8 if version == 1 else size
+            named, kind, _ = parts
+            # Class 9 is variable length; 1 in its first bits says string.
+            variable = len(kind) >= 2 and kind[0] & 15 == 9 and kind[1] & 15 == 1
+            data = body[place : place + 16]
+            if named.rstrip(b"\0") == name and variable and len(data) == 16:
+                return data
+        return None
+
+    def _attribute_messages(self) -> Iterator[bytes]:
+        """The bodies of the attribute messages in the root's object header, versions 1 and 2."""
+        address = int(h5o.get_info(self._root).addr)
+        prefix = self.file.read(address, 16).tobytes()
+        if prefix[:4] == b"OHDR":
+            flags = prefix[5]
+            place = address + 6 + 16 * bool(flags & 32) + 4 * bool(flags & 16)
+            width = 1 << (flags & 3)
+            length = int.from_bytes(self.file.read(place, width).tobytes(), "little")
+            head, blocks = 4 + 2 * bool(flags & 4), [(place + width, length)]
+        else:
+            head, blocks = 8, [(address + 16, int.from_bytes(prefix[8:12], "little"))]
+        messages = 0
+        for turn in itertools.count():
+            if turn >= len(blocks):
+                return
+            start, length = blocks[turn]
+            if length > _HEADER_BLOCK_BYTES or turn >= _HEADER_BLOCKS:
+                raise self._refusal("", "an object header beyond its limits", "a small one")
+            block = self.file.read(start, length).tobytes()
+            place = 0
+            while place + head <= length:
+                messages += 1
+                if messages > _HEADER_MESSAGES:
+                    raise self._refusal("", "an object header beyond its limits", "a small one")
+                if head == 8:
+                    kind, size, flags = struct.unpack_from("<HHB", block, place)
+                else:
+                    kind, size, flags = struct.unpack_from("<BHB", block, place)
+                body = block[place + head : place + head + size]
+                place += head + size
+                if flags & 2 or len(body) < 16:
+                    continue
+                if kind == 0x10:
+                    onward, onward_length = struct.unpack_from("<QQ", body)
+                    # Version 2 puts a signature before a continued block and a sum behind it.
+                    skip = 0 if head == 8 else 4
+                    if onward_length > 2 * skip:
+                        blocks.append((onward + skip, onward_length - 2 * skip))
+                elif kind == 0x0C:
+                    yield body
+
+    @contextmanager
+    def _asking(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except _LIBRARY_ERRORS as error:
+            raise self._refusal(
+                name, f"damaged HDF5 ({error})"[:200], "a file that HDF5 can read"
+            ) from error
+
+    def _refusal(
+        self, name: str, found: str, expected: str, cure: str | None = None
+    ) -> WsolbenchError:
+        return WsolbenchError(
+            f"{self.file.path}: {name}" if name else self.file.path,
+            found=found,
+            expected=expected,
+            cure=cure or "write the file again, as docs/submission-format.md says",
+            exit_status=1,
+        )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | tuple[int, int], ...]) -> bool:
+    if len(shape) > MAX_DIMENSIONS or len(shape) != len(wanted):
+        return False
+    ends = [(entry, entry) if isinstance(entry, int) else entry for entry in wanted]
+    return all(low <= length <= high for length, (low, high) in zip(shape, ends, strict=True))
+
+
+def _named(dtype: np.dtype[Any]) -> str:
+    return f"big-endian {dtype.name}" if dtype.str[0] == ">" else dtype.name
+
+
+@cache
+def _standards() -> tuple[tuple[Any, np.dtype[Any]], ...]:
+    names = [f"{order}{kind}{size}" for order in "<>" for kind in "iu" for size in (1, 2, 4, 8)]
+    names += [f"{order}f{size}" for order in "<>" for size in (2, 4, 8)]
+    return tuple((h5t.py_create(np.dtype(name)), np.dtype(name)) for name in names)
+
+
+def _standard(kind: Any) -> np.dtype[Any] | None:
+    """The NumPy type of exactly these bits, or None: no odd precision, offset, bias or enum."""
+    return next((dtype for made, dtype in _standards() if made.equal(kind)), None)
