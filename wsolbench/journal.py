@@ -1,0 +1,350 @@
+"""What a submission's writer has stored so far, so that a killed run can go on.
+
+HDF5 files that are open for writing do not survive a kill, so maps first go to a *part*: the folder
+`NAME.part` beside the target, with `header.json`, `values.bin` and `edges.bin` (the bytes of the
+maps, one after another) and `records.bin` (one record of fixed size an image, with a checksum). All
+but the header are only appended to, values before the records that speak of them. Reading a part
+drops everything from the first record on that is torn or whose values are.
+
+One writer at a time: it holds a lock (`flock`) on the part's file `lock`, which the system releases
+when the process dies. Where there is no `flock` (Windows) nothing keeps a second writer out.
+
+Source: the write-ahead logs of data bases, SQLite's above all.
+
+Public names: `Journal`, `RECORD`, `HAS_TOP5`, `HAS_BOXES`, `HAS_EDGES`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WsolbenchError, some
+from .files import process_is_alive, write_text
+from .image_ids import MAX_BYTES
+
+if sys.platform != "win32":
+    import fcntl
+
+VERSION = 1
+"""Of the part's own format; a part of another version is begun anew."""
+
+HAS_TOP5, HAS_BOXES, HAS_EDGES = 1, 2, 4
+
+RECORD = np.dtype(
+    [
+        ("image_id", f"S{MAX_BYTES}"),
+        ("dtype", "S2"),
+        ("height", "<u2"),
+        ("width", "<u2"),
+        ("start", "<u8"),
+        ("crc32", "<u4"),
+        ("edges_dtype", "S2"),
+        ("edges_height", "<u2"),
+        ("edges_width", "<u2"),
+        ("edges_start", "<u8"),
+        ("edges_crc32", "<u4"),
+        ("top5", "<i4", (5,)),
+        ("boxes", "<i4", (4,)),
+        ("has", "<u4"),
+        ("check", "<u4"),
+    ]
+)
+"""One image: where its values lie, and what else was given with it; `check` sums the rest."""
+
+_NAMES = {"header.json", "records.bin", "values.bin", "edges.bin", "lock"}
+_BLOCK = 1 << 13  # records read at a time
+_PIECE = 1 << 22  # bytes read at a time
+
+
+class Journal:
+    """The part of one target, open for appending and locked.
+
+    Attributes:
+        folder: the part.
+        written: the image ids stored so far, in order, as keys.
+        first: the first record, or None: what every other must agree with.
+        values_bytes, edges_bytes: lengths of the two files of values.
+    """
+
+    def __init__(
+        self, target: Path, header: Mapping[str, object], *, resume: bool, overwrite: bool
+    ):
+        self.target = target
+        self.folder = target.with_name(f"{target.name}.part")
+        self.written: dict[str, None] = {}
+        self.first: np.void | None = None
+        self.values_bytes = 0
+        self.edges_bytes = 0
+        self._files: list[BinaryIO] = []
+        _sweep(target)
+        self._lock = self._take_lock()
+        try:
+            self._start(header, resume, overwrite)
+            self._records = self._open("records.bin")
+            self._values = self._open("values.bin")
+            self._edges = self._open("edges.bin")
+        except BaseException:
+            self.close()
+            raise
+
+    def append(
+        self,
+        records: NDArray[np.void],
+        values: Iterable[NDArray[Any]],
+        edges: Iterable[NDArray[Any]],
+    ) -> None:
+        """Store a batch: all of it, or on an error nothing.
+
+        Args:
+            records: `RECORD` (n,); `start`, `edges_start` and `check` are filled in here.
+            values: the arrays that lie behind one another, C order.
+            edges: the same of the edges.
+
+        Raises:
+            WsolbenchError: the disk is full or cannot be written to.
+        """
+        size = records["height"].astype(np.int64) * records["width"] * _itemsizes(records, "dtype")
+        edge_size = records["edges_height"].astype(np.int64) * records["edges_width"]
+        edge_size *= _itemsizes(records, "edges_dtype")
+        records["start"] = self.values_bytes + np.cumsum(size) - size
+        records["edges_start"] = self.edges_bytes + np.cumsum(edge_size) - edge_size
+        data = bytearray(records.tobytes())
+        for place in range(0, len(data), RECORD.itemsize):
+            end = place + RECORD.itemsize
+            data[end - 4 : end] = zlib.crc32(data[place : end - 4]).to_bytes(4, "little")
+        try:
+            for array in values:
+                _write_all(self._values, array.reshape(-1).view(np.uint8).data)
+            for array in edges:
+                _write_all(self._edges, array.reshape(-1).view(np.uint8).data)
+            _write_all(self._records, memoryview(data))
+        except OSError as error:
+            with suppress(OSError):
+                self._cut()
+            raise WsolbenchError(
+                self.folder,
+                found=f"a disk that cannot be written to ({error.strerror or error})",
+                cure="make room and go on with resume=True",
+            ) from error
+        self.values_bytes += int(size.sum())
+        self.edges_bytes += int(edge_size.sum())
+        if self.first is None and len(records):
+            self.first = records[0]
+        self.written.update(dict.fromkeys(text.decode() for text in records["image_id"].tolist()))
+
+    def blocks(self) -> Iterator[NDArray[np.void]]:
+        """The records in order, some thousands at a time."""
+        with open(self.folder / "records.bin", "rb") as file:
+            while len(block := np.fromfile(file, dtype=RECORD, count=_BLOCK)):
+                yield block
+
+    def values(self, name: str, sizes: Iterable[int]) -> Iterator[bytes]:
+        """The bytes of `values.bin` or `edges.bin`, cut into pieces of these sizes."""
+        with open(self.folder / name, "rb") as file:
+            for size in sizes:
+                yield file.read(size)
+
+    def close(self) -> None:
+        """Let go of the part and leave it, to be gone on with."""
+        for file in self._files:
+            file.close()
+        self._files.clear()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def discard(self) -> None:
+        """Remove the part, at once: no kill leaves half of one."""
+        for file in self._files:
+            file.close()
+        self._files.clear()
+        gone = self.target.with_name(f".{self.target.name}.part.{os.getpid()}.old")
+        os.replace(self.folder, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        self.close()
+
+    def _start(self, header: Mapping[str, object], resume: bool, overwrite: bool) -> None:
+        strange = sorted(
+            entry.name
+            for entry in self.folder.iterdir()
+            if entry.name not in _NAMES and not entry.name.startswith(".header.json.")
+        )
+        if strange:
+            raise WsolbenchError(
+                self.folder,
+                found=f"files that no writer left there ({some(strange)})",
+                cure="move the folder away: its name is needed for the part",
+            )
+        stated = self.folder / "header.json"
+        if overwrite or not stated.is_file():
+            stated.unlink(missing_ok=True)
+            for name in ("records.bin", "values.bin", "edges.bin"):
+                (self.folder / name).unlink(missing_ok=True)
+            content = {"journal": VERSION, "header": header}
+            write_text(stated, json.dumps(content, sort_keys=True, indent=1) + "\n")
+            return
+        if not resume:
+            raise WsolbenchError(
+                self.folder,
+                found="the part of a run that did not end",
+                cure="go on with it (resume=True) or begin anew (overwrite=True)",
+            )
+        _compare(self.folder, _stated(stated), header)
+        self._recover()
+
+    def _recover(self) -> None:
+        records = self.folder / "records.bin"
+        for name in ("records.bin", "values.bin", "edges.bin"):
+            (self.folder / name).touch()
+        good = 0
+        with (
+            open(records, "rb") as file,
+            open(self.folder / "values.bin", "rb") as values,
+            open(self.folder / "edges.bin", "rb") as edges,
+        ):
+            while len(raw := file.read(RECORD.itemsize)) == RECORD.itemsize:
+                record = np.frombuffer(raw, dtype=RECORD)[0]
+                size = int(record["height"]) * int(record["width"])
+                size *= _itemsize(record["dtype"])
+                edge_size = int(record["edges_height"]) * int(record["edges_width"])
+                edge_size *= _itemsize(record["edges_dtype"])
+                if not (
+                    zlib.crc32(raw[:-4]) == record["check"]
+                    and record["start"] == self.values_bytes
+                    and record["edges_start"] == self.edges_bytes
+                    and _sum_of(values, size) == record["crc32"]
+                    and _sum_of(edges, edge_size) == record["edges_crc32"]
+                ):
+                    break
+                good += 1
+                self.values_bytes += size
+                self.edges_bytes += edge_size
+                if self.first is None:
+                    self.first = record
+                self.written[record["image_id"].decode()] = None
+        self._cut()
+
+    def _cut(self) -> None:
+        """Drop what lies behind the last whole record."""
+        os.truncate(self.folder / "records.bin", len(self.written) * RECORD.itemsize)
+        os.truncate(self.folder / "values.bin", self.values_bytes)
+        os.truncate(self.folder / "edges.bin", self.edges_bytes)
+
+    def _open(self, name: str) -> BinaryIO:
+        file = open(self.folder / name, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+        self._files.append(file)
+        return file
+
+    def _take_lock(self) -> int | None:
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except FileExistsError as error:
+            raise WsolbenchError(
+                self.folder, found="a file", expected="no file or a folder", cure="move it away"
+            ) from error
+        except OSError as error:
+            raise WsolbenchError(
+                self.target,
+                found=f"a folder that cannot be written to ({error.strerror})",
+                cure="name a file in a folder of your own",
+            ) from error
+        if sys.platform == "win32":
+            return None
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A writer that ended in between has taken the folder, and this lock, with it.
+            same = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
+        except OSError:
+            same = False
+        if not same:
+            os.close(lock)
+            raise WsolbenchError(
+                self.target,
+                found="another writer at work on it",
+                cure="wait until it ends, or name another file",
+            )
+        return lock
+
+
+def _stated(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["journal"] == VERSION and isinstance(content["header"], dict):
+            header: Mapping[str, Any] = content["header"]
+            return header
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise WsolbenchError(
+        path,
+        found="no header of a part that this version reads",
+        cure="begin anew (overwrite=True)",
+    )
+
+
+def _compare(folder: Path, stated: Mapping[str, Any], header: Mapping[str, object]) -> None:
+    for name, value in sorted(header.items()):
+        before = stated.get(name)
+        if before == value:
+            continue
+        if isinstance(before, dict) and isinstance(value, dict):
+            for key in sorted(before.keys() | value.keys()):
+                if before.get(key) != value.get(key):
+                    name, before, value = f"{name}.{key}", before.get(key), value.get(key)
+                    break
+        raise WsolbenchError(
+            folder,
+            found=f"a part that was started with {name} {_short(before)}",
+            expected=_short(value),
+            cure="go on with the settings it was started with, or begin anew (overwrite=True)",
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _itemsize(name: bytes) -> int:
+    return int(name[1:] or b"0")
+
+
+def _itemsizes(records: NDArray[np.void], field: str) -> NDArray[np.int64]:
+    return np.array([_itemsize(name) for name in records[field].tolist()], dtype=np.int64)
+
+
+def _sum_of(file: BinaryIO, size: int) -> int:
+    """The CRC-32 of the next bytes; -1 where the file ends before."""
+    total = 0
+    while size:
+        piece = file.read(min(size, _PIECE))
+        if not piece:
+            return -1
+        total = zlib.crc32(piece, total)
+        size -= len(piece)
+    return total
+
+
+def _write_all(file: BinaryIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _sweep(target: Path) -> None:
+    prefix, suffix = f".{target.name}.part.", ".old"
+    names: Sequence[Path] = list(target.parent.glob(".*.old"))
+    for stale in names:
+        owner = stale.name[len(prefix) : -len(suffix)]
+        if stale.name.startswith(prefix) and owner.isdigit() and not process_is_alive(int(owner)):
+            shutil.rmtree(stale, ignore_errors=True)
