@@ -1,0 +1,204 @@
+"""What a submission must keep to, for its writer and for its reader.
+
+Public names: `SubmissionHeader`, `Fault`, the limits, and the checks `header_faults`,
+`plane_fault`, `bad_top5`, `bad_boxes`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WsolbenchError, some
+from .image_ids import RULE, is_image_id
+
+FORMAT = "wsolbench-submission"
+FORMAT_VERSION = 1
+
+LABELS = ("gt", "predicted")
+"""Whose map it is: the ground-truth class's (GT-known), or the class that the method predicts."""
+
+DTYPES = ("|u1", "<f2", "<f4")
+"""What maps are made of: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
+
+MAX_ROWS = 2_000_000
+"""Images of one submission: OpenImages' 1.9 million are the most that a localization set has."""
+
+MAX_SIDE = 4096
+"""Pixels of a map's side: maps need not be larger than the image, and few are above 4 k."""
+
+SMALL_SIDE = 56
+"""Maps up to this in both sides lie contiguous and unfiltered, larger ones deflated one a chunk."""
+
+MAX_NAME = 80
+"""Characters of a name that is printed in tables."""
+
+MAX_TEXT = 1000
+"""Characters of the sentence that tells the normalisation."""
+
+MAX_METHOD_BYTES = 64_000
+"""Bytes of the method's JSON: below HDF5's 64 KiB for an attribute."""
+
+_LARGEST_INT32 = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class SubmissionHeader:
+    """What a submission says of itself.
+
+    Attributes:
+        dataset: the annotation file's name of the data set, e.g. "ilsvrc".
+        split: "val", "test", or a name of the data set's own.
+        label: "gt" where each map is the ground-truth class's, "predicted" where the method's own.
+        normalisation: how values came into [0, 1], in words.
+        method: `name` (required), and any of backbone, paper, code, commit, parameters, seed.
+    """
+
+    dataset: str
+    split: str
+    label: str
+    normalisation: str
+    method: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a submission; `str` gives it as one line.
+
+    Attributes:
+        kind: "format", "structure", "header", "ids", "maps", "crc32", "top5", "boxes", "edges",
+            "split", "unknown-id" or "missing-id".
+        where: the place in the file.
+        found, expected, cure: as in `WsolbenchError`.
+        image_id, row: whose, where there is one.
+    """
+
+    kind: str
+    where: str
+    found: str
+    expected: str
+    cure: str
+    image_id: str | None = None
+    row: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.error())
+
+    def error(self, path: str | os.PathLike[str] | None = None) -> WsolbenchError:
+        """The same as an exception, with the file's name before the place."""
+        where = self.where if path is None else f"{path}: {self.where}" if self.where else path
+        return WsolbenchError(
+            where, found=self.found, expected=self.expected, cure=self.cure, exit_status=1
+        )
+
+
+def header_faults(header: SubmissionHeader) -> list[Fault]:
+    """Every field of a header that is not as it should be."""
+    faults: list[Fault] = []
+
+    def check(place: str, value: object, sound: bool, expected: str) -> None:
+        if not sound:
+            found = repr(value) if len(repr(value)) <= MAX_NAME else f"{repr(value)[:MAX_NAME]}..."
+            faults.append(Fault("header", f"attribute {place}", found, expected, "state it so"))
+
+    name = f"a printable text of 1 to {MAX_NAME} characters"
+    check("dataset", header.dataset, _is_text(header.dataset, MAX_NAME), name)
+    split = isinstance(header.split, str) and is_image_id(header.split)
+    check("split", header.split, split, RULE)
+    check("label", header.label, header.label in LABELS, '"gt" or "predicted"')
+    check(
+        "normalisation",
+        header.normalisation,
+        _is_text(header.normalisation, MAX_TEXT),
+        f"a printable text of 1 to {MAX_TEXT} characters",
+    )
+    method: object = header.method
+    if not isinstance(method, Mapping):
+        check("method", header.method, False, "a mapping")
+        return faults
+    check("method", header.method.get("name"), _is_text(header.method.get("name"), MAX_NAME), name)
+    try:
+        size = len(dumped(header.method).encode())
+        check("method", f"{size} bytes", size <= MAX_METHOD_BYTES, f"at most {MAX_METHOD_BYTES}")
+        same = json.loads(dumped(header.method)) == header.method
+        check("method", header.method, same, "JSON that reads back the same (text keys, lists)")
+    except (TypeError, ValueError, RecursionError) as error:
+        check("method", str(error), False, "what JSON can hold, without NaN")
+    return faults
+
+
+def _is_text(value: object, longest: int) -> bool:
+    # Printable leaves out control, format (bidirectional) and unpaired characters.
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= longest
+        and value.isprintable()
+        and unicodedata.is_normalized("NFC", value)
+    )
+
+
+def plane_fault(plane: NDArray[Any]) -> str:
+    """What is wrong with one map's shape, type or values; empty where nothing is."""
+    if plane.ndim != 2:
+        return f"{plane.ndim} dimensions"
+    if plane.dtype.str not in DTYPES:
+        cure = " (use .astype(numpy.float32))" if plane.dtype == np.float64 else ""
+        return f"dtype {plane.dtype}{cure}"
+    if not all(1 <= side <= MAX_SIDE for side in plane.shape):
+        return f"shape {plane.shape}, sides not in 1 to {MAX_SIDE}"
+    if plane.dtype.kind == "u":
+        return ""
+    low, high = plane.min(), plane.max()
+    if low >= 0 and high <= 1:
+        return ""
+    if np.isnan(low) or np.isnan(high):
+        return f"{int(np.isnan(plane).sum())} NaN"
+    return f"values from {low:.6g} to {high:.6g}"
+
+
+def bad_top5(rows: NDArray[Any] | None) -> list[int]:
+    """Rows of (N, 5) integers that are not five different indices >= 0 in int32."""
+    if rows is None:
+        return []
+    ordered = np.sort(rows, axis=1)
+    wrong = (ordered[:, :1] < 0) | (ordered[:, -1:] > _LARGEST_INT32)
+    wrong |= (ordered[:, 1:] == ordered[:, :-1]).any(axis=1, keepdims=True)
+    rows_at_fault: list[int] = np.flatnonzero(wrong).tolist()
+    return rows_at_fault
+
+
+def bad_boxes(rows: NDArray[Any] | None) -> list[int]:
+    """Rows of (N, 4) integers that are empty or start before 0, or leave int32."""
+    if rows is None:
+        return []
+    x0, y0, x1, y1 = rows.T
+    sound = (x0 >= 0) & (x0 < x1) & (y0 >= 0) & (y0 < y1)
+    sound &= (x1 <= _LARGEST_INT32) & (y1 <= _LARGEST_INT32)
+    rows_at_fault: list[int] = np.flatnonzero(~sound).tolist()
+    return rows_at_fault
+
+
+def raised(path: Path, faults: Sequence[Fault]) -> WsolbenchError:
+    """All faults of one file as one exception."""
+    if len(faults) == 1:
+        return faults[0].error(path)
+    listed = [f"{fault.where}: {fault.found}" if fault.where else fault.found for fault in faults]
+    return WsolbenchError(
+        path,
+        found=f"{len(faults)} faults ({some(listed)})",
+        cure="see them all with wsolbench validate",
+        exit_status=1,
+    )
+
+
+def dumped(method: Mapping[str, object]) -> str:
+    """The method as JSON, keys sorted, without NaN."""
+    return json.dumps(dict(method), sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,478 @@
+"""Writes submission files: constant in memory, whole or not at all, resumable after a kill.
+
+Maps go to a part beside the target (`journal`) and become HDF5 once, when all of them are there:
+an HDF5 file that is open for writing does not survive a kill, and a full disk takes its process.
+
+Public name: `SubmissionWriter`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import zlib
+from collections.abc import Sequence, Set
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import WsolbenchError, some
+from .files import replacing
+from .image_ids import MAX_BYTES, RULE, is_image_id
+from .journal import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
+from .submission_rules import (
+    FORMAT,
+    FORMAT_VERSION,
+    MAX_ROWS,
+    MAX_SIDE,
+    SMALL_SIDE,
+    SubmissionHeader,
+    bad_boxes,
+    bad_top5,
+    dumped,
+    header_faults,
+    plane_fault,
+    raised,
+)
+
+_BLOCK_BYTES = 8 << 20  # read and written at a time
+_RAGGED_CHUNK_BYTES = 1 << 18  # a 375x500 uint8 map touches two chunks at most
+
+
+class SubmissionWriter:
+    """Writes a submission, batch by batch; use it in a `with` block.
+
+        with SubmissionWriter("maps.h5", header) as writer:
+            writer.append(["val_1", "val_2"], maps)
+
+    Memory does not grow with the maps (ids are kept). The file appears, or replaces an older one,
+    when the block ends well; on an exception nothing is left. Until then everything lies in the
+    folder `maps.h5.part`, which a killed process leaves behind.
+
+    Args:
+        path: the target.
+        header: what the file says of itself.
+        resume: go on with the part of a run that was killed, if there is one, and keep the part
+            on an exception; skip the images in `written`. A finished file is no part: without one
+            the run begins anew.
+        overwrite: throw such a part away and begin anew.
+
+    Raises:
+        WsolbenchError: a header field that is not to be written; on entering, a part with neither
+            `resume` nor `overwrite`, a part that was started with other settings, another writer
+            at work; on leaving, no map at all, or no room on the disk (the part is then kept).
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: SubmissionHeader,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.header = header
+        self._resume = resume
+        self._overwrite = overwrite
+        self._journal: Journal | None = None
+        if resume and overwrite:
+            raise WsolbenchError(
+                self.path,
+                found="resume=True and overwrite=True",
+                expected="one of them",
+                cure="resume goes on with a part, overwrite throws it away",
+            )
+        faults = header_faults(header)
+        if faults:
+            raise raised(self.path, faults)
+
+    def __enter__(self) -> SubmissionWriter:
+        if not self.path.parent.is_dir() or self.path.is_dir():
+            found = "a folder" if self.path.is_dir() else f"no folder {self.path.parent}"
+            raise WsolbenchError(self.path, found=found, cure="name a file in an existing folder")
+        self._journal = Journal(
+            self.path, _stated(self.header), resume=self._resume, overwrite=self._overwrite
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        journal, self._journal = self._open_journal(), None
+        try:
+            if kind is not None:
+                if not self._resume:
+                    journal.discard()
+                return
+            if not journal.written:
+                journal.discard()
+                raise WsolbenchError(
+                    self.path, found="no map", expected="at least one", cure="append some"
+                )
+            _convert(journal, self.header)
+            journal.discard()
+        finally:
+            journal.close()
+
+    @property
+    def written(self) -> Set[str]:
+        """The ids of the images that are stored already, in order; a live view."""
+        return self._open_journal().written.keys()
+
+    def append(
+        self,
+        image_ids: Sequence[str],
+        maps: ArrayLike | Sequence[ArrayLike],
+        top5: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        edges: ArrayLike | Sequence[ArrayLike] | None = None,
+    ) -> None:
+        """Store the maps of some images: all of them, or on an error none.
+
+        Args:
+            image_ids: (B,) ids, see `image_ids.RULE`.
+            maps: (B, height, width), or B arrays (height, width) of any sizes; uint8 (value / 255),
+                float16 or float32 in [0, 1]; sides 1..4096; one dtype in all batches.
+            top5: integers (B, 5), class indices, best first, all different; in all batches or none.
+            boxes: integers (B, 4), pixels, half-open, of methods that predict boxes directly; in
+                all batches or none.
+            edges: as `maps`, for boundaries; may be of other sizes and of another dtype.
+
+        Raises:
+            WsolbenchError: any of this does not hold (with the ids), or the disk is full.
+        """
+        journal = self._open_journal()
+        if isinstance(image_ids, str):
+            raise self._refused("one text", "a sequence of ids", "give a list of ids")
+        ids = list(image_ids)
+        faults = _Faults(self.path, ids)
+        planes = self._planes("maps", maps, len(ids))
+        edge_planes = None if edges is None else self._planes("edges", edges, len(ids))
+        five = None if top5 is None else self._integers("top5", top5, (len(ids), 5))
+        corners = None if boxes is None else self._integers("boxes", boxes, (len(ids), 4))
+        if not ids:
+            return
+        seen: set[str] = set()
+        for row, image_id in enumerate(ids):
+            if not isinstance(image_id, str) or not is_image_id(image_id):
+                faults.add(row, "no image id", RULE)
+            elif image_id in journal.written or image_id in seen:
+                faults.add(row, "an id that is already stored", "each once")
+            else:
+                seen.add(image_id)
+        for name, part in (("map", planes), ("edges", edge_planes or [])):
+            for row, plane in enumerate(part):
+                wrong = plane_fault(plane)
+                if wrong:
+                    faults.add(row, f"{name} with {wrong}", "uint8, or floats in [0, 1]")
+        for row in bad_top5(five):
+            faults.add(row, f"top5 {five[row].tolist()}", "5 different indices >= 0")  # type: ignore[index]
+        for row in bad_boxes(corners):
+            faults.add(row, f"box {corners[row].tolist()}", "0 <= x0 < x1, 0 <= y0 < y1")  # type: ignore[index]
+        faults.finish()
+
+        records = np.zeros(len(ids), dtype=RECORD)
+        records["image_id"] = [image_id.encode() for image_id in ids]
+        _describe(records, planes, "")
+        has = 0
+        if edge_planes is not None:
+            _describe(records, edge_planes, "edges_")
+            has |= HAS_EDGES
+        if five is not None:
+            records["top5"] = five
+            has |= HAS_TOP5
+        if corners is not None:
+            records["boxes"] = corners
+            has |= HAS_BOXES
+        records["has"] = has
+        self._compare(records[0] if journal.first is None else journal.first, records)
+        if len(journal.written) + len(ids) > MAX_ROWS:
+            raise self._refused(f"more than {MAX_ROWS} maps", "fewer", "split the submission")
+        journal.append(records, planes, edge_planes or [])
+
+    def _open_journal(self) -> Journal:
+        if self._journal is None:
+            raise WsolbenchError(
+                self.path,
+                found="a writer that is not open",
+                cure="use it in a block: with SubmissionWriter(...) as writer",
+            )
+        return self._journal
+
+    def _planes(
+        self, name: str, given: ArrayLike | Sequence[ArrayLike], count: int
+    ) -> list[NDArray[Any]]:
+        shape = getattr(given, "shape", None)
+        if shape is not None and len(shape) != 3:
+            raise self._refused(
+                f"{name} of shape {tuple(shape)}", "(B, height, width)", "give one map an image"
+            )
+        try:
+            # One conversion for a whole batch: tensors hand over their memory at once.
+            listed = list(np.asarray(given)) if shape is not None else list(given)  # type: ignore[arg-type]
+            planes = [np.asarray(plane) for plane in listed]
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._refused(
+                f"{name} that are no arrays ({error})",
+                "NumPy arrays",
+                "give numpy.asarray(...) of them; of a tensor, .detach().cpu().numpy()",
+            ) from error
+        if len(planes) != count:
+            raise self._refused(f"{len(planes)} {name} for {count} ids", "one each", "give both")
+        return [_plain(plane) for plane in planes]
+
+    def _integers(
+        self, name: str, given: ArrayLike, shape: tuple[int, int]
+    ) -> NDArray[np.integer[Any]]:
+        try:
+            array = np.asarray(given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._refused(f"{name}: {error}", "an array", f"give {name} {shape}") from error
+        if array.shape != shape or array.dtype.kind not in "iu":
+            raise self._refused(
+                f"{name} of {array.dtype} {array.shape}",
+                f"integers {shape}",
+                f"give one row of {name} for each id, as numpy.int32",
+            )
+        return array
+
+    def _compare(self, first: np.void, records: NDArray[np.void]) -> None:
+        for name, words in (("dtype", "maps"), ("edges_dtype", "edges")):
+            wrong = np.flatnonzero((records[name] != first[name]) & (records[name] != b""))
+            if first[name] and len(wrong):
+                record = records[wrong[0]]
+                raise WsolbenchError(
+                    f"{self.path}: {record['image_id'].decode()}",
+                    found=f"{words} of {np.dtype(record[name].decode())}",
+                    expected=f"{np.dtype(first[name].decode())} as in those stored before",
+                    cure="give all of one dtype",
+                )
+        for bit, name in ((HAS_TOP5, "top5"), (HAS_BOXES, "boxes"), (HAS_EDGES, "edges")):
+            if (first["has"] ^ records[0]["has"]) & bit:
+                here = "no " if first["has"] & bit else ""
+                there = "" if first["has"] & bit else "no "
+                raise WsolbenchError(
+                    f"{self.path}: {records[0]['image_id'].decode()}",
+                    found=f"{here}{name}",
+                    expected=f"{there}{name} as in the batches before",
+                    cure=f"give {name} in all batches or in none",
+                )
+
+    def _refused(self, found: str, expected: str, cure: str) -> WsolbenchError:
+        return WsolbenchError(f"{self.path}: append", found=found, expected=expected, cure=cure)
+
+
+class _Faults:
+    """The faults of one batch, raised together."""
+
+    def __init__(self, path: Path, ids: Sequence[object]) -> None:
+        self.path = path
+        self.ids = ids
+        self.found: list[tuple[int, str, str]] = []
+
+    def add(self, row: int, found: str, expected: str) -> None:
+        self.found.append((row, found, expected))
+
+    def finish(self) -> None:
+        if not self.found:
+            return
+        row, found, expected = self.found[0]
+        if len(self.found) > 1:
+            listed = [f"{str(self.ids[row])[:MAX_BYTES]!r} {what}" for row, what, _ in self.found]
+            found, expected = f"{len(listed)} faults: {some(listed)}", ""
+        raise WsolbenchError(
+            f"{self.path}: {str(self.ids[row])[:MAX_BYTES]!r}",
+            found=found,
+            expected=expected,
+            cure="mend the batch; nothing of it was stored",
+        )
+
+
+def _plain(plane: NDArray[Any]) -> NDArray[Any]:
+    """The same values, little-endian and in C order."""
+    return np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("<")).reshape(plane.shape)
+
+
+def _describe(records: NDArray[np.void], planes: Sequence[NDArray[Any]], prefix: str) -> None:
+    records[f"{prefix}dtype"] = [plane.dtype.str[1:].encode() for plane in planes]
+    records[f"{prefix}height"] = [plane.shape[0] for plane in planes]
+    records[f"{prefix}width"] = [plane.shape[1] for plane in planes]
+    records[f"{prefix}crc32"] = [zlib.crc32(plane.data) for plane in planes]
+
+
+def _stated(header: SubmissionHeader) -> dict[str, object]:
+    return {
+        "dataset": header.dataset,
+        "split": header.split,
+        "label": header.label,
+        "normalisation": header.normalisation,
+        "method": dict(header.method),
+    }
+
+
+def _convert(journal: Journal, header: SubmissionHeader) -> None:
+    """Turn the part into the file, in blocks; the part stays."""
+    count = len(journal.written)
+    # An HDF5 library that meets a full disk kills its process at exit, so look before.
+    beside = 256  # bytes an image: id, checksum, offset, shape, top5, boxes, a chunk's index entry
+    needed = journal.values_bytes + journal.edges_bytes + count * beside + (1 << 20)
+    free = shutil.disk_usage(journal.target.parent).free
+    if free < needed:
+        raise WsolbenchError(
+            journal.target,
+            found=f"{free >> 20} MiB free on the disk",
+            expected=f"up to {(needed >> 20) + 1} MiB",
+            cure=f"make room and go on with resume=True: {count} maps are kept in {journal.folder}",
+        )
+    try:
+        with replacing(journal.target) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["dataset"] = header.dataset
+            file.attrs["split"] = header.split
+            file.attrs["label"] = header.label
+            file.attrs["normalisation"] = header.normalisation
+            file.attrs["method"] = dumped(header.method)
+            _store_columns(file, journal)
+            _store_maps(file, "maps", journal, "", "values.bin")
+            if journal.first is not None and journal.first["has"] & HAS_EDGES:
+                _store_maps(file, "edges", journal, "edges_", "edges.bin")
+    except (OSError, RuntimeError) as error:
+        raise WsolbenchError(
+            journal.target,
+            found=f"a file that cannot be written ({error})",
+            cure=f"go on with resume=True: {count} maps are kept in {journal.folder}",
+        ) from error
+
+
+def _store_columns(file: h5py.File, journal: Journal) -> None:
+    count = len(journal.written)
+    longest = max(map(len, journal.written))
+    has = 0 if journal.first is None else int(journal.first["has"])
+    columns = [
+        ("image_id", "image_id", (count,), f"S{longest}", True),
+        ("crc32", "crc32", (count,), "<u4", True),
+        ("top5", "top5", (count, 5), "<i4", has & HAS_TOP5),
+        ("boxes", "boxes", (count, 4), "<i4", has & HAS_BOXES),
+    ]
+    for name, source, shape, dtype, wanted in columns:
+        if wanted:
+            column = file.create_dataset(name, shape, dtype, track_times=False)
+            done = 0
+            for block in journal.blocks():
+                column[done : done + len(block)] = block[source].astype(dtype)
+                done += len(block)
+
+
+def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, source: str) -> None:
+    count = len(journal.written)
+    dtype = np.dtype("<" + _first(journal)[f"{prefix}dtype"].decode())
+    sides = {"height": (MAX_SIDE, 0), "width": (MAX_SIDE, 0)}
+    for block in journal.blocks():
+        for side, (low, high) in sides.items():
+            column = block[prefix + side]
+            sides[side] = (min(low, int(column.min())), max(high, int(column.max())))
+    small = all(high <= SMALL_SIDE for _, high in sides.values())
+    if all(low == high for low, high in sides.values()):
+        shape = (sides["height"][0], sides["width"][0])
+        _store_dense(file, name, journal, source, dtype, (count, *shape), small)
+        return
+    offsets = file.create_dataset(f"{name}/offsets", (count + 1,), "<i8", track_times=False)
+    shapes = file.create_dataset(f"{name}/shapes", (count, 2), "<i4", track_times=False)
+    offsets[0] = 0
+    done, end = 0, 0
+    for block in journal.blocks():
+        both = np.stack([block[f"{prefix}height"], block[f"{prefix}width"]], axis=1).astype("<i4")
+        ends = end + np.cumsum(both.astype(np.int64).prod(axis=1))
+        shapes[done : done + len(block)] = both
+        offsets[done + 1 : done + 1 + len(block)] = ends
+        done, end = done + len(block), int(ends[-1])
+    _store_values(file, f"{name}/values", journal, source, dtype, end, small)
+
+
+def _store_dense(
+    file: h5py.File,
+    name: str,
+    journal: Journal,
+    source: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, int, int],
+    small: bool,
+) -> None:
+    count, height, width = shape
+    map_bytes = height * width * dtype.itemsize
+    if not small:
+        column = _deflated(file, name, shape, dtype, (1, height, width))
+        for row, raw in enumerate(journal.values(source, itertools.repeat(map_bytes, count))):
+            _write_chunk(column, (row, 0, 0), raw)
+        return
+    column = file.create_dataset(name, shape, dtype, track_times=False)
+    step = max(1, _BLOCK_BYTES // map_bytes)
+    sizes = [min(step, count - first) * map_bytes for first in range(0, count, step)]
+    for turn, raw in enumerate(journal.values(source, sizes)):
+        block = np.frombuffer(raw, dtype).reshape(-1, height, width)
+        column[turn * step : turn * step + len(block)] = block
+
+
+def _store_values(
+    file: h5py.File,
+    name: str,
+    journal: Journal,
+    source: str,
+    dtype: np.dtype[Any],
+    count: int,
+    small: bool,
+) -> None:
+    step = (_BLOCK_BYTES if small else _RAGGED_CHUNK_BYTES) // dtype.itemsize
+    step = min(step, count)
+    sizes = [min(step, count - first) * dtype.itemsize for first in range(0, count, step)]
+    if small:
+        column = file.create_dataset(name, (count,), dtype, track_times=False)
+        for turn, raw in enumerate(journal.values(source, sizes)):
+            values = np.frombuffer(raw, dtype)
+            column[turn * step : turn * step + len(values)] = values
+        return
+    column = _deflated(file, name, (count,), dtype, (step,))
+    for turn, raw in enumerate(journal.values(source, sizes)):
+        # Chunks are whole in the file: the last one ends in zeros.
+        _write_chunk(column, (turn * step,), raw.ljust(step * dtype.itemsize, b"\0"))
+
+
+def _deflated(
+    file: h5py.File,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunks: tuple[int, ...],
+) -> h5py.Dataset:
+    return file.create_dataset(
+        name,
+        shape,
+        dtype,
+        chunks=chunks,
+        compression="gzip",
+        compression_opts=1,
+        track_times=False,
+    )
+
+
+def _write_chunk(column: h5py.Dataset, place: tuple[int, ...], raw: bytes) -> None:
+    packed = zlib.compress(raw, 1)
+    # The mask's first bit says that a chunk skipped the filter: noise does not become smaller.
+    skipped = len(packed) >= len(raw)
+    column.id.write_direct_chunk(place, raw if skipped else packed, filter_mask=int(skipped))
+
+
+def _first(journal: Journal) -> np.void:
+    if journal.first is None:
+        raise WsolbenchError(journal.folder, found="no record", cure="begin anew")
+    return journal.first
