@@ -1,0 +1,136 @@
+"""Folders of mask pictures: what is in them, and reading them many at a time.
+
+Pillow unpacks without holding the interpreter's lock, so threads help; no more than a batch of
+decoded masks is alive at once, and what is kept of each is its run lengths.
+
+Public names: `list_masks`, `read_each`, `own_box`, `without_object`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError, some
+from ..files import require_folder
+from ..image_ids import RULE, is_image_id
+from ..masks import tight_box
+from ..progress import Progress
+from .tables import refuse
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+
+_BATCH = 128
+_MOST_THREADS = 8
+
+
+def list_masks(
+    folder: str | os.PathLike[str], what: str = "a folder of masks"
+) -> tuple[dict[str, Path], list[str]]:
+    """The masks `<image id>.png` of a folder, and the names of all else that lies there.
+
+    Hidden files (a name with a leading dot) count as neither.
+
+    Returns:
+        ({image id: path} in order of ids, [other names] in order).
+
+    Raises:
+        WsolbenchError: no such folder, no mask in it, a name that is no image id, or two files of
+            one id.
+    """
+    place = require_folder(folder, what)
+    found: dict[str, Path] = {}
+    others: list[str] = []
+    faults: list[str] = []
+    for path in sorted(place.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() != ".png" or path.is_dir():
+            others.append(path.name)
+        elif not is_image_id(path.stem):
+            faults.append(f"{path.name!r}, which is no image id")
+        elif path.stem in found:
+            faults.append(f"{found[path.stem].name} and {path.name}")
+        else:
+            found[path.stem] = path
+    refuse(place, faults, expected=f"<image id>.png, each id once ({RULE})", cure="rename them")
+    if not found:
+        raise WsolbenchError(
+            place,
+            found=f"no .png file{f' but {some(others)}' if others else ''}",
+            expected=f"{what}, <image id>.png",
+            cure="name the folder in which the PNG files lie",
+        )
+    return found, others
+
+
+def read_each(
+    items: Sequence[_Item],
+    read: Callable[[_Item], _Outcome],
+    *,
+    where: object,
+    progress: Progress | None = None,
+) -> list[_Outcome]:
+    """What `read` returns for each item, in order, computed by several threads.
+
+    Raises:
+        WsolbenchError: the one that `read` raised, or one that tells of all that it raised.
+    """
+
+    def attempt(item: _Item) -> _Outcome | WsolbenchError:
+        try:
+            return read(item)
+        except WsolbenchError as error:
+            return error
+
+    outcomes: list[_Outcome] = []
+    faults: list[WsolbenchError] = []
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="masks") as pool:
+        for start in range(0, len(items), _BATCH):
+            for outcome in pool.map(attempt, items[start : start + _BATCH]):
+                if isinstance(outcome, WsolbenchError):
+                    faults.append(outcome)
+                else:
+                    outcomes.append(outcome)
+                if progress is not None:
+                    progress(len(outcomes) + len(faults), len(items))
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        told = [f"{Path(fault.where).name} has {fault.found}" for fault in faults]
+        raise WsolbenchError(
+            where,
+            found=f"{len(faults)} unusable masks: {some(told)}",
+            expected=faults[0].expected,
+            cure=faults[0].cure,
+        )
+    return outcomes
+
+
+def own_box(path: Path, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The mask's own tight box as int32 (1, 4), half-open.
+
+    Raises:
+        WsolbenchError: the mask in that file has no object pixel.
+    """
+    if not mask.any():
+        raise without_object(path)
+    return np.array([tight_box(mask)], dtype=np.int32)
+
+
+def without_object(path: Path) -> WsolbenchError:
+    """The error for a mask that marks nothing."""
+    return WsolbenchError(
+        path,
+        found="no object pixel",
+        expected="an object",
+        cure="draw the object, or leave the image out",
+    )

@@ -1,0 +1,266 @@
+"""A folder of masks, with or without a table: the way in for a data set of one's own.
+
+Masks are `<image id>.png` (`masks.read_mask` says which pixels are object). The table is CSV with
+the column image_id and any of class_index, split, height, width, x0, y0, x1, y1; boxes are
+half-open pixels, and an image with several boxes has several rows, which must agree in all else.
+An image without a box gets its mask's own tight box. `export.export_png` writes this layout.
+
+Public names: `import_masks`, `TABLE_COLUMNS`, `CLASS_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError, some
+from ..files import require_folder
+from ..image_ids import RULE, is_image_id
+from ..masks import RunLengths, encode, read_mask
+from ..progress import Progress
+from ..store import UNLABELLED, Annotation, AnnotationSet
+from .mask_files import list_masks, own_box, read_each, without_object
+from .tables import read_table, refuse, source_of, whole_number
+
+_BOX_COLUMNS = ("x0", "y0", "x1", "y1")
+
+TABLE_COLUMNS = ("image_id", "class_index", "split", "height", "width", *_BOX_COLUMNS)
+"""The columns of the table; only the first must be there."""
+
+CLASS_COLUMNS = ("key", "name")
+"""The columns of the table of classes, whose rows are in order of the class index."""
+
+
+def import_masks(
+    folder: str | os.PathLike[str],
+    *,
+    table: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    dataset: str | None = None,
+    ignore: str | os.PathLike[str] | None = None,
+    classes: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> AnnotationSet:
+    """Annotations from a folder of masks.
+
+    Args:
+        folder: where the masks `<image id>.png` lie; or a folder that `export_png` wrote (masks/,
+            table.csv and maybe ignore/ and classes.csv), whose parts then stand for those below.
+        table: what is known beside the masks; every mask must be in it, and every row have a mask.
+        split: the split of images for which the table gives none.
+        dataset: the data set's name; without it the folder's.
+        ignore: a folder of masks of the pixels that count nowhere, `<image id>.png`, for some of
+            the images.
+        classes: CSV with the columns key and name, one class a row in order of the class index.
+        progress: called with (masks read, masks).
+
+    Returns:
+        The annotations, in order of ids.
+
+    Raises:
+        WsolbenchError: any fault of the layout, the table or a mask, all of a kind at once.
+    """
+    place = require_folder(folder, "a folder of masks")
+    name = place.resolve().name if dataset is None else dataset
+    if table is None and (place / "table.csv").is_file() and (place / "masks").is_dir():
+        table = place / "table.csv"
+        ignore = place / "ignore" if ignore is None and (place / "ignore").is_dir() else ignore
+        listed = place / "classes.csv"
+        classes = listed if classes is None and listed.is_file() else classes
+        place = place / "masks"
+    files, others = list_masks(place)
+    rows = {image_id: _Row() for image_id in files} if table is None else _read_rows(table)
+    if table is not None:
+        _check_same_ids(table, place, files, rows)
+    ignored = _list_ignored(ignore, files)
+    named = [] if classes is None else _read_classes(classes)
+
+    def read(image_id: str) -> Annotation:
+        row = rows[image_id]
+        mask = read_mask(files[image_id])
+        _check_size(files[image_id], mask, row.size, table)
+        rest: RunLengths | None = None
+        if image_id in ignored:
+            pixels = read_mask(ignored[image_id])
+            _check_size(ignored[image_id], pixels, (mask.shape[0], mask.shape[1]), "its mask")
+            rest = encode(pixels)
+        if rest is None and not mask.any():
+            raise without_object(files[image_id])
+        if row.boxes:
+            boxes = np.array(row.boxes, dtype=np.int32)
+            _check_boxes(table, image_id, boxes, mask)
+        else:
+            boxes = own_box(files[image_id], mask)
+        return Annotation(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
+
+    annotations = read_each(sorted(files), read, where=place, progress=progress)
+    listed_files = [path for path in (table, classes) if path is not None]
+    return AnnotationSet(
+        name, annotations, named, [source_of(path) for path in listed_files], _notes(rows, others)
+    )
+
+
+@dataclass
+class _Row:
+    """What the table says of one image."""
+
+    split: str = ""
+    class_index: int = UNLABELLED
+    size: tuple[int | None, int | None] = (None, None)  # height, width
+    boxes: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+
+def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    faults: list[str] = []
+    lines = read_table(
+        table, "a table of images", required=TABLE_COLUMNS[:1], optional=TABLE_COLUMNS[1:]
+    )
+    columns = set(lines[0][1])
+    some_corners = columns.intersection(_BOX_COLUMNS)
+    if some_corners and len(some_corners) < len(_BOX_COLUMNS):
+        raise WsolbenchError(
+            table,
+            found=f"of the box columns only {', '.join(sorted(some_corners))}",
+            expected="x0, y0, x1 and y1, or none of them",
+            cure="add the missing columns",
+        )
+    for number, cells in lines:
+        image_id = cells["image_id"]
+        if not is_image_id(image_id):
+            faults.append(f"line {number}: {image_id!r} is no image id ({RULE})")
+            continue
+        row, box, wrong = _parse(cells)
+        faults += [f"line {number} ({image_id}): {fault}" for fault in wrong]
+        known = rows.setdefault(image_id, row)
+        if known is not row:
+            same = (known.split, known.class_index, known.size)
+            if same != (row.split, row.class_index, row.size):
+                faults.append(f"line {number}: {image_id} differs from its first row")
+            elif box is None or not known.boxes:
+                faults.append(f"line {number}: {image_id} once more, without a box for each row")
+            elif box in known.boxes:
+                faults.append(f"line {number}: {image_id} with the same box once more")
+        if box is not None:
+            known.boxes.append(box)
+    refuse(
+        table,
+        faults,
+        expected="whole numbers, half-open boxes, and one row an image and box",
+        cure="correct the table",
+    )
+    return rows
+
+
+def _parse(cells: dict[str, str]) -> tuple[_Row, tuple[int, int, int, int] | None, list[str]]:
+    faults: list[str] = []
+
+    def number(column: str, lowest: int) -> int | None:
+        text = cells.get(column, "")
+        value = whole_number(text)
+        if text and (value is None or value < lowest):
+            faults.append(f"{column} is {text!r}")
+        return value
+
+    label = number("class_index", UNLABELLED)
+    size = (number("height", 1), number("width", 1))
+    corners = [number(column, 0) for column in _BOX_COLUMNS]
+    split = cells.get("split", "")
+    if split and not is_image_id(split):
+        faults.append(f"split is {split!r}")
+    row = _Row(split, UNLABELLED if label is None else label, size)
+    x0, y0, x1, y1 = corners
+    if x0 is None or y0 is None or x1 is None or y1 is None:
+        if any(cells.get(column, "") for column in _BOX_COLUMNS) and not faults:
+            faults.append("a box with empty corners")
+        return row, None, faults
+    if x0 >= x1 or y0 >= y1:
+        faults.append(f"the box {x0},{y0},{x1},{y1} is empty (half-open: x1 and y1 lie outside)")
+    return row, (x0, y0, x1, y1), faults
+
+
+def _check_same_ids(
+    table: str | os.PathLike[str], folder: Path, files: dict[str, Path], rows: dict[str, _Row]
+) -> None:
+    unlisted = [image_id for image_id in files if image_id not in rows]
+    without_mask = [image_id for image_id in rows if image_id not in files]
+    faults = []
+    if unlisted:
+        faults.append(f"no row for {len(unlisted)} masks ({some(unlisted)})")
+    if without_mask:
+        faults.append(f"{len(without_mask)} images without a mask ({some(without_mask)})")
+    refuse(
+        table,
+        faults,
+        expected=f"the ids of the {len(files)} masks in {folder}",
+        cure="add the missing rows or masks, or remove those too many",
+    )
+
+
+def _list_ignored(ignore: str | os.PathLike[str] | None, files: dict[str, Path]) -> dict[str, Path]:
+    if ignore is None:
+        return {}
+    ignored, _ = list_masks(ignore, "a folder of masks of ignored pixels")
+    strange = [image_id for image_id in ignored if image_id not in files]
+    refuse(
+        ignore,
+        [f"{image_id}.png, an image without a mask" for image_id in strange],
+        expected="ids of images that have a mask",
+        cure="remove them, or add the masks",
+    )
+    return ignored
+
+
+def _read_classes(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    rows = read_table(path, "a table of classes", required=CLASS_COLUMNS, optional=())
+    return [(cells["key"], cells["name"]) for _, cells in rows]
+
+
+def _check_size(
+    path: Path,
+    mask: NDArray[np.bool_],
+    size: tuple[int | None, int | None],
+    said_by: object,
+) -> None:
+    height, width = mask.shape
+    wanted = (size[0] or height, size[1] or width)
+    if wanted == (height, width):
+        return
+    swapped = ", the same with the sides swapped" if wanted == (width, height) else ""
+    raise WsolbenchError(
+        path,
+        found=f"width {width}, height {height}{swapped}",
+        expected=f"width {wanted[1]}, height {wanted[0]} as {said_by} says",
+        cure="use the mask of the original image, or correct the size",
+    )
+
+
+def _check_boxes(
+    table: str | os.PathLike[str] | None,
+    image_id: str,
+    boxes: NDArray[np.int32],
+    mask: NDArray[np.bool_],
+) -> None:
+    height, width = mask.shape
+    beyond = boxes[(boxes[:, 2] > width) | (boxes[:, 3] > height)]
+    if len(beyond):
+        raise WsolbenchError(
+            Path(f"{image_id}.png"),
+            found=f"the box {','.join(map(str, beyond[0].tolist()))} in {table}",
+            expected=f"corners within its {width}x{height} pixels",
+            cure="correct the box, or its order: x0, y0, x1, y1",
+        )
+
+
+def _notes(rows: dict[str, _Row], others: list[str]) -> list[str]:
+    notes = []
+    own = sum(not row.boxes for row in rows.values())
+    if own:
+        notes.append(f"{own} images have no box of their own: the mask's tight box stands for it")
+    if others:
+        notes.append(f"left aside in the folder of masks: {some(others)}")
+    return notes

@@ -1,0 +1,183 @@
+"""Lists and tables that come with foreign annotations: read whole, bounded, every fault told.
+
+Text is UTF-8, plain or gzip by its name's ending; lines end in LF or CRLF, the last one maybe in
+neither. A list has one record a line and no header; a table is CSV whose header names its columns,
+of which none may be unknown: a misspelt column must not vanish.
+
+Public names: `read_lines`, `read_table`, `split_fields`, `image_id_of`, `whole_number`, `refuse`,
+`source_of`, `guard_cell`, `unguard_cell`.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from ..errors import WsolbenchError, some
+from ..files import require_file, sha256_of
+from ..image_ids import is_image_id
+from ..store import Source
+
+MAX_TEXT_BYTES = 1 << 28
+"""Bytes of one list or table, unpacked: fifty times the largest in use."""
+
+PICTURE_ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+"""Endings that are taken off a file's name to give the image id; other dots belong to the id."""
+
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
+_FORMULA_STARTS = "=+-@\t\r'"
+
+
+def read_lines(path: str | os.PathLike[str], what: str) -> list[tuple[int, str]]:
+    """The lines of a list that are not blank, stripped, each with its number from 1.
+
+    Args:
+        path: a text file, or one packed with gzip whose name ends in .gz.
+        what: what it should be, for messages.
+
+    Raises:
+        WsolbenchError: no such file, not UTF-8, damaged or too large when unpacked, or empty.
+    """
+    text = _read_text(path, what)
+    numbered = ((number, line.strip()) for number, line in enumerate(text.split("\n"), start=1))
+    lines = [(number, line) for number, line in numbered if line]
+    if not lines:
+        raise WsolbenchError(path, found="an empty file", expected=what, cure="fetch it again")
+    return lines
+
+
+def read_table(
+    path: str | os.PathLike[str], what: str, *, required: Sequence[str], optional: Sequence[str]
+) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV table with a header, each with the line on which it ends.
+
+    Args:
+        path: the table, UTF-8.
+        what: what it should be, for messages.
+        required: columns that must be there.
+        optional: columns that may be there.
+
+    Returns:
+        (line number, cell text by column), in the file's order; blank lines are passed over.
+
+    Raises:
+        WsolbenchError: unreadable; a column unknown, missing or twice; a row of another length.
+    """
+    known = (
+        f"{', '.join(required)} and any of {', '.join(optional)}"
+        if optional
+        else (", ".join(required))
+    )
+    reader = csv.reader(io.StringIO(_read_text(path, what), newline=""), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    faults: list[str] = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        wrong = [name for name in header if name not in (*required, *optional)]
+        missing = [name for name in required if name not in header]
+        if wrong or missing or len(set(header)) != len(header):
+            raise WsolbenchError(
+                path,
+                found=f"columns {', '.join(header) or 'none'}",
+                expected=known,
+                cure="correct the first line"
+                + (f" (unknown: {some(wrong)})" if wrong else "")
+                + (f" (missing: {some(missing)})" if missing else ""),
+            )
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                faults.append(f"line {reader.line_num} has {len(cells)} cells")
+                continue
+            stripped = (unguard_cell(cell.strip()) for cell in cells)
+            rows.append((reader.line_num, dict(zip(header, stripped, strict=True))))
+    except csv.Error as error:
+        raise WsolbenchError(
+            path, found=f"no CSV near line {reader.line_num} ({error})", cure="save it as CSV again"
+        ) from error
+    refuse(path, faults, expected=f"{len(header)} cells a line", cure="correct those lines")
+    if not rows:
+        raise WsolbenchError(path, found="no row", expected=what, cure="fill the table")
+    return rows
+
+
+def split_fields(line: str) -> list[str]:
+    """The fields of a list's line: between commas where it has any, else between blanks."""
+    return [field.strip() for field in line.split(",")] if "," in line else line.split()
+
+
+def image_id_of(name: str) -> str | None:
+    """The image id in a file's name: without folders and picture ending; None if it is no id."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    for ending in PICTURE_ENDINGS:
+        if last.lower().endswith(ending):
+            last = last[: -len(ending)]
+            break
+    return last if is_image_id(last) else None
+
+
+def whole_number(text: str) -> int | None:
+    """The integer that the text is, of at most nine digits, or None."""
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def refuse(where: object, faults: Sequence[str], *, expected: str = "", cure: str) -> None:
+    """Raise all faults of one input as one error; return if there is none."""
+    if faults:
+        count = f"{len(faults)} faults: " if len(faults) > 1 else ""
+        raise WsolbenchError(where, found=count + some(faults), expected=expected, cure=cure)
+
+
+def source_of(path: str | os.PathLike[str], *, licence: str = "", citation: str = "") -> Source:
+    """The record of a file from which annotations were taken, under its name without folders."""
+    return Source(Path(path).name, sha256_of(path), licence, citation)
+
+
+def guard_cell(text: str) -> str:
+    """The text as a CSV cell that no spreadsheet takes for a formula; `unguard_cell` undoes it."""
+    return f"'{text}" if text[:1] and text[0] in _FORMULA_STARTS else text
+
+
+def unguard_cell(text: str) -> str:
+    """The text that `guard_cell` was given; any other text as it is."""
+    guarded = text[:1] == "'" and text[1:2] != "" and text[1] in _FORMULA_STARTS
+    return text[1:] if guarded else text
+
+
+def _read_text(path: str | os.PathLike[str], what: str) -> str:
+    file = require_file(path, what)
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as stream:
+            content = stream.read(MAX_TEXT_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise WsolbenchError(
+            file, found=f"a damaged gzip file ({error})", expected=what, cure="fetch it again"
+        ) from error
+    except OSError as error:
+        raise WsolbenchError(
+            file, found=f"an unreadable file ({error.strerror})", expected=what, cure="check it"
+        ) from error
+    if len(content) > MAX_TEXT_BYTES:
+        raise WsolbenchError(
+            file,
+            found=f"more than {MAX_TEXT_BYTES} bytes of text",
+            expected=what,
+            cure="name the right file",
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise WsolbenchError(
+            file,
+            found=f"bytes that are no UTF-8 in line {line}",
+            expected=what,
+            cure="save it as UTF-8 text",
+        ) from error
