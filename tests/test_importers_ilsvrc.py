@@ -1,0 +1,454 @@
+"""The ILSVRC masks: each trap of the data on a small folder, and the real lists at full number."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsolbench import masks
+from wsolbench.errors import WsolbenchError
+from wsolbench.importers import xml_boxes
+from wsolbench.importers.ilsvrc import VAL_LIST_SHA256, import_ilsvrc
+from wsolbench.store import AnnotationStore, write_store
+
+DEVKIT = {1: 489, 2: 360, 3: 170, 4: 821}
+SORTED = {1: 65, 2: 970, 3: 230, 4: 809}
+OBJECT = np.zeros((4, 6), dtype=bool)
+OBJECT[1:3, 2:5] = True  # tight box 2,1,5,3
+
+
+def name(number: int) -> str:
+    return f"ILSVRC2012_val_{number:08d}"
+
+
+def tree(
+    tmp_path: Path, shapes: Mapping[int, np.ndarray] | None = None, val: tuple[int, ...] = (1, 2)
+) -> dict[str, Path]:
+    """Masks 1 to 3, of which 1 and 2 are val."""
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for number, mask in (shapes or dict.fromkeys((1, 2, 3), OBJECT)).items():
+        Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{name(number)}.png")
+    (tmp_path / "val.txt").write_text("".join(f"{name(number)}\n" for number in val))
+    return {"masks": folder, "val_list": tmp_path / "val.txt"}
+
+
+def listed(tmp_path: Path, file: str, lines: list[str], *, packed: bool = False) -> Path:
+    path = tmp_path / file
+    text = "\n".join(lines).encode()
+    path.write_bytes(gzip.compress(text) if packed else text)
+    return path
+
+
+def comma_labels(labels: Mapping[int, int]) -> list[str]:
+    return [f"val/{name(number)}.JPEG,{label}" for number, label in labels.items()]
+
+
+def blank_labels(labels: Mapping[int, int]) -> list[str]:
+    return [f"{name(number)}.JPEG {label}" for number, label in labels.items()]
+
+
+def xml(width: int, height: int, *boxes: tuple[int, int, int, int]) -> bytes:
+    objects = "".join(
+        "<object><name>n01751748</name><bndbox>"
+        f"<xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax>"
+        "</bndbox></object>"
+        for x0, y0, x1, y1 in boxes
+    )
+    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+    return f"<annotation><folder>val</folder>{size}{objects}</annotation>".encode()
+
+
+def xml_folder(tmp_path: Path, files: Mapping[int, bytes]) -> Path:
+    folder = tmp_path / "Annotation" / "CLS-LOC" / "val"
+    folder.mkdir(parents=True)
+    for number, content in files.items():
+        (folder / f"{name(number)}.xml").write_bytes(content)
+    return tmp_path / "Annotation"
+
+
+def test_masks_not_on_the_val_list_are_test(tmp_path):
+    content = import_ilsvrc(**tree(tmp_path))
+    assert [item.split for item in content.annotations] == ["val", "val", "test"]
+    assert [item.image_id for item in content.annotations] == [name(1), name(2), name(3)]
+    assert [item.class_index for item in content.annotations] == [-1, -1, -1]
+    assert content.annotations[0].boxes.tolist() == [[2, 1, 5, 3]]
+    assert "incomplete: 2 of 23151 val and 1 of 21120 test masks" in content.notes
+    assert "the val list is not the published one of 23151 ids" in content.notes
+    assert any("EXIF" in note for note in content.notes)
+
+
+def test_only_val_is_valid_and_says_so(tmp_path):
+    content = import_ilsvrc(**tree(tmp_path, val=(1, 2, 3)))
+    assert "only val, incomplete: 3 of 23151 val masks and no test mask" in content.notes
+
+
+def test_trap_1_sorted_labels_are_taken(tmp_path):
+    labels = listed(tmp_path, "sorted.txt.gz", comma_labels(SORTED), packed=True)
+    content = import_ilsvrc(**tree(tmp_path), labels=[labels])
+    assert [item.class_index for item in content.annotations] == [65, 970, 230]
+    assert [source.file for source in content.sources] == ["val.txt", "sorted.txt.gz"]
+
+
+def test_trap_1_devkit_labels_alone_are_refused(tmp_path):
+    labels = listed(tmp_path, "devkit.txt", blank_labels(DEVKIT))
+    with pytest.raises(WsolbenchError, match=r"labels in the devkit's order alone .* add such a"):
+        import_ilsvrc(**tree(tmp_path), labels=[labels])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_trap_1_two_orders_are_joined_in_any_order_of_the_files(tmp_path, turned):
+    # The last image is in the devkit list alone; its class is known through image 2.
+    devkit = listed(tmp_path, "devkit.txt", blank_labels({**DEVKIT, 20_000: 360}))
+    plain = listed(tmp_path, "sorted.txt", comma_labels(SORTED))
+    shapes = dict.fromkeys((1, 2, 20_000), OBJECT)
+    content = import_ilsvrc(
+        **tree(tmp_path, shapes), labels=[plain, devkit] if turned else [devkit, plain]
+    )
+    assert [item.class_index for item in content.annotations] == [65, 970, 970]
+    assert any("one to one over 4 of 1000 classes" in note for note in content.notes)
+
+
+def test_trap_1_a_list_without_the_first_images_is_placed_by_the_other(tmp_path):
+    far = listed(tmp_path, "far.txt", blank_labels({20_000: 360, 20_001: 489}))
+    near = listed(tmp_path, "near.txt", comma_labels({**SORTED, 20_000: 970}))
+    shapes = dict.fromkeys((1, 2, 20_000), OBJECT)
+    content = import_ilsvrc(**tree(tmp_path, shapes), labels=[far, near])
+    assert content.annotations[-1].class_index == 970
+    with pytest.raises(WsolbenchError, match=r"none of the first ten validation images"):
+        import_ilsvrc(masks=tmp_path / "masks", val_list=tmp_path / "val.txt", labels=[far])
+
+
+def test_trap_1_orders_that_are_not_one_to_one_are_refused(tmp_path):
+    devkit = listed(tmp_path, "devkit.txt", blank_labels({**DEVKIT, 30: 489}))
+    plain = listed(tmp_path, "sorted.txt", comma_labels({**SORTED, 30: 66}))
+    with pytest.raises(WsolbenchError, match=r"devkit class 489 meets \[65, 66\]"):
+        import_ilsvrc(**tree(tmp_path), labels=[devkit, plain])
+
+
+def test_trap_1_a_list_of_both_orders_is_refused(tmp_path):
+    mixed = listed(tmp_path, "mixed.txt", comma_labels({**SORTED, 1: 489}))
+    with pytest.raises(WsolbenchError, match=r"labels of both orders"):
+        import_ilsvrc(**tree(tmp_path), labels=[mixed])
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (comma_labels({**SORTED, 1: 66}), r"class 66 for ILSVRC2012_val_00000001"),
+        (comma_labels({**SORTED, 30: 1000}), r"line 5: class 1000"),
+        (comma_labels(SORTED) + comma_labels({1: 65}), r"line 5: .*val_00000001 once more"),
+        (["val/x.JPEG,65,3"], r"line 1: 'val/x.JPEG,65,3'"),
+        (["val/x.JPEG,-1"], r"line 1: 'val/x.JPEG,-1'"),
+        (["65"], r"line 1: '65'"),
+        (comma_labels({1: 65, 2: 970}), r"nothing on 1 images .*val_00000003"),
+        ([], r"found an empty file"),
+    ],
+)
+def test_wrong_labels_are_refused(tmp_path, lines, message):
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(**tree(tmp_path), labels=[listed(tmp_path, "labels.txt", lines)])
+
+
+def test_lists_of_one_order_that_contradict_each_other_are_refused(tmp_path):
+    one = listed(tmp_path, "one.txt", comma_labels({**SORTED, 30: 7}))
+    two = listed(tmp_path, "two.txt", comma_labels({**SORTED, 30: 8}))
+    with pytest.raises(WsolbenchError, match=r"two.txt: found .*val_00000030 is 8, elsewhere 7"):
+        import_ilsvrc(**tree(tmp_path), labels=[one, two])
+
+
+def test_trap_3_a_transposed_mask_is_turned_and_noted(tmp_path):
+    sizes = listed(tmp_path, "sizes.txt", [f"val/{name(n)}.JPEG,6,4" for n in (1, 2, 3)])
+    shapes = {1: OBJECT, 2: OBJECT.T, 3: OBJECT}
+    content = import_ilsvrc(**tree(tmp_path, shapes), sizes=sizes)
+    turned = content.annotations[1]
+    assert (masks.decode(turned.mask) == OBJECT).all()
+    assert turned.boxes.tolist() == [[2, 1, 5, 3]]
+    assert content.notes[-1] == (
+        f"1 masks with width and height swapped were transposed: {name(2)}"
+    )
+
+
+def test_trap_3_any_other_size_is_refused(tmp_path):
+    sizes = listed(tmp_path, "sizes.txt", [f"val/{name(n)}.JPEG,6,5" for n in (1, 2, 3)])
+    with pytest.raises(WsolbenchError, match=r"3 unusable masks: .*width 6, height 4.*height 5 of"):
+        import_ilsvrc(**tree(tmp_path), sizes=sizes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([f"val/{name(1)}.JPEG,6"], r"line 1"),
+        ([f"val/{name(1)}.JPEG,6,0"], r"line 1: 6x0"),
+        ([f"val/{name(1)}.JPEG,6,4"] * 2, r"line 2: .* once more"),
+        ([f"val/{name(1)}.JPEG,6,4"], r"nothing on 2 images"),
+    ],
+)
+def test_wrong_sizes_are_refused(tmp_path, lines, message):
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(**tree(tmp_path), sizes=listed(tmp_path, "sizes.txt", lines))
+
+
+def test_trap_4_objects_of_one_pixel_and_of_the_whole_frame_stay(tmp_path):
+    dot = np.zeros((4, 6), dtype=bool)
+    dot[3, 5] = True
+    content = import_ilsvrc(**tree(tmp_path, {1: dot, 2: np.ones((4, 6), dtype=bool)}))
+    assert [masks.area(item.mask) for item in content.annotations] == [1, 24]
+
+
+def test_trap_5_masks_of_zeros_and_ones_are_read_and_doubtful_ones_refused(tmp_path):
+    paths = tree(tmp_path)
+    Image.fromarray(OBJECT.astype(np.uint8)).save(paths["masks"] / f"{name(2)}.png")
+    assert masks.area(import_ilsvrc(**paths).annotations[1].mask) == 6
+    Image.fromarray(OBJECT.astype(np.uint8) * 128).save(paths["masks"] / f"{name(2)}.png")
+    with pytest.raises(WsolbenchError, match=r"00000002.png: found grey levels up to 128"):
+        import_ilsvrc(**paths)
+
+
+def test_trap_5_listed_ids_without_a_mask_are_refused(tmp_path):
+    with pytest.raises(WsolbenchError, match=r"2 of 4 ids without a mask: .*00000008, .*00000009"):
+        import_ilsvrc(**tree(tmp_path, val=(1, 2, 8, 9)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n01440764_10\n", r"line 1: 'n01440764_10'"),
+        (f"{name(1)}\n{name(1)}.JPEG\n", r"line 2: .* once more"),
+        (f"{name(1)} 65\n", r"line 1"),
+    ],
+)
+def test_a_wrong_val_list_is_refused(tmp_path, text, message):
+    paths = tree(tmp_path)
+    paths["val_list"].write_text(text)
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(**paths)
+
+
+def test_strange_masks_empty_masks_and_missing_files_are_refused(tmp_path):
+    paths = tree(tmp_path, {1: OBJECT, 2: np.zeros((4, 6), dtype=bool)})
+    with pytest.raises(WsolbenchError, match=r"00000002.png: found no object pixel"):
+        import_ilsvrc(**paths)
+    with pytest.raises(WsolbenchError, match=r"no.txt: found no such file"):
+        import_ilsvrc(masks=paths["masks"], val_list=tmp_path / "no.txt")
+    with pytest.raises(WsolbenchError, match=r"no.txt: found no such file"):
+        import_ilsvrc(**paths, boxes=tmp_path / "no.txt")
+    Image.fromarray(OBJECT).save(paths["masks"] / "table.png")
+    with pytest.raises(WsolbenchError, match=r"found table.png, expected ILSVRC2012_val_"):
+        import_ilsvrc(**paths)
+
+
+def test_trap_6_listed_boxes_are_inclusive(tmp_path):
+    lines = [f"val/{name(n)}.JPEG,0,1,5,3" for n in (1, 2, 3)] + [f"val/{name(2)}.JPEG,2,2,2,2"]
+    boxes = listed(tmp_path, "boxes.txt", lines)
+    content = import_ilsvrc(**tree(tmp_path), boxes=boxes)
+    assert content.annotations[0].boxes.tolist() == [[0, 1, 6, 4]]
+    assert content.annotations[1].boxes.tolist() == [[0, 1, 6, 4], [2, 2, 3, 3]]
+    assert any("inclusive" in note for note in content.notes)
+
+
+@pytest.mark.parametrize("with_sizes", [False, True])
+def test_trap_6_listed_boxes_that_pass_the_image_are_refused(tmp_path, with_sizes):
+    boxes = listed(tmp_path, "boxes.txt", [f"val/{name(n)}.JPEG,0,1,6,3" for n in (1, 2, 3)])
+    sizes = listed(tmp_path, "sizes.txt", [f"val/{name(n)}.JPEG,6,4" for n in (1, 2, 3)])
+    message = r"6,3 lies outside 6x4" if with_sizes else r"a box that passes its width 6"
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(**tree(tmp_path), boxes=boxes, sizes=sizes if with_sizes else None)
+
+
+def test_listed_boxes_must_be_in_order_and_there_for_each_mask(tmp_path):
+    paths = tree(tmp_path)
+    boxes = listed(tmp_path, "boxes.txt", [f"val/{name(1)}.JPEG,3,1,2,3"])
+    with pytest.raises(WsolbenchError, match=r"the corners 3,1,2,3 are out of order"):
+        import_ilsvrc(**paths, boxes=boxes)
+    boxes = listed(tmp_path, "boxes.txt", [f"val/{name(1)}.JPEG,1,1,2,3"])
+    with pytest.raises(WsolbenchError, match=r"nothing on 2 images that have a mask"):
+        import_ilsvrc(**paths, boxes=boxes)
+
+
+def test_trap_6_xml_boxes_that_end_on_the_last_pixel_are_inclusive(tmp_path):
+    folder = xml_folder(tmp_path, {n: xml(6, 4, (0, 0, 5, 3), (1, 1, 2, 2)) for n in (1, 2, 3)})
+    content = import_ilsvrc(**tree(tmp_path), boxes=folder)
+    assert content.annotations[0].boxes.tolist() == [[0, 0, 6, 4], [1, 1, 3, 3]]
+    assert any("none of 6 far corners reaches" in note for note in content.notes)
+
+
+def test_trap_6_xml_boxes_that_reach_the_width_are_taken_as_they_are(tmp_path):
+    files = {1: xml(6, 4, (1, 1, 6, 4)), 2: xml(6, 4, (1, 1, 3, 3)), 3: xml(6, 4, (0, 0, 1, 1))}
+    content = import_ilsvrc(**tree(tmp_path), boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [
+        [[1, 1, 6, 4]],
+        [[1, 1, 3, 3]],
+        [[0, 0, 1, 1]],
+    ]
+    assert any("1 of 3 far corners equal width or height" in note for note in content.notes)
+
+
+@pytest.mark.parametrize("packing", ["", "gz"])
+def test_an_archive_of_xml_is_read_without_unpacking(tmp_path, packing):
+    archive = tmp_path / f"boxes.tar{'.gz' if packing else ''}"
+    with tarfile.open(archive, f"w:{packing}") as tar:
+        for number in (1, 2, 3):
+            member = tarfile.TarInfo(f"../../val/{name(number)}.xml")
+            content = xml(6, 4, (0, 0, 5, 3))
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    paths = tree(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    content = import_ilsvrc(**paths, boxes=archive)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert content.annotations[2].boxes.tolist() == [[0, 0, 6, 4]]
+    archive.write_bytes(archive.read_bytes()[: 150 if packing else 700])
+    with pytest.raises(WsolbenchError, match=r"boxes.tar.*a damaged archive"):
+        import_ilsvrc(**paths, boxes=archive)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (xml(6, 4, (0, 0, 7, 3)), r"the box 0,0,7,3 does not fit 6x4"),
+        (xml(6, 4, (3, 0, 2, 3)), r"the box 3,0,2,3 does not fit"),
+        (xml(6, 4), r"00000001.xml: no box"),
+        (b"<annotation>", r"no plain XML \(ParseError\)"),
+        (
+            b'<!DOCTYPE a [<!ENTITY b "bb">]><annotation>&b;</annotation>',
+            r"no plain XML \(DTDForbidden\)",
+        ),
+        (xml(6, 4, (0, 0, 5, 3)).replace(b"<width>6", b"<width>six"), r"width is 'six'"),
+        (b"<annotation/>", r"width is ''"),
+    ],
+)
+def test_wrong_xml_is_refused(tmp_path, content, message):
+    good = xml(6, 4, (0, 0, 5, 3))
+    folder = xml_folder(tmp_path, {1: content, 2: good, 3: good})
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(**tree(tmp_path), boxes=folder)
+
+
+def test_archives_and_xml_files_are_bounded(tmp_path, monkeypatch):
+    paths = tree(tmp_path)
+    folder = xml_folder(tmp_path, dict.fromkeys((1, 2, 3), xml(6, 4, (0, 0, 5, 3))))
+    archive = tmp_path / "boxes.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, "val")
+    monkeypatch.setattr(xml_boxes, "MAX_TOTAL_BYTES", 300)
+    with pytest.raises(WsolbenchError, match=r"more than 300 bytes unpacked"):
+        import_ilsvrc(**paths, boxes=archive)
+    monkeypatch.setattr(xml_boxes, "MAX_MEMBERS", 2)
+    for place in (archive, folder):
+        with pytest.raises(WsolbenchError, match=r"more than 2 files"):
+            import_ilsvrc(**paths, boxes=place)
+    monkeypatch.undo()
+    monkeypatch.setattr(xml_boxes, "MAX_XML_BYTES", 100)
+    for place in (archive, folder):
+        with pytest.raises(WsolbenchError, match=r"expected an XML file of at most 100"):
+            import_ilsvrc(**paths, boxes=place)
+
+
+def test_xml_and_listed_sizes_must_agree(tmp_path):
+    folder = xml_folder(tmp_path, dict.fromkeys((1, 2, 3), xml(6, 4, (0, 0, 5, 3))))
+    sizes = listed(tmp_path, "sizes.txt", [f"val/{name(n)}.JPEG,6,5" for n in (1, 2, 3)])
+    with pytest.raises(WsolbenchError, match=r"3 faults: ILSVRC2012_val_00000001 of 6x4"):
+        import_ilsvrc(**tree(tmp_path), boxes=folder, sizes=sizes)
+
+
+def test_class_names_must_be_a_thousand_in_order(tmp_path):
+    paths = tree(tmp_path)
+    lines = [f"n{number:08d} name {number}, other" for number in range(1000)]
+    names = listed(tmp_path, "names.txt", lines)
+    content = import_ilsvrc(**paths, class_names=names)
+    assert content.classes[999] == ("n00000999", "name 999, other")
+    lines[3], lines[4] = lines[4], lines[3]
+    with pytest.raises(WsolbenchError, match=r"line 5: n00000003 after n00000004"):
+        import_ilsvrc(**paths, class_names=listed(tmp_path, "names.txt", lines))
+    with pytest.raises(WsolbenchError, match=r"found 999 classes"):
+        import_ilsvrc(**paths, class_names=listed(tmp_path, "n.txt", sorted(lines)[:-1]))
+
+
+def test_the_real_lists_with_a_mask_for_each_of_the_23151_images(tmp_path, shared_data):
+    lists = shared_data / "ilsvrc"
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    wanted = (lists / "ILSVRC_Val_Mask_23151.txt").read_text().split()
+    sizes = _sizes(lists / "image_sizes.txt.gz")
+    first_box = _first_boxes(lists / "localization.txt.gz")
+    swapped = "ILSVRC2012_val_00017615"
+    for image_id in wanted:
+        width, height = sizes[image_id]
+        x0, y0, x1, y1 = first_box[image_id]
+        picture = Image.new("1", (width, height))
+        picture.paste(1, (x0, y0, x1 + 1, y1 + 1))
+        if image_id == swapped:
+            picture = picture.transpose(Image.Transpose.TRANSPOSE)
+        picture.save(folder / f"{image_id}.png", compress_level=1)
+
+    content = import_ilsvrc(
+        masks=folder,
+        val_list=lists / "ILSVRC_Val_Mask_23151.txt",
+        labels=[lists / "sem_val_list.txt.gz", lists / "class_labels.txt.gz"],
+        sizes=lists / "image_sizes.txt.gz",
+        boxes=lists / "localization.txt.gz",
+    )
+    assert len(content.annotations) == 23_151
+    assert {item.split for item in content.annotations} == {"val"}
+    assert len({item.class_index for item in content.annotations}) == 1000
+    counts = [len(item.boxes) for item in content.annotations]
+    assert sum(counts) == 49_826
+    assert sum(count >= 2 for count in counts) == 10_405
+    assert (
+        sum(int((item.boxes[:, 2] == item.mask.width).sum()) for item in content.annotations)
+        == 3_173
+    )
+    for item in content.annotations:
+        x0, y0, x1, y1 = first_box[item.image_id]
+        assert masks.area(item.mask) == (x1 - x0 + 1) * (y1 - y0 + 1)
+        assert item.boxes[0].tolist() == [x0, y0, x1 + 1, y1 + 1]
+    first, tenth, last = (content.annotations[row] for row in (0, 9, -1))
+    assert (first.image_id, first.class_index) == ("ILSVRC2012_val_00000002", 970)
+    assert (tenth.image_id, tenth.class_index) == (wanted[9], _sorted_label(lists, wanted[9]))
+    assert (last.image_id, last.class_index) == ("ILSVRC2012_val_00050000", 355)
+    assert content.sources[0].sha256 == VAL_LIST_SHA256
+    assert content.notes[0] == "only val: all 23151 val masks and no test mask"
+    assert "the val list is the published one" in content.notes
+    assert any("one to one over 1000 of 1000 classes" in note for note in content.notes)
+    assert content.notes[-1] == f"1 masks with width and height swapped were transposed: {swapped}"
+    write_store(tmp_path / "ilsvrc.h5", content)
+    assert len(AnnotationStore.open(tmp_path / "ilsvrc.h5")) == 23_151
+
+
+def test_the_real_list_of_boxes_holds_what_its_readers_state(shared_data):
+    lists = shared_data / "ilsvrc"
+    sizes = _sizes(lists / "image_sizes.txt.gz")
+    boxes = _boxes(lists / "localization.txt.gz")
+    assert len(boxes) == 80_477
+    assert sum(x1 == sizes[image_id][0] - 1 for image_id, (_, _, x1, _) in boxes) == 6_086
+    assert sum(x1 >= sizes[image_id][0] for image_id, (_, _, x1, _) in boxes) == 0
+
+
+def _rows(path: Path) -> list[tuple[str, list[int]]]:
+    lines = gzip.decompress(path.read_bytes()).decode().split()
+    fields = [line.split(",") for line in lines]
+    return [(first[4:-5], [int(text) for text in rest]) for first, *rest in fields]
+
+
+def _sizes(path: Path) -> dict[str, tuple[int, int]]:
+    return {image_id: (width, height) for image_id, (width, height) in _rows(path)}
+
+
+def _boxes(path: Path) -> list[tuple[str, tuple[int, ...]]]:
+    return [(image_id, tuple(box)) for image_id, box in _rows(path)]
+
+
+def _first_boxes(path: Path) -> dict[str, tuple[int, ...]]:
+    return dict(reversed(_boxes(path)))
+
+
+def _sorted_label(lists: Path, image_id: str) -> int:
+    return dict(_rows(lists / "class_labels.txt.gz"))[image_id][0]

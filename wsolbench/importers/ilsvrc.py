@@ -1,0 +1,491 @@
+"""The pixel masks of the ILSVRC2012 validation images, joined to labels, sizes and boxes.
+
+Source: X. Zhang, Y. Wei, Y. Yang, F. Wu, "Rethinking Localization Map: Towards Accurate Object
+Perception with Self-Enhancement Maps", 2020. 44,271 of the 50,000 validation images have a mask:
+the 23,151 of a published list are "val", all others "test".
+
+Conventions: masks are `<image id>.png` (`masks.read_mask`). Class indices are stored in the order
+of sorted WordNet ids; lists in the devkit's order are told apart and translated. Lists of boxes
+have both corners on pixels, counted from 0; stored boxes are half-open. EXIF orientation is
+ignored.
+
+Public names: `import_ilsvrc`, `VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`, `CLASSES`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import WsolbenchError, some
+from ..masks import encode, read_mask
+from ..progress import Progress
+from ..store import UNLABELLED, Annotation, AnnotationSet, Source
+from .mask_files import list_masks, own_box, read_each, without_object
+from .tables import (
+    image_id_of,
+    read_lines,
+    refuse,
+    source_of,
+    split_fields,
+    whole_number,
+)
+from .xml_boxes import ARCHIVE_ENDINGS, Box, half_open, read_xml_boxes
+
+VAL_MASKS = 23_151
+"""Masks of the published validation list."""
+
+TEST_MASKS = 21_120
+"""All other masks; 5,729 of the 50,000 images have none."""
+
+VAL_LIST_SHA256 = "bcc9eca316f73017abfc358b39d0e4187e917e011ec18b6c2c320ca016995770"
+"""SHA-256 of the published validation list, ILSVRC_Val_Mask_23151.txt."""
+
+CLASSES = 1000
+"""Classes of ILSVRC2012."""
+
+_IMAGE = re.compile(r"ILSVRC2012_val_[0-9]{8}")
+
+_LABELS_OF_FIRST = (
+    (489, 65),
+    (360, 970),
+    (170, 230),
+    (821, 809),
+    (296, 516),
+    (481, 57),
+    (12, 334),
+    (703, 415),
+    (598, 674),
+    (163, 332),
+)
+"""(devkit order, sorted WordNet ids) of ILSVRC2012_val_00000001 to ..10; they differ on every
+image, so a single one tells a list's order."""
+
+_DEVKIT, _SORTED = 0, 1
+
+
+def import_ilsvrc(
+    *,
+    masks: str | os.PathLike[str],
+    val_list: str | os.PathLike[str],
+    labels: Sequence[str | os.PathLike[str]] | None = None,
+    sizes: str | os.PathLike[str] | None = None,
+    boxes: str | os.PathLike[str] | None = None,
+    class_names: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> AnnotationSet:
+    """Annotations of the ILSVRC masks.
+
+    Args:
+        masks: the folder of released masks, `<image id>.png`.
+        val_list: the ids of the val split, one a line; every other mask is test.
+        labels: lists `val/<image id>.JPEG,65` or `<image id>.JPEG 489`, in either order of the
+            classes, at least one of them in that of sorted WordNet ids; without them the classes
+            are not known.
+        sizes: a list `val/<image id>.JPEG,width,height`; a mask that is its exact transpose is
+            transposed and noted. Without it the XML files' sizes, if boxes come as those, else the
+            masks' own.
+        boxes: a list `val/<image id>.JPEG,x0,y0,x1,y1`, both corners on pixels; or the official XML
+            files, as a folder, .tar or .tgz; without it each mask's own tight box.
+        class_names: lines `n01440764 tench, Tinca tinca`, ordered by WordNet id.
+        progress: called with (masks read, masks).
+
+    Any list may be packed with gzip (.gz).
+
+    Returns:
+        The annotations in order of ids. The notes say what was found: whether all masks are there,
+        the orders of the label lists, the boxes' convention, and every mask that was transposed.
+
+    Raises:
+        WsolbenchError: any fault, all of one file or kind at once: an id of the list without mask,
+            a mask without label, size or box where lists of them are given, lists that contradict
+            each other, sizes or boxes that do not fit.
+    """
+    files, others = list_masks(masks)
+    refuse(
+        masks,
+        [f"{path.name}" for image_id, path in files.items() if not _IMAGE.fullmatch(image_id)],
+        expected="ILSVRC2012_val_ and eight digits",
+        cure="remove other files from the folder of masks",
+    )
+    val = _read_val_list(val_list, files)
+    notes = [_completeness(files, val), "EXIF orientation is ignored: stored pixels rule"]
+    if others:
+        notes.append(f"left aside in the folder of masks: {some(others)}")
+    sources = [source_of(val_list)]
+    notes.append(
+        "the val list is the published one"
+        if sources[0].sha256 == VAL_LIST_SHA256
+        else f"the val list is not the published one of {VAL_MASKS} ids"
+    )
+
+    label_files = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
+    known_labels, label_notes = _read_labels(label_files, files)
+    names = [] if class_names is None else _read_class_names(class_names)
+    known_sizes = {} if sizes is None else _read_sizes(sizes)
+    known_boxes = None if boxes is None else _read_boxes(boxes, files, known_sizes)
+    if known_boxes is not None:
+        known_sizes = known_sizes or known_boxes.sizes
+        notes.append(known_boxes.note)
+        sources.append(known_boxes.source)
+    else:
+        notes.append("no boxes were given: each mask's own tight box stands for them")
+    notes += label_notes
+    listed = [*label_files, *(path for path in (sizes, class_names) if path is not None)]
+    sources += [source_of(path) for path in listed]
+    for path, known in ((label_files, known_labels), (sizes, known_sizes)):
+        if known:
+            _check_all_known(path, files, known)
+
+    def read(image_id: str) -> tuple[Annotation, bool]:
+        path = files[image_id]
+        mask = read_mask(path)
+        size = known_sizes.get(image_id, mask.shape)
+        swapped = mask.shape != size and mask.shape == size[::-1]
+        if swapped:
+            mask = np.ascontiguousarray(mask.T)
+        if mask.shape != size:
+            raise WsolbenchError(
+                path,
+                found=f"width {mask.shape[1]}, height {mask.shape[0]}",
+                expected=f"width {size[1]}, height {size[0]} of the image, or these swapped",
+                cure="fetch the mask again",
+            )
+        if not mask.any():
+            raise without_object(path)
+        if known_boxes is None:
+            corners = own_box(path, mask)
+        else:
+            corners = np.array(known_boxes.boxes[image_id], dtype=np.int32)
+            if (corners[:, 2:] > mask.shape[::-1]).any():
+                raise WsolbenchError(
+                    path,
+                    found=f"a box that passes its width {mask.shape[1]} or height {mask.shape[0]}",
+                    expected="boxes of the original image",
+                    cure="give the sizes (--sizes), or check that boxes and masks belong together",
+                )
+        split = "val" if image_id in val else "test"
+        label = known_labels.get(image_id, UNLABELLED)
+        return Annotation(image_id, split, label, encode(mask), corners), swapped
+
+    outcomes = read_each(list(files), read, where=masks, progress=progress)
+    transposed = [annotation.image_id for annotation, swapped in outcomes if swapped]
+    if transposed:
+        notes.append(
+            f"{len(transposed)} masks with width and height swapped were transposed: "
+            + ", ".join(transposed)
+        )
+    annotations = [annotation for annotation, _ in outcomes]
+    return AnnotationSet("ilsvrc", annotations, names, sources, notes)
+
+
+def _read_val_list(path: str | os.PathLike[str], files: Mapping[str, Path]) -> set[str]:
+    ids: set[str] = set()
+    faults: list[str] = []
+    missing: list[str] = []
+    for number, line in read_lines(path, "the ids of the val split, one a line"):
+        image_id = image_id_of(line)
+        if image_id is None or not _IMAGE.fullmatch(image_id):
+            faults.append(f"line {number}: {line[:40]!r}")
+        elif image_id in ids:
+            faults.append(f"line {number}: {image_id} once more")
+        elif image_id not in files:
+            missing.append(image_id)
+        ids.add(image_id or "")
+    refuse(path, faults, expected="one ILSVRC2012_val_ id a line", cure="fetch the list again")
+    if missing:
+        raise WsolbenchError(
+            path,
+            found=f"{len(missing)} of {len(ids)} ids without a mask: {some(missing)}",
+            expected="a mask <image id>.png for each",
+            cure="complete the folder of masks, or give a list of those that are there",
+        )
+    return ids
+
+
+def _completeness(files: Mapping[str, Path], val: set[str]) -> str:
+    test = len(files) - len(val)
+    if (len(val), test) == (VAL_MASKS, TEST_MASKS):
+        return f"complete: {VAL_MASKS} val and {TEST_MASKS} test masks"
+    if test == 0 and len(val) == VAL_MASKS:
+        return f"only val: all {VAL_MASKS} val masks and no test mask"
+    if test == 0:
+        return f"only val, incomplete: {len(val)} of {VAL_MASKS} val masks and no test mask"
+    return f"incomplete: {len(val)} of {VAL_MASKS} val and {test} of {TEST_MASKS} test masks"
+
+
+def _check_all_known(where: object, files: Mapping[str, Path], known: Mapping[str, object]) -> None:
+    unknown = [image_id for image_id in files if image_id not in known]
+    if unknown:
+        paths = where if isinstance(where, list) else [where]
+        raise WsolbenchError(
+            ", ".join(str(path) for path in paths),
+            found=f"nothing on {len(unknown)} images that have a mask: {some(unknown)}",
+            expected="a line for each mask",
+            cure="use the list of all 50,000 images",
+        )
+
+
+def _records(
+    path: str | os.PathLike[str], what: str, numbers: int
+) -> list[tuple[int, str, list[int]]]:
+    """(line number, image id, numbers) of a list with that many numbers after the file's name."""
+    records: list[tuple[int, str, list[int]]] = []
+    faults: list[str] = []
+    for number, line in read_lines(path, what):
+        name, *texts = split_fields(line)
+        image_id = image_id_of(name)
+        values = [value for value in map(whole_number, texts) if value is not None and value >= 0]
+        if image_id is None or len(texts) != numbers or len(values) != numbers:
+            faults.append(f"line {number}: {line[:60]!r}")
+        else:
+            records.append((number, image_id, values))
+    refuse(path, faults, expected=what, cure="check that it is the right list")
+    return records
+
+
+def _read_labels(
+    paths: Sequence[str | os.PathLike[str]], files: Mapping[str, Path]
+) -> tuple[dict[str, int], list[str]]:
+    """Classes in the order of sorted WordNet ids by image id, and notes on how they were had."""
+    if not paths:
+        return {}, ["no labels were given: the classes are not known"]
+    lists = [_read_label_list(path) for path in paths]
+    orders = _orders(paths, lists)
+    merged: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    for path, order, found in zip(paths, orders, lists, strict=True):
+        known = merged[order]
+        refuse(
+            path,
+            [
+                f"{image_id} is {label}, elsewhere {known[image_id]}"
+                for image_id, label in found.items()
+                if known.get(image_id, label) != label
+            ],
+            expected="the labels of the other lists of the same order",
+            cure="leave the wrong list out",
+        )
+        known.update(found)
+    devkit, sorted_ids = merged[_DEVKIT], merged[_SORTED]
+    if not sorted_ids:
+        raise WsolbenchError(
+            ", ".join(str(path) for path in paths),
+            found="labels in the devkit's order alone (ILSVRC2012_val_00000001 is 489)",
+            expected="a list in the order of sorted WordNet ids too (there it is 65)",
+            cure="add such a list, e.g. class_labels.txt of wsolevaluation (--labels again)",
+        )
+    notes = ["class indices follow the sorted WordNet ids"]
+    if devkit:
+        translation = _bijection(", ".join(str(path) for path in paths), devkit, sorted_ids)
+        notes.append(
+            "devkit order and sorted order were joined over their common images: one to one over "
+            f"{len(translation)} of {CLASSES} classes"
+        )
+        rest = {
+            image: devkit[image] for image in files if image in devkit and image not in sorted_ids
+        }
+        refuse(
+            ", ".join(str(path) for path in paths),
+            [f"{image}, devkit class {c}" for image, c in rest.items() if c not in translation],
+            expected="classes that the list of sorted order has as well",
+            cure="use the sorted list of all 50,000 images",
+        )
+        sorted_ids |= {image: translation[label] for image, label in rest.items()}
+    return sorted_ids, notes
+
+
+def _read_label_list(path: str | os.PathLike[str]) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    faults: list[str] = []
+    what = "lines `val/<image id>.JPEG,65` or `<image id>.JPEG 489`"
+    for number, image_id, (label,) in _records(path, what, 1):
+        if label >= CLASSES:
+            faults.append(f"line {number}: class {label}")
+        elif image_id in labels:
+            faults.append(f"line {number}: {image_id} once more")
+        labels[image_id] = label
+    refuse(
+        path,
+        faults,
+        expected=f"one class from 0 to {CLASSES - 1} an image",
+        cure="check that it is the right list, counted from 0",
+    )
+    return labels
+
+
+def _orders(
+    paths: Sequence[str | os.PathLike[str]], lists: Sequence[Mapping[str, int]]
+) -> list[int]:
+    """In which order of the classes each list is: `_DEVKIT` or `_SORTED`."""
+    orders = [_order_by_first_images(path, found) for path, found in zip(paths, lists, strict=True)]
+    for position, found in enumerate(lists):
+        for other, order in zip(lists, tuple(orders), strict=True):
+            common = found.keys() & other.keys()
+            if orders[position] is None and order is not None and common:
+                same = all(found[image_id] == other[image_id] for image_id in common)
+                orders[position] = order if same else 1 - order
+    unknown = [str(path) for path, order in zip(paths, orders, strict=True) if order is None]
+    if unknown:
+        raise WsolbenchError(
+            ", ".join(unknown),
+            found="none of the first ten validation images",
+            expected="at least one, which tells the devkit's order of classes from the sorted one",
+            cure="use the list of all 50,000 images",
+        )
+    return [order for order in orders if order is not None]
+
+
+def _order_by_first_images(path: str | os.PathLike[str], labels: Mapping[str, int]) -> int | None:
+    votes: set[int] = set()
+    for number, expected in enumerate(_LABELS_OF_FIRST, start=1):
+        image_id = f"ILSVRC2012_val_{number:08d}"
+        if image_id in labels:
+            label = labels[image_id]
+            if label not in expected:
+                raise WsolbenchError(
+                    path,
+                    found=f"class {label} for {image_id}",
+                    expected=f"{expected[_DEVKIT]} (devkit order) or {expected[_SORTED]} (sorted)",
+                    cure="check that the list is of ILSVRC2012 and counted from 0",
+                )
+            votes.add(expected.index(label))
+    if len(votes) > 1:
+        raise WsolbenchError(
+            path,
+            found="labels of both orders, devkit and sorted WordNet ids",
+            expected="one order in one list",
+            cure="use a list from one origin",
+        )
+    return votes.pop() if votes else None
+
+
+def _bijection(
+    where: str, devkit: Mapping[str, int], sorted_ids: Mapping[str, int]
+) -> dict[int, int]:
+    """Sorted class by devkit class, checked to be one to one."""
+    pairs = {(devkit[image], sorted_ids[image]) for image in devkit.keys() & sorted_ids.keys()}
+    faults: list[str] = []
+    for side, name in ((_DEVKIT, "devkit class"), (_SORTED, "sorted class")):
+        partners: dict[int, list[int]] = {}
+        for pair in sorted(pairs):
+            partners.setdefault(pair[side], []).append(pair[1 - side])
+        faults += [f"{name} {c} meets {met}" for c, met in partners.items() if len(met) > 1]
+    refuse(
+        where,
+        faults,
+        expected="each class of one order to be one class of the other",
+        cure="at least one list is wrong: leave it out",
+    )
+    return dict(pairs)
+
+
+def _read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    lines = read_lines(path, "lines `n01440764 tench, Tinca tinca`")
+    names: list[tuple[str, str]] = []
+    faults: list[str] = []
+    for number, line in lines:
+        key, _, name = line.partition(" ")
+        if not re.fullmatch(r"n[0-9]{8}", key) or not name.strip():
+            faults.append(f"line {number}: {line[:40]!r}")
+        elif names and key <= names[-1][0]:
+            faults.append(f"line {number}: {key} after {names[-1][0]}")
+        names.append((key, name.strip()))
+    if len(names) != CLASSES:
+        faults.append(f"{len(names)} classes")
+    refuse(
+        path,
+        faults,
+        expected=f"{CLASSES} lines of WordNet id and name, ids ascending",
+        cure="use LOC_synset_mapping.txt",
+    )
+    return names
+
+
+def _read_sizes(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
+    sizes: dict[str, tuple[int, int]] = {}
+    faults: list[str] = []
+    what = "lines `val/<image id>.JPEG,width,height`"
+    for number, image_id, (width, height) in _records(path, what, 2):
+        if not width or not height:
+            faults.append(f"line {number}: {width}x{height}")
+        elif image_id in sizes:
+            faults.append(f"line {number}: {image_id} once more")
+        sizes[image_id] = (height, width)
+    refuse(path, faults, expected="one size an image", cure="fetch the list again")
+    return sizes
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Half-open boxes, and the sizes that came with them, by image id."""
+
+    boxes: dict[str, list[Box]]
+    sizes: dict[str, tuple[int, int]]
+    note: str
+    source: Source
+
+
+def _read_boxes(
+    path: str | os.PathLike[str],
+    files: Mapping[str, Path],
+    sizes: Mapping[str, tuple[int, int]],
+) -> _Boxes:
+    place = Path(path)
+    if place.is_dir() or place.name.lower().endswith(ARCHIVE_ENDINGS):
+        found = read_xml_boxes(place)
+        written = {image_id: found.boxes[image_id] for image_id in files if image_id in found.boxes}
+        _check_all_known(path, files, written)
+        if sizes:
+            differing = [
+                f"{image_id} of {found.sizes[image_id][1]}x{found.sizes[image_id][0]}"
+                for image_id in written
+                if found.sizes[image_id] != sizes.get(image_id, found.sizes[image_id])
+            ]
+            refuse(
+                path,
+                differing,
+                expected="the widths and heights of the list of sizes",
+                cure="leave one of the two out",
+            )
+        boxes, note = half_open(written, found.sizes)
+        empty = [
+            f"{image_id}: {x0},{y0},{x1},{y1}"
+            for image_id, listed in boxes.items()
+            for x0, y0, x1, y1 in listed
+            if x0 >= x1 or y0 >= y1
+        ]
+        refuse(path, empty, expected="boxes of at least one pixel", cure="remove them")
+        return _Boxes(boxes, found.sizes, note, found.source)
+    boxes = _read_box_list(path, sizes)
+    kept = {image_id: boxes[image_id] for image_id in files if image_id in boxes}
+    _check_all_known(path, files, kept)
+    return _Boxes(
+        kept, {}, "listed boxes have inclusive far corners: half-open is 1 more", source_of(path)
+    )
+
+
+def _read_box_list(
+    path: str | os.PathLike[str], sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, list[Box]]:
+    boxes: dict[str, list[Box]] = {}
+    faults: list[str] = []
+    what = "lines `val/<image id>.JPEG,x0,y0,x1,y1`, both corners on pixels"
+    for number, image_id, (x0, y0, x1, y1) in _records(path, what, 4):
+        size = sizes.get(image_id)
+        if x0 > x1 or y0 > y1:
+            faults.append(f"line {number}: the corners {x0},{y0},{x1},{y1} are out of order")
+        elif size is not None and (x1 >= size[1] or y1 >= size[0]):
+            faults.append(f"line {number}: {x1},{y1} lies outside {size[1]}x{size[0]}")
+        boxes.setdefault(image_id, []).append((x0, y0, x1 + 1, y1 + 1))
+    refuse(
+        path,
+        faults,
+        expected="corners on pixels of the image, counted from 0",
+        cure="correct the list",
+    )
+    return boxes
