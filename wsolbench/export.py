@@ -1,0 +1,205 @@
+"""Annotations made into files that other programs read, and back again without loss.
+
+Importing what was exported gives the same `content_sha256`, and exporting that again the same
+bytes. What a format has no place for (splits, several boxes of one mask, the class list) goes into
+keys of our own, which other readers pass over.
+
+COCO: one annotation an image with the mask as compressed run lengths and the mask's tight box as
+bbox, and one with iscrowd 1 for its ignored pixels. An image's `boxes` (half-open corners) and
+`split`, a category's `class_index` and `key`, and the top-level `wsolbench` are our own. The file
+name is the image id with `.jpg`, whatever the photo's ending is.
+
+PNG: a folder with masks/<image id>.png, table.csv, and where there is something to put there
+ignore/<image id>.png and classes.csv, as `importers.mask_folder` reads it.
+
+Public names: `export_coco`, `export_png`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .errors import WsolbenchError, some
+from .files import replacing, sync_folder
+from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
+from .importers.mask_folder import CLASS_COLUMNS, TABLE_COLUMNS
+from .importers.tables import guard_cell
+from .masks import RunLengths, area, decode, tight_box, write_mask
+from .progress import Progress
+from .store import UNLABELLED, AnnotationStore
+
+
+def export_coco(
+    store: AnnotationStore, path: str | os.PathLike[str], *, progress: Progress | None = None
+) -> None:
+    """Write COCO instances JSON, whole or not at all, one record a line.
+
+    Args:
+        store: the annotations.
+        path: the file, replaced if it exists.
+        progress: called with (images written, images).
+    """
+    head = {"dataset": store.dataset, "classes": [list(pair) for pair in store.classes]}
+    with replacing(path) as temporary, open(temporary, "w", encoding="ascii", newline="") as file:
+        file.write(f'{{"info": {_json({"description": store.dataset})},\n')
+        file.write(f'"{STORE_KEY}": {_json(head)},\n"categories": [\n')
+        _write_lines(file, _categories(store))
+        file.write('],\n"images": [\n')
+        _write_lines(file, (_image(store, row) for row in range(len(store))))
+        file.write('],\n"annotations": [\n')
+        _write_lines(file, _annotations(store, progress))
+        file.write("]}\n")
+
+
+def export_png(
+    store: AnnotationStore, folder: str | os.PathLike[str], *, progress: Progress | None = None
+) -> None:
+    """Write a folder of masks and a table, all or nothing.
+
+    Args:
+        store: the annotations; each image must have a box, since the table has no way to say that
+            one has none.
+        folder: what to make; it may exist if it is empty.
+        progress: called with (masks written, masks).
+
+    Raises:
+        WsolbenchError: the folder holds something, its parent is missing, or an image has no box.
+    """
+    target = Path(folder)
+    _check_target(target)
+    bare = [
+        image_id for image_id, n in zip(store.image_ids, store.box_counts(), strict=True) if not n
+    ]
+    if bare:
+        raise WsolbenchError(
+            store.path,
+            found=f"{len(bare)} images without a box: {some(bare)}",
+            expected="at least one box an image",
+            cure="export as coco",
+        )
+    # A folder cannot be renamed over one that holds something, so a name of this process is safe.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        (temporary / "masks").mkdir(parents=True)
+        if store.has_ignore:
+            (temporary / "ignore").mkdir()
+        for row, image_id in enumerate(store.image_ids):
+            write_mask(temporary / "masks" / f"{image_id}.png", store.mask(row))
+            ignored = store.ignore(row)
+            if ignored is not None:
+                write_mask(temporary / "ignore" / f"{image_id}.png", decode(ignored))
+            if progress is not None:
+                progress(row + 1, len(store))
+        _write_csv(temporary / "table.csv", TABLE_COLUMNS, _table_rows(store))
+        if store.classes:
+            _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes)
+        os.replace(temporary, target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists():
+        raise WsolbenchError(
+            target,
+            found="a folder that holds something" if target.is_dir() else "a file",
+            expected="a folder to be made",
+            cure="name another, or remove it first",
+        )
+    if not target.parent.is_dir():
+        raise WsolbenchError(
+            target, found=f"no folder {target.parent}", cure="create it, or name another folder"
+        )
+
+
+def _categories(store: AnnotationStore) -> list[dict[str, object]]:
+    used = sorted({int(index) for index in store.class_indices})
+    indices = sorted({*used, *range(len(store.classes))})
+    categories: list[dict[str, object]] = []
+    for index in indices:
+        if index == UNLABELLED:
+            key, name = "", UNLABELLED_NAME
+        else:
+            key, name = store.classes[index] if store.classes else (str(index), f"class {index}")
+        categories.append({"class_index": index, "id": index + 1, "key": key, "name": name})
+    return categories
+
+
+def _image(store: AnnotationStore, row: int) -> dict[str, object]:
+    return {
+        "boxes": store.boxes(row).tolist(),
+        "file_name": f"{store.image_ids[row]}{PHOTO_ENDING}",
+        "height": int(store.heights[row]),
+        "id": row + 1,
+        "split": store.splits[row],
+        "width": int(store.widths[row]),
+    }
+
+
+def _annotations(store: AnnotationStore, progress: Progress | None) -> Iterable[dict[str, object]]:
+    number = 0
+    for row in range(len(store)):
+        for crowd, run_lengths in enumerate((store.run_lengths(row), store.ignore(row))):
+            if run_lengths is not None:
+                number += 1
+                category = int(store.class_indices[row]) + 1
+                yield _annotation(number, row + 1, category, crowd, run_lengths)
+        if progress is not None:
+            progress(row + 1, len(store))
+
+
+def _annotation(
+    number: int, image: int, category: int, crowd: int, run_lengths: RunLengths
+) -> dict[str, object]:
+    pixels = area(run_lengths)
+    x0, y0, x1, y1 = tight_box(decode(run_lengths)) if pixels else (0, 0, 0, 0)
+    return {
+        "area": pixels,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "category_id": category,
+        "id": number,
+        "image_id": image,
+        "iscrowd": crowd,
+        "segmentation": {
+            "counts": run_lengths.counts.decode("ascii"),
+            "size": [run_lengths.height, run_lengths.width],
+        },
+    }
+
+
+def _table_rows(store: AnnotationStore) -> Iterable[Sequence[object]]:
+    for row, image_id in enumerate(store.image_ids):
+        size = (int(store.heights[row]), int(store.widths[row]))
+        for box in store.boxes(row).tolist():
+            yield image_id, int(store.class_indices[row]), store.splits[row], *size, *box
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([guard_cell(cell) if isinstance(cell, str) else cell for cell in row])
+    path.write_bytes(text.getvalue().encode())
+
+
+def _write_lines(file: io.TextIOBase, records: Iterable[dict[str, object]]) -> None:
+    separator = ""
+    for record in records:
+        file.write(separator + _json(record))
+        separator = ",\n"
+    file.write("\n")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)

@@ -1,0 +1,356 @@
+"""COCO instances JSON: one object class an image, its annotations united into one mask.
+
+Source of the format: cocodataset.org, "Data format", object detection. Segmentations may be
+polygons, run lengths as lists (column-major), or compressed run lengths; all are checked before
+pycocotools meets them. Boxes come as [x, y, width, height], maybe fractional: their corners are
+rounded outwards to whole pixels and cut off at the image's edges. Regions with iscrowd 1 become
+ignored pixels, less those of the objects themselves.
+
+Files that `export.export_coco` wrote come back as they were: their own keys (`STORE_KEY` at the
+top, `split` and `boxes` of an image, `class_index` and `key` of a category) are read.
+
+Public names: `import_coco`, `STORE_KEY`, `PHOTO_ENDING`, `UNLABELLED_NAME`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError, some
+from ..files import require_file
+from ..image_ids import RULE, is_image_id
+from ..masks import RunLengths, decode, encode, tight_box
+from ..pictures import MAX_SIDE
+from ..progress import Progress
+from ..store import UNLABELLED, Annotation, AnnotationSet
+from .tables import image_id_of, refuse, source_of
+
+STORE_KEY = "wsolbench"
+"""Top-level key of files that `export_coco` wrote: data set and classes."""
+
+PHOTO_ENDING = ".jpg"
+"""What `export_coco` adds to an image id to make a file name."""
+
+UNLABELLED_NAME = "unlabelled"
+"""Name of the category of images whose class is not known."""
+
+MAX_JSON_BYTES = 1 << 30
+"""Bytes of one JSON file; COCO's own training annotations are half of that."""
+
+_Object = dict[str, object]
+
+
+def import_coco(
+    file: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    dataset: str | None = None,
+    progress: Progress | None = None,
+) -> AnnotationSet:
+    """Annotations from a COCO instances file.
+
+    Args:
+        file: the JSON.
+        split: the split of all images; without it what the images' own key `split` says, else
+            "val".
+        dataset: the data set's name; without it what the file says if `export_coco` wrote it, else
+            the file's name.
+        progress: called with (images done, images).
+
+    Returns:
+        The annotations; image ids are the file names without folders and ending, and class indices
+        count the categories in order of their ids.
+
+    Raises:
+        WsolbenchError: no such JSON, an image with objects of several categories, without any, or
+            twice, a category or image that is not there, or a malformed segmentation or box; all
+            faults at once.
+    """
+    content = _read_json(file)
+    faults: list[str] = []
+    own = content.get(STORE_KEY)
+    classes, class_of = _categories(content, faults)
+    images = _images(content, faults)
+    _attach(content, images, class_of, faults)
+    annotations: list[Annotation] = []
+    for done, image in enumerate(images.values(), start=1):
+        try:
+            annotations.append(_annotation(image, class_of, split, ours=isinstance(own, dict)))
+        except ValueError as error:
+            faults.append(f"image {image.image_id}: {error}")
+        if progress is not None:
+            progress(done, len(images))
+    refuse(
+        file,
+        faults,
+        expected="COCO instances, one category an image",
+        cure="filter or correct the file first",
+    )
+    name = Path(file).stem
+    if isinstance(own, dict):
+        name = str(own.get("dataset", name))
+        classes = [(str(key), str(text)) for key, text in _pairs(own.get("classes"))]
+    notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(own, dict) else []
+    return AnnotationSet(
+        name if dataset is None else dataset, annotations, classes, [source_of(file)], notes
+    )
+
+
+@dataclass
+class _Image:
+    """An image's record, and the (category, whether crowd, record) of each of its annotations."""
+
+    image_id: str
+    height: int
+    width: int
+    split: str | None
+    boxes: object
+    objects: list[tuple[int, bool, _Object]] = field(default_factory=list)
+
+
+def _read_json(path: str | os.PathLike[str]) -> _Object:
+    file = require_file(path, "COCO instances, a JSON file")
+    if file.stat().st_size > MAX_JSON_BYTES:
+        raise WsolbenchError(
+            file,
+            found=f"{file.stat().st_size} bytes",
+            expected=f"at most {MAX_JSON_BYTES}",
+            cure="split the file",
+        )
+
+    def once(pairs: Sequence[tuple[str, object]]) -> _Object:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError(f"a key twice among {some([key for key, _ in pairs])}")
+        return found
+
+    def refuse_constant(text: str) -> object:
+        raise ValueError(f"the number {text}")
+
+    try:
+        content = json.loads(
+            file.read_bytes(), object_pairs_hook=once, parse_constant=refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise WsolbenchError(
+            file, found=f"no strict JSON ({error})", expected="UTF-8 JSON", cure="write it again"
+        ) from error
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
+    ):
+        raise WsolbenchError(
+            file,
+            found="other JSON",
+            expected="an object with the lists images, annotations and categories",
+            cure="name COCO's instances file (not captions or keypoints alone)",
+        )
+    return content
+
+
+def _records(content: _Object, key: str, faults: list[str]) -> list[tuple[int, _Object]]:
+    """The records of one list that are objects, with their whole-number id, each once."""
+    found: dict[int, _Object] = {}
+    listed = content[key]
+    for position, record in enumerate(listed if isinstance(listed, list) else []):
+        number: object = record.get("id") if isinstance(record, dict) else None
+        if not _is_whole(number):
+            faults.append(f"{key}[{position}] has no whole-number id")
+        elif number in found:
+            faults.append(f"{key}: id {number} twice")
+        else:
+            found[number] = record
+    return list(found.items())
+
+
+def _categories(
+    content: _Object, faults: list[str]
+) -> tuple[list[tuple[str, str]], dict[int, int]]:
+    """The classes in order of category ids, and class index by category id."""
+    records = sorted(_records(content, "categories", faults), key=lambda pair: pair[0])
+    classes = [(str(number), str(record.get("name", ""))) for number, record in records]
+    indices: dict[int, int] = {}
+    for position, (number, record) in enumerate(records):
+        index = record.get("class_index", position) if STORE_KEY in content else position
+        if not _is_whole(index) or index < UNLABELLED:
+            faults.append(f"category {number}: class_index is {index!r}")
+        else:
+            indices[number] = index
+    return classes, indices
+
+
+def _images(content: _Object, faults: list[str]) -> dict[int, _Image]:
+    images: dict[int, _Image] = {}
+    seen: set[str] = set()
+    for number, record in _records(content, "images", faults):
+        name, height, width = (record.get(key) for key in ("file_name", "height", "width"))
+        split = record.get("split")
+        image_id = image_id_of(name) if isinstance(name, str) else None
+        if image_id is None:
+            faults.append(f"image {number}: file_name {name!r} gives no image id ({RULE})")
+        elif image_id in seen:
+            faults.append(f"image {number}: {image_id} twice")
+        elif not (_is_side(height) and _is_side(width)):
+            faults.append(f"image {image_id}: size {width!r}x{height!r}")
+        elif split is not None and not (isinstance(split, str) and is_image_id(split)):
+            faults.append(f"image {image_id}: split {split!r}")
+        else:
+            boxes = record.get("boxes") if STORE_KEY in content else None
+            images[number] = _Image(image_id, height, width, split, boxes)
+        seen.add(image_id or "")
+    return images
+
+
+def _attach(
+    content: _Object,
+    images: Mapping[int, _Image],
+    class_of: Mapping[int, int],
+    faults: list[str],
+) -> None:
+    for number, record in _records(content, "annotations", faults):
+        image, category = record.get("image_id"), record.get("category_id")
+        if not _is_whole(image) or image not in images:
+            faults.append(f"annotation {number}: no (sound) image {image!r}")
+        elif not _is_whole(category) or category not in class_of:
+            faults.append(f"annotation {number}: no category {category!r}")
+        elif record.get("iscrowd", 0) not in (0, 1):
+            faults.append(f"annotation {number}: iscrowd is {record['iscrowd']!r}")
+        else:
+            crowd = record.get("iscrowd", 0) == 1
+            images[image].objects.append((category, crowd, record))
+
+
+def _annotation(
+    image: _Image, class_of: Mapping[int, int], split: str | None, *, ours: bool
+) -> Annotation:
+    categories = sorted({category for category, _, _ in image.objects})
+    if not categories:
+        raise ValueError("no annotation")
+    if len(categories) > 1:
+        raise ValueError(f"objects of several categories ({some(categories)})")
+    size = (image.height, image.width)
+    mask = np.zeros(size, dtype=np.bool_)
+    crowd = np.zeros(size, dtype=np.bool_)
+    boxes: list[list[int]] = []
+    for _, is_crowd, record in image.objects:
+        pixels = _pixels(record.get("segmentation"), size)
+        if is_crowd:
+            crowd |= pixels
+            continue
+        mask |= pixels
+        if image.boxes is None:
+            boxes.append(_box(record.get("bbox"), pixels))
+    has_crowd = any(is_crowd for _, is_crowd, _ in image.objects)
+    if not mask.any() and not (ours and has_crowd):
+        raise ValueError("no object pixel")
+    if not ours:
+        crowd &= ~mask
+        has_crowd = bool(crowd.any())
+    corners = boxes if image.boxes is None else _own_boxes(image.boxes)
+    return Annotation(
+        image.image_id,
+        split or image.split or "val",
+        class_of[categories[0]],
+        encode(mask),
+        np.array(corners, dtype=np.int32).reshape(-1, 4),
+        encode(crowd) if has_crowd else None,
+    )
+
+
+def _pixels(segmentation: object, size: tuple[int, int]) -> NDArray[np.bool_]:
+    if isinstance(segmentation, list):
+        return _filled(segmentation, size)
+    if not isinstance(segmentation, dict):
+        raise ValueError("an annotation without segmentation")
+    if segmentation.get("size") != list(size):
+        raise ValueError(f"run lengths of size {segmentation.get('size')!r}, not {list(size)}")
+    counts = segmentation.get("counts")
+    if isinstance(counts, str):
+        try:
+            return decode(RunLengths(*size, counts.encode("ascii")))
+        except (WsolbenchError, UnicodeError) as error:
+            raise ValueError(f"malformed run lengths ({error})") from error
+    if (
+        not isinstance(counts, list)
+        or not all(_is_whole(count) and 0 <= count <= size[0] * size[1] for count in counts)
+        or sum(counts) != size[0] * size[1]
+    ):
+        raise ValueError("run lengths that are no list of counts adding up to the image's pixels")
+    runs = np.array(counts, dtype=np.int64)
+    column_major = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return np.ascontiguousarray(column_major.reshape(size[::-1]).T)
+
+
+def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
+    from pycocotools import mask as coco
+
+    if not polygons:
+        raise ValueError("a segmentation without polygon")
+    mask = np.zeros(size, dtype=np.bool_)
+    for polygon in polygons:
+        if (
+            not isinstance(polygon, list)
+            or len(polygon) < 6
+            or len(polygon) % 2
+            or not all(_is_number(value) and abs(value) <= MAX_SIDE for value in polygon)
+        ):
+            raise ValueError("a polygon that is no list of x, y of at least three points")
+        (filled,) = coco.frPyObjects([[float(value) for value in polygon]], *size)
+        mask |= decode(RunLengths(*size, filled["counts"]))
+    return mask
+
+
+def _box(bbox: object, pixels: NDArray[np.bool_]) -> list[int]:
+    """Half-open whole corners of a COCO box, or the object's tight box where there is none."""
+    height, width = pixels.shape
+    if bbox is None:
+        if not pixels.any():
+            raise ValueError("an annotation without box or pixel")
+        return list(tight_box(pixels))
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+        raise ValueError(f"the bbox {bbox!r}")
+    x, y, wide, high = map(float, bbox)
+    if not max(map(abs, (x, y, wide, high))) <= MAX_SIDE:
+        raise ValueError(f"the bbox {bbox!r}")
+    x0, y0 = max(math.floor(x), 0), max(math.floor(y), 0)
+    x1, y1 = min(math.ceil(x + wide), width), min(math.ceil(y + high), height)
+    if x0 >= x1 or y0 >= y1 or wide <= 0 or high <= 0:
+        raise ValueError(f"the bbox {bbox!r}, empty within {width}x{height}")
+    return [x0, y0, x1, y1]
+
+
+def _own_boxes(boxes: object) -> list[list[int]]:
+    if not isinstance(boxes, list) or not all(
+        isinstance(box, list)
+        and len(box) == 4
+        and all(_is_whole(corner) and 0 <= corner <= MAX_SIDE for corner in box)
+        for box in boxes
+    ):
+        raise ValueError("boxes that are no list of four corners")
+    return boxes
+
+
+def _pairs(value: object) -> list[tuple[object, object]]:
+    if not isinstance(value, list):
+        return []
+    return [(pair[0], pair[1]) for pair in value if isinstance(pair, list) and len(pair) == 2]
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_side(value: object) -> TypeGuard[int]:
+    return _is_whole(value) and 1 <= value <= MAX_SIDE
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
