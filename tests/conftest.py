@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wsolbench import masks
-from wsolbench.store import Annotation
+from wsolbench.dataset import Dataset
+from wsolbench.store import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -39,3 +40,34 @@ def random_blob(rng: np.random.Generator, height: int, width: int) -> np.ndarray
     y, x = rng.integers(height), rng.integers(width)
     mask[y : y + rng.integers(1, height + 1), x : x + rng.integers(1, width + 1)] = True
     return mask
+
+
+def random_dataset(path: Path, count: int, seed: int = 0, **fields: object) -> Dataset:
+    """A store of `count` random images of different sizes, with one to three boxes each."""
+    rng = np.random.default_rng(seed)
+    annotations = []
+    for index in range(count):
+        height, width = rng.integers(2, 40, size=2)
+        mask = random_blob(rng, height, width)
+        boxes = [masks.tight_box(mask), (0, 0, 2, 2), (1, 0, width, height)]
+        annotations.append(
+            annotation(
+                f"image_{index:03}",
+                mask,
+                boxes=boxes[: 1 + index % 3],
+                class_index=int(rng.integers(7)),
+                **fields,
+            )
+        )
+    write_store(path, AnnotationSet("random", annotations))
+    return Dataset.open(path)
+
+
+def random_maps(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Smooth uint8 maps of different sizes, the first of them constant."""
+    rng = np.random.default_rng([seed, 1])
+    maps = [np.full((4, 5), 77, np.uint8)]
+    while len(maps) < count:
+        low = rng.integers(0, 256, size=rng.integers(1, 9, size=2))
+        maps.append(np.kron(low, np.ones((2, 3))).astype(np.uint8))
+    return maps[:count]

@@ -3,8 +3,8 @@
 A mask is a bool array (height, width), true on the object. Its run lengths are COCO's compressed
 ones: the lengths of alternating runs of background and object, column after column, each run but
 the first three written as the difference to the run two before it, in groups of five bits as
-characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools trusts its input with the
-process's life, so run lengths are checked here before it sees them.
+characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools encodes; it trusts what it
+decodes with the process's life, so run lengths are checked and decoded here.
 
 Public names: `RunLengths`, `encode`, `decode`, `area`, `runs`, `tight_box`, `read_mask`,
 `write_mask`.
@@ -59,10 +59,10 @@ def decode(run_lengths: RunLengths) -> NDArray[np.bool_]:
     Raises:
         WsolbenchError: the run lengths are malformed.
     """
-    runs(run_lengths)
-    size = [run_lengths.height, run_lengths.width]
-    pixels = coco.decode({"size": size, "counts": run_lengths.counts})
-    return np.ascontiguousarray(pixels).view(np.bool_)
+    lengths = runs(run_lengths)
+    on_object = np.arange(lengths.size) % 2 == 1
+    columns = np.repeat(on_object, lengths).reshape(run_lengths.width, run_lengths.height)
+    return np.ascontiguousarray(columns.T)
 
 
 def area(run_lengths: RunLengths) -> int:

@@ -1,0 +1,282 @@
+"""The evaluator against plain sums over images, and the laws that its scores obey."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import annotation, random_dataset, random_maps
+from tests.test_metrics import slow_box, slow_iou, slow_scores
+from wsolbench import masks
+from wsolbench.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation import Evaluator
+from wsolbench.metrics.levels import level_map
+from wsolbench.results import Result, read_result
+from wsolbench.store import AnnotationSet, write_store
+
+COUNT = 25
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return random_dataset(tmp_path_factory.mktemp("store") / "random.h5", COUNT)
+
+
+@pytest.fixture(scope="module")
+def top5(dataset: Dataset) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    return np.stack([rng.permutation(7)[:5] for _ in range(len(dataset))])
+
+
+def scored(dataset: Dataset, maps: list[np.ndarray], **more: object) -> Result:
+    evaluator = Evaluator(dataset)
+    evaluator.update(dataset.image_ids, maps, **more)
+    return evaluator.result()
+
+
+def test_scores_agree_with_plain_sums(dataset: Dataset, top5: np.ndarray) -> None:
+    maps = random_maps(COUNT)
+    result = scored(dataset, maps, top5=top5)
+    scores = result.scores
+    true, called, mean, aps = np.zeros(256), np.zeros(256), np.zeros(256), 0.0
+    right = {delta: np.zeros(256) for delta in (0.3, 0.5, 0.7)}
+    right_top = {1: np.zeros(256), 5: np.zeros(256)}
+    total = 0
+    for index, map_ in enumerate(maps):
+        sample = dataset[index]
+        levels = level_map(map_, sample.height, sample.width)
+        ious, ap = slow_scores(levels, sample.mask)
+        mean += np.array(ious) / COUNT
+        aps += ap / COUNT
+        total += sample.mask.sum()
+        for threshold in range(256):
+            true[threshold] += ((levels >= threshold) & sample.mask).sum()
+            called[threshold] += (levels >= threshold).sum()
+            box = slow_box(levels, threshold)
+            overlap = slow_iou(box, sample.boxes, levels.shape)
+            for delta, hits in right.items():
+                hits[threshold] += overlap >= delta
+            for rank, hits in right_top.items():
+                hits[threshold] += overlap >= 0.5 and sample.class_index in top5[index][:rank]
+    pooled = true / (total + called - true)
+    assert result.curves["iou"] == pooled.tolist()
+    assert scores["peak_iou"] == pooled.max()
+    assert scores["peak_threshold"] == pooled.argmax()
+    assert result.curves["iou_image_mean"] == pytest.approx(mean.tolist(), abs=1e-12)
+    assert scores["ap_image_mean"] == pytest.approx(aps, abs=1e-12)
+    assert result.curves["recall"] == (true / total).tolist()
+    precision = np.where(called == 0, 1, true / np.maximum(called, 1))
+    assert result.curves["precision"] == precision.tolist()
+    steps = precision * (true - np.append(true[1:], 0)) / total
+    assert scores["ap"] == pytest.approx(steps.sum(), abs=1e-12)
+    at = int(right[0.5].argmax())
+    assert scores["box_threshold"] == at
+    assert scores["gt_known_loc"] == right[0.5][at] / COUNT == scores["max_box_acc"]
+    assert scores["top1_loc"] == right_top[1][at] / COUNT
+    assert scores["top5_loc"] == right_top[5][at] / COUNT
+    assert scores["max_box_acc_30"] == right[0.3].max() / COUNT
+    assert scores["max_box_acc_70"] == right[0.7].max() / COUNT
+    highest = [right[delta].max() / COUNT for delta in (0.3, 0.5, 0.7)]
+    assert scores["max_box_acc_v2"] == pytest.approx(np.mean(highest), abs=1e-12)
+    named = [dataset[i].class_index in top5[i] for i in range(COUNT)]
+    assert scores["top5_cls"] == np.mean(named)
+    assert scores["top1_cls"] == np.mean(dataset.class_indices == top5[:, 0])
+
+
+def test_permuted_images_and_merged_halves_change_not_one_bit(
+    dataset: Dataset, top5: np.ndarray
+) -> None:
+    maps, ids = random_maps(COUNT), dataset.image_ids
+    whole = scored(dataset, maps, top5=top5).to_json()
+    order = np.random.default_rng(2).permutation(COUNT)
+    shuffled = Evaluator(dataset)
+    for index in order:
+        shuffled.update([ids[index]], [maps[index]], top5[[index]])
+    assert shuffled.result().to_json() == whole
+    left, right = Evaluator(dataset), Evaluator(dataset)
+    left.update(ids[:9], maps[:9], top5[:9])
+    right.update(ids[9:], maps[9:], top5[9:])
+    left.merge(right)
+    assert left.result().to_json() == whole
+    empty = Evaluator(dataset)
+    empty.merge(left)
+    assert empty.result().to_json() == whole
+
+
+def test_masks_as_maps_score_one(dataset: Dataset) -> None:
+    maps = [dataset[i].mask * np.uint8(255) for i in range(COUNT)]
+    result = scored(dataset, maps)
+    for key in ("peak_iou", "ap", "peak_iou_image_mean", "ap_image_mean"):
+        assert result.scores[key] == 1
+    assert result.scores["peak_threshold"] == 1
+
+
+def test_two_images_by_hand(tmp_path: Path) -> None:
+    small, large = np.zeros((2, 4), bool), np.zeros((10, 10), bool)
+    small[:, :2] = True
+    large[:5] = True
+    annotations = [annotation("a", small, class_index=1), annotation("b", large, class_index=2)]
+    write_store(tmp_path / "two.h5", AnnotationSet("two", annotations))
+    dataset = Dataset.open(tmp_path / "two.h5")
+    right, whole = small * np.uint8(200), np.full((1, 1), 200, np.uint8)
+    result = scored(dataset, [right, whole], top5=np.array([[1, 2, 3, 4, 5], [9, 8, 7, 6, 2]]))
+    # At T = 200: image a is exact (4 of 4), image b is all foreground (50 of 100).
+    assert result.scores["peak_iou"] == 54 / 104
+    assert result.scores["peak_threshold"] == 1
+    assert result.scores["peak_iou_image_mean"] == 0.75
+    assert result.scores["gt_known_loc"] == 1
+    assert result.scores["box_threshold"] == 0
+    assert result.scores["top1_loc"] == 0.5
+    assert result.scores["top5_loc"] == 1
+    assert result.scores["max_box_acc_70"] == 0.5
+    assert result.counts == {"missing": 0, "constant": 1, "full_frame_masks": 0}
+
+
+def test_a_threshold_from_val_is_used_on_test_as_it_is(dataset: Dataset) -> None:
+    maps = random_maps(COUNT)
+    val = scored(dataset, random_maps(COUNT, seed=9))
+    evaluator = Evaluator(dataset)
+    evaluator.update(dataset.image_ids, maps)
+    best = evaluator.result()
+    carried = evaluator.result(threshold=val)
+    box, pixel = val.scores["box_threshold"], val.scores["peak_threshold"]
+    assert carried.scores["box_threshold"] == box
+    assert carried.scores["gt_known_loc"] == best.curves["gt_known_loc"][box]
+    assert carried.scores["iou_at_threshold"] == best.curves["iou"][pixel]
+    assert carried.scores["peak_iou"] == best.scores["peak_iou"]
+    assert carried.threshold.source["split"] == "val"
+    fixed = evaluator.result(threshold=30)
+    assert fixed.scores["gt_known_loc"] == best.curves["gt_known_loc"][30]
+    assert "iou_at_threshold" not in best.scores
+    for trial, found in (
+        (dataclasses.replace(val, limit=5), "a trial on 5 images"),
+        (dataclasses.replace(val, protocol={**val.protocol, "sha256": "0"}), "protocol 0"),
+        (dataclasses.replace(val, dataset="other"), "data set other"),
+    ):
+        with pytest.raises(WsolbenchError, match=found):
+            evaluator.result(threshold=trial)
+    with pytest.raises(WsolbenchError, match="found 256, expected 0 to 255"):
+        evaluator.result(threshold=256)
+
+
+def test_missing_images_are_refused_or_counted_as_zeros(dataset: Dataset) -> None:
+    maps, ids = random_maps(COUNT), dataset.image_ids
+    part = Evaluator(dataset)
+    part.update(ids[:-2], maps[:-2])
+    with pytest.raises(WsolbenchError, match="no map for 2 of 25 images: image_023, image_024"):
+        part.result()
+    result = part.result(allow_missing=True)
+    assert result.counts["missing"] == 2
+    zeros = [np.zeros((3, 3), np.uint8)] * 2
+    assert result.scores == scored(dataset, [*maps[:-2], *zeros]).scores
+
+
+def test_scores_that_cannot_be_had_are_absent(dataset: Dataset) -> None:
+    maps = random_maps(COUNT)
+    assert not {"top1_loc", "top5_loc", "top1_cls"} & scored(dataset, maps).scores.keys()
+    pixels = Evaluator(dataset, metrics=["pixel"])
+    pixels.update(dataset.image_ids, maps)
+    assert "gt_known_loc" not in pixels.result().scores
+    assert "max_box_acc" not in pixels.result().scores
+    boxes = Evaluator(dataset, metrics=["box"])
+    boxes.update(dataset.image_ids, maps)
+    assert "peak_iou" not in boxes.result().scores
+
+
+def test_images_without_boxes_or_classes(tmp_path: Path) -> None:
+    mask = np.ones((3, 3), bool)
+    rows = [annotation("a", mask, boxes=[], class_index=-1), annotation("b", mask)]
+    write_store(tmp_path / "s.h5", AnnotationSet("s", rows))
+    dataset = Dataset.open(tmp_path / "s.h5")
+    result = scored(dataset, [mask * np.uint8(1)] * 2, top5=np.tile(np.arange(5), (2, 1)))
+    assert "gt_known_loc" not in result.scores
+    assert "top1_cls" not in result.scores
+    with pytest.raises(WsolbenchError, match="1 of 2 images without box"):
+        Evaluator(dataset, metrics=["box"])
+
+
+def test_ignored_pixels_count_nowhere(tmp_path: Path) -> None:
+    mask, ignore = np.zeros((2, 3), bool), np.zeros((2, 3), bool)
+    mask[:, 0], ignore[:, 1] = True, True
+    row = annotation("a", mask, ignore=masks.encode(ignore))
+    write_store(tmp_path / "s.h5", AnnotationSet("s", [row]))
+    dataset = Dataset.open(tmp_path / "s.h5")
+    result = scored(dataset, [(mask | ignore) * np.uint8(255)])
+    assert result.scores["peak_iou"] == 1
+
+
+def test_submitted_boxes_have_no_threshold(dataset: Dataset) -> None:
+    given = np.stack([dataset[i].boxes[0] for i in range(COUNT)])
+    given[:5] = [0, 0, 1, 1]
+    result = scored(dataset, random_maps(COUNT), boxes=given)
+    best = [
+        slow_iou(tuple(given[i]), dataset[i].boxes, (dataset[i].height, dataset[i].width)) >= 0.5
+        for i in range(COUNT)
+    ]
+    assert result.scores["gt_known_loc"] == np.mean(best)
+    assert "box_threshold" not in result.scores
+    assert "gt_known_loc" not in result.curves
+
+
+def test_per_image_scores_follow_from_the_maps(dataset: Dataset, top5: np.ndarray) -> None:
+    maps = random_maps(COUNT)
+    evaluator = Evaluator(dataset, keep_images=True)
+    evaluator.update(dataset.image_ids, maps, top5)
+    result = evaluator.result()
+    table = evaluator.image_table(result)
+    assert table["image_id"] == dataset.image_ids
+    for index in range(COUNT):
+        sample = dataset[index]
+        levels = level_map(maps[index], sample.height, sample.width)
+        ious, ap = slow_scores(levels, sample.mask)
+        assert table["best_iou"][index] == max(ious)
+        assert table["best_threshold"][index] == int(np.argmax(ious))
+        assert table["iou"][index] == ious[result.scores["peak_threshold"]]
+        assert table["ap"][index] == pytest.approx(ap, abs=1e-12)
+        box = slow_box(levels, result.scores["box_threshold"])
+        assert tuple(table[side][index] for side in ("x0", "y0", "x1", "y1")) == box
+        assert table["box_iou"][index] == slow_iou(box, sample.boxes, levels.shape)
+    assert np.mean(table["box_right"]) == result.scores["gt_known_loc"]
+    assert np.mean(table["top1"]) == result.scores["top1_cls"]
+    with pytest.raises(WsolbenchError, match="keep_images=True"):
+        Evaluator(dataset).image_table(result)
+
+
+@pytest.mark.parametrize(
+    "ids, count, found",
+    [
+        (["nobody"], 1, "images that it does not hold: nobody"),
+        (["image_000", "image_000"], 2, "an id twice"),
+        (["image_000"], 2, "2 for 1 image ids"),
+    ],
+)
+def test_a_bad_batch_is_refused_and_changes_nothing(
+    dataset: Dataset, ids: list[str], count: int, found: str
+) -> None:
+    evaluator = Evaluator(dataset)
+    with pytest.raises(WsolbenchError, match=found):
+        evaluator.update(ids, [np.zeros((2, 2), np.uint8)] * count)
+    evaluator.update(dataset.image_ids, random_maps(COUNT))
+    assert evaluator.result().to_json() == scored(dataset, random_maps(COUNT)).to_json()
+    with pytest.raises(WsolbenchError, match="scored before: image_000"):
+        evaluator.update(["image_000"], random_maps(1))
+
+
+def test_a_bad_map_names_its_image(dataset: Dataset) -> None:
+    bad = np.array([[0.5, np.nan]], np.float32)
+    with pytest.raises(WsolbenchError, match=r"map of image_003: found values from nan"):
+        Evaluator(dataset).update(["image_003"], [bad])
+
+
+def test_results_survive_the_disk(dataset: Dataset, tmp_path: Path) -> None:
+    result = scored(dataset, random_maps(COUNT))
+    result.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == result
+    text = (tmp_path / "r.json").read_text()
+    assert text == read_result(tmp_path / "r.json").to_json()
+    assert text.endswith("}\n")
+    assert '"comparable": true' in text

@@ -1,0 +1,705 @@
+"""Scoring maps against a data set: the only loop over images.
+
+Source: paper sections 3.1 and 4.1.2, read as `protocols.PROTOCOLS["sem"]` states.
+
+A metric is a sum. Each image adds integers to a `Tally`; tallies add up; scores are formed once,
+at the end. Two scores are means of per-image fractions (the image-mean IoU and AP): those fractions
+are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
+nor on how many threads or processes made it. The mean is off by less than 2**-40.
+
+Public names: `evaluate`, `Evaluator`, `score_submission`, `METRICS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .dataset import Dataset
+from .errors import WsolbenchError, some
+from .metrics import boxes as box_metrics
+from .metrics import pixel as pixel_metrics
+from .metrics.levels import LEVELS, level_map
+from .progress import Progress
+from .protocols import Protocol, protocol_named
+from .results import Result, Threshold
+from .submission import Submission, SubmissionHeader
+
+METRICS = ("pixel", "box")
+"""What may be scored; boxes cost most of the time."""
+
+FULL_FRAME = 0.95
+"""Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
+
+_UNIT = 1 << 40  # per-image fractions are added as multiples of 1 / _UNIT
+_BLOCK = 64  # images read and scored at a time
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over images; all int64. Add two to get the sums over both.
+
+    Attributes:
+        pixels: (2, 256) histograms of levels off the object and on it.
+        iou: (256,) the images' IoU at each T, in units of 2**-40.
+        ap: (1,) the images' AP, in units of 2**-40.
+        right: (d, 256) images whose box is right at each of the protocol's d IoU thresholds and T.
+        right_top: (2, 256) of those right at the first: whose class is first, or among five.
+        top: (2,) images whose class is first, or among five.
+        counts: (2,) images with a constant map; with a full-frame mask.
+    """
+
+    pixels: NDArray[np.int64]
+    iou: NDArray[np.int64]
+    ap: NDArray[np.int64]
+    right: NDArray[np.int64]
+    right_top: NDArray[np.int64]
+    top: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, protocol: Protocol) -> Tally:
+        """The sums over no image."""
+        deltas = len(protocol.box_iou_thresholds)
+        shapes = ((2, LEVELS), (LEVELS,), (1,), (deltas, LEVELS), (2, LEVELS), (2,), (2,))
+        return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes))
+
+    def __add__(self, other: Tally) -> Tally:
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Tally(*(ours + theirs for ours, theirs in pairs))
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What one image is kept as when per-image scores are wanted: about 4 kB.
+
+    Attributes:
+        pixels: int32 (2, 256) histograms of levels; None without pixel scores.
+        boxes: int16 (256, 4), or (1, 4) for a submitted box; None without box scores.
+        top: whether its class is first, and among five; None without top5.
+    """
+
+    pixels: NDArray[np.int32] | None
+    boxes: NDArray[np.int16] | None
+    top: tuple[bool, bool] | None
+
+
+@dataclass
+class _Block:
+    """The sums over some images, and their records where those are kept."""
+
+    indices: list[int]
+    tally: Tally
+    records: dict[int, ImageRecord] = field(default_factory=dict)
+
+
+class Evaluator:
+    """Scores maps as they come.
+
+    Args:
+        dataset: the images; each must come once.
+        protocol: a protocol's name.
+        metrics: any of `METRICS`. Box scores need boxes for every image.
+        header: of the submission; None for maps from memory, taken as ground-truth class maps.
+        keep_images: keep what per-image scores need (about 4 kB an image).
+
+    Raises:
+        WsolbenchError: no such protocol or metric; boxes asked for where images have none.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        protocol: str = "sem",
+        metrics: Sequence[str] | None = None,
+        *,
+        header: SubmissionHeader | None = None,
+        keep_images: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.protocol = protocol_named(protocol)
+        self.metrics = _checked_metrics(dataset, metrics)
+        self.header = header
+        self.keep_images = keep_images
+        self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
+        self._seen = np.zeros(len(dataset), dtype=np.bool_)
+        self._tally = Tally.empty(self.protocol)
+        self._records: dict[int, ImageRecord] = {}
+        self._ranked: bool | None = None
+        self._boxed: bool | None = None
+        self._missing = 0
+
+    def update(
+        self,
+        image_ids: Sequence[str],
+        maps: Sequence[NDArray[Any]],
+        top5: NDArray[np.integer[Any]] | None = None,
+        boxes: NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        """Score a batch.
+
+        Args:
+            image_ids: (n,), each of the data set and not seen before.
+            maps: n maps (h, w), uint8 or float in [0, 1], of any sizes.
+            top5: int (n, 5) class indices, best first; in all batches or in none.
+            boxes: int (n, 4) boxes that the method predicts itself; in all batches or in none.
+
+        Raises:
+            WsolbenchError: lengths that differ, an unknown or repeated id, a map that is not legal.
+                The evaluator is then as it was before.
+        """
+        self._absorb(
+            self._measure(image_ids, maps, top5, boxes), top5 is not None, boxes is not None
+        )
+
+    def merge(self, other: Evaluator) -> None:
+        """Add what another evaluator of the same data set, protocol and metrics has scored.
+
+        Raises:
+            WsolbenchError: they differ in one of these, or both hold the same image.
+        """
+        for name in ("protocol", "metrics", "keep_images"):
+            if getattr(self, name) != getattr(other, name):
+                raise WsolbenchError(
+                    "merge", found=f"another {name}", cure="score both parts alike"
+                )
+        if self.dataset.image_ids != other.dataset.image_ids:
+            raise WsolbenchError(
+                "merge", found="another data set or split", cure="open both on the same images"
+            )
+        both = np.flatnonzero(self._seen & other._seen)
+        if both.size:
+            ids = [self.dataset.image_ids[index] for index in both]
+            raise WsolbenchError(
+                "merge", found=f"images in both: {some(ids)}", cure="score each image once"
+            )
+        if other._seen.any():
+            block = _Block(np.flatnonzero(other._seen).tolist(), other._tally, other._records)
+            self._absorb(block, bool(other._ranked), bool(other._boxed))
+            self._missing += other._missing
+
+    def result(
+        self,
+        *,
+        threshold: int | Result | None = None,
+        allow_missing: bool = False,
+        limit: int | None = None,
+        submission_sha256: str = "",
+    ) -> Result:
+        """The scores of what has come so far, which must be the whole data set.
+
+        Args:
+            threshold: None reads box scores where GT-known is highest on these very images; a
+                number 0..255 or another result's choice is used as it is, and adds the IoU there.
+            allow_missing: score images without map as maps of zeros, and count them.
+            limit: stamp the result as a trial on so many images.
+            submission_sha256: of the file that the maps came from.
+
+        Raises:
+            WsolbenchError: images without map; a threshold out of range or of another protocol.
+        """
+        self._fill_missing(allow_missing)
+        chosen = self._threshold(threshold)
+        scores: dict[str, float | int] = {}
+        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
+        if "pixel" in self.metrics:
+            _pixel_scores(self._tally, len(self.dataset), chosen, scores, curves)
+        if self.ranked:
+            scores["top1_cls"] = float(self._tally.top[0] / len(self.dataset))
+            scores["top5_cls"] = float(self._tally.top[1] / len(self.dataset))
+        if "box" in self.metrics:
+            _box_scores(self, chosen, scores, curves)
+        header = self.header
+        constant, full_frame = (int(count) for count in self._tally.counts)
+        return Result(
+            method=dict(header.method) if header else {},
+            dataset=self.dataset.name,
+            split=self.dataset.split,
+            label=self.label,
+            normalisation=header.normalisation if header else "",
+            images=len(self.dataset),
+            protocol=self.protocol.as_dict(),
+            annotations_sha256=self.dataset.store.content_sha256,
+            submission_sha256=submission_sha256,
+            wsolbench=__version__,
+            threshold=chosen,
+            scores=scores,
+            curves=curves,
+            counts={
+                "missing": self._missing,
+                "constant": constant,
+                "full_frame_masks": full_frame,
+            },
+            limit=limit,
+        )
+
+    def image_table(self, result: Result) -> dict[str, list[Any]]:
+        """Per-image scores as columns, in the data set's order.
+
+        `image_id`, `class_index`, `area` (of the mask, pixels); `best_iou` and `best_threshold` of
+        the image's own curve, `threshold` (the shared one) and `iou` there, `ap`; `x0, y0, x1, y1`
+        (the box at `box_threshold`), `box_iou`, `gt_known`; `top1`, `top5`.
+
+        Args:
+            result: of this evaluator: tells the shared thresholds.
+
+        Raises:
+            WsolbenchError: the evaluator was not told to keep images.
+        """
+        if not self.keep_images:
+            raise WsolbenchError(
+                "image_table", found="no records of images", cure="pass keep_images=True"
+            )
+        pixel_t = result.threshold.pixel
+        if pixel_t is None:
+            pixel_t = int(result.scores.get("peak_threshold", 0))
+        box_t = int(result.scores.get("box_threshold", 0))
+        rows = [self._image_row(index, pixel_t, box_t) for index in range(len(self.dataset))]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    @property
+    def label(self) -> str:
+        """Whose class's maps they are: "gt" or "predicted"."""
+        return self.header.label if self.header else "gt"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether there are class scores: five classes an image came, and every class is known."""
+        return bool(self._ranked) and bool((self.dataset.class_indices >= 0).all())
+
+    def _measure(
+        self,
+        image_ids: Sequence[str],
+        maps: Sequence[NDArray[Any]],
+        top5: NDArray[np.integer[Any]] | None,
+        boxes: NDArray[np.integer[Any]] | None,
+    ) -> _Block:
+        """The sums over a batch; changes nothing in the evaluator, so threads may call it."""
+        for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
+            if other is not None and len(other) != len(image_ids):
+                raise WsolbenchError(
+                    name,
+                    found=f"{len(other)} for {len(image_ids)} image ids",
+                    expected="as many as image ids",
+                    cure="pass one of each an image",
+                )
+        strangers = [image_id for image_id in image_ids if image_id not in self._places]
+        if strangers:
+            raise WsolbenchError(
+                f"{self.dataset.name} {self.dataset.split}",
+                found=f"maps of images that it does not hold: {some(strangers)}",
+                cure="score the split that the maps were made for",
+                exit_status=1,
+            )
+        block = _Block(
+            [self._places[image_id] for image_id in image_ids], Tally.empty(self.protocol)
+        )
+        if len(set(block.indices)) < len(block.indices):
+            raise WsolbenchError(
+                "image_ids", found="an id twice in one batch", cure="pass each image once"
+            )
+        for place, index in enumerate(block.indices):
+            self._add_image(
+                block,
+                index,
+                maps[place],
+                None if top5 is None else top5[place],
+                None if boxes is None else boxes[place],
+            )
+        return block
+
+    def _add_image(
+        self,
+        block: _Block,
+        index: int,
+        map_: NDArray[Any],
+        top5: NDArray[np.integer[Any]] | None,
+        box: NDArray[np.integer[Any]] | None,
+    ) -> None:
+        sample = self.dataset[index]
+        tally = block.tally
+        try:
+            levels = level_map(map_, sample.height, sample.width)
+        except WsolbenchError as error:
+            raise WsolbenchError(
+                f"map of {sample.image_id}",
+                found=error.found,
+                expected=error.expected,
+                cure=error.cure,
+                exit_status=1,
+            ) from error
+        store = self.dataset.store
+        mask_area = int(store.areas[sample.row])
+        tally.counts[0] += bool((map_ == map_.flat[0]).all())
+        tally.counts[1] += mask_area >= FULL_FRAME * sample.height * sample.width
+        pixels = boxes = ranked = None
+        if "pixel" in self.metrics:
+            pixels = pixel_metrics.count_pixels(levels, sample.mask, sample.ignore)
+            tally.pixels[...] += pixels
+            tally.iou[...] += _units(pixel_metrics.iou(pixels))
+            tally.ap[...] += _units(pixel_metrics.average_precision(pixels))
+        if top5 is not None:
+            place = np.flatnonzero(np.asarray(top5) == sample.class_index)
+            ranked = (bool(place.size and place[0] == 0), bool(place.size))
+            tally.top[...] += ranked
+        if "box" in self.metrics:
+            boxes = box_metrics.largest_boxes(levels) if box is None else np.asarray(box)[None]
+            overlap = box_metrics.best_iou(boxes, sample.boxes)
+            for row, delta in enumerate(self.protocol.box_iou_thresholds):
+                tally.right[row] += overlap >= delta
+            if ranked is not None:
+                right = overlap >= self.protocol.box_iou_thresholds[0]
+                tally.right_top[0] += right & ranked[0]
+                tally.right_top[1] += right & ranked[1]
+        if self.keep_images:
+            block.records[index] = ImageRecord(
+                None if pixels is None else pixels.astype(np.int32),
+                None if boxes is None else boxes.astype(np.int16),
+                ranked,
+            )
+
+    def _absorb(self, block: _Block, ranked: bool, boxed: bool) -> None:
+        again = [index for index in block.indices if self._seen[index]]
+        if again:
+            ids = [self.dataset.image_ids[index] for index in again]
+            raise WsolbenchError(
+                "image_ids", found=f"images scored before: {some(ids)}", cure="pass each image once"
+            )
+        for name, before, now in (("top5", self._ranked, ranked), ("boxes", self._boxed, boxed)):
+            if before not in (None, now):
+                raise WsolbenchError(
+                    name,
+                    found="some batches with and some without",
+                    cure="pass them in all or none",
+                )
+        self._ranked, self._boxed = ranked, boxed
+        self._tally = self._tally + block.tally
+        self._seen[block.indices] = True
+        self._records.update(block.records)
+
+    def _fill_missing(self, allow_missing: bool) -> None:
+        missing = np.flatnonzero(~self._seen)
+        if not missing.size:
+            return
+        ids = [self.dataset.image_ids[index] for index in missing]
+        if not allow_missing:
+            raise WsolbenchError(
+                f"{self.dataset.name} {self.dataset.split}",
+                found=f"no map for {len(ids)} of {len(self.dataset)} images: {some(ids)}",
+                expected="a map of every image",
+                cure="add them, or count them as maps of zeros with --allow-missing",
+                exit_status=1,
+            )
+        ranked, boxed = bool(self._ranked), bool(self._boxed)
+        count = len(ids)
+        blank = np.zeros((1, 1), dtype=np.uint8)
+        block = self._measure(
+            ids,
+            [blank] * count,
+            np.full((count, 5), -2) if ranked else None,
+            np.zeros((count, 4), dtype=np.int64) if boxed else None,
+        )
+        block.tally.counts[0] = 0  # a map that is not there is missing, not constant
+        self._absorb(block, ranked, boxed)
+        self._missing += count
+
+    def _threshold(self, threshold: int | Result | None) -> Threshold:
+        if threshold is None:
+            return Threshold("max")
+        if isinstance(threshold, Result):
+            return self._carried(threshold)
+        if not 0 <= threshold < LEVELS:
+            raise WsolbenchError(
+                "--threshold", found=str(threshold), expected="0 to 255", cure="give one of these"
+            )
+        return Threshold("fixed", pixel=threshold, box=threshold)
+
+    def _carried(self, other: Result) -> Threshold:
+        where = "--threshold-from"
+        for name, theirs, ours in (
+            ("protocol", other.protocol["sha256"], self.protocol.sha256),
+            ("data set", other.dataset, self.dataset.name),
+            ("label", other.label, self.label),
+        ):
+            if theirs != ours:
+                raise WsolbenchError(
+                    where,
+                    found=f"a result of {name} {theirs}",
+                    expected=str(ours),
+                    cure="name a result of the same kind",
+                )
+        if other.limit is not None:
+            raise WsolbenchError(
+                where,
+                found=f"a trial on {other.limit} images",
+                expected="a result on a whole split",
+                cure="evaluate that split without --limit",
+            )
+        scores = other.scores
+        for metric, key in (("pixel", "peak_threshold"), ("box", "box_threshold")):
+            if metric in self.metrics and key not in scores and not (key[0] == "b" and self._boxed):
+                raise WsolbenchError(
+                    where,
+                    found=f"a result without {key}",
+                    cure=f"evaluate that split with --metrics {','.join(self.metrics)}",
+                )
+        source = {
+            "method": other.name,
+            "split": other.split,
+            "submission_sha256": other.submission_sha256,
+        }
+        pixel = scores.get("peak_threshold")
+        box = scores.get("box_threshold")
+        return Threshold(
+            "carried",
+            pixel=None if pixel is None else int(pixel),
+            box=None if box is None else int(box),
+            source=source,
+        )
+
+    def _image_row(self, index: int, pixel_t: int, box_t: int) -> dict[str, Any]:
+        sample, record = self.dataset[index], self._records[index]
+        row: dict[str, Any] = {
+            "image_id": sample.image_id,
+            "class_index": sample.class_index,
+            "area": int(self.dataset.store.areas[sample.row]),
+        }
+        if record.pixels is not None:
+            counts = record.pixels.astype(np.int64)
+            curve = pixel_metrics.iou(counts)
+            row["best_iou"] = float(curve.max())
+            row["best_threshold"] = int(curve.argmax())
+            row["threshold"] = pixel_t
+            row["iou"] = float(curve[pixel_t])
+            row["ap"] = float(pixel_metrics.average_precision(counts))
+        if record.boxes is not None:
+            box = record.boxes[0 if self._boxed else box_t].astype(np.int32)
+            overlap = float(box_metrics.best_iou(box, sample.boxes))
+            row.update(zip(("x0", "y0", "x1", "y1"), box.tolist(), strict=True))
+            row["box_iou"] = overlap
+            row["box_right"] = overlap >= self.protocol.box_iou_thresholds[0]
+        if record.top is not None:
+            row["top1"], row["top5"] = record.top
+        return row
+
+
+def evaluate(
+    dataset: Dataset,
+    submission: Submission | str | os.PathLike[str],
+    protocol: str = "sem",
+    metrics: Sequence[str] | None = None,
+    *,
+    threshold: int | Result | None = None,
+    allow_missing: bool = False,
+    limit: int | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Score a submission file on one split.
+
+    Args:
+        dataset: the split.
+        submission: the file, or its path.
+        protocol: a protocol's name.
+        metrics: any of `METRICS`; None for all that the annotations allow.
+        threshold: see `Evaluator.result`.
+        allow_missing: score images without map as maps of zeros.
+        limit: score the first images only; the result is stamped as a trial.
+        jobs: threads; None for one a processor. The result does not depend on it.
+        progress: called with (images done, images in all).
+
+    Raises:
+        WsolbenchError: the submission cannot be read, is of another data set or split, holds
+            images that the split does not or lacks some that it has, or a map is not legal.
+    """
+    opened = submission if isinstance(submission, Submission) else Submission.open(submission)
+    evaluator = score_submission(
+        dataset, opened, protocol, metrics, limit=limit, jobs=jobs, progress=progress
+    )
+    return evaluator.result(
+        threshold=threshold,
+        allow_missing=allow_missing,
+        limit=limit,
+        submission_sha256=opened.sha256,
+    )
+
+
+def score_submission(
+    dataset: Dataset,
+    submission: Submission,
+    protocol: str = "sem",
+    metrics: Sequence[str] | None = None,
+    *,
+    limit: int | None = None,
+    jobs: int | None = None,
+    keep_images: bool = False,
+    progress: Progress | None = None,
+) -> Evaluator:
+    """Run an evaluator over a submission; see `evaluate` for the arguments."""
+    _check_match(dataset, submission)
+    strangers = sorted(set(submission.image_ids) - set(dataset.image_ids))
+    if strangers:
+        raise WsolbenchError(
+            submission.path,
+            found=f"{len(strangers)} images that {dataset.name} {dataset.split} does not hold: "
+            f"{some(strangers)}",
+            expected=f"maps of its {len(dataset)} images alone",
+            cure="evaluate the split that the maps were made for",
+            exit_status=1,
+        )
+    kept = dataset if limit is None else dataset.first(limit)
+    evaluator = Evaluator(
+        kept, protocol, metrics, header=submission.header, keep_images=keep_images
+    )
+    wanted = set(kept.image_ids)
+    rows = [row for row, image_id in enumerate(submission.image_ids) if image_id in wanted]
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+
+    def measure(block: Sequence[int]) -> _Block:
+        return evaluator._measure(
+            [submission.image_ids[row] for row in block],
+            submission.read(block),
+            None if submission.top5 is None else submission.top5[list(block)],
+            None if submission.boxes is None else submission.boxes[list(block)],
+        )
+
+    done = 0
+    with ThreadPoolExecutor(jobs or available_processors()) as pool:
+        try:
+            for block in _in_flight(pool, measure, blocks, 2 * (jobs or available_processors())):
+                ranked, boxed = submission.top5 is not None, submission.boxes is not None
+                evaluator._absorb(block, ranked, boxed)
+                done += len(block.indices)
+                if progress:
+                    progress(done, len(rows))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return evaluator
+
+
+def available_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _in_flight(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Sequence[int]], _Block],
+    items: Sequence[Sequence[int]],
+    most: int,
+) -> Iterator[_Block]:
+    """Results as they come, with no more than `most` items begun: memory stays constant."""
+    queue = iter(items)
+    running: set[Future[_Block]] = {pool.submit(work, item) for item in islice(queue, most)}
+    while running:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()
+            running.update(pool.submit(work, item) for item in islice(queue, 1))
+
+
+def _checked_metrics(dataset: Dataset, metrics: Sequence[str] | None) -> tuple[str, ...]:
+    unboxed = int((dataset.store.box_counts()[dataset.rows] == 0).sum())
+    if metrics is None:
+        return METRICS if not unboxed else ("pixel",)
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown or not metrics:
+        raise WsolbenchError(
+            "--metrics",
+            found=some(unknown) or "none",
+            expected=" or ".join(METRICS),
+            cure="name one or more of these",
+        )
+    if "box" in metrics and unboxed:
+        raise WsolbenchError(
+            dataset.store.path,
+            found=f"{unboxed} of {len(dataset)} images without box",
+            expected="boxes for box scores",
+            cure="import boxes too, or ask for --metrics pixel",
+        )
+    return tuple(name for name in METRICS if name in metrics)
+
+
+def _check_match(dataset: Dataset, submission: Submission) -> None:
+    header = submission.header
+    for name, theirs, ours in (
+        ("data set", header.dataset, dataset.name),
+        ("split", header.split, dataset.split),
+    ):
+        if theirs != ours:
+            raise WsolbenchError(
+                submission.path,
+                found=f"maps of {name} {theirs!r}",
+                expected=repr(ours),
+                cure=f"evaluate on the {name} of the maps (--split, --annotations)",
+                exit_status=1,
+            )
+
+
+def _pixel_scores(
+    tally: Tally,
+    images: int,
+    threshold: Threshold,
+    scores: dict[str, float | int],
+    curves: dict[str, list[float]],
+) -> None:
+    pooled = pixel_metrics.iou(tally.pixels)
+    mean = tally.iou / (_UNIT * images)
+    for suffix, curve in (("", pooled), ("_image_mean", mean)):
+        scores[f"peak_iou{suffix}"] = float(curve.max())
+        scores[f"peak_threshold{suffix}"] = int(curve.argmax())
+        curves[f"iou{suffix}"] = curve.tolist()
+        if threshold.pixel is not None:
+            scores[f"iou_at_threshold{suffix}"] = float(curve[threshold.pixel])
+    scores["ap"] = float(pixel_metrics.average_precision(tally.pixels))
+    scores["ap_image_mean"] = float(tally.ap[0] / (_UNIT * images))
+    curves["precision"] = pixel_metrics.precision(tally.pixels).tolist()
+    curves["recall"] = pixel_metrics.recall(tally.pixels).tolist()
+
+
+def _box_scores(
+    evaluator: Evaluator,
+    threshold: Threshold,
+    scores: dict[str, float | int],
+    curves: dict[str, list[float]],
+) -> None:
+    tally, images = evaluator._tally, len(evaluator.dataset)
+    right = tally.right / images
+    submitted = bool(evaluator._boxed)
+    at = int(right[0].argmax()) if threshold.box is None else threshold.box
+    known = "gt_known" if evaluator.label == "gt" else "predicted"
+    named = {f"{known}_loc": right[0]}
+    if evaluator.ranked:
+        named["top1_loc"] = tally.right_top[0] / images
+        if evaluator.label == "gt":
+            named["top5_loc"] = tally.right_top[1] / images
+    for key, curve in named.items():
+        scores[key] = float(curve[at])
+        if not submitted:
+            curves[key] = curve.tolist()
+    if not submitted:
+        scores["box_threshold"] = at
+    deltas = evaluator.protocol.box_iou_thresholds
+    highest = right.max(axis=1)
+    scores["max_box_acc"] = float(highest[0])
+    for row, delta in enumerate(deltas[1:], start=1):
+        key = f"max_box_acc_{round(100 * delta)}"
+        scores[key] = float(highest[row])
+        if not submitted:
+            curves[f"box_acc_{round(100 * delta)}"] = right[row].tolist()
+    scores["max_box_acc_v2"] = float(highest.mean())
+
+
+def _units(fractions: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(np.asarray(fractions) * _UNIT).astype(np.int64)

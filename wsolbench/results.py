@@ -1,0 +1,314 @@
+"""The result file: what one submission scored on one split, and under which protocol.
+
+JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [0, 1]; percent
+exists only where text is printed. A score that cannot be had is absent.
+
+Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from .errors import WsolbenchError
+from .files import require_file, write_text
+
+FORMAT = "wsolbench-result"
+FORMAT_VERSION = 1
+
+MAX_BYTES = 64 << 20
+"""Largest result file that is read; one with all curves has about 50 kB."""
+
+COLUMNS: dict[str, str] = {
+    "peak_iou": "Peak-IoU",
+    "peak_threshold": "Peak-T",
+    "ap": "AP",
+    "peak_iou_image_mean": "Peak-IoU (image mean)",
+    "peak_threshold_image_mean": "Peak-T (image mean)",
+    "ap_image_mean": "AP (image mean)",
+    "iou_at_threshold": "IoU at T",
+    "iou_at_threshold_image_mean": "IoU at T (image mean)",
+    "gt_known_loc": "GT-known",
+    "predicted_loc": "Predicted-class loc",
+    "top1_loc": "Top-1 loc",
+    "top5_loc": "Top-5 loc",
+    "box_threshold": "Box-T",
+    "max_box_acc": "MaxBoxAcc .5",
+    "max_box_acc_30": "MaxBoxAcc .3",
+    "max_box_acc_70": "MaxBoxAcc .7",
+    "max_box_acc_v2": "MaxBoxAcc mean",
+    "top1_cls": "Top-1 class",
+    "top5_cls": "Top-5 class",
+}
+"""Every score by its key, and what tables call it, in the order of the tables."""
+
+LEVEL_SCORES = frozenset({"peak_threshold", "peak_threshold_image_mean", "box_threshold"})
+"""Scores that are thresholds 0..255, not fractions."""
+
+FORMATS = ("text", "md", "latex", "csv")
+"""How a table may be printed."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """How the thresholds of box and carried pixel scores were chosen.
+
+    Attributes:
+        rule: "max" (the best on this very split), "carried" (from another result) or "fixed".
+        pixel: T of `iou_at_threshold`; absent under "max".
+        box: T of the localization scores; absent under "max", where `box_threshold` tells.
+        source: of a carried one: the other result's method, split and submission hash.
+    """
+
+    rule: str
+    pixel: int | None = None
+    box: int | None = None
+    source: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one submission scored.
+
+    Attributes:
+        method: as the submission states it.
+        dataset: the data set's name.
+        split: the split's name.
+        label: "gt" or "predicted": whose class's maps they are.
+        normalisation: the writer's, in words.
+        images: how many were scored.
+        protocol: every field of the protocol, and their hash.
+        annotations_sha256: of the annotations' logical content.
+        submission_sha256: of the submission file; empty where maps came from memory.
+        wsolbench: the version that scored.
+        threshold: how thresholds were chosen.
+        limit: of a trial on the first images: how many; None for the whole split.
+        scores: by key (see `COLUMNS`).
+        curves: lists of 256, by key.
+        counts: of images, by what is worth knowing about them.
+    """
+
+    method: Mapping[str, Any]
+    dataset: str
+    split: str
+    label: str
+    normalisation: str
+    images: int
+    protocol: Mapping[str, Any]
+    annotations_sha256: str
+    submission_sha256: str
+    wsolbench: str
+    threshold: Threshold
+    scores: Mapping[str, float | int]
+    curves: Mapping[str, Sequence[float]]
+    counts: Mapping[str, int]
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Method and backbone, for tables and legends."""
+        parts = [str(self.method.get(key, "")) for key in ("name", "backbone")]
+        return " ".join(part for part in parts if part) or "unnamed"
+
+    def to_json(self) -> str:
+        """The file's text."""
+        content: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["threshold"] = {k: v for k, v in asdict(self.threshold).items() if v is not None}
+        content["format"] = FORMAT
+        content["format_version"] = FORMAT_VERSION
+        content["comparable"] = self.limit is None
+        if self.limit is None:
+            del content["limit"]
+        if not self.submission_sha256:
+            del content["submission_sha256"]
+        return (
+            json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+            + "\n"
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the result file, whole or not at all."""
+        write_text(path, self.to_json())
+
+
+def read_result(path: str | os.PathLike[str]) -> Result:
+    """Read a result file.
+
+    Raises:
+        WsolbenchError: missing, no JSON, duplicate or unknown or missing keys, another version.
+    """
+    file = require_file(path, "a result file", "name one that `wsolbench evaluate --out` wrote")
+    if file.stat().st_size > MAX_BYTES:
+        raise WsolbenchError(
+            file,
+            found=f"{file.stat().st_size} bytes",
+            expected=f"a result of at most {MAX_BYTES}",
+            cure="name a result file",
+        )
+    try:
+        content = json.loads(
+            file.read_bytes().decode(), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except ValueError as error:
+        raise WsolbenchError(
+            file,
+            found=f"no result file ({error})",
+            expected="JSON that `wsolbench evaluate --out` wrote",
+            cure="name a result, or evaluate again",
+        ) from error
+    return _result(file, content)
+
+
+def signature(result: Result) -> str:
+    """What must agree before two numbers may be compared, in one line."""
+    parts = {
+        "wsolbench": result.wsolbench,
+        "protocol": f"{result.protocol['name']}.v{result.protocol['version']}",
+        "hash": str(result.protocol["sha256"])[:8],
+        "annotations": f"{result.dataset}/{result.split}/{result.annotations_sha256[:8]}",
+        "images": result.images,
+        "maps": result.label,
+        "threshold": threshold_text(result),
+    }
+    if result.counts.get("missing"):
+        parts["missing"] = result.counts["missing"]
+    if result.limit is not None:
+        parts["TRIAL"] = f"first {result.limit} images only, not comparable"
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def threshold_text(result: Result) -> str:
+    """How thresholds were chosen, in a few words."""
+    threshold = result.threshold
+    if threshold.rule == "max":
+        return "max on this split"
+    if threshold.rule == "fixed":
+        return f"fixed at {threshold.pixel}"
+    source = threshold.source or {}
+    whose = "" if source.get("method") == result.name else f" of {source.get('method')}"
+    return f"from {source.get('split')}{whose}"
+
+
+def table(results: Sequence[Result], form: str = "text") -> str:
+    """Results as a table: one row a score for a single result on a terminal, else one row a result.
+
+    Fractions are percent with two decimals in all but CSV, which keeps them as they are.
+    """
+    keys = [key for key in COLUMNS if any(key in result.scores for result in results)]
+    if form == "csv":
+        return _csv(results, keys)
+    from tabulate import tabulate
+
+    if form == "text" and len(results) == 1:
+        scores = results[0].scores
+        rows = [[COLUMNS[key], _shown(key, scores)] for key in keys]
+        return tabulate(rows, tablefmt="plain", colalign=("left", "right"), disable_numparse=True)
+    head = ["Method", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
+    rows = [
+        [
+            result.name,
+            result.split + ("" if result.limit is None else " (trial)"),
+            str(result.images),
+            threshold_text(result),
+            *(_shown(key, result.scores) for key in keys),
+        ]
+        for result in results
+    ]
+    if form == "text":
+        # A terminal is narrower than a paper: results side by side, scores below each other.
+        columns = [list(column) for column in zip(head, *rows, strict=True)]
+        return tabulate(
+            columns[1:],
+            headers=columns[0],
+            tablefmt="simple",
+            disable_numparse=True,
+            colalign=("left", *("right" for _ in results)),
+        )
+    kind = {"md": "github", "latex": "latex_booktabs"}[form]
+    aligned = ("left", "left", "right", "left", *("right" for _ in keys))
+    return tabulate(rows, headers=head, tablefmt=kind, disable_numparse=True, colalign=aligned)
+
+
+def _shown(key: str, scores: Mapping[str, float | int]) -> str:
+    if key not in scores:
+        return "-"
+    return str(scores[key]) if key in LEVEL_SCORES else f"{100 * scores[key]:.2f}"
+
+
+def _csv(results: Sequence[Result], keys: Sequence[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "dataset", "split", "images", "limit", "threshold", *keys])
+    for result in results:
+        limit = "" if result.limit is None else result.limit
+        head = [
+            _harmless(result.name),
+            _harmless(result.dataset),
+            _harmless(result.split),
+            result.images,
+            limit,
+            _harmless(threshold_text(result)),
+        ]
+        writer.writerow(head + [result.scores.get(key, "") for key in keys])
+    return text.getvalue().rstrip("\n")
+
+
+def _harmless(text: str) -> str:
+    """The text, quoted where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _result(file: os.PathLike[str], content: object) -> Result:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise WsolbenchError(
+            file,
+            found="JSON of another kind",
+            expected=f'"format": "{FORMAT}"',
+            cure="name a result file",
+        )
+    if content.get("format_version") != FORMAT_VERSION:
+        raise WsolbenchError(
+            file,
+            found=f"format version {content.get('format_version')}",
+            expected=str(FORMAT_VERSION),
+            cure="evaluate the submission again with this version of wsolbench",
+        )
+    envelope = {"format", "format_version", "comparable"}
+    own = {field.name for field in fields(Result)}
+    missing = sorted((own | envelope) - {"limit", "submission_sha256"} - content.keys())
+    unknown = sorted(content.keys() - own - envelope)
+    if missing or unknown:
+        raise WsolbenchError(
+            file,
+            found=f"keys missing: {missing or 'none'}; unknown: {unknown or 'none'}",
+            expected="the keys of a result",
+            cure="evaluate the submission again",
+        )
+    values = {key: value for key, value in content.items() if key in own}
+    try:
+        values["threshold"] = Threshold(**values["threshold"])
+        return Result(**{"submission_sha256": "", **values})
+    except TypeError as error:
+        raise WsolbenchError(
+            file,
+            found=f"a result of another shape ({error})",
+            expected="the keys of a result",
+            cure="evaluate the submission again",
+        ) from error
