@@ -1,0 +1,676 @@
+"""The command line: parse, one library call, print.
+
+Results go to stdout, progress to stderr. Exit status 0: done; 1: the input was read and found
+wanting; 2: it could not be used. Heavy modules are imported where they are used, so that
+`wsolbench --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import WsolbenchError
+from .progress import bar
+
+if TYPE_CHECKING:
+    from .results import Result
+    from .submission import Submission
+
+FORMATS = ("text", "md", "latex", "csv")
+SHOWN_FAULTS = 20
+
+_File = click.Path(path_type=Path)
+_quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_annotations = click.option(
+    "--annotations",
+    type=_File,
+    help="Annotation file [default: $WSOLBENCH_ANNOTATIONS, else annotations/<dataset>.h5].",
+)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status; faults are one line on stderr."""
+    try:
+        status = cli.main(prog_name="wsolbench", standalone_mode=False)
+    except WsolbenchError as error:
+        _leave(str(error), error.exit_status)
+    except click.UsageError as error:
+        asked = f"{error.ctx.command_path} --help" if error.ctx else "wsolbench --help"
+        _leave(f"{error.format_message()} See `{asked}`.", 2)
+    except click.ClickException as error:
+        _leave(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _leave("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+    except MemoryError:
+        _leave("out of memory; fewer --jobs or a smaller --batch-size need less", 2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="wsolbench")
+def cli() -> None:
+    """Measure localization maps against pixel masks and boxes.
+
+    \b
+    import    foreign masks and boxes  ->  annotation file
+    predict   photos and a classifier  ->  submission file
+    evaluate  submission, annotations  ->  result file
+    """
+
+
+# ---------------------------------------------------------------------------------- evaluation
+
+
+@cli.command()
+@click.argument("submission", type=_File)
+@_annotations
+@click.option("--split", help="Split to score [default: the submission's].")
+@click.option("--protocol", default="sem", show_default=True, help="What a score means.")
+@click.option("--metrics", help="Any of pixel,box [default: all that the annotations allow].")
+@click.option("--out", type=_File, help="Write the result file.")
+@click.option("--per-image", type=_File, help="Write per-image scores to a .csv or .parquet file.")
+@click.option("--threshold-from", type=_File, help="Read scores at the thresholds of this result.")
+@click.option("--threshold", type=click.IntRange(0, 255), help="Read scores at this threshold.")
+@click.option("--allow-missing", is_flag=True, help="Count images without map as maps of zeros.")
+@click.option("--limit", type=click.IntRange(1), help="A trial on the first N images.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@_json
+@_quiet
+def evaluate(
+    submission: Path,
+    annotations: Path | None,
+    split: str | None,
+    protocol: str,
+    metrics: str | None,
+    out: Path | None,
+    per_image: Path | None,
+    threshold_from: Path | None,
+    threshold: int | None,
+    allow_missing: bool,
+    limit: int | None,
+    jobs: int | None,
+    form: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Score a submission's maps."""
+    from .dataset import Dataset
+    from .evaluation import score_submission
+    from .results import read_result, signature, table
+    from .submission import Submission
+
+    if threshold is not None and threshold_from is not None:
+        raise click.UsageError("--threshold and --threshold-from exclude each other.")
+    for target in (out, per_image):
+        _require_writable(target)
+    save_table = _table_writer(per_image)
+    carried = read_result(threshold_from) if threshold_from else threshold
+    opened = Submission.open(submission)
+    dataset = Dataset.open(
+        _find_annotations(annotations, opened.header.dataset), split or opened.header.split
+    )
+    with bar("evaluate", quiet=quiet) as progress:
+        evaluator = score_submission(
+            dataset,
+            opened,
+            protocol,
+            None if metrics is None else [name.strip() for name in metrics.split(",")],
+            limit=limit,
+            jobs=jobs,
+            keep_images=per_image is not None,
+            progress=progress,
+        )
+    result = evaluator.result(
+        threshold=carried,
+        allow_missing=allow_missing,
+        limit=limit,
+        submission_sha256=opened.sha256,
+    )
+    if per_image:
+        save_table(evaluator.image_table(result))
+    if out:
+        result.write(out)
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+    elif form == "text":
+        _print_result(result)
+    else:
+        click.echo(table([result], form))
+        click.echo(signature(result), err=True)
+
+
+@cli.command()
+@click.argument("submission", type=_File)
+@_annotations
+@click.option("--split", help="With annotations: the split it should cover [default: its own].")
+@_json
+@_quiet
+def validate(
+    submission: Path, annotations: Path | None, split: str | None, as_json: bool, quiet: bool
+) -> None:
+    """List every fault of a submission; exit status 0 without, 1 with any.
+
+    Annotations are not needed; with them the image ids are checked too.
+    """
+    from .store import AnnotationStore
+    from .submission import validate as find_faults
+
+    store = None if annotations is None else AnnotationStore.open(annotations)
+    if split is not None and store is None:
+        raise click.UsageError("--split needs --annotations.")
+    with bar("validate", "map", quiet=quiet) as progress:
+        faults = find_faults(submission, store, split, progress=progress)
+    if as_json:
+        click.echo(json.dumps([vars(fault) for fault in faults], indent=1, sort_keys=True))
+    else:
+        for fault in faults[:SHOWN_FAULTS]:
+            click.echo(str(fault))
+        if len(faults) > SHOWN_FAULTS:
+            click.echo(f"... and {len(faults) - SHOWN_FAULTS} more (--json lists all)")
+        checked = "" if store else " (ids not checked: give --annotations)"
+        faulty = f"{len(faults)} faults" if faults else f"valid{checked}"
+        click.echo(f"{submission}: {faulty}")
+    sys.exit(1 if faults else 0)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=_File)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@_json
+def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
+    """Tell what stores, submissions and results hold; without a file, versions and platform.
+
+    Several results are shown side by side.
+    """
+    if not files:
+        about = _versions()
+        lines = [f"{name:12} {value}" for name, value in about.items()]
+        click.echo(json.dumps(about, indent=1, sort_keys=True) if as_json else "\n".join(lines))
+        return
+    described = [_describe(file) for file in files]
+    results = [content for kind, content in described if kind == "result"]
+    if as_json:
+        content = [
+            {"file": str(file), "kind": kind, **_plain(kind, content)}
+            for file, (kind, content) in zip(files, described, strict=True)
+        ]
+        click.echo(json.dumps(content[0] if len(files) == 1 else content, indent=1, sort_keys=True))
+        return
+    for file, (kind, content) in zip(files, described, strict=True):
+        if kind != "result":
+            click.echo(f"{file}: {kind}")
+            for name, value in _plain(kind, content).items():
+                click.echo(f"  {name:16} {value}")
+    if len(results) == 1 and form == "text":
+        _print_result(results[0])
+    elif results:
+        from .results import signature, table
+
+        click.echo(table(results, form))
+        if form == "text":
+            click.echo()
+            for result in results:
+                click.echo(signature(result))
+
+
+# ----------------------------------------------------------------------------------- importing
+
+
+@cli.group("import")
+def import_() -> None:
+    """Make an annotation file from foreign masks, boxes and labels."""
+
+
+_out = click.option("--out", type=_File, required=True, help="The annotation file to write.")
+_dataset = click.option("--dataset", help="The data set's name.")
+
+
+@import_.command("masks")
+@click.argument("folder", type=_File)
+@click.option("--table", type=_File, help="CSV: image_id, class_index, split, sizes, boxes.")
+@click.option("--split", default="val", show_default=True, help="Split where the table has none.")
+@click.option("--ignore", type=_File, help="Folder of masks of the pixels that count nowhere.")
+@click.option("--classes", type=_File, help="CSV: key, name; one class a row.")
+@_dataset
+@_out
+@_quiet
+def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """A folder of masks <image id>.png, or one that `export png` wrote."""
+    _import("masks", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("ilsvrc")
+@click.option("--masks", type=_File, required=True, help="Folder of the released masks.")
+@click.option("--val-list", type=_File, required=True, help="ILSVRC_Val_Mask_23151.txt.")
+@click.option("--labels", type=_File, multiple=True, help="List of classes; may be repeated.")
+@click.option("--sizes", type=_File, help="List of image sizes.")
+@click.option("--boxes", type=_File, help="List x0,y0,x1,y1, XML folder, or tar of XML files.")
+@click.option("--class-names", type=_File, help="LOC_synset_mapping.txt.")
+@_out
+@_quiet
+def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
+    """The SEM masks on the ILSVRC validation images, val and test."""
+    options["labels"] = list(options["labels"]) or None
+    _import("ilsvrc", out=out, quiet=quiet, **options)
+
+
+@import_.command("coco")
+@click.argument("file", type=_File)
+@click.option("--split", help="Split of images that name none.")
+@_dataset
+@_out
+@_quiet
+def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """COCO instances JSON."""
+    _import("coco", file, out=out, quiet=quiet, **options)
+
+
+def _folder_importer(kind: str, what: str) -> None:
+    @import_.command(kind, help=what)
+    @click.argument("folder", type=_File)
+    @_out
+    @_quiet
+    def command(folder: Path, out: Path, quiet: bool) -> None:
+        _import(kind, folder, out=out, quiet=quiet)
+
+
+_folder_importer("cub", "CUB-200-2011, with its segmentations.")
+_folder_importer("openimages", "OpenImages30k, as wsolevaluation lays it out.")
+_folder_importer("imagenet-s", "ImageNet-S.")
+
+
+@cli.group()
+def export() -> None:
+    """Write an annotation file in another form."""
+
+
+@export.command("coco")
+@click.argument("annotations", type=_File)
+@click.option("--out", type=_File, required=True, help="The JSON file to write.")
+@_quiet
+def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
+    """COCO instances JSON."""
+    from .export import export_coco as write
+    from .store import AnnotationStore
+
+    with bar("export", quiet=quiet) as progress:
+        write(AnnotationStore.open(annotations), out, progress=progress)
+
+
+@export.command("png")
+@click.argument("annotations", type=_File)
+@click.option("--out", type=_File, required=True, help="The folder to make.")
+@_quiet
+def export_png(annotations: Path, out: Path, quiet: bool) -> None:
+    """A folder of masks and a table, as `import masks` takes them."""
+    from .export import export_png as write
+    from .store import AnnotationStore
+
+    with bar("export", quiet=quiet) as progress:
+        write(AnnotationStore.open(annotations), out, progress=progress)
+
+
+# ---------------------------------------------------------------------------------- prediction
+
+
+class _Seeds(click.ParamType[Any]):
+    name = "K|FRACTION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        try:
+            return int(value)
+        except ValueError:
+            pass
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a count nor a fraction.", param, ctx)
+
+
+def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = [
+        click.option("--backbone", help="A torchvision classifier, e.g. resnet50."),
+        click.option("--weights", type=_File, help="State dict for --backbone (.pth)."),
+        click.option(
+            "--random-weights", type=int, metavar="SEED", help="Draw the weights: a trial."
+        ),
+        click.option("--model", metavar="PACKAGE.MODULE:FUNCTION", help="A model of your own."),
+        _annotations,
+        click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations."),
+        click.option("--images", type=_File, required=True, help="Folder of photos."),
+        click.option("--split", default="val", show_default=True),
+        click.option("--size", type=click.IntRange(8), default=224, show_default=True),
+        click.option("--label", type=click.Choice(["gt", "predicted"]), default="gt"),
+        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+        click.option("--workers", type=click.IntRange(0), help="Processes that read photos."),
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, auto."),
+        click.option(
+            "--dtype",
+            type=click.Choice(["uint8", "float16", "float32"]),
+            default="uint8",
+            show_default=True,
+            help="How maps are stored.",
+        ),
+        click.option("--resume", is_flag=True, help="Continue an interrupted run."),
+        click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left."),
+        click.option("--out", type=_File, required=True, help="The submission to write."),
+        _quiet,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.group()
+def predict() -> None:
+    """Write a classifier's localization maps as a submission."""
+
+
+@predict.command("cam")
+@_prediction_options
+def predict_cam(**options: Any) -> None:
+    """Class activation maps: the class's channel, min-max normalised."""
+    _predict("cam", **options)
+
+
+@predict.command("sem")
+@click.option(
+    "--seeds", type=_Seeds(), default="40", show_default=True, help="How many, or which share."
+)
+@_prediction_options
+def predict_sem(**options: Any) -> None:
+    """Self-enhancement maps (paper section 3.2)."""
+    _predict("sem", **options)
+
+
+def _predict(
+    method: str,
+    *,
+    backbone: str | None,
+    weights: Path | None,
+    random_weights: int | None,
+    model: str | None,
+    annotations: Path | None,
+    dataset: str | None,
+    images: Path,
+    split: str,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    if (backbone is None) == (model is None):
+        raise click.UsageError(
+            "Name one model: --backbone NAME or --model PACKAGE.MODULE:FUNCTION."
+        )
+    if model is not None and (weights is not None or random_weights is not None):
+        raise click.UsageError("--weights and --random-weights go with --backbone.")
+    _require_writable(options["out"])
+    _require_torch()
+    from .baselines.backbones import load_backbone, load_model_function
+    from .baselines.predict import predict as write_maps
+    from .dataset import Dataset
+
+    opened = Dataset.open(_find_annotations(annotations, dataset), split, images)
+    if model is not None:
+        network = load_model_function(model)
+    else:
+        network = load_backbone(backbone or "", weights, random_weights_seed=random_weights)
+    if options["workers"] is None:
+        del options["workers"]
+    with bar(f"predict {method}", quiet=quiet) as progress:
+        write_maps(
+            network,
+            opened,
+            options.pop("out"),
+            method=method,
+            map_dtype=options.pop("dtype"),
+            progress=progress,
+            **options,
+        )
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+@cli.group()
+def plot() -> None:
+    """Draw what was scored."""
+
+
+@plot.command("curves")
+@click.argument("results", nargs=-1, required=True, type=_File)
+@click.option(
+    "--curve",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["iou", "precision-recall", "box"]),
+    help="Which; may be repeated [default: all that the results hold].",
+)
+@click.option("--out", type=_File, required=True, help="A .png, .svg or .pdf file.")
+def plot_curves(results: tuple[Path, ...], kinds: tuple[str, ...], out: Path) -> None:
+    """IoU-Threshold, precision-recall and box accuracy curves of results."""
+    from .plots import curves_held, save_curves
+    from .results import read_result
+
+    read = [read_result(file) for file in results]
+    save_curves(read, out, kinds or curves_held(read))
+
+
+@cli.command()
+@click.option("--out", type=_File, default="demo", show_default=True, help="Folder to make.")
+@_quiet
+def demo(out: Path, quiet: bool) -> None:
+    """The embedded benchmark end to end: scenes, maps, scores, curves."""
+    _require_torch()
+    from .mini.demo import run_demo
+
+    run_demo(out, say=click.echo, progress_bar=partial(bar, quiet=quiet))
+
+
+# ------------------------------------------------------------------------------------- plumbing
+
+
+def _leave(message: str, status: int) -> None:
+    click.echo("wsolbench: " + " ".join(message.split()), err=True)
+    sys.exit(status)
+
+
+def _print_result(result: Result) -> None:
+    from .results import signature, table
+
+    head = f"{result.name} on {result.dataset} {result.split}, {result.images} images, percent"
+    click.echo(click.style(head, bold=True))
+    click.echo(table([result]))
+    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result.counts.items() if n)
+    if counts:
+        click.echo(f"counts: {counts}")
+    click.echo(signature(result))
+
+
+def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
+    from .importers import importer
+    from .store import write_store
+
+    _require_writable(out)
+    with bar(f"import {kind}", quiet=quiet) as progress:
+        content = importer(kind)(*arguments, progress=progress, **options)
+    write_store(out, content)
+    splits: dict[str, int] = {}
+    for annotation in content.annotations:
+        splits[annotation.split] = splits.get(annotation.split, 0) + 1
+    held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
+    for note in content.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{out}: {content.dataset}, {held}")
+
+
+def _find_annotations(given: Path | None, dataset: str | None) -> Path:
+    """The annotation file: as given, else by the environment, else by its usual place."""
+    if given is not None:
+        return given
+    name = f"{dataset or '<dataset>'}.h5"
+    named = os.environ.get("WSOLBENCH_ANNOTATIONS")
+    usual = Path("annotations", name)
+    for place in ([Path(named), Path(named, name)] if named else []) + [usual]:
+        if place.is_file():
+            return place
+    raise WsolbenchError(
+        "annotations",
+        found=f"no --annotations, WSOLBENCH_ANNOTATIONS {named or 'not set'}, no file {usual}",
+        expected="an annotation file at one of the three",
+        cure="name it with --annotations, or make it with `wsolbench import`",
+    )
+
+
+def _require_writable(target: Path | None) -> None:
+    """Refuse before the work what could not be written after it."""
+    if target is None:
+        return
+    folder = target.parent
+    if not folder.is_dir():
+        raise WsolbenchError(target, found=f"no folder {folder}", cure="make it, or name another")
+    if target.is_dir():
+        raise WsolbenchError(target, found="a folder", expected="a file name", cure="name a file")
+    if not os.access(folder, os.W_OK):
+        raise WsolbenchError(target, found="no permission to write there", cure="name another")
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("torchvision") is None:
+        raise WsolbenchError(
+            "torch",
+            found="torch or torchvision not installed",
+            expected="both for predictions",
+            cure="install them: pip install 'wsolbench[torch]'",
+        )
+
+
+def _table_writer(target: Path | None) -> Callable[[Mapping[str, list[Any]]], None]:
+    """A function that writes columns to the file, chosen by its ending before any work is done."""
+    if target is None:
+        return lambda columns: None
+    suffix = target.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise WsolbenchError(
+            target,
+            found=f"the ending {suffix or 'none'}",
+            expected=".csv or .parquet",
+            cure="name the file accordingly",
+        )
+    from importlib.util import find_spec
+
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise WsolbenchError(
+            target,
+            found="pyarrow not installed",
+            cure="pip install 'wsolbench[parquet]', or write a .csv file",
+        )
+
+    def write(columns: Mapping[str, list[Any]]) -> None:
+        import pandas
+
+        from .files import replacing
+
+        frame = pandas.DataFrame(columns)
+        with replacing(target) as temporary:
+            if suffix == ".csv":
+                frame.to_csv(temporary, index=False, lineterminator="\n")
+            else:
+                frame.to_parquet(temporary, index=False)
+
+    return write
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"wsolbench": __version__, "python": platform.python_version()}
+    for name in ("numpy", "h5py", "pycocotools", "numba", "pillow", "pandas", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return {**found, "platform": platform.platform(), "processors": str(os.cpu_count())}
+
+
+def _describe(file: Path) -> tuple[str, Any]:
+    """What kind of file it is, and its content as the library reads it."""
+    from .files import require_file
+
+    with open(require_file(file, "a store, submission or result"), "rb") as opened:
+        first = opened.read(8)
+    if first != b"\x89HDF\r\n\x1a\n":
+        from .results import read_result
+
+        return "result", read_result(file)
+    from .hdf5_gate import Gate
+    from .store import FORMAT, AnnotationStore
+    from .submission import Submission
+
+    with Gate(file, "a store or submission") as gate:
+        is_store = gate.attribute("format") == FORMAT
+    if is_store:
+        return "annotations", AnnotationStore.open(file)
+
+    return "submission", Submission.open(file)
+
+
+def _plain(kind: str, content: Any) -> dict[str, Any]:
+    if kind == "result":
+        return dict(json.loads(content.to_json()))
+    return _describe_store(content) if kind == "annotations" else _describe_submission(content)
+
+
+def _describe_store(store: Any) -> dict[str, Any]:
+    from collections import Counter
+    from dataclasses import asdict
+
+    return {
+        "dataset": store.dataset,
+        "images": len(store),
+        "splits": dict(sorted(Counter(store.splits).items())),
+        "classes": len(store.classes),
+        "boxes": int(store.box_counts().sum()),
+        "ignore": store.has_ignore,
+        "content_sha256": store.content_sha256,
+        "sources": [asdict(source) for source in store.sources],
+        "notes": store.notes,
+    }
+
+
+def _describe_submission(submission: Submission) -> dict[str, Any]:
+    shapes = sorted({tuple(shape) for shape in submission.shapes.tolist()})
+    sizes = [f"{height}x{width}" for height, width in shapes]
+    return {
+        "dataset": submission.header.dataset,
+        "split": submission.header.split,
+        "label": submission.header.label,
+        "normalisation": submission.header.normalisation,
+        "method": dict(submission.header.method),
+        "maps": len(submission.image_ids),
+        "sizes": sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}",
+        "dtype": str(submission.dtype),
+        "top5": submission.top5 is not None,
+        "boxes": submission.boxes is not None,
+        "sha256": submission.sha256,
+    }
