@@ -1,0 +1,133 @@
+"""Masks and run lengths: drawn cases, pycocotools as the other program, malformed input."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco
+
+from tests.conftest import random_blob
+from wsolbench import masks
+from wsolbench.errors import WsolbenchError
+from wsolbench.masks import RunLengths
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_round_trip_and_agreement_with_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = random_blob(rng, *rng.integers(1, 90, size=2))
+    if seed % 10 == 0:
+        mask[:] = seed % 20 == 0
+    run_lengths = masks.encode(mask)
+    assert (masks.decode(run_lengths) == mask).all()
+    assert masks.area(run_lengths) == mask.sum()
+    with warnings.catch_warnings():  # pycocotools 2.0.11 uses an idiom that NumPy 2 deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        theirs = coco.decode({"size": list(mask.shape), "counts": run_lengths.counts})
+    assert (theirs == mask).all()
+
+
+def test_columns_come_first() -> None:
+    mask = np.array([[0, 1], [0, 1], [1, 0]], bool)
+    assert masks.runs(masks.encode(mask)).tolist() == [2, 3, 1]
+    assert masks.decode(masks.encode(mask)).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "height, width, counts, found",
+    [
+        (3, 2, b"", "no counts"),
+        (3, 2, b"\x7f", "beyond 48..111"),
+        (3, 2, b"21\xff", "beyond 48..111"),
+        (3, 2, b"23P", "break off"),
+        (3, 2, b"232", "runs that cover 7 pixels"),
+        (3, 2, b"22", "runs that cover 4 pixels"),
+        (3, 2, b"PPPPPPPP0", "more than 35 bits"),
+        (0, 2, b"0", "size 2x0"),
+        (3, 99999, b"0", "size 99999x3"),
+        (3, 2, b"8N", "go backwards"),
+    ],
+)
+def test_malformed_run_lengths_are_refused(
+    height: int, width: int, counts: bytes, found: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=found):
+        masks.decode(RunLengths(height, width, counts))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.binary(max_size=40))
+def test_random_counts_never_crash(height: int, width: int, counts: bytes) -> None:
+    try:
+        mask = masks.decode(RunLengths(height, width, counts))
+    except WsolbenchError:
+        return
+    assert mask.shape == (height, width)
+    assert masks.area(RunLengths(height, width, counts)) == mask.sum()
+
+
+def test_tight_box_is_half_open() -> None:
+    mask = np.zeros((5, 8), bool)
+    mask[1:4, 2] = mask[2, 2:7] = True
+    assert masks.tight_box(mask) == (2, 1, 7, 4)
+    with pytest.raises(WsolbenchError, match="no object pixel"):
+        masks.tight_box(np.zeros((2, 2), bool))
+    with pytest.raises(WsolbenchError, match="found uint8"):
+        masks.encode(np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "levels, expected",
+    [
+        ([[0, 255]], [[False, True]]),
+        ([[128, 129]], [[False, True]]),
+        ([[0, 1]], [[False, True]]),
+        ([[0, 0]], [[False, False]]),
+        ([[1, 200]], [[False, True]]),
+    ],
+)
+def test_grey_levels_tell_what_is_object(
+    tmp_path: Path, levels: list[list[int]], expected: list[list[bool]]
+) -> None:
+    Image.fromarray(np.array(levels, np.uint8)).save(tmp_path / "m.png")
+    assert masks.read_mask(tmp_path / "m.png").tolist() == expected
+
+
+def test_one_bit_masks_and_written_masks_come_back(tmp_path: Path) -> None:
+    mask = random_blob(np.random.default_rng(0), 9, 17)
+    Image.fromarray(mask).save(tmp_path / "bit.png")
+    masks.write_mask(tmp_path / "grey.png", mask)
+    with Image.open(tmp_path / "bit.png") as picture:
+        assert picture.mode == "1"
+    for name in ("bit.png", "grey.png"):
+        assert (masks.read_mask(tmp_path / name) == mask).all()
+
+
+def test_masks_that_leave_open_what_is_object_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 2, 100]], np.uint8)).save(tmp_path / "dim.png")
+    with pytest.raises(WsolbenchError, match=r"dim\.png: found grey levels up to 100"):
+        masks.read_mask(tmp_path / "dim.png")
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "colour.png")
+    with pytest.raises(WsolbenchError, match="mode RGB"):
+        masks.read_mask(tmp_path / "colour.png")
+
+
+def test_files_that_are_no_whole_png_are_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(WsolbenchError, match=r"cut\.png: found a damaged picture"):
+        masks.read_mask(tmp_path / "cut.png")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(WsolbenchError, match="found no PNG picture"):
+        masks.read_mask(tmp_path / "text.png")
+    with pytest.raises(WsolbenchError, match="no such file"):
+        masks.read_mask(tmp_path / "none.png")
+    with pytest.raises(WsolbenchError, match="found a folder"):
+        masks.read_mask(tmp_path)
