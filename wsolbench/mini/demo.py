@@ -1,0 +1,95 @@
+"""The embedded benchmark end to end: what `wsolbench demo` runs.
+
+Scenes are drawn, a small classifier gives CAM and SEM maps for both splits, the submissions are
+validated, scored on val, and scored on test at the thresholds chosen on val.
+
+Public names: `run_demo`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ..baselines.predict import predict
+from ..dataset import Dataset
+from ..errors import WsolbenchError
+from ..evaluation import evaluate
+from ..plots import save_curves
+from ..progress import Progress
+from ..results import Result, signature, table
+from ..store import AnnotationStore, write_store
+from ..submission import validate
+from .classifier import load
+from .scenes import write_benchmark
+
+METHODS = ("cam", "sem")
+SIZE = 160
+SEEDS = 0.1
+"""Share of the map's positions that SEM takes as seeds; chosen on val (docs/mini.md)."""
+
+
+def run_demo(
+    out: str | os.PathLike[str],
+    *,
+    say: Callable[[str], None] = print,
+    progress_bar: Callable[[str], AbstractContextManager[Progress | None]],
+    scenes: int = 120,
+) -> list[Result]:
+    """Run the demo and leave everything that it makes in a folder.
+
+    Args:
+        out: the folder; made where there is none, files of the same names are replaced.
+        say: prints a line.
+        progress_bar: makes a progress bar from a title, e.g. `progress.bar`.
+        scenes: how many in each split.
+
+    Returns:
+        The results: CAM and SEM on val, then on test.
+
+    Raises:
+        WsolbenchError: the folder cannot be written.
+    """
+    folder = Path(out)
+    images, content = write_benchmark(folder, val=scenes, test=scenes)
+    store = folder / "mini.h5"
+    write_store(store, content)
+    say(f"{store}: {scenes} val and {scenes} test scenes, photos in {images}")
+    model = load()
+    results = []
+    for split in ("val", "test"):
+        dataset = Dataset.open(store, split, images)
+        for place, method in enumerate(METHODS):
+            maps = folder / f"{method}-{split}.h5"
+            with progress_bar(f"{method} on {split}") as progress:
+                predict(
+                    model,
+                    dataset,
+                    maps,
+                    method=method,
+                    size=SIZE,
+                    seeds=SEEDS,
+                    device="cpu",
+                    overwrite=True,
+                    progress=progress,
+                )
+            faults = validate(maps, AnnotationStore.open(store))
+            if faults:
+                raise WsolbenchError(
+                    maps, found=str(faults[0]), expected="a valid submission", cure="report this"
+                )
+            with progress_bar(f"score {method} on {split}") as progress:
+                chosen = None if split == "val" else results[place]
+                result = evaluate(dataset, maps, threshold=chosen, progress=progress)
+            result.write(folder / f"{method}-{split}.json")
+            say(f"{maps}: valid, scored into {folder / f'{method}-{split}.json'}")
+            results.append(result)
+    save_curves(results, folder / "curves.png")
+    say(f"{folder / 'curves.png'}: the curves of all four\n")
+    say(table(results))
+    say("")
+    for result in results:
+        say(signature(result))
+    return results
