@@ -1,0 +1,286 @@
+"""The command line as a person meets it: one story end to end, and every kind of bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from tests.conftest import random_blob
+from wsolbench.dataset import Dataset
+from wsolbench.evaluation import evaluate
+from wsolbench.results import COLUMNS
+from wsolbench.submission import SubmissionHeader, SubmissionWriter
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run wsolbench in the test's own folder; a traceback is a failure whatever else happens."""
+
+    def call(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from wsolbench.cli import main; main()"]
+        done = subprocess.run(
+            [*command, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """A folder of twelve masks and a table that splits them in halves."""
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with open(tmp_path / "table.csv", "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image_id", "class_index", "split"])
+        for index in range(12):
+            Image.fromarray(random_blob(rng, 20 + index, 30)).save(folder / f"im{index:02}.png")
+            rows.writerow([f"im{index:02}", index % 6, "val" if index % 2 else "test"])
+    return folder
+
+
+def submit(path: Path, store: Path, split: str, seed: int, top5: bool = True) -> None:
+    dataset = Dataset.open(store, split)
+    rng = np.random.default_rng(seed)
+    header = SubmissionHeader(
+        dataset=dataset.name,
+        split=split,
+        label="gt",
+        normalisation="none",
+        method={"name": f"noise {seed}", "backbone": "dice"},
+    )
+    with SubmissionWriter(path, header) as writer:
+        for image_id in dataset.image_ids:
+            ranks = rng.permutation(6)[None, :5] if top5 else None
+            writer.append([image_id], rng.integers(0, 256, (1, 5, 5)).astype(np.uint8), ranks)
+
+
+@pytest.fixture
+def scene(run: Run, masks: Path, tmp_path: Path) -> Path:
+    """A folder with an annotation file toy.h5 and submissions val.h5 and test.h5."""
+    run("import", "masks", masks, "--table", "table.csv", "--dataset", "toy", "--out", "toy.h5")
+    for split in ("val", "test"):
+        submit(tmp_path / f"{split}.h5", tmp_path / "toy.h5", split, seed=1)
+    return tmp_path
+
+
+def test_from_masks_to_scores(run: Run, scene: Path) -> None:
+    held = json.loads(run("info", "toy.h5", "--json").stdout)
+    assert (held["kind"], held["images"], held["splits"]) == (
+        "annotations",
+        12,
+        {"test": 6, "val": 6},
+    )
+    assert "valid (ids not checked" in run("validate", "val.h5").stdout
+    assert run("validate", "val.h5", "--annotations", "toy.h5").stdout == "val.h5: valid\n"
+    shown = run(
+        "evaluate", "val.h5", "--annotations", "toy.h5", "--out", "val.json", "--per-image", "v.csv"
+    ).stdout
+    result = json.loads((scene / "val.json").read_text())
+    assert f"{100 * result['scores']['peak_iou']:.2f}" in shown
+    assert "protocol:sem.v1" in shown
+    assert result["scores"].keys() <= COLUMNS.keys()
+    assert result == json.loads(
+        evaluate(Dataset.open(scene / "toy.h5"), scene / "val.h5").to_json()
+    )
+    rows = pandas.read_csv(scene / "v.csv")
+    assert len(rows) == 6
+    assert rows["box_right"].mean() == result["scores"]["gt_known_loc"]
+    carried = json.loads(
+        run(
+            "evaluate",
+            "test.h5",
+            "--annotations",
+            "toy.h5",
+            "--threshold-from",
+            "val.json",
+            "--json",
+        ).stdout
+    )
+    assert carried["scores"]["box_threshold"] == result["scores"]["box_threshold"]
+    assert carried["threshold"]["source"]["split"] == "val"
+    assert carried["threshold"]["pixel"] == result["scores"]["peak_threshold"]
+    both = run("info", "val.json", "val.json").stdout
+    assert both.count("noise 1 dice") == 2
+    run("plot", "curves", "val.json", "--out", "c.svg")
+    assert b"<svg" in (scene / "c.svg").read_bytes()
+    about = json.loads(run("info", "--json").stdout)
+    assert about["wsolbench"] == result["wsolbench"]
+
+
+def test_annotations_are_found_in_three_places(run: Run, scene: Path, monkeypatch) -> None:
+    done = run("evaluate", "val.h5", status=2)
+    for place in ("--annotations", "WSOLBENCH_ANNOTATIONS", "annotations/toy.h5"):
+        assert place in done.stderr
+    given = run("evaluate", "val.h5", "--annotations", "toy.h5", "--json").stdout
+    monkeypatch.setenv("WSOLBENCH_ANNOTATIONS", str(scene / "toy.h5"))
+    assert run("evaluate", "val.h5", "--json").stdout == given
+    monkeypatch.delenv("WSOLBENCH_ANNOTATIONS")
+    (scene / "annotations").mkdir()
+    (scene / "toy.h5").rename(scene / "annotations" / "toy.h5")
+    assert run("evaluate", "val.h5", "--json").stdout == given
+
+
+def test_jobs_change_not_one_byte(run: Run, scene: Path) -> None:
+    outputs = {
+        run("evaluate", "val.h5", "--annotations", "toy.h5", "--jobs", jobs, "--json").stdout
+        for jobs in (1, 2, 7)
+    }
+    assert len(outputs) == 1
+
+
+def test_formats_and_trials(run: Run, scene: Path) -> None:
+    ask = ["evaluate", "val.h5", "--annotations", "toy.h5"]
+    assert run(*ask, "--format", "md").stdout.startswith("| Method")
+    assert r"\toprule" in run(*ask, "--format", "latex").stdout
+    table = list(csv.DictReader(run(*ask, "--format", "csv").stdout.splitlines()))
+    whole = json.loads(run(*ask, "--json").stdout)
+    assert float(table[0]["peak_iou"]) == whole["scores"]["peak_iou"]
+    trial = json.loads(run(*ask, "--limit", 2, "--json").stdout)
+    assert (trial["images"], trial["limit"], trial["comparable"]) == (2, 2, False)
+    assert "TRIAL:first 2 images only, not comparable" in run(*ask, "--limit", 2).stdout
+    pixel = json.loads(run(*ask, "--metrics", "pixel", "--json").stdout)
+    assert "gt_known_loc" not in pixel["scores"]
+    assert pixel["scores"]["ap"] == whole["scores"]["ap"]
+    fixed = json.loads(run(*ask, "--threshold", 9, "--json").stdout)
+    assert fixed["scores"]["box_threshold"] == 9
+    run(*ask, "--per-image", "v.parquet")
+    assert len(pandas.read_parquet(scene / "v.parquet")) == 6
+
+
+def test_missing_maps_are_refused_or_counted(run: Run, scene: Path) -> None:
+    with h5py.File(scene / "val.h5") as old, h5py.File(scene / "part.h5", "w") as new:
+        new.attrs.update(old.attrs)
+        for name in ("image_id", "maps", "crc32", "top5"):
+            new[name] = old[name][1:]
+    ask = ["evaluate", "part.h5", "--annotations", "toy.h5"]
+    assert "no map for 1 of 6 images: im01" in run(*ask, status=1).stderr
+    assert json.loads(run(*ask, "--allow-missing", "--json").stdout)["counts"]["missing"] == 1
+    found = run("validate", "part.h5", "--annotations", "toy.h5", status=1).stdout
+    assert "im01" in found
+
+
+def test_validate_lists_every_fault_at_once(run: Run, scene: Path) -> None:
+    with h5py.File(scene / "bad.h5", "w") as file:
+        file.attrs.update(
+            {
+                "format": "wsolbench-submission",
+                "format_version": 1,
+                "dataset": "toy",
+                "split": "val",
+                "label": "gt",
+                "normalisation": "none",
+                "method": json.dumps({"name": "bad"}),
+            }
+        )
+        file["image_id"] = np.array([b"im01", b"im01", b"stranger"])
+        maps = np.full((3, 4, 4), 0.5, np.float32)
+        maps[1, 0, 0], maps[2, 1, 1] = np.nan, 3
+        file["maps"] = maps
+        file["top5"] = np.array([[0, 1, 2, 3, 4], [0, 1, 2, 3, -7], [0, 1, 2, 3, 4]], np.int32)
+    found = run("validate", "bad.h5", "--annotations", "toy.h5", status=1).stdout
+    for fault in ("im01", "stranger", "im03", "-7", "row 1", "row 2", "3"):
+        assert fault in found
+    listed = json.loads(
+        run("validate", "bad.h5", "--annotations", "toy.h5", "--json", status=1).stdout
+    )
+    assert len(listed) >= 5
+    assert run("evaluate", "bad.h5", "--annotations", "toy.h5", status=1).stdout == ""
+
+
+COMMANDS = [
+    ["evaluate", "none.h5"],
+    ["evaluate", "none.h5", "--annotations", "none.h5"],
+    ["validate", "none.h5"],
+    ["info", "none.h5"],
+    ["import", "masks", "none", "--out", "x.h5"],
+    ["import", "ilsvrc", "--masks", "none", "--val-list", "none.txt", "--out", "x.h5"],
+    ["import", "coco", "none.json", "--out", "x.h5"],
+    ["import", "cub", "none", "--out", "x.h5"],
+    ["import", "openimages", "none", "--out", "x.h5"],
+    ["import", "imagenet-s", "none", "--out", "x.h5"],
+    ["export", "coco", "none.h5", "--out", "x.json"],
+    ["export", "png", "none.h5", "--out", "x"],
+    ["plot", "curves", "none.json", "--out", "x.png"],
+    ["predict", "cam", "--backbone", "resnet50", "--images", "none", "--out", "x.h5"],
+    ["predict", "sem", "--model", "no.module:f", "--images", "none", "--out", "x.h5"],
+    ["nothing"],
+    ["evaluate"],
+    ["evaluate", "a.h5", "--threshold", "256"],
+    ["evaluate", "a.h5", "--nothing"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_in_an_empty_folder_every_command_says_one_line(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    done = run(*command, status=2)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("wsolbench: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", range(0, 20, 2))
+def test_truncated_files_are_one_line(run: Run, scene: Path, share: int) -> None:
+    for name in ("val.h5", "toy.h5"):
+        data = (scene / name).read_bytes()
+        (scene / f"cut-{name}").write_bytes(data[: len(data) * share // 20])
+    before = sorted(scene.iterdir())
+    for command in (
+        ["evaluate", "cut-val.h5", "--annotations", "toy.h5", "--out", "r.json"],
+        ["evaluate", "val.h5", "--annotations", "cut-toy.h5", "--out", "r.json"],
+        ["info", "cut-val.h5"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", "from wsolbench.cli import main; main()", *command],
+            cwd=scene,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode in (1, 2)
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+    assert sorted(scene.iterdir()) == before
+
+
+def test_a_submission_for_another_split_or_data_set_is_refused(run: Run, scene: Path) -> None:
+    done = run("evaluate", "test.h5", "--annotations", "toy.h5", "--split", "val", status=1)
+    assert "maps of split 'test', expected 'val'" in done.stderr
+    run("import", "masks", "masks", "--table", "table.csv", "--dataset", "dogs", "--out", "dogs.h5")
+    done = run("evaluate", "test.h5", "--annotations", "dogs.h5", status=1)
+    assert "maps of data set 'toy', expected 'dogs'" in done.stderr
+    done = run("evaluate", "val.h5", "--annotations", "toy.h5", "--split", "train", status=2)
+    assert "no image of split 'train', expected test (6), val (6)" in done.stderr
+
+
+def test_where_results_cannot_go_is_said_before_the_work(run: Run, scene: Path) -> None:
+    ask = ["evaluate", "val.h5", "--annotations", "toy.h5"]
+    assert "no folder none" in run(*ask, "--out", "none/r.json", status=2).stderr
+    assert "found a folder" in run(*ask, "--out", "masks", status=2).stderr
+    assert "expected .csv or .parquet" in run(*ask, "--per-image", "v.txt", status=2).stderr
+    done = run("plot", "curves", "r.json", "--out", "c.gif", status=2)
+    assert "r.json" in done.stderr
+    (scene / "r.json").write_text('{"format": "wsolbench-result", "format": 1}')
+    assert "a key twice" in run("plot", "curves", "r.json", "--out", "c.png", status=2).stderr
+    (scene / "r.json").write_text('{"format": NaN}')
+    assert "NaN is no number" in run("info", "r.json", status=2).stderr
+    (scene / "r.json").write_text('{"format": "other"}')
+    assert 'expected "format"' in run("info", "r.json", status=2).stderr
