@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,10 @@ class ByteFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
-        self.path = require_file(path, what)
+        self.path = Path(path)
+        if not (self.path.is_file() or self.path.is_dir()) and self.path.exists():
+            raise self._irregular(what)
+        require_file(path, what)
         # A name that becomes a FIFO after the check must not hang the open.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -110,9 +114,7 @@ class ByteFile:
         self.identity = (status.st_dev, status.st_ino)
         if not stat.S_ISREG(status.st_mode):
             self.close()
-            raise WsolbenchError(
-                self.path, found="no regular file", expected=what, cure="name a regular file"
-            )
+            raise self._irregular(what)
 
     def read(self, start: int, length: int) -> NDArray[np.uint8]:
         """The bytes [start, start + length) as uint8 (length,), writable.
@@ -146,6 +148,14 @@ class ByteFile:
             raise WsolbenchError(
                 self.path, found=f"a file that cannot be read ({error})", cure="check the disk"
             ) from error
+
+    def _irregular(self, what: str) -> WsolbenchError:
+        return WsolbenchError(
+            self.path,
+            found="a pipe, socket or device",
+            expected=what,
+            cure="name a regular file",
+        )
 
     def _ends_early(self, wanted: int) -> WsolbenchError:
         return WsolbenchError(
