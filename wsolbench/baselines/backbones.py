@@ -539,7 +539,7 @@ def load_model_function(where: str) -> ClassMapModel:
     return model
 
 
-def fault_in_user_code(where: str, error: Exception) -> WsolbenchError:
+def fault_in_user_code(where: str, error: Exception, *, cure: str = "mend it") -> WsolbenchError:
     """An exception of code that is the user's, in one line: its kind, its text, its place."""
     if isinstance(error, WsolbenchError):
         return error
@@ -549,7 +549,7 @@ def fault_in_user_code(where: str, error: Exception) -> WsolbenchError:
     place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
     if isinstance(error, SyntaxError) and error.filename:
         place = f" at {error.filename}:{error.lineno}"
-    return WsolbenchError(where, found=f"{type(error).__name__}: {error}{place}", cure="mend it")
+    return WsolbenchError(where, found=f"{type(error).__name__}: {error}{place}", cure=cure)
 
 
 def _is_installed(filename: str) -> bool:

@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from tests.conftest import annotation, random_blob
+from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_backbone
+from wsolbench.baselines.cam import class_activation_maps, class_channels
+from wsolbench.baselines.predict import predict
+from wsolbench.baselines.sem import self_enhancement_maps
+from wsolbench.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.store import AnnotationSet, write_store
+from wsolbench.submission import Submission, validate
+
+COUNT = 7
+SIZE = 16
+
+
+class Small(nn.Module):
+    """Six classes on 8x8 maps, small and quick; parts of it may be set to go wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(4)
+        self.first = nn.Conv2d(3, 12, 3, stride=2, padding=1)
+        self.last = nn.Conv2d(12, 6, 1)
+        self.noise = nn.Dropout(0.5)
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+        self.seen: list[int] = []
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self.seen.append(len(images))
+        features = self.noise(self.first(images).relu())
+        class_maps = self.last(features)
+        return class_maps, features, class_maps.mean(dim=(2, 3))
+
+
+@pytest.fixture
+def model() -> ClassMapModel:
+    return ClassMapModel("small", Small(), imagenet_input)
+
+
+def make_dataset(folder: Path, classes: list[int]) -> Dataset:
+    rng = np.random.default_rng(1)
+    annotations = []
+    for i, class_index in enumerate(classes):
+        height, width = 24 + i, 40 - i
+        annotations.append(
+            annotation(f"p{i}", random_blob(rng, height, width), class_index=class_index)
+        )
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{i}.png")
+    write_store(folder / "drawn.h5", AnnotationSet("drawn", annotations))
+    return Dataset.open(folder / "drawn.h5", images=folder)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return make_dataset(tmp_path, [i % 6 for i in range(COUNT)])
+
+
+def run(model: ClassMapModel, dataset: Dataset, out: Path, **options: Any) -> Submission:
+    predict(model, dataset, out, **{"size": SIZE, "device": "cpu", "seeds": 5, **options})
+    return Submission.open(out)
+
+
+def by_hand(model: ClassMapModel, dataset: Dataset, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.inference_mode():
+        outputs: tuple[Tensor, Tensor, Tensor] = model.module.eval()(
+            model.preprocess(dataset.read_image(index), SIZE)[None]
+        )
+    return outputs
+
+
+# -- what is written -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["cam", "sem"])
+@pytest.mark.parametrize("label", ["gt", "predicted"])
+def test_maps_are_those_of_one_photo_at_a_time(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, method: str, label: str
+) -> None:
+    submission = run(
+        model, dataset, tmp_path / "s.h5", method=method, label=label, map_dtype="float32"
+    )
+
+    assert submission.image_ids == dataset.image_ids
+    assert submission.header.label == label
+    maps = submission.read(range(COUNT))
+    for i in range(COUNT):
+        class_maps, features, logits = by_hand(model, dataset, i)
+        known = torch.tensor([int(dataset.class_indices[i])])
+        wanted_class = known if label == "gt" else logits.argmax(dim=1)
+        if method == "cam":
+            wanted = class_activation_maps(class_maps, wanted_class)
+        else:
+            wanted = self_enhancement_maps(class_channels(class_maps, wanted_class), features, 5)
+        assert np.abs(maps[i] - wanted[0].numpy()).max() < 1e-5
+        assert submission.top5 is not None
+        assert submission.top5[i].tolist() == logits[0].argsort(descending=True)[:5].tolist()
+
+
+def test_every_map_is_valid_and_reaches_both_ends(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    submission = run(model, dataset, tmp_path / "s.h5", method="sem")
+
+    assert validate(tmp_path / "s.h5", dataset.store) == []
+    assert submission.dtype == np.uint8
+    for plane in submission.read(range(COUNT)):
+        assert plane.shape == (8, 8)
+        assert (plane.min(), plane.max()) == (0, 255)
+
+
+def test_uint8_is_the_nearest_level(model: ClassMapModel, dataset: Dataset, tmp_path: Path) -> None:
+    whole = run(model, dataset, tmp_path / "f.h5", map_dtype="float32").read(range(COUNT))
+    half = run(model, dataset, tmp_path / "h.h5", map_dtype="float16").read(range(COUNT))
+    levels = run(model, dataset, tmp_path / "u.h5").read(range(COUNT))
+
+    for exact, rounded, level in zip(whole, half, levels, strict=True):
+        assert rounded.dtype == np.float16
+        assert np.array_equal(rounded, exact.astype(np.float16))
+        assert np.array_equal(level, np.round(exact * np.float32(255)).astype(np.uint8))
+
+
+def test_header_says_how_the_maps_were_made(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    header = run(
+        model, dataset, tmp_path / "s.h5", method="sem", seeds=0.1, metadata={"commit": "abc"}
+    ).header
+
+    assert (header.dataset, header.split) == ("drawn", "val")
+    assert header.normalisation == (
+        "min-max of each map at feature size, a constant map is zero; "
+        "stored as round(255 * value) in uint8"
+    )
+    method = dict(header.method)
+    assert method.pop("paper").startswith("Zhang et al., Rethinking Localization Map")
+    assert method.pop("code").startswith("wsolbench ")
+    assert method == {
+        "name": "SEM",
+        "backbone": "small",
+        "parameters": {"size": 16, "seeds": 0.1},
+        "commit": "abc",
+    }
+
+
+def test_random_weights_are_recorded(dataset: Dataset, tmp_path: Path) -> None:
+    model = load_backbone("squeezenet1_1", random_weights_seed=7, classes=6)
+
+    method = run(
+        model, dataset, tmp_path / "s.h5", size=64, metadata={"name": "trial"}
+    ).header.method
+
+    assert (method["name"], method["seed"], method["random_weights"]) == ("trial", 7, True)
+    assert method["parameters"] == {"size": 64}
+
+
+def test_fewer_than_five_classes_give_no_top5(dataset: Dataset, tmp_path: Path) -> None:
+    model = ClassMapModel("four", Small(), imagenet_input)
+    model.module.last = nn.Conv2d(12, 4, 1)
+
+    assert run(model, dataset, tmp_path / "s.h5", label="predicted").top5 is None
+
+
+# -- the same bytes ------------------------------------------------------------------------------
+
+
+def test_same_run_same_bytes_whatever_the_workers(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    options = {"method": "sem", "batch_size": 3}
+    first = run(model, dataset, tmp_path / "a.h5", **options).sha256
+
+    assert run(model, dataset, tmp_path / "b.h5", **options).sha256 == first
+    assert run(model, dataset, tmp_path / "c.h5", workers=2, **options).sha256 == first
+
+
+@pytest.mark.parametrize("method", ["cam", "sem"])
+def test_another_batch_size_moves_no_value_by_more_than_rounding(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, method: str
+) -> None:
+    options = {"method": method, "map_dtype": "float32"}
+    one = run(model, dataset, tmp_path / "a.h5", batch_size=1, **options).read(range(COUNT))
+    all_ = run(model, dataset, tmp_path / "b.h5", batch_size=COUNT, **options).read(range(COUNT))
+
+    assert max(np.abs(a - b).max() for a, b in zip(one, all_, strict=True)) < 1e-5
+
+
+# -- going on, progress, restoring ---------------------------------------------------------------
+
+
+def test_resume_skips_what_is_written(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    class StopHereError(Exception):
+        pass
+
+    def stop_after_four(done: int, total: int) -> None:
+        if done == 4:
+            raise StopHereError
+
+    whole = run(model, dataset, tmp_path / "whole.h5", batch_size=2, map_dtype="float32")
+    out = tmp_path / "s.h5"
+    with pytest.raises(StopHereError):
+        run(
+            model,
+            dataset,
+            out,
+            batch_size=2,
+            map_dtype="float32",
+            resume=True,
+            progress=stop_after_four,
+        )
+    assert not out.exists()
+    model.module.seen.clear()
+    told: list[tuple[int, int]] = []
+
+    resumed = run(
+        model,
+        dataset,
+        out,
+        batch_size=2,
+        map_dtype="float32",
+        resume=True,
+        progress=lambda done, total: told.append((done, total)),
+    )
+
+    assert model.module.seen == [1, 2, 1]  # the probe, then three photos
+    assert told == [(4, 7), (6, 7), (7, 7)]
+    assert resumed.image_ids == whole.image_ids
+    for ours, theirs in zip(resumed.read(range(COUNT)), whole.read(range(COUNT)), strict=True):
+        assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_nothing_is_left_behind_without_resume(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    (dataset.images or tmp_path).joinpath("p5.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+
+    with pytest.raises(WsolbenchError, match=r"p5\.png: found "):
+        run(model, dataset, tmp_path / "s.h5", batch_size=2)
+
+    assert [path.name for path in tmp_path.glob("*s.h5*")] == []
+
+
+def test_modes_are_as_before_even_after_an_exception(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    module = model.module
+    module.train()
+    module.last.eval()
+    before = [part.training for part in module.modules()]
+
+    run(model, dataset, tmp_path / "s.h5")
+    assert [part.training for part in module.modules()] == before
+
+    (dataset.images or tmp_path).joinpath("p0.png").unlink()
+    with pytest.raises(WsolbenchError, match=r"p0\.png: found no such file"):
+        run(model, dataset, tmp_path / "t.h5")
+    assert [part.training for part in module.modules()] == before
+    assert True in before
+    assert False in before
+
+
+def test_no_gradient_is_kept(model: ClassMapModel, dataset: Dataset, tmp_path: Path) -> None:
+    run(model, dataset, tmp_path / "s.h5")
+
+    assert all(parameter.grad is None for parameter in model.module.parameters())
+    assert all(parameter.requires_grad for parameter in model.module.parameters())
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_photo_of_another_size_is_named(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, workers: int
+) -> None:
+    Image.new("RGB", (10, 10)).save((dataset.images or tmp_path) / "p2.png")
+
+    with pytest.raises(WsolbenchError, match=r"p2\.png: found width 10, height 10, expected width"):
+        run(model, dataset, tmp_path / "s.h5", workers=workers)
+
+
+@pytest.mark.parametrize(
+    "classes, message",
+    [
+        (
+            [0, -1, 2, -1, -1, -1],
+            r"drawn val: found no class for 4 of 6 images: p1, p3, p4 and 1 more, expected",
+        ),
+        ([0, 1, 6], r"found a class beyond the 6 of small for 1 of 3 images: p2, expected"),
+    ],
+)
+def test_classes_that_the_model_has_not_are_listed_before_any_work(
+    model: ClassMapModel, tmp_path: Path, classes: list[int], message: str
+) -> None:
+    dataset = make_dataset(tmp_path, classes)
+
+    with pytest.raises(WsolbenchError, match=message):
+        run(model, dataset, tmp_path / "s.h5")
+
+    assert model.module.seen == [1]  # the probe alone
+    assert len(run(model, dataset, tmp_path / "s.h5", label="predicted")) == len(classes)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"method": "grad-cam"}, "method: found 'grad-cam', expected one of cam, sem"),
+        ({"label": "top"}, "label: found 'top'"),
+        ({"map_dtype": "float64"}, "expected one of uint8, float16, float32"),
+        ({"batch_size": 0}, "batch_size: found 0, expected at least 1"),
+        ({"workers": -1}, "workers: found -1"),
+        ({"method": "sem", "seeds": 65}, r"found 65 on maps of 8x8, .* a count 1\.\.64"),
+        ({"device": "abacus"}, "device 'abacus': found no such kind"),
+        ({"device": "cuda:99"}, r"device 'cuda:99': found \d+ devices of the kind cuda"),
+        ({"device": "meta"}, "found 0 devices of the kind meta"),
+    ],
+)
+def test_options_out_of_range(
+    model: ClassMapModel,
+    dataset: Dataset,
+    tmp_path: Path,
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(WsolbenchError, match=message):
+        run(model, dataset, tmp_path / "s.h5", **options)
+
+
+def logits_alone(module: Small, images: Tensor) -> object:
+    return Small.forward(module, images)[2]
+
+
+def other_features(module: Small, images: Tensor) -> object:
+    class_maps, features, logits = Small.forward(module, images)
+    return class_maps, features[:, :, 1:], logits
+
+
+def broken(module: Small, images: Tensor) -> object:
+    raise KeyError("layer5")
+
+
+@pytest.mark.parametrize(
+    "forward, message",
+    [
+        (logits_alone, r"backbone small: found a Tensor of shapes \[\] for 1 photos"),
+        (other_features, r"shapes \[\(1, 6, 8, 8\), \(1, 12, 7, 8\), \(1, 6\)\], expected"),
+        (broken, r"backbone small: found KeyError: 'layer5' at .*test_predict\.py:\d+; try"),
+    ],
+)
+def test_modules_that_give_something_else(
+    model: ClassMapModel,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forward: Callable[[Small, Tensor], object],
+    message: str,
+) -> None:
+    module = model.module
+    monkeypatch.setattr(module, "forward", lambda images: forward(module, images))
+
+    with pytest.raises(WsolbenchError, match=message.replace("], expected", "] .*expected")):
+        run(model, dataset, tmp_path / "s.h5")
+
+
+@pytest.mark.parametrize("method, part", [("cam", "last"), ("sem", "first")])
+def test_outputs_that_are_not_finite_are_refused_and_named(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, method: str, part: str
+) -> None:
+    model.module.get_submodule(part).weight.data[0, 0] = float("nan")
+
+    with pytest.raises(WsolbenchError, match="NaN or infinite outputs for p0, p1, p2 and 4 more"):
+        run(model, dataset, tmp_path / "s.h5", method=method)
+
+
+def flat(photo: Image.Image, size: int) -> Tensor:
+    return imagenet_input(photo, size)[0]
+
+
+def lost(photo: Image.Image, size: int) -> Tensor:
+    raise IndexError("no channel 4")
+
+
+def picky(photo: Image.Image, size: int) -> Tensor:
+    if photo.height == 26:
+        raise ValueError("too plain")
+    return imagenet_input(photo, size)
+
+
+class Killed:
+    """Ends the process that reads photos, but not the one that tries it on a grey picture."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def __call__(self, photo: Image.Image, size: int) -> Tensor:
+        if os.getpid() != self.home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return imagenet_input(photo, size)
+
+
+@pytest.mark.parametrize(
+    "preprocess, workers, message",
+    [
+        (
+            flat,
+            0,
+            r"preprocess of a grey picture: found \(16, 16\), expected a tensor \(3, 16, 16\)",
+        ),
+        (
+            picky,
+            0,
+            r"preprocess of p2: found ValueError: too plain at .*test_predict\.py:\d+; mend",
+        ),
+        (
+            picky,
+            2,
+            r"preprocess of p2: found ValueError: too plain at .*test_predict\.py:\d+; mend",
+        ),
+        (
+            lost,
+            0,
+            r"preprocess of a grey picture: found IndexError: no channel 4 at .*test_predict\.py:\d+; mend",
+        ),
+        (Killed(), 2, r"processes that read photos: found RuntimeError: .*(killed|exited)"),
+    ],
+)
+def test_preprocessing_that_fails(
+    dataset: Dataset,
+    tmp_path: Path,
+    preprocess: Callable[[Image.Image, int], Tensor],
+    workers: int,
+    message: str,
+) -> None:
+    model = ClassMapModel("small", Small(), preprocess)
+
+    with pytest.raises(WsolbenchError, match=message) as caught:
+        run(model, dataset, tmp_path / "s.h5", workers=workers)
+    assert "\n" not in str(caught.value)
+
+
+def test_constant_map_is_zero(dataset: Dataset, tmp_path: Path) -> None:
+    model = ClassMapModel("small", Small(), imagenet_input)
+    model.module.last.weight.data.zero_()
+
+    for method in ("cam", "sem"):
+        submission = run(model, dataset, tmp_path / "s.h5", method=method)
+        assert max(plane.max() for plane in submission.read(range(COUNT))) == 0

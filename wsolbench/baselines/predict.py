@@ -1,0 +1,453 @@
+"""From a data set's photos and a model to a submission file.
+
+Each photo is read, preprocessed and classified once; its map (`cam` or `sem`) is normalised at
+feature size and stored as it is, without upsampling: bringing it to the photo's grid is the
+protocol's affair.
+
+Conventions: photos in the data set's order; maps of the ground-truth class unless `label` says
+"predicted"; nothing of PyTorch is set for the whole process. With one batch size, device and number
+of threads the same photos give the same bytes, whatever the number of workers. Another batch size
+may round the last bits of a float differently, which can move a uint8 value by one.
+
+Public names: `predict`, `METHODS`, `MAP_DTYPES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils import data
+
+from .. import __version__
+from ..dataset import Dataset
+from ..errors import WsolbenchError, some
+from ..submission import SubmissionHeader, SubmissionWriter
+from .backbones import ClassMapModel, fault_in_user_code
+from .cam import class_channels, min_max
+from .sem import PAPER_SEEDS, seed_count, self_enhancement_maps
+
+TOP = 5
+"""Predictions stored with each map, where there are as many classes."""
+
+
+@dataclass(frozen=True)
+class _Method:
+    """What a submission says of a method."""
+
+    name: str
+    paper: str
+
+
+METHODS: Mapping[str, _Method] = MappingProxyType(
+    {
+        "cam": _Method(
+            "CAM",
+            "Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016",
+        ),
+        "sem": _Method(
+            "SEM",
+            "Zhang et al., Rethinking Localization Map: Towards Accurate Object Perception with "
+            "Self-Enhancement Maps, 2020",
+        ),
+    }
+)
+"""The methods that need no training of their own."""
+
+MAP_DTYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "uint8": "stored as round(255 * value) in uint8",
+        "float16": "stored as float16",
+        "float32": "stored as float32",
+    }
+)
+"""How maps may be stored, and how the submission words it."""
+
+_NORMALISATION = "min-max of each map at feature size, a constant map is zero"
+
+
+def predict(
+    model: ClassMapModel,
+    dataset: Dataset,
+    out: str | os.PathLike[str],
+    *,
+    method: str = "cam",
+    size: int = 224,
+    seeds: int | float = PAPER_SEEDS,
+    label: str = "gt",
+    batch_size: int = 32,
+    workers: int = 0,
+    device: str = "auto",
+    map_dtype: str = "uint8",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    metadata: Mapping[str, object] | None = None,
+) -> None:
+    """Write the maps of every photo of a data set as a submission.
+
+    Args:
+        model: run in evaluation mode and without gradients; its modes and its device are as before
+            afterwards, whatever happens.
+        dataset: one split, joined to its folder of photos.
+        out: the submission; whole or not there.
+        method: "cam" or "sem".
+        size: pixels a side to which photos are brought.
+        seeds: of "sem": a count, or as a float a share of the map's positions.
+        label: "gt": the map of the annotated class; "predicted": of the highest logit.
+        batch_size: photos run at a time.
+        workers: processes that read photos ahead; 0 reads them in this one.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto": the first of cuda, mps, cpu there is.
+        map_dtype: "uint8", "float16" or "float32".
+        resume: go on where a killed run stopped.
+        overwrite: throw away what a killed run left, and begin anew.
+        progress: called with (photos done, photos).
+        metadata: more for the submission's `method`, or instead: name, paper, code, commit, ...
+
+    Raises:
+        WsolbenchError: an option out of range; a class that is not known or that the model has
+            not; more seeds than positions; outputs of the model that are no class maps, or not
+            finite; a photo that is missing, damaged or of another size.
+    """
+    _check_choice("method", method, METHODS)
+    _check_choice("label", label, ("gt", "predicted"))
+    _check_choice("map_dtype", map_dtype, MAP_DTYPES)
+    for name, value, least in (
+        ("size", size, 1),
+        ("batch_size", batch_size, 1),
+        ("workers", workers, 0),
+    ):
+        if value < least:
+            raise WsolbenchError(
+                name, found=str(value), expected=f"at least {least}", cure="give a larger number"
+            )
+    where = _device(device)
+    with _ready(model.module, where):
+        classes, height, width = _probe(model, size, where)
+        if method == "sem":
+            seed_count(seeds, height, width)
+        if label == "gt":
+            _check_classes(dataset, classes, model.name)
+        header = SubmissionHeader(
+            dataset=dataset.name,
+            split=dataset.split,
+            label=label,
+            normalisation=f"{_NORMALISATION}; {MAP_DTYPES[map_dtype]}",
+            method=_described(model, method, size, seeds, metadata or {}),
+        )
+        with SubmissionWriter(out, header, resume=resume, overwrite=overwrite) as writer:
+            rows = [i for i, name in enumerate(dataset.image_ids) if name not in writer.written]
+            done = len(dataset) - len(rows)
+            if progress is not None:
+                progress(done, len(dataset))
+            photos = _Photos(dataset, rows, model.preprocess, size)
+            for batch_rows, images in _batches(photos, batch_size, workers, where):
+                ids = [dataset.image_ids[row] for row in batch_rows]
+                labels = dataset.class_indices[batch_rows] if label == "gt" else None
+                maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
+                writer.append(ids, _stored(maps, map_dtype), top5=top)
+                done += len(ids)
+                if progress is not None:
+                    progress(done, len(dataset))
+
+
+def _maps_of(
+    model: ClassMapModel,
+    images: Tensor,
+    ids: Sequence[str],
+    labels: NDArray[np.int32] | None,
+    method: str,
+    seeds: int | float,
+) -> tuple[Tensor, NDArray[np.int64] | None]:
+    """Maps (B, h, w) float32 in [0, 1], and the best classes (B, 5) where there are five."""
+    with torch.inference_mode():
+        class_maps, features, logits = _run(model, images)
+        ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
+        wanted = ranked[:, 0] if labels is None else torch.from_numpy(labels.astype(np.int64))
+        channels = class_channels(class_maps, wanted.to(class_maps.device))
+        finite = channels.isfinite().flatten(1).all(dim=1) & logits.isfinite().all(dim=1)
+        if method == "sem":
+            finite &= features.isfinite().flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            broken = [name for name, sound in zip(ids, finite.tolist(), strict=True) if not sound]
+            raise WsolbenchError(
+                f"backbone {model.name}",
+                found=f"NaN or infinite outputs for {some(broken)}",
+                expected="finite numbers",
+                cure="check the weights and the preprocessing",
+            )
+        if method == "sem":
+            maps = self_enhancement_maps(channels, features, seeds)
+        else:
+            maps = min_max(channels)
+        top = ranked[:, :TOP].cpu().numpy() if ranked.shape[1] >= TOP else None
+        return maps.cpu(), top
+
+
+def _run(
+    model: ClassMapModel, images: Tensor, *, cure: str = "mend the model"
+) -> tuple[Tensor, Tensor, Tensor]:
+    where = f"backbone {model.name}"
+    try:
+        outputs = model.module(images)
+    except torch.cuda.OutOfMemoryError as error:
+        raise WsolbenchError(
+            where,
+            found=f"too little memory for {len(images)} photos of {images.shape[-1]} pixels",
+            cure="give a smaller batch_size",
+        ) from error
+    except Exception as error:  # the module may be the user's and raise anything
+        raise fault_in_user_code(where, error, cure=cure) from error
+    shapes = (
+        [tuple(part.shape) if isinstance(part, Tensor) else () for part in outputs]
+        if isinstance(outputs, tuple | list)
+        else []
+    )
+    batch = len(images)
+    sound = (
+        len(shapes) == 3
+        and [len(shape) for shape in shapes] == [4, 4, 2]
+        and all(shape[0] == batch for shape in shapes)
+        and shapes[0][1] == shapes[2][1]
+        and shapes[0][2:] == shapes[1][2:]
+    )
+    if not sound:
+        raise WsolbenchError(
+            where,
+            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} photos",
+            expected="class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)",
+            cure="return the three from the module's forward",
+        )
+    class_maps, features, logits = outputs
+    return class_maps, features, logits
+
+
+def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
+    """How many classes the model has, and how large its maps are: seen on a grey photo."""
+    grey = Image.new("RGB", (size, size), (128, 128, 128))
+    image = _preprocessed(model.preprocess, grey, size, whose="a grey picture")
+    with torch.inference_mode():
+        class_maps, _, _ = _run(
+            model, image[None].to(where), cure=f"try another size than {size}, or mend the model"
+        )
+    _, classes, height, width = class_maps.shape
+    return classes, height, width
+
+
+def _check_classes(dataset: Dataset, classes: int, backbone: str) -> None:
+    indices = dataset.class_indices
+    for wrong, found, cure in (
+        (indices < 0, "no class", 'give the classes at import, or label="predicted"'),
+        (indices >= classes, f"a class beyond the {classes} of {backbone}", "check the weights"),
+    ):
+        ids = [dataset.image_ids[row] for row in np.flatnonzero(wrong)]
+        if ids:
+            raise WsolbenchError(
+                f"{dataset.name} {dataset.split}",
+                found=f"{found} for {len(ids)} of {len(dataset)} images: {some(ids)}",
+                expected=f"class indices 0..{classes - 1}",
+                cure=cure,
+            )
+
+
+def _described(
+    model: ClassMapModel,
+    method: str,
+    size: int,
+    seeds: int | float,
+    metadata: Mapping[str, object],
+) -> dict[str, object]:
+    parameters: dict[str, object] = {"size": size}
+    if method == "sem":
+        parameters["seeds"] = seeds
+    provenance = dict(model.provenance)
+    described: dict[str, object] = {
+        "name": METHODS[method].name,
+        "backbone": model.name,
+        "paper": METHODS[method].paper,
+        "code": f"wsolbench {__version__}",
+        "parameters": parameters,
+    }
+    if "random_weights_seed" in provenance:
+        described["seed"] = provenance.pop("random_weights_seed")
+        described["random_weights"] = True
+    return {**described, **provenance, **metadata}
+
+
+def _stored(maps: Tensor, map_dtype: str) -> NDArray[Any]:
+    if map_dtype == "uint8":
+        return (maps * 255).round().to(torch.uint8).numpy()
+    return maps.to(torch.float16 if map_dtype == "float16" else torch.float32).numpy()
+
+
+@contextmanager
+def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
+    """The module in evaluation mode on a device; afterwards every part as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    home = next((tensor.device for tensor in module.parameters()), None)
+    try:
+        module.to(where).eval()
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        if home is not None:
+            module.to(home)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise WsolbenchError(
+            f"device {name!r}",
+            found="no such kind",
+            expected="cpu, cuda, mps or auto",
+            cure="name one of them",
+        ) from error
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }.get(device.type, 0)
+    if (device.index or 0) >= there:
+        raise WsolbenchError(
+            f"device {name!r}",
+            found=f"{there} devices of the kind {device.type}",
+            cure='name another, or "auto" for the best there is',
+        )
+    return device
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str] | Mapping[str, object]) -> None:
+    if value not in choices:
+        raise WsolbenchError(
+            name, found=repr(value), expected=f"one of {', '.join(choices)}", cure="give one"
+        )
+
+
+# Reading ahead
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What went wrong in a reading process: exceptions of our shape do not pass through one."""
+
+    where: str
+    found: str
+    expected: str
+    cure: str
+
+
+_Item = tuple[int, Tensor | _Fault]
+_Batch = tuple[list[int], Tensor] | _Fault
+
+
+class _Photos(data.Dataset[_Item]):
+    """The rows of a data set as (row, input of the model)."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Sequence[int],
+        preprocess: Callable[[Image.Image, int], Tensor],
+        size: int,
+    ) -> None:
+        self.dataset = dataset
+        self.rows = rows
+        self.preprocess = preprocess
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> _Item:
+        row = self.rows[index]
+        try:
+            photo = self.dataset.read_image(row)
+            whose = self.dataset.image_ids[row]
+            return row, _preprocessed(self.preprocess, photo, self.size, whose=whose)
+        except WsolbenchError as error:
+            return row, _Fault(error.where, error.found, error.expected, error.cure)
+
+
+def _preprocessed(
+    preprocess: Callable[[Image.Image, int], Tensor],
+    photo: Image.Image,
+    size: int,
+    *,
+    whose: str,
+) -> Tensor:
+    try:
+        tensor = preprocess(photo, size)
+    except Exception as error:  # the function may be the user's and raise anything
+        raise fault_in_user_code(f"preprocess of {whose}", error) from error
+    if not isinstance(tensor, Tensor) or tensor.shape != (3, size, size):
+        shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise WsolbenchError(
+            f"preprocess of {whose}",
+            found=f"{shape}",
+            expected=f"a tensor (3, {size}, {size})",
+            cure="return one photo, resized to the size given",
+        )
+    return tensor.to(torch.float32)
+
+
+def _together(items: list[_Item]) -> _Batch:
+    images: list[Tensor] = []
+    for _, image in items:
+        if isinstance(image, _Fault):
+            return image
+        images.append(image)
+    return [row for row, _ in items], torch.stack(images)
+
+
+def _batches(
+    photos: _Photos, batch_size: int, workers: int, where: torch.device
+) -> Iterator[tuple[list[int], Tensor]]:
+    if not photos.rows:
+        return
+    loader = data.DataLoader(
+        photos,
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=_together,
+        pin_memory=where.type == "cuda",
+    )
+    try:
+        batches = iter(loader)
+    except Exception as error:  # a preprocess that cannot be sent to a process, no room for one
+        raise _reading_failed(error) from error
+    while True:
+        try:
+            batch: _Batch | None = next(batches, None)
+        except RuntimeError as error:  # a reading process was killed
+            raise _reading_failed(error) from error
+        if batch is None:
+            return
+        if isinstance(batch, _Fault):
+            raise WsolbenchError(
+                batch.where, found=batch.found, expected=batch.expected, cure=batch.cure
+            )
+        yield batch
+
+
+def _reading_failed(error: Exception) -> WsolbenchError:
+    return WsolbenchError(
+        "processes that read photos",
+        found=f"{type(error).__name__}: {error}",
+        cure="try fewer, or workers=0",
+    )
