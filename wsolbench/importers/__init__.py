@@ -22,6 +22,9 @@ IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),
     "ilsvrc": ("ilsvrc", "import_ilsvrc"),
     "coco": ("coco", "import_coco"),
+    "cub": ("cub", "import_cub"),
+    "openimages": ("openimages", "import_openimages"),
+    "imagenet-s": ("imagenet_s", "import_imagenet_s"),
 }
 """(module, function) by the kind that `wsolbench import` takes."""
 

@@ -9,7 +9,8 @@ of sorted WordNet ids; lists in the devkit's order are told apart and translated
 have both corners on pixels, counted from 0; stored boxes are half-open. EXIF orientation is
 ignored.
 
-Public names: `import_ilsvrc`, `VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`, `CLASSES`.
+Public names: `import_ilsvrc`, `read_class_names`, `VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`,
+`CLASSES`.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def import_ilsvrc(
 
     label_files = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
     known_labels, label_notes = _read_labels(label_files, files)
-    names = [] if class_names is None else _read_class_names(class_names)
+    names = [] if class_names is None else read_class_names(class_names)
     known_sizes = {} if sizes is None else _read_sizes(sizes)
     known_boxes = None if boxes is None else _read_boxes(boxes, files, known_sizes)
     if known_boxes is not None:
@@ -384,7 +385,12 @@ def _bijection(
     return dict(pairs)
 
 
-def _read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+def read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """(WordNet id, name) of the 1,000 classes, ids ascending, from LOC_synset_mapping.txt.
+
+    Raises:
+        WsolbenchError: another number of classes, another order, or lines of another form.
+    """
     lines = read_lines(path, "lines `n01440764 tench, Tinca tinca`")
     names: list[tuple[str, str]] = []
     faults: list[str] = []

@@ -1,0 +1,266 @@
+"""OpenImages30k: the masks that wsolevaluation scores, with their ignored regions.
+
+Source: J. Choe, S. J. Oh, S. Lee, S. Chun, Z. Akata, H. Shim, "Evaluating Weakly Supervised Object
+Localization Methods Right", 2020; lists and layout as in its code.
+
+Conventions: for each split that has masks (val, test) the lists image_ids.txt, class_labels.txt and
+localization.txt, whose lines are `image,mask,ignored` with paths below one folder. An image with
+several objects has several lines, of which the first alone names ignored pixels. Masks of an image
+are united; what is ignored is the ignored region without the objects, as in wsolevaluation. Some
+masks are kept at another size than the photo: they are brought to the photo's size (to that of the
+image's first mask where the photo is not there) by nearest neighbour, and counted in the notes.
+
+Public names: `import_openimages`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import WsolbenchError, some
+from ..files import require_folder
+from ..masks import encode, read_mask, tight_box
+from ..progress import Progress
+from ..store import Annotation, AnnotationSet
+from .mask_files import read_each, without_object
+from .tables import image_id_of, read_lines, refuse, source_of, whole_number
+
+SPLITS = ("val", "test")
+"""Splits that have masks; train has classes alone."""
+
+MOST_STRETCH = 0.02
+"""How far the sides' ratio of a mask may differ from its photo's, relative: rounded sides."""
+
+_LISTS = ("image_ids.txt", "class_labels.txt", "localization.txt")
+_CITATION = "Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, 2020"
+
+
+def import_openimages(
+    folder: str | os.PathLike[str],
+    *,
+    metadata: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> AnnotationSet:
+    """Annotations of OpenImages30k.
+
+    Args:
+        folder: where val/ and test/ lie, with the masks and maybe the photos.
+        metadata: where val/ and test/ lie with the lists; without it `folder`/metadata/OpenImages,
+            `folder`/metadata or `folder`, the first that has any.
+        progress: called with (images done, images).
+
+    Returns:
+        The annotations; image ids are the file names without folders and ending, classes are keyed
+        by the folder that the images lie in, and each object mask gives its tight box.
+
+    Raises:
+        WsolbenchError: no lists, lists that contradict each other, masks missing, damaged or of
+            another shape than their photo, an image without object; all of a kind at once.
+    """
+    place = require_folder(folder, "OpenImages30k, with val and test in it")
+    lists = _find_lists(place, metadata)
+    images: dict[str, _Image] = {}
+    sources: list[Path] = []
+    for split in SPLITS:
+        if (lists / split / _LISTS[-1]).is_file():
+            _read_split(lists / split, split, place, images)
+            sources += [lists / split / name for name in _LISTS]
+    classes = _classes(lists, images)
+
+    def read(image_id: str) -> tuple[Annotation, int]:
+        return _annotate(image_id, images[image_id], place)
+
+    outcomes = read_each(sorted(images), read, where=place, progress=progress)
+    notes = [
+        "masks of an image are united; ignored is the ignored region without them",
+        "boxes are the tight boxes of the single masks",
+    ]
+    absent = [split for split in SPLITS if not (lists / split / _LISTS[-1]).is_file()]
+    if absent:
+        notes.append(f"there are no lists of {' and '.join(absent)}")
+    resized = sum(count for _, count in outcomes)
+    if resized:
+        notes.append(f"{resized} masks were brought to their photo's size by nearest neighbour")
+    return AnnotationSet(
+        "openimages30k",
+        [annotation for annotation, _ in outcomes],
+        classes,
+        [source_of(path, citation=_CITATION) for path in sources],
+        notes,
+    )
+
+
+@dataclass
+class _Image:
+    """What the lists say of one image."""
+
+    name: str
+    split: str
+    class_index: int
+    masks: list[str] = field(default_factory=list)
+    ignored: str = ""
+
+
+def _find_lists(place: Path, metadata: str | os.PathLike[str] | None) -> Path:
+    if metadata is not None:
+        places = [require_folder(metadata, "a folder of lists, with val and test in it")]
+    else:
+        places = [place / "metadata" / "OpenImages", place / "metadata", place]
+    for lists in places:
+        if any((lists / split / _LISTS[-1]).is_file() for split in SPLITS):
+            return lists
+    raise WsolbenchError(
+        places[-1],
+        found="no val/localization.txt and no test/localization.txt",
+        expected="the lists of wsolevaluation (metadata/OpenImages)",
+        cure="copy them there, or name their folder",
+    )
+
+
+def _read_split(lists: Path, split: str, place: Path, images: dict[str, _Image]) -> None:
+    labels = _read_labels(lists / "class_labels.txt")
+    named = [line for _, line in read_lines(lists / "image_ids.txt", "names of images")]
+    faults: list[str] = []
+    found: dict[str, _Image] = {}
+    for name in named:
+        image_id = image_id_of(name)
+        if image_id is None or not _is_below(name):
+            faults.append(f"{name[:60]!r}")
+        elif image_id in images:
+            faults.append(f"{name}, the same id as {images[image_id].name}")
+        elif name not in labels:
+            faults.append(f"{name}, which class_labels.txt lacks")
+        else:
+            found[name] = images[image_id] = _Image(name, split, labels[name])
+    refuse(
+        lists / "image_ids.txt",
+        faults,
+        expected="one name an image, with a class each",
+        cure="fetch the lists again",
+    )
+    what = "lines `image,mask,ignored`"
+    for number, line in read_lines(lists / "localization.txt", what):
+        name, *paths = [part.strip() for part in line.split(",")]
+        image = found.get(name)
+        if image is None or len(paths) != 2 or not all(map(_is_below, filter(None, paths))):
+            faults.append(f"line {number}: {line[:60]!r}")
+        elif not paths[0] or (image.masks and paths[1]):
+            faults.append(f"line {number}: no mask, or ignored pixels once more")
+        else:
+            image.ignored = image.ignored or paths[1]
+            image.masks.append(paths[0])
+    faults += [f"no line for {name}" for name, image in found.items() if not image.masks]
+    refuse(
+        lists / "localization.txt",
+        faults,
+        expected=f"{what}, at least one for each image of image_ids.txt",
+        cure="fetch the lists again",
+    )
+    wanted = [path for image in found.values() for path in (*image.masks, image.ignored) if path]
+    refuse(
+        place,
+        [f"no {path}" for path in wanted if not (place / path).is_file()],
+        expected="the masks that localization.txt names",
+        cure="unpack the masks there",
+    )
+
+
+def _read_labels(path: Path) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    faults: list[str] = []
+    for number, line in read_lines(path, "lines `image,class`"):
+        name, _, text = line.rpartition(",")
+        label = whole_number(text.strip())
+        if not name or label is None or label < 0 or name in labels:
+            faults.append(f"line {number}: {line[:60]!r}")
+        else:
+            labels[name] = label
+    refuse(path, faults, expected="lines `image,class`, each image once", cure="fetch it again")
+    return labels
+
+
+def _is_below(path: str) -> bool:
+    return not path.startswith("/") and "\\" not in path and ".." not in PurePosixPath(path).parts
+
+
+def _classes(lists: Path, images: dict[str, _Image]) -> list[tuple[str, str]]:
+    """(key, name) by class index, both the images' folder; empty if the indices have gaps."""
+    folders: dict[int, set[str]] = {}
+    for image in images.values():
+        folders.setdefault(image.class_index, set()).add(PurePosixPath(image.name).parent.name)
+    faults = [f"class {n} in folders {some(sorted(f))}" for n, f in folders.items() if len(f) > 1]
+    refuse(lists, faults, expected="images of a class in one folder", cure="fetch the lists again")
+    if sorted(folders) != list(range(len(folders))):
+        return []
+    return [(name, name) for index in sorted(folders) for name in folders[index]]
+
+
+def _annotate(image_id: str, image: _Image, place: Path) -> tuple[Annotation, int]:
+    """The annotation, and how many of its masks were resized."""
+    photo = place / image.name
+    size = _size_of_photo(photo) if photo.is_file() else None
+    whole: NDArray[np.bool_] | None = None
+    resized = 0
+    boxes: list[tuple[int, int, int, int]] = []
+    for path in image.masks:
+        mask, was_resized = _read_at_size(place / path, size)
+        size = (mask.shape[0], mask.shape[1])
+        resized += was_resized
+        whole = mask if whole is None else whole | mask
+        if mask.any() and tight_box(mask) not in boxes:
+            boxes.append(tight_box(mask))
+    if whole is None or not whole.any():
+        raise without_object(place / image.masks[0])
+    ignored = None
+    if image.ignored:
+        region, was_resized = _read_at_size(place / image.ignored, size)
+        resized += was_resized
+        ignored = region & ~whole
+    return Annotation(
+        image_id,
+        image.split,
+        image.class_index,
+        encode(whole),
+        np.array(boxes, dtype=np.int32),
+        encode(ignored) if ignored is not None and ignored.any() else None,
+    ), resized
+
+
+def _read_at_size(path: Path, size: tuple[int, int] | None) -> tuple[NDArray[np.bool_], bool]:
+    mask = read_mask(path)
+    if size is None or mask.shape == size:
+        return mask, False
+    height, width = size
+    if abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > MOST_STRETCH:
+        raise WsolbenchError(
+            path,
+            found=f"width {mask.shape[1]}, height {mask.shape[0]}",
+            expected=f"width {width}, height {height} or their ratio",
+            cure="fetch the mask and the photo again",
+        )
+    picture = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+    return np.array(picture, dtype=np.bool_), True
+
+
+def _size_of_photo(path: Path) -> tuple[int, int]:
+    """(height, width) from the file's head; the pixels are not decoded."""
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]) as picture:
+            return picture.size[1], picture.size[0]
+    except (
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
+        raise WsolbenchError(
+            path, found="no JPEG or PNG picture", expected="the photo", cure="fetch it again"
+        ) from error
