@@ -126,6 +126,7 @@ def test_what_png_export_writes(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["masks", "table.csv"]
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools 2.0 on NumPy 2
 def test_pycocotools_reads_the_coco_export(tmp_path, capsys):
     rest = np.zeros((4, 6), dtype=bool)
     rest[0] = True

@@ -60,8 +60,7 @@ def import_coco(
 
     Args:
         file: the JSON.
-        split: the split of all images; without it what the images' own key `split` says, else
-            "val".
+        split: the split of images without a key `split` of their own; without it "val".
         dataset: the data set's name; without it what the file says if `export_coco` wrote it, else
             the file's name.
         progress: called with (images done, images).
@@ -257,7 +256,7 @@ def _annotation(
     corners = boxes if image.boxes is None else _own_boxes(image.boxes)
     return Annotation(
         image.image_id,
-        split or image.split or "val",
+        image.split or split or "val",
         class_of[categories[0]],
         encode(mask),
         np.array(corners, dtype=np.int32).reshape(-1, 4),
