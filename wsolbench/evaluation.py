@@ -13,7 +13,7 @@ Public names: `evaluate`, `Evaluator`, `score_submission`, `METRICS`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -41,6 +41,7 @@ FULL_FRAME = 0.95
 
 _UNIT = 1 << 40  # per-image fractions are added as multiples of 1 / _UNIT
 _BLOCK = 64  # images read and scored at a time
+_BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
 @dataclass(frozen=True)
@@ -561,7 +562,7 @@ def score_submission(
     )
     wanted = set(kept.image_ids)
     rows = [row for row, image_id in enumerate(submission.image_ids) if image_id in wanted]
-    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
 
     def measure(block: Sequence[int]) -> _Block:
         return evaluator._measure(
@@ -574,6 +575,7 @@ def score_submission(
     done = 0
     with ThreadPoolExecutor(jobs or available_processors()) as pool:
         try:
+            blocks = _blocks(rows, sizes)
             for block in _in_flight(pool, measure, blocks, 2 * (jobs or available_processors())):
                 ranked, boxed = submission.top5 is not None, submission.boxes is not None
                 evaluator._absorb(block, ranked, boxed)
@@ -593,10 +595,24 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
+def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
+    """The rows in runs of at most `_BLOCK` images and `_BLOCK_BYTES`, one image at least."""
+    block: list[int] = []
+    total = 0
+    for row in rows:
+        if block and (len(block) == _BLOCK or total + sizes[row] > _BLOCK_BYTES):
+            yield block
+            block, total = [], 0
+        block.append(row)
+        total += int(sizes[row])
+    if block:
+        yield block
+
+
 def _in_flight(
     pool: ThreadPoolExecutor,
     work: Callable[[Sequence[int]], _Block],
-    items: Sequence[Sequence[int]],
+    items: Iterable[Sequence[int]],
     most: int,
 ) -> Iterator[_Block]:
     """Results as they come, with no more than `most` items begun: memory stays constant."""

@@ -58,7 +58,7 @@ def run_demo(
     write_store(store, content)
     say(f"{store}: {scenes} val and {scenes} test scenes, photos in {images}")
     model = load()
-    results = []
+    results: list[Result] = []
     for split in ("val", "test"):
         dataset = Dataset.open(store, split, images)
         for place, method in enumerate(METHODS):

@@ -1,0 +1,64 @@
+"""Every command and program of the README runs, in an empty folder and in the order it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+MAKE = {"make demo", "make test"}
+"""What runs the tests does not run in them; CI calls `make test`, and `make demo` is the demo."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def call(command: list[str], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_commands_run_and_sem_beats_cam(folder: Path) -> None:
+    pytest.importorskip("torch", reason="the demo predicts maps")
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert set(commands) > MAKE
+    printed = {line: call(line.split(), folder) for line in commands if line not in MAKE}
+    assert "threshold:from val" in printed["wsolbench demo --out demo"]
+    hashes = [
+        re.search(r"content_sha256 +(\w+)", call(["wsolbench", "info", name], folder)).group(1)
+        for name in ("demo/mini.h5", "again.h5")
+    ]
+    assert hashes[0] == hashes[1]
+    (program,) = blocks("python")
+    lines = call([sys.executable, "-c", program], folder).splitlines()
+    assert lines[-1] == "1.0"
+    sem = float(lines[1].split()[0])
+    table = call(["wsolbench", "info", "demo/cam-val.json", "--format", "csv"], folder)
+    head, row = (line.split(",") for line in table.splitlines())
+    assert sem > float(row[head.index("peak_iou")]) + 0.05
+
+
+def test_the_pages_it_names_are_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_is_short() -> None:
+    assert len(README.split()) < 900
