@@ -65,6 +65,7 @@ RECORD = np.dtype(
 _NAMES = {"header.json", "records.bin", "values.bin", "edges.bin", "lock"}
 _BLOCK = 1 << 13  # records read at a time
 _PIECE = 1 << 22  # bytes read at a time
+_WAITING = 1 << 20  # bytes gathered before they are written
 
 
 class Journal:
@@ -124,10 +125,8 @@ class Journal:
             end = place + RECORD.itemsize
             data[end - 4 : end] = zlib.crc32(data[place : end - 4]).to_bytes(4, "little")
         try:
-            for array in values:
-                _write_all(self._values, array.reshape(-1).view(np.uint8).data)
-            for array in edges:
-                _write_all(self._edges, array.reshape(-1).view(np.uint8).data)
+            _write_arrays(self._values, values)
+            _write_arrays(self._edges, edges)
             _write_all(self._records, memoryview(data))
         except OSError as error:
             with suppress(OSError):
@@ -334,6 +333,18 @@ def _sum_of(file: BinaryIO, size: int) -> int:
         total = zlib.crc32(piece, total)
         size -= len(piece)
     return total
+
+
+def _write_arrays(file: BinaryIO, arrays: Iterable[NDArray[Any]]) -> None:
+    # Small maps go together: a system call for each takes longer than its checks.
+    waiting = bytearray()
+    for array in arrays:
+        waiting += array.tobytes()
+        if len(waiting) >= _WAITING:
+            _write_all(file, memoryview(waiting))
+            waiting = bytearray()
+    if waiting:
+        _write_all(file, memoryview(waiting))
 
 
 def _write_all(file: BinaryIO, data: memoryview) -> None:

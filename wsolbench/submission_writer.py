@@ -40,7 +40,7 @@ from .submission_rules import (
     raised,
 )
 
-_BLOCK_BYTES = 8 << 20  # read and written at a time
+_BLOCK_BYTES = 1 << 20  # read and written at a time
 _RAGGED_CHUNK_BYTES = 1 << 18  # a 375x500 uint8 map touches two chunks at most
 
 
