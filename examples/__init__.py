@@ -1,0 +1,1 @@
+"""Models and tables for trying wsolbench out; run from the project's root."""

@@ -1,0 +1,96 @@
+"""A table for `wsolbench import masks` from the photos of animals that may be of several classes.
+
+    python -m examples.animals_table FOLDER --out table.csv
+
+FOLDER holds `images/*.jpg` and `annotations.csv`, whose column `imagenet_indices` lists the classes
+of ImageNet that an animal's name covers (none where ImageNet has no such animal). Each photo gets
+the one that SqueezeNet (`examples.squeezenet`) scores best among them. Photos with a class go to
+val and test by turns, in the order of their ids; the others to "unlabelled", with class -1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from examples.squeezenet import bgr_input, model
+from wsolbench.errors import WsolbenchError
+from wsolbench.files import require_file, write_text
+
+Photo = tuple[str, list[int]]
+
+
+class Inputs(Dataset[torch.Tensor]):
+    """The photos as SqueezeNet takes them."""
+
+    def __init__(self, folder: Path, photos: Sequence[Photo], size: int) -> None:
+        self.folder = folder
+        self.photos = photos
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with Image.open(self.folder / f"{self.photos[index][0]}.jpg", formats=["JPEG"]) as photo:
+            return bgr_input(photo, self.size)
+
+
+def read_photos(table: Path) -> list[Photo]:
+    """(id, classes that it may be of) by ascending id."""
+    with open(table, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return sorted(
+        (row["id"], [int(index) for index in re.findall(r"\d+", row["imagenet_indices"])])
+        for row in rows
+    )
+
+
+def best_classes(folder: Path, photos: Sequence[Photo], size: int) -> Iterator[int]:
+    """Of each photo's classes the one that the network scores best."""
+    network = model().module
+    inputs = DataLoader(Inputs(folder, photos, size), batch_size=16)
+    with torch.inference_mode():
+        scores = (logits for batch in inputs for logits in network(batch)[2])
+        for (_, allowed), logits in zip(photos, scores, strict=True):
+            yield allowed[int(logits[allowed].argmax())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A table of classes and splits of the animals.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=320)
+    options = parser.parse_args()
+
+    photos = read_photos(require_file(options.folder / "annotations.csv", "the table of photos"))
+    labelled = [photo for photo in photos if photo[1]]
+    best = best_classes(options.folder / "images", labelled, options.size)
+    rows = [
+        (image_id, index, ("val", "test")[place % 2])
+        for place, ((image_id, _), index) in enumerate(zip(labelled, best, strict=True))
+    ]
+    rows += [(image_id, -1, "unlabelled") for image_id, classes in photos if not classes]
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image_id", "class_index", "split"))
+    writer.writerows(sorted(rows))
+    write_text(options.out, text.getvalue())
+    print(f"{len(labelled)} photos with a class, {len(photos) - len(labelled)} without")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except WsolbenchError as error:
+        sys.exit(str(error))

@@ -1,0 +1,85 @@
+"""SqueezeNet 1.1 as a model of one's own: `--model examples.squeezenet:model`.
+
+The weights are an .npz file, named by the environment variable SQUEEZENET_NPZ: the arrays
+`<layer>.weight` (out, in, kh, kw) and `<layer>.bias` of conv1, fire2 .. fire9 (squeeze, e1, e3) and
+conv10. Photos go in whole, resized, as BGR in 0..255 less the channels' means. The 1000 channels of
+conv10, before any ReLU, are the class maps, their means the logits, and the 512 channels before
+them the features.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.models import squeezenet1_1
+
+from wsolbench.baselines import ClassMapModel
+from wsolbench.errors import WsolbenchError
+from wsolbench.files import require_file, sha256_of
+
+VARIABLE = "SQUEEZENET_NPZ"
+
+BGR_MEANS = (104.0, 117.0, 123.0)
+
+FIRE_PLACES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
+"""Where torchvision's `features` have fire2 .. fire9."""
+
+FIRE_PARTS = {"squeeze": "squeeze", "e1": "expand1x1", "e3": "expand3x3"}
+
+
+class SqueezeNet(nn.Module):
+    """(B, 3, S, S) -> class maps (B, 1000, h, w), features (B, 512, h, w), logits (B, 1000)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features: nn.Module = squeezenet1_1(weights=None).features
+        self.conv10 = nn.Conv2d(512, 1000, kernel_size=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.features(images)
+        class_maps = self.conv10(features)
+        return class_maps, features, class_maps.mean(dim=(2, 3))
+
+
+def model() -> ClassMapModel:
+    """The network with the weights of the file that SQUEEZENET_NPZ names."""
+    if VARIABLE not in os.environ:
+        raise WsolbenchError(
+            VARIABLE, found="no such environment variable", cure="set it to the .npz of weights"
+        )
+    path = require_file(os.environ[VARIABLE], "SqueezeNet's weights (.npz)")
+    network = SqueezeNet()
+    network.load_state_dict(_state(path))
+    return ClassMapModel(
+        "squeezenet1_1", network.eval(), bgr_input, provenance={"weights_sha256": sha256_of(path)}
+    )
+
+
+def bgr_input(image: Image.Image, size: int) -> Tensor:
+    """(3, size, size) float32: blue, green, red in 0..255 less their means."""
+    resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    levels = np.asarray(resized, dtype=np.float32)[:, :, ::-1] - np.array(BGR_MEANS, np.float32)
+    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    names = {"conv1": "features.0", "conv10": "conv10"}
+    for fire, place in FIRE_PLACES.items():
+        for part, torchvisions in FIRE_PARTS.items():
+            names[f"fire{fire}.{part}"] = f"features.{place}.{torchvisions}"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {
+                f"{name}.{kind}": torch.from_numpy(arrays[f"{layer}.{kind}"])
+                for layer, name in names.items()
+                for kind in ("weight", "bias")
+            }
+    except (KeyError, ValueError, OSError) as error:
+        raise WsolbenchError(
+            path, found=f"no weights of SqueezeNet 1.1 ({error})", cure="check the file"
+        ) from error
