@@ -15,7 +15,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from tests.test_submission import plain
 from wsolbench import WsolbenchError
-from wsolbench.hdf5_gate import Bounds, Gate
+from wsolbench.hdf5_gate import Bounds, Column, Gate
 from wsolbench.submission import Submission, validate
 
 ANY = Bounds(("u", "i", "f", "S"), ((1, 10**12),) * 3, "three dimensions")
@@ -260,6 +260,37 @@ def test_promises_that_the_file_cannot_hold(tmp_path, shape, options, message):
     with Gate(path, "a file") as gate, pytest.raises(WsolbenchError, match=f"maps: .*{message}"):
         gate.column("maps", ANY)
     assert path.stat().st_size < 10_000
+
+
+def test_chunks_of_which_one_row_touches_too_much(tmp_path):
+    path = tmp_path / "s.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("maps", (64, 4096, 4096), np.uint8, chunks=(64, 1024, 1024))
+        file.create_dataset("edges", (65, 4096, 4096), np.uint8, chunks=(65, 1024, 512))
+    with Gate(path, "a file") as gate:
+        with pytest.raises(WsolbenchError, match=r"touches 1040 MiB.*chunks=\(1, height, width\)"):
+            gate.column("edges", ANY)
+        with pytest.raises(WsolbenchError, match="declared bytes in a file of"):
+            gate.column("maps", ANY)
+
+
+def test_reading_row_after_row_inflates_each_chunk_once(tmp_path, monkeypatch):
+    maps = np.random.default_rng(0).integers(0, 9, (300, 50, 60), dtype=np.uint8)
+    path = tmp_path / "s.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("maps", data=maps, chunks=(70, 20, 25), compression="gzip")
+    inflate, taken = Column._inflate, []
+
+    def counted(column, chunks, index):
+        taken.append(index)
+        return inflate(column, chunks, index)
+
+    monkeypatch.setattr(Column, "_inflate", counted)
+    with Gate(path, "a file") as gate:
+        column = gate.column("maps", ANY)
+    for row in range(300):
+        assert np.array_equal(column.rows(row, row + 1)[0], maps[row])
+    assert taken == list(range(5 * 3 * 3))
 
 
 def patched(path, old, new):

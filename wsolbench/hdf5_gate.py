@@ -58,6 +58,10 @@ MAX_COLUMN_BYTES = 256 << 30
 MAX_CHUNK_BYTES = 64 << 20
 """Bytes of one chunk when inflated: one float32 map of the largest side, and what memory bears."""
 
+MAX_ROW_BYTES = 1 << 30
+"""Bytes of the chunks that one row touches, all inflated: h5py's own choice of chunks needs 519 MiB
+for ILSVRC's maps of 375x500 float32."""
+
 MAX_CHUNKS = 4_000_000
 """Chunks of one data set: two for each of the most rows that a submission may have."""
 
@@ -67,7 +71,7 @@ MAX_DEFLATE_RATIO = 1032
 MAX_ATTRIBUTE_BYTES = 64 << 10
 """Bytes of one attribute: what HDF5 keeps beside an object."""
 
-_CACHED_BYTES = MAX_CHUNK_BYTES
+_CACHED_BYTES = 256 << 20
 _HEADER_BLOCKS = 64
 _HEADER_MESSAGES = 4096
 _HEADER_BLOCK_BYTES = 1 << 20
@@ -214,8 +218,8 @@ class Column:
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """The rows [start, stop) along the first axis, as stored: (stop - start, ...).
 
-        Contiguous data is read in one go; of chunked data the last chunks are kept, so that reading
-        row after row inflates each chunk once.
+        Contiguous data is read in one go. The chunks of the last rows are kept, up to 256 MiB, so
+        that reading row after row inflates each chunk once.
 
         Raises:
             WsolbenchError: a chunk does not inflate to its size, or the file has become shorter.
@@ -264,7 +268,10 @@ class Column:
         chunk = self._inflate(chunks, index)
         with self._lock:
             self._cache[index] = chunk
-            while len(self._cache) > 1 and len(self._cache) * chunk.nbytes > _CACHED_BYTES:
+            kept = math.prod(chunks.grid[1:])  # what one row touches
+            if kept * chunk.nbytes > _CACHED_BYTES:
+                kept = 1
+            while len(self._cache) > kept:
                 self._cache.popitem(last=False)
         return chunk
 
@@ -422,11 +429,12 @@ class Gate:
         # A read-only folder or a network file system may refuse locks; nobody writes here.
         access.set_file_locking(False, True)
         opened = h5f.open(os.fsencode(self.file.path), h5f.ACC_RDONLY, access)
-        status = os.fstat(opened.get_vfd_handle())
         creation = opened.get_create_plist()
-        if (status.st_dev, status.st_ino) != self.file.identity:
-            opened.close()
-            raise self._refusal("", "another file than a moment ago", "one that stays")
+        if sys.platform != "win32":
+            status = os.fstat(opened.get_vfd_handle())
+            if (status.st_dev, status.st_ino) != self.file.identity:
+                opened.close()
+                raise self._refusal("", "another file than a moment ago", "one that stays")
         if creation.get_sizes() != (8, 8) or creation.get_userblock() != 0:
             opened.close()
             raise self._refusal("", "unusual sizes of addresses, or a user block", "neither")
@@ -506,6 +514,14 @@ class Gate:
             )
         grid = tuple(-(-length // size) for length, size in zip(shape, chunk, strict=True))
         count = math.prod(grid)
+        row_bytes = math.prod(grid[1:]) * chunk_bytes
+        if row_bytes > MAX_ROW_BYTES:
+            raise self._refusal(
+                name,
+                f"chunks of shape {chunk}, of which one row touches {row_bytes >> 20} MiB",
+                f"at most {MAX_ROW_BYTES >> 20} MiB",
+                cure="write it with chunks=(1, height, width)",
+            )
         ratio = MAX_DEFLATE_RATIO if creation.get_nfilters() else 1
         if count > MAX_CHUNKS or count * chunk_bytes > MAX_COLUMN_BYTES:
             raise self._refusal(

@@ -7,7 +7,8 @@ but the header are only appended to, values before the records that speak of the
 drops everything from the first record on that is torn or whose values are.
 
 One writer at a time: it holds a lock (`flock`) on the part's file `lock`, which the system releases
-when the process dies. Where there is no `flock` (Windows) nothing keeps a second writer out.
+when the process dies. Where there is no `flock` (Windows, some network file systems) nothing keeps
+a second writer out.
 
 Source: the write-ahead logs of data bases, SQLite's above all.
 
@@ -260,15 +261,22 @@ class Journal:
             ) from error
         if sys.platform == "win32":
             return None
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise
+            except OSError:
+                pass  # some network file systems have no locks
             # A writer that ended in between has taken the folder, and this lock, with it.
-            same = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
-        except OSError:
-            same = False
-        if not same:
-            os.close(lock)
+            free = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
+        except (BlockingIOError, FileNotFoundError):
+            free = False
+        if lock is None or not free:
+            if lock is not None:
+                os.close(lock)
             raise WsolbenchError(
                 self.target,
                 found="another writer at work on it",

@@ -94,7 +94,8 @@ class Fault:
 
     def error(self, path: str | os.PathLike[str] | None = None) -> WsolbenchError:
         """The same as an exception, with the file's name before the place."""
-        where = self.where if path is None else f"{path}: {self.where}" if self.where else path
+        places = [str(path)] if path is not None else []
+        where = ": ".join([*places, self.where] if self.where else places) or "the file"
         return WsolbenchError(
             where, found=self.found, expected=self.expected, cure=self.cure, exit_status=1
         )
