@@ -31,7 +31,8 @@ from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, decode, encode, tight_box
 from ..pictures import MAX_SIDE
 from ..progress import Progress
-from ..store import UNLABELLED, Annotation, AnnotationSet
+from ..store import UNLABELLED, AnnotationSet
+from .mask_files import Box, MaskRecord, annotations_of
 from .tables import image_id_of, refuse, source_of
 
 STORE_KEY = "wsolbench"
@@ -80,10 +81,10 @@ def import_coco(
     classes, class_of = _categories(content, faults)
     images = _images(content, faults)
     _attach(content, images, class_of, faults)
-    annotations: list[Annotation] = []
+    records: list[MaskRecord] = []
     for done, image in enumerate(images.values(), start=1):
         try:
-            annotations.append(_annotation(image, class_of, split, ours=isinstance(own, dict)))
+            records.append(_united(image, class_of, split, ours=isinstance(own, dict)))
         except ValueError as error:
             faults.append(f"image {image.image_id}: {error}")
         if progress is not None:
@@ -100,7 +101,11 @@ def import_coco(
         classes = [(str(key), str(text)) for key, text in _pairs(own.get("classes"))]
     notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(own, dict) else []
     return AnnotationSet(
-        name if dataset is None else dataset, annotations, classes, [source_of(file)], notes
+        name if dataset is None else dataset,
+        annotations_of(records),
+        classes,
+        [source_of(file)],
+        notes,
     )
 
 
@@ -227,9 +232,9 @@ def _attach(
             images[image].objects.append((category, crowd, record))
 
 
-def _annotation(
+def _united(
     image: _Image, class_of: Mapping[int, int], split: str | None, *, ours: bool
-) -> Annotation:
+) -> MaskRecord:
     categories = sorted({category for category, _, _ in image.objects})
     if not categories:
         raise ValueError("no annotation")
@@ -238,7 +243,7 @@ def _annotation(
     size = (image.height, image.width)
     mask = np.zeros(size, dtype=np.bool_)
     crowd = np.zeros(size, dtype=np.bool_)
-    boxes: list[list[int]] = []
+    boxes: list[Box] = []
     for _, is_crowd, record in image.objects:
         pixels = _pixels(record.get("segmentation"), size)
         if is_crowd:
@@ -254,12 +259,12 @@ def _annotation(
         crowd &= ~mask
         has_crowd = bool(crowd.any())
     corners = boxes if image.boxes is None else _own_boxes(image.boxes)
-    return Annotation(
+    return MaskRecord(
         image.image_id,
         image.split or split or "val",
         class_of[categories[0]],
         encode(mask),
-        np.array(corners, dtype=np.int32).reshape(-1, 4),
+        corners,
         encode(crowd) if has_crowd else None,
     )
 
@@ -307,13 +312,13 @@ def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
     return mask
 
 
-def _box(bbox: object, pixels: NDArray[np.bool_]) -> list[int]:
+def _box(bbox: object, pixels: NDArray[np.bool_]) -> Box:
     """Half-open whole corners of a COCO box, or the object's tight box where there is none."""
     height, width = pixels.shape
     if bbox is None:
         if not pixels.any():
             raise ValueError("an annotation without box or pixel")
-        return list(tight_box(pixels))
+        return tight_box(pixels)
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
         raise ValueError(f"the bbox {bbox!r}")
     x, y, wide, high = map(float, bbox)
@@ -323,10 +328,10 @@ def _box(bbox: object, pixels: NDArray[np.bool_]) -> list[int]:
     x1, y1 = min(math.ceil(x + wide), width), min(math.ceil(y + high), height)
     if x0 >= x1 or y0 >= y1 or wide <= 0 or high <= 0:
         raise ValueError(f"the bbox {bbox!r}, empty within {width}x{height}")
-    return [x0, y0, x1, y1]
+    return x0, y0, x1, y1
 
 
-def _own_boxes(boxes: object) -> list[list[int]]:
+def _own_boxes(boxes: object) -> list[Box]:
     if not isinstance(boxes, list) or not all(
         isinstance(box, list)
         and len(box) == 4
@@ -334,7 +339,7 @@ def _own_boxes(boxes: object) -> list[list[int]]:
         for box in boxes
     ):
         raise ValueError("boxes that are no list of four corners")
-    return boxes
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes]
 
 
 def _pairs(value: object) -> list[tuple[object, object]]:

@@ -27,8 +27,8 @@ from ..files import require_folder
 from ..masks import FOREGROUND_ABOVE, encode
 from ..pictures import open_picture
 from ..progress import Progress
-from ..store import Annotation, AnnotationSet
-from .mask_files import read_each, without_object
+from ..store import AnnotationSet
+from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 
 _Value = TypeVar("_Value")
@@ -84,13 +84,13 @@ def import_cub(
         cure="unpack segmentations.tgz whole",
     )
 
-    def read(image_id: str) -> tuple[Annotation, bool]:
+    def read(image_id: str) -> tuple[MaskRecord, bool]:
         number = by_id[image_id]
         path = (masks / names[number]).with_suffix(".png")
         mask = _read_mask(path)
-        corners, cut = _whole_corners(path, boxes[number], mask)
+        corner, cut = _whole_corners(path, boxes[number], mask)
         split = "train" if is_train[number] else "test"
-        return Annotation(image_id, split, labels[number], encode(mask), corners), cut
+        return MaskRecord(image_id, split, labels[number], encode(mask), [corner]), cut
 
     outcomes = read_each(sorted(by_id), read, where=masks, progress=progress)
     notes = ["object is what more than half of the annotators marked (grey level above 128)"]
@@ -98,7 +98,7 @@ def import_cub(
     if cut:
         notes.append(f"{cut} boxes passed their image and were cut off at its edges")
     sources = [source_of(path, citation=_CITATION) for path in paths]
-    annotations = [annotation for annotation, _ in outcomes]
+    annotations = annotations_of([record for record, _ in outcomes])
     return AnnotationSet("cub", annotations, classes, sources, notes)
 
 
@@ -219,12 +219,12 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
 
 def _whole_corners(
     path: Path, box: tuple[float, float, float, float], mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.int32], bool]:
-    """Half-open corners (1, 4) within the mask, and whether something was cut off."""
+) -> tuple[Box, bool]:
+    """Half-open corners within the mask, and whether something was cut off."""
     height, width = mask.shape
     x, y, wide, high = box
     x0, y0, x1, y1 = math.floor(x), math.floor(y), math.ceil(x + wide), math.ceil(y + high)
-    kept = [x0, y0, min(x1, width), min(y1, height)]
+    kept = (x0, y0, min(x1, width), min(y1, height))
     if x0 >= kept[2] or y0 >= kept[3]:
         raise WsolbenchError(
             path,
@@ -232,4 +232,4 @@ def _whole_corners(
             expected=f"a box within {width}x{height}",
             cure="check that lists and masks are of the same data set",
         )
-    return np.array([kept], dtype=np.int32), kept != [x0, y0, x1, y1]
+    return kept, kept != (x0, y0, x1, y1)

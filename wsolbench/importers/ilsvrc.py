@@ -26,8 +26,16 @@ import numpy as np
 from ..errors import WsolbenchError, some
 from ..masks import encode, read_mask
 from ..progress import Progress
-from ..store import UNLABELLED, Annotation, AnnotationSet, Source
-from .mask_files import list_masks, own_box, read_each, without_object
+from ..store import UNLABELLED, AnnotationSet, Source
+from .mask_files import (
+    Box,
+    MaskRecord,
+    annotations_of,
+    list_masks,
+    own_box,
+    read_each,
+    without_object,
+)
 from .tables import (
     image_id_of,
     read_lines,
@@ -36,7 +44,7 @@ from .tables import (
     split_fields,
     whole_number,
 )
-from .xml_boxes import ARCHIVE_ENDINGS, Box, half_open, read_xml_boxes
+from .xml_boxes import ARCHIVE_ENDINGS, half_open, read_xml_boxes
 
 VAL_MASKS = 23_151
 """Masks of the published validation list."""
@@ -143,7 +151,7 @@ def import_ilsvrc(
         if known:
             _check_all_known(path, files, known)
 
-    def read(image_id: str) -> tuple[Annotation, bool]:
+    def read(image_id: str) -> tuple[MaskRecord, bool]:
         path = files[image_id]
         mask = read_mask(path)
         size = known_sizes.get(image_id, mask.shape)
@@ -162,8 +170,8 @@ def import_ilsvrc(
         if known_boxes is None:
             corners = own_box(path, mask)
         else:
-            corners = np.array(known_boxes.boxes[image_id], dtype=np.int32)
-            if (corners[:, 2:] > mask.shape[::-1]).any():
+            corners = known_boxes.boxes[image_id]
+            if any(x1 > mask.shape[1] or y1 > mask.shape[0] for _, _, x1, y1 in corners):
                 raise WsolbenchError(
                     path,
                     found=f"a box that passes its width {mask.shape[1]} or height {mask.shape[0]}",
@@ -172,16 +180,16 @@ def import_ilsvrc(
                 )
         split = "val" if image_id in val else "test"
         label = known_labels.get(image_id, UNLABELLED)
-        return Annotation(image_id, split, label, encode(mask), corners), swapped
+        return MaskRecord(image_id, split, label, encode(mask), corners), swapped
 
     outcomes = read_each(list(files), read, where=masks, progress=progress)
-    transposed = [annotation.image_id for annotation, swapped in outcomes if swapped]
+    transposed = [record.image_id for record, swapped in outcomes if swapped]
     if transposed:
         notes.append(
             f"{len(transposed)} masks with width and height swapped were transposed: "
             + ", ".join(transposed)
         )
-    annotations = [annotation for annotation, _ in outcomes]
+    annotations = annotations_of([record for record, _ in outcomes])
     return AnnotationSet("ilsvrc", annotations, names, sources, notes)
 
 

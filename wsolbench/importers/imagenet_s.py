@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
 from ..files import require_folder
-from ..masks import encode, tight_box
+from ..masks import encode
 from ..pictures import open_picture
 from ..progress import Progress
-from ..store import Annotation, AnnotationSet
+from ..store import AnnotationSet
 from .ilsvrc import read_class_names
-from .mask_files import list_masks, read_each
+from .mask_files import MaskRecord, annotations_of, list_masks, own_box, read_each
 from .tables import read_lines, refuse, source_of
 
 SIZES = (50, 300, 919)
@@ -91,7 +91,7 @@ def import_imagenet_s(
     refuse(class_names, unnamed, expected="names of all categories", cure="use ILSVRC2012's list")
     files = _list_by_class(root, folders)
 
-    def read(image_id: str) -> Annotation:
+    def read(image_id: str) -> MaskRecord:
         path = files[image_id]
         wnid = path.parent.name
         values = _read_values(path, len(wnids))
@@ -105,16 +105,16 @@ def import_imagenet_s(
                 cure="check the list of categories, or leave the image out",
             )
         ignored = values == IGNORED
-        return Annotation(
+        return MaskRecord(
             image_id,
             "val",
             index[wnid],
             encode(own),
-            np.array([tight_box(own)], dtype=np.int32),
+            own_box(path, own),
             encode(ignored) if ignored.any() else None,
         )
 
-    annotations = read_each(sorted(files), read, where=root, progress=progress)
+    records = read_each(sorted(files), read, where=root, progress=progress)
     given = [path for path in (categories, class_names) if path is not None]
     notes = [
         "each mask keeps the pixels of its image's own class; other classes are background",
@@ -124,7 +124,9 @@ def import_imagenet_s(
         else f"class indices count the {len(wnids)} classes of the set",
     ]
     name = f"imagenet-s{len(wnids)}"
-    return AnnotationSet(name, annotations, classes, [source_of(path) for path in given], notes)
+    return AnnotationSet(
+        name, annotations_of(records), classes, [source_of(path) for path in given], notes
+    )
 
 
 def _read_categories(path: str | os.PathLike[str]) -> list[str]:

@@ -22,8 +22,16 @@ from ..files import require_folder
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, encode, read_mask
 from ..progress import Progress
-from ..store import UNLABELLED, Annotation, AnnotationSet
-from .mask_files import list_masks, own_box, read_each, without_object
+from ..store import UNLABELLED, AnnotationSet
+from .mask_files import (
+    Box,
+    MaskRecord,
+    annotations_of,
+    list_masks,
+    own_box,
+    read_each,
+    without_object,
+)
 from .tables import read_table, refuse, source_of, whole_number
 
 _BOX_COLUMNS = ("x0", "y0", "x1", "y1")
@@ -79,7 +87,7 @@ def import_masks(
     ignored = _list_ignored(ignore, files)
     named = [] if classes is None else _read_classes(classes)
 
-    def read(image_id: str) -> Annotation:
+    def read(image_id: str) -> MaskRecord:
         row = rows[image_id]
         mask = read_mask(files[image_id])
         _check_size(files[image_id], mask, row.size, table)
@@ -90,17 +98,18 @@ def import_masks(
             rest = encode(pixels)
         if rest is None and not mask.any():
             raise without_object(files[image_id])
-        if row.boxes:
-            boxes = np.array(row.boxes, dtype=np.int32)
-            _check_boxes(table, image_id, boxes, mask)
-        else:
-            boxes = own_box(files[image_id], mask)
-        return Annotation(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
+        boxes = row.boxes or own_box(files[image_id], mask)
+        _check_boxes(table, image_id, boxes, mask)
+        return MaskRecord(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
 
-    annotations = read_each(sorted(files), read, where=place, progress=progress)
+    records = read_each(sorted(files), read, where=place, progress=progress)
     listed_files = [path for path in (table, classes) if path is not None]
     return AnnotationSet(
-        name, annotations, named, [source_of(path) for path in listed_files], _notes(rows, others)
+        name,
+        annotations_of(records),
+        named,
+        [source_of(path) for path in listed_files],
+        _notes(rows, others),
     )
 
 
@@ -111,7 +120,7 @@ class _Row:
     split: str = ""
     class_index: int = UNLABELLED
     size: tuple[int | None, int | None] = (None, None)  # height, width
-    boxes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
 
 
 def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
@@ -156,7 +165,7 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
     return rows
 
 
-def _parse(cells: dict[str, str]) -> tuple[_Row, tuple[int, int, int, int] | None, list[str]]:
+def _parse(cells: dict[str, str]) -> tuple[_Row, Box | None, list[str]]:
     faults: list[str] = []
 
     def number(column: str, lowest: int) -> int | None:
@@ -242,15 +251,15 @@ def _check_size(
 def _check_boxes(
     table: str | os.PathLike[str] | None,
     image_id: str,
-    boxes: NDArray[np.int32],
+    boxes: list[Box],
     mask: NDArray[np.bool_],
 ) -> None:
     height, width = mask.shape
-    beyond = boxes[(boxes[:, 2] > width) | (boxes[:, 3] > height)]
-    if len(beyond):
+    beyond = [box for box in boxes if box[2] > width or box[3] > height]
+    if beyond:
         raise WsolbenchError(
             Path(f"{image_id}.png"),
-            found=f"the box {','.join(map(str, beyond[0].tolist()))} in {table}",
+            found=f"the box {','.join(map(str, beyond[0]))} in {table}",
             expected=f"corners within its {width}x{height} pixels",
             cure="correct the box, or its order: x0, y0, x1, y1",
         )

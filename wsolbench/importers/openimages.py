@@ -27,8 +27,8 @@ from ..errors import WsolbenchError, some
 from ..files import require_folder
 from ..masks import encode, read_mask, tight_box
 from ..progress import Progress
-from ..store import Annotation, AnnotationSet
-from .mask_files import read_each, without_object
+from ..store import AnnotationSet
+from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 
 SPLITS = ("val", "test")
@@ -73,7 +73,7 @@ def import_openimages(
             sources += [lists / split / name for name in _LISTS]
     classes = _classes(lists, images)
 
-    def read(image_id: str) -> tuple[Annotation, int]:
+    def read(image_id: str) -> tuple[MaskRecord, int]:
         return _annotate(image_id, images[image_id], place)
 
     outcomes = read_each(sorted(images), read, where=place, progress=progress)
@@ -89,7 +89,7 @@ def import_openimages(
         notes.append(f"{resized} masks were brought to their photo's size by nearest neighbour")
     return AnnotationSet(
         "openimages30k",
-        [annotation for annotation, _ in outcomes],
+        annotations_of([record for record, _ in outcomes]),
         classes,
         [source_of(path, citation=_CITATION) for path in sources],
         notes,
@@ -201,13 +201,13 @@ def _classes(lists: Path, images: dict[str, _Image]) -> list[tuple[str, str]]:
     return [(name, name) for index in sorted(folders) for name in folders[index]]
 
 
-def _annotate(image_id: str, image: _Image, place: Path) -> tuple[Annotation, int]:
+def _annotate(image_id: str, image: _Image, place: Path) -> tuple[MaskRecord, int]:
     """The annotation, and how many of its masks were resized."""
     photo = place / image.name
     size = _size_of_photo(photo) if photo.is_file() else None
     whole: NDArray[np.bool_] | None = None
     resized = 0
-    boxes: list[tuple[int, int, int, int]] = []
+    boxes: list[Box] = []
     for path in image.masks:
         mask, was_resized = _read_at_size(place / path, size)
         size = (mask.shape[0], mask.shape[1])
@@ -222,12 +222,12 @@ def _annotate(image_id: str, image: _Image, place: Path) -> tuple[Annotation, in
         region, was_resized = _read_at_size(place / image.ignored, size)
         resized += was_resized
         ignored = region & ~whole
-    return Annotation(
+    return MaskRecord(
         image_id,
         image.split,
         image.class_index,
         encode(whole),
-        np.array(boxes, dtype=np.int32),
+        boxes,
         encode(ignored) if ignored is not None and ignored.any() else None,
     ), resized
 

@@ -28,12 +28,11 @@ from ..errors import WsolbenchError
 from ..files import require_file, sha256_of
 from ..image_ids import is_image_id
 from ..store import Source
+from .mask_files import Box
 from .tables import refuse, whole_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
-Box = tuple[int, int, int, int]
 
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Name endings, in any case, by which an archive is told from a list."""
