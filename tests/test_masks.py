@@ -131,3 +131,11 @@ def test_files_that_are_no_whole_png_are_refused(tmp_path: Path) -> None:
         masks.read_mask(tmp_path / "none.png")
     with pytest.raises(WsolbenchError, match="found a folder"):
         masks.read_mask(tmp_path)
+
+
+def test_polygons_and_plain_runs() -> None:
+    square = masks.fill_polygon([1, 1, 4, 1, 4, 3, 1, 3], 5, 6)
+    assert masks.tight_box(square) == (1, 1, 4, 3)
+    assert square.sum() == 6
+    painted = masks.paint_runs(np.array([2, 3, 1]), 3, 2)
+    assert painted.tolist() == [[False, True], [False, True], [True, False]]

@@ -21,6 +21,7 @@ from tests.conftest import annotation
 from wsolbench import WsolbenchError
 from wsolbench.store import AnnotationSet, AnnotationStore, write_store
 from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter, validate
+from wsolbench.submission_rules import bad_top5
 
 HEADER = SubmissionHeader(
     "toys", "val", "gt", "min-max of each map", {"name": "CAM", "parameters": {"seeds": [1, 2.5]}}
@@ -560,3 +561,18 @@ def test_a_fifo_in_the_place_of_the_file_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "s.h5")
     with pytest.raises(WsolbenchError, match="a pipe, socket or device"):
         Submission.open(tmp_path / "s.h5")
+
+
+@pytest.mark.parametrize(
+    "row, legal",
+    [
+        ([3, 1, -1, -1, -1], True),
+        ([0, 1, 2, 3, 4], True),
+        ([-1, -1, -1, -1, -1], False),
+        ([3, -1, 1, -1, -1], False),
+        ([3, 3, -1, -1, -1], False),
+        ([3, 1, -2, -1, -1], False),
+    ],
+)
+def test_fewer_than_five_classes_leave_last_places_empty(row: list[int], legal: bool) -> None:
+    assert bad_top5(np.array([row])) == ([] if legal else [0])

@@ -281,18 +281,34 @@ def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
     _import("coco", file, out=out, quiet=quiet, **options)
 
 
-def _folder_importer(kind: str, what: str) -> None:
-    @import_.command(kind, help=what)
-    @click.argument("folder", type=_File)
-    @_out
-    @_quiet
-    def command(folder: Path, out: Path, quiet: bool) -> None:
-        _import(kind, folder, out=out, quiet=quiet)
+@import_.command("cub")
+@click.argument("folder", type=_File)
+@_out
+@_quiet
+def import_cub(folder: Path, out: Path, quiet: bool) -> None:
+    """CUB-200-2011, with its segmentations."""
+    _import("cub", folder, out=out, quiet=quiet)
 
 
-_folder_importer("cub", "CUB-200-2011, with its segmentations.")
-_folder_importer("openimages", "OpenImages30k, as wsolevaluation lays it out.")
-_folder_importer("imagenet-s", "ImageNet-S.")
+@import_.command("openimages")
+@click.argument("folder", type=_File)
+@click.option("--metadata", type=_File, help="Folder of the lists (val, test), if elsewhere.")
+@_out
+@_quiet
+def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """OpenImages30k, as wsolevaluation lays it out."""
+    _import("openimages", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("imagenet-s")
+@click.argument("folder", type=_File)
+@click.option("--categories", type=_File, help="List of the WordNet ids of the set.")
+@click.option("--class-names", type=_File, help="LOC_synset_mapping.txt: indices of ILSVRC's 1000.")
+@_out
+@_quiet
+def import_imagenet_s(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """ImageNet-S, the validation split."""
+    _import("imagenet-s", folder, out=out, quiet=quiet, **options)
 
 
 @cli.group()
@@ -360,7 +376,13 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--size", type=click.IntRange(8), default=224, show_default=True),
         click.option("--label", type=click.Choice(["gt", "predicted"]), default="gt"),
         click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
-        click.option("--workers", type=click.IntRange(0), help="Processes that read photos."),
+        click.option(
+            "--workers",
+            type=click.IntRange(0),
+            default=2,
+            show_default=True,
+            help="Processes that read photos ahead.",
+        ),
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, auto."),
         click.option(
             "--dtype",
@@ -432,8 +454,6 @@ def _predict(
         network = load_model_function(model)
     else:
         network = load_backbone(backbone or "", weights, random_weights_seed=random_weights)
-    if options["workers"] is None:
-        del options["workers"]
     with bar(f"predict {method}", quiet=quiet) as progress:
         write_maps(
             network,

@@ -6,13 +6,14 @@ the first three written as the difference to the run two before it, in groups of
 characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools encodes; it trusts what it
 decodes with the process's life, so run lengths are checked and decoded here.
 
-Public names: `RunLengths`, `encode`, `decode`, `area`, `runs`, `tight_box`, `read_mask`,
-`write_mask`.
+Public names: `RunLengths`, `encode`, `decode`, `area`, `runs`, `paint_runs`, `fill_polygon`,
+`tight_box`, `read_mask`, `write_mask`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,10 +60,26 @@ def decode(run_lengths: RunLengths) -> NDArray[np.bool_]:
     Raises:
         WsolbenchError: the run lengths are malformed.
     """
-    lengths = runs(run_lengths)
+    return paint_runs(runs(run_lengths), run_lengths.height, run_lengths.width)
+
+
+def paint_runs(lengths: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
+    """The bool mask (height, width) of plain run lengths that add up to height * width."""
     on_object = np.arange(lengths.size) % 2 == 1
-    columns = np.repeat(on_object, lengths).reshape(run_lengths.width, run_lengths.height)
+    columns = np.repeat(on_object, lengths).reshape(width, height)
     return np.ascontiguousarray(columns.T)
+
+
+def fill_polygon(points: Sequence[float], height: int, width: int) -> NDArray[np.bool_]:
+    """The bool mask (height, width) of a polygon, filled as COCO fills it.
+
+    Args:
+        points: x0, y0, x1, y1, ... in pixels, at least three points; they may lie outside.
+        height: pixels.
+        width: pixels.
+    """
+    (filled,) = coco.frPyObjects([[float(value) for value in points]], height, width)
+    return decode(RunLengths(height, width, bytes(filled["counts"])))
 
 
 def area(run_lengths: RunLengths) -> int:

@@ -41,6 +41,7 @@ from .submission_rules import (
     MAX_ROWS,
     MAX_SIDE,
     MAX_TEXT,
+    TOP5_RULE,
     Fault,
     SubmissionHeader,
     bad_boxes,
@@ -87,7 +88,7 @@ class Submission:
         image_ids: (N,) in the file's order.
         shapes: int64 (N, 2), (height, width) of each map.
         dtype: of the maps: uint8, float16 or float32.
-        top5: int32 (N, 5) class indices, best first, or None.
+        top5: int32 (N, 5) class indices, best first, -1 for none, or None.
         boxes: int32 (N, 4), half-open (x0, y0, x1, y1) pixels, or None.
         edge_shapes: int64 (N, 2), or None where there are no edges.
     """
@@ -358,7 +359,7 @@ def _scan_columns(scan: _Scan, gate: Gate) -> None:
         scan.edges = scan.attempt("structure", lambda: _maps(gate, "edges", rows))
     scan.crc32 = _optional(scan, gate, "crc32", ("<u4", ">u4"), (rows,), "uint32 (N,)")
     for name, width, bad, words in (
-        ("top5", 5, bad_top5, "5 different indices >= 0"),
+        ("top5", 5, bad_top5, TOP5_RULE),
         ("boxes", 4, bad_boxes, "0 <= x0 < x1, 0 <= y0 < y1, in int32"),
     ):
         column = _optional(scan, gate, name, ("u", "i"), (rows, width), f"integers (N, {width})")

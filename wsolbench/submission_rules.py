@@ -26,6 +26,11 @@ FORMAT_VERSION = 1
 LABELS = ("gt", "predicted")
 """Whose map it is: the ground-truth class's (GT-known), or the class that the method predicts."""
 
+NO_CLASS = -1
+"""Fills the last places of `top5` where a method knows fewer than five classes."""
+
+TOP5_RULE = "5 different class indices >= 0, -1 in last places that stay empty"
+
 DTYPES = ("|u1", "<f2", "<f4")
 """What maps are made of: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
 
@@ -166,12 +171,13 @@ def plane_fault(plane: NDArray[Any]) -> str:
 
 
 def bad_top5(rows: NDArray[Any] | None) -> list[int]:
-    """Rows of (N, 5) integers that are not five different indices >= 0 in int32."""
+    """Rows of (N, 5) integers that break `TOP5_RULE`."""
     if rows is None:
         return []
     ordered = np.sort(rows, axis=1)
-    wrong = (ordered[:, :1] < 0) | (ordered[:, -1:] > _LARGEST_INT32)
-    wrong |= (ordered[:, 1:] == ordered[:, :-1]).any(axis=1, keepdims=True)
+    wrong = (rows[:, 0] < 0) | (ordered[:, 0] < NO_CLASS) | (ordered[:, -1] > _LARGEST_INT32)
+    wrong |= ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_CLASS)).any(axis=1)
+    wrong |= ((rows[:, :-1] == NO_CLASS) & (rows[:, 1:] != NO_CLASS)).any(axis=1)
     rows_at_fault: list[int] = np.flatnonzero(wrong).tolist()
     return rows_at_fault
 

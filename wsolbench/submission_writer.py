@@ -31,6 +31,7 @@ from .submission_rules import (
     MAX_ROWS,
     MAX_SIDE,
     SMALL_SIDE,
+    TOP5_RULE,
     SubmissionHeader,
     bad_boxes,
     bad_top5,
@@ -142,7 +143,8 @@ class SubmissionWriter:
             image_ids: (B,) ids, see `image_ids.RULE`.
             maps: (B, height, width), or B arrays (height, width) of any sizes; uint8 (value / 255),
                 float16 or float32 in [0, 1]; sides 1..4096; one dtype in all batches.
-            top5: integers (B, 5), class indices, best first, all different; in all batches or none.
+            top5: integers (B, 5), class indices, best first, all different, last
+                ones -1 where there are fewer classes; in all batches or none.
             boxes: integers (B, 4), pixels, half-open, of methods that predict boxes directly; in
                 all batches or none.
             edges: as `maps`, for boundaries; may be of other sizes and of another dtype.
@@ -175,7 +177,7 @@ class SubmissionWriter:
                 if wrong:
                     faults.add(row, f"{name} with {wrong}", "uint8, or floats in [0, 1]")
         for row in bad_top5(five):
-            faults.add(row, f"top5 {five[row].tolist()}", "5 different indices >= 0")  # type: ignore[index]
+            faults.add(row, f"top5 {five[row].tolist()}", TOP5_RULE)  # type: ignore[index]
         for row in bad_boxes(corners):
             faults.add(row, f"box {corners[row].tolist()}", "0 <= x0 < x1, 0 <= y0 < y1")  # type: ignore[index]
         faults.finish()

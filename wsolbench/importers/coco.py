@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError, some
 from ..files import require_file
 from ..image_ids import RULE, is_image_id
-from ..masks import RunLengths, decode, encode, tight_box
+from ..masks import RunLengths, decode, encode, fill_polygon, paint_runs, tight_box
 from ..pictures import MAX_SIDE
 from ..progress import Progress
 from ..store import UNLABELLED, AnnotationSet
@@ -288,14 +288,10 @@ def _pixels(segmentation: object, size: tuple[int, int]) -> NDArray[np.bool_]:
         or sum(counts) != size[0] * size[1]
     ):
         raise ValueError("run lengths that are no list of counts adding up to the image's pixels")
-    runs = np.array(counts, dtype=np.int64)
-    column_major = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return np.ascontiguousarray(column_major.reshape(size[::-1]).T)
+    return paint_runs(np.array(counts, dtype=np.int64), *size)
 
 
 def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
-    from pycocotools import mask as coco
-
     if not polygons:
         raise ValueError("a segmentation without polygon")
     mask = np.zeros(size, dtype=np.bool_)
@@ -307,8 +303,7 @@ def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
             or not all(_is_number(value) and abs(value) <= MAX_SIDE for value in polygon)
         ):
             raise ValueError("a polygon that is no list of x, y of at least three points")
-        (filled,) = coco.frPyObjects([[float(value) for value in polygon]], *size)
-        mask |= decode(RunLengths(*size, filled["counts"]))
+        mask |= fill_polygon(polygon, *size)
     return mask
 
 
