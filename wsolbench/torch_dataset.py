@@ -78,14 +78,13 @@ class TorchDataset(data.Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         sample = self.dataset[index]
-        mask, ignore = sample.mask, sample.ignore
-        if ignore is None:
-            ignore = np.zeros_like(mask)
+        mask, ignored = _nearest(sample.mask, self.mask_size), sample.ignore
+        ignore = np.zeros_like(mask) if ignored is None else _nearest(ignored, self.mask_size)
         return {
             "image": self.transform(sample.image),
             "label": torch.tensor(sample.class_index, dtype=torch.int64),
-            "mask": torch.from_numpy(_nearest(mask, self.mask_size)),
-            "ignore": torch.from_numpy(_nearest(ignore, self.mask_size)),
+            "mask": torch.from_numpy(mask),
+            "ignore": torch.from_numpy(ignore),
             "boxes": torch.from_numpy(sample.boxes.astype(np.int64)),
             "image_id": sample.image_id,
         }
