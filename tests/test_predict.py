@@ -169,11 +169,19 @@ def test_random_weights_are_recorded(dataset: Dataset, tmp_path: Path) -> None:
     assert method["parameters"] == {"size": 64}
 
 
-def test_fewer_than_five_classes_give_no_top5(dataset: Dataset, tmp_path: Path) -> None:
-    model = ClassMapModel("four", Small(), imagenet_input)
-    model.module.last = nn.Conv2d(12, 4, 1)
+def test_fewer_than_five_classes_leave_the_last_places_empty(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    model = ClassMapModel("three", Small(), imagenet_input)
+    model.module.last = nn.Conv2d(12, 3, 1)
 
-    assert run(model, dataset, tmp_path / "s.h5", label="predicted").top5 is None
+    submission = run(model, dataset, tmp_path / "s.h5", label="predicted")
+
+    assert submission.top5 is not None
+    for i in range(COUNT):
+        _, _, logits = by_hand(model, dataset, i)
+        best = logits[0].argsort(descending=True).tolist()
+        assert submission.top5[i].tolist() == [*best, -1, -1]
 
 
 # -- the same bytes ------------------------------------------------------------------------------

@@ -32,12 +32,13 @@ from .. import __version__
 from ..dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..submission import SubmissionHeader, SubmissionWriter
+from ..submission_rules import NO_CLASS
 from .backbones import ClassMapModel, fault_in_user_code
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, self_enhancement_maps
 
 TOP = 5
-"""Predictions stored with each map, where there are as many classes."""
+"""Predictions stored with each map."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ def _maps_of(
     labels: NDArray[np.int32] | None,
     method: str,
     seeds: int | float,
-) -> tuple[Tensor, NDArray[np.int64] | None]:
-    """Maps (B, h, w) float32 in [0, 1], and the best classes (B, 5) where there are five."""
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Maps (B, h, w) float32 in [0, 1], and the best classes (B, 5), -1 where there are fewer."""
     with torch.inference_mode():
         class_maps, features, logits = _run(model, images)
         ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
@@ -189,8 +190,9 @@ def _maps_of(
             maps = self_enhancement_maps(channels, features, seeds)
         else:
             maps = min_max(channels)
-        top = ranked[:, :TOP].cpu().numpy() if ranked.shape[1] >= TOP else None
-        return maps.cpu(), top
+        empty = (0, max(0, TOP - ranked.shape[1]))
+        top = nn.functional.pad(ranked[:, :TOP], empty, value=NO_CLASS)
+        return maps.cpu(), top.cpu().numpy()
 
 
 def _run(
