@@ -35,6 +35,15 @@ class WsolbenchError(Exception):
         wanted = f", expected {expected}" if expected else ""
         super().__init__(" ".join(f"{self.where}: found {found}{wanted}; {cure}".split()))
 
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        parts = (self.where, self.found, self.expected, self.cure, self.exit_status)
+        return _restored, parts
+
+
+def _restored(where: str, found: str, expected: str, cure: str, exit_status: int) -> WsolbenchError:
+    """The error on the other side of a process border; exceptions are rebuilt by position."""
+    return WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=exit_status)
+
 
 def some(items: Sequence[object]) -> str:
     """The first items of a list and how many there are: `a, b, c and 7 more`."""

@@ -344,18 +344,9 @@ def _check_choice(name: str, value: str, choices: Sequence[str] | Mapping[str, o
 # Reading ahead
 
 
-@dataclass(frozen=True)
-class _Fault:
-    """What went wrong in a reading process: exceptions of our shape do not pass through one."""
-
-    where: str
-    found: str
-    expected: str
-    cure: str
-
-
-_Item = tuple[int, Tensor | _Fault]
-_Batch = tuple[list[int], Tensor] | _Fault
+# Errors come out of reading processes as values: DataLoader would raise them anew by their text.
+_Item = tuple[int, Tensor | WsolbenchError]
+_Batch = tuple[list[int], Tensor] | WsolbenchError
 
 
 class _Photos(data.Dataset[_Item]):
@@ -383,7 +374,7 @@ class _Photos(data.Dataset[_Item]):
             whose = self.dataset.image_ids[row]
             return row, _preprocessed(self.preprocess, photo, self.size, whose=whose)
         except WsolbenchError as error:
-            return row, _Fault(error.where, error.found, error.expected, error.cure)
+            return row, error
 
 
 def _preprocessed(
@@ -411,7 +402,7 @@ def _preprocessed(
 def _together(items: list[_Item]) -> _Batch:
     images: list[Tensor] = []
     for _, image in items:
-        if isinstance(image, _Fault):
+        if isinstance(image, WsolbenchError):
             return image
         images.append(image)
     return [row for row, _ in items], torch.stack(images)
@@ -440,10 +431,8 @@ def _batches(
             raise _reading_failed(error) from error
         if batch is None:
             return
-        if isinstance(batch, _Fault):
-            raise WsolbenchError(
-                batch.where, found=batch.found, expected=batch.expected, cure=batch.cure
-            )
+        if isinstance(batch, WsolbenchError):
+            raise batch
         yield batch
 
 

@@ -1,0 +1,24 @@
+"""Errors are one line of four parts, and pass between processes."""
+
+from __future__ import annotations
+
+import pickle
+
+from wsolbench.errors import WsolbenchError, some
+
+
+def test_one_line_of_four_parts() -> None:
+    error = WsolbenchError("a.h5", found="two\nlines", expected="one", cure="mend it")
+    assert str(error) == "a.h5: found two lines, expected one; mend it"
+    assert error.exit_status == 2
+
+
+def test_an_error_survives_pickling() -> None:
+    error = WsolbenchError("a.h5", found="x", cure="y", exit_status=1)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.exit_status, again.cure) == (str(error), 1, "y")
+
+
+def test_a_long_list_is_cut() -> None:
+    assert some([1, 2, 3]) == "1, 2, 3"
+    assert some(range(10)) == "0, 1, 2 and 7 more"
