@@ -172,7 +172,9 @@ def _line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: st
 
 def _finished(ax: Axes, title: str) -> Axes:
     ax.set_ylim(0, 100)
-    legend = ax.legend(title=title, fontsize=8, title_fontsize=8, loc="best")
+    legend = ax.legend(
+        title=title, fontsize=8, title_fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
     return ax

@@ -180,7 +180,7 @@ def _arrange(
     draw = float(rng.random())
     wanted = 1 if draw < 0.68 else 2 if draw < 0.92 else 3
     short = min(height, width)
-    low, high = ((0.22, 0.33), (0.18, 0.23), (0.16, 0.19))[wanted - 1]
+    low, high = ((0.30, 0.40), (0.21, 0.26), (0.17, 0.20))[wanted - 1]
     toys: list[tuple[tuple[float, float], float]] = []
     for _ in range(60):
         if len(toys) == wanted:
@@ -308,7 +308,7 @@ def _toy(
     mask[where.rows, where.columns] = cover >= 0.5
     along, down = between(rng, -0.16, 0.16) * radius, between(rng, 0.30, 0.42) * radius
     middle = (centre[0] + down * c + along * s, centre[1] + along * c - down * s)
-    size = between(rng, 0.33, 0.38) * radius
+    size = between(rng, 0.30, 0.35) * radius
     part = _badge(rng, canvas, middle, size, turns + between(rng, -0.05, 0.05), class_index)
     return mask, part
 
