@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,18 @@ from wsolbench.dataset import Dataset
 from wsolbench.store import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+TORCH_TESTS = ["backbones", "cam", "sem", "predict", "torch_dataset", "mini"]
+HAS_TORCH = find_spec("torch") is not None and find_spec("torchvision") is not None
+collect_ignore = [] if HAS_TORCH else [f"test_{name}.py" for name in TORCH_TESTS]
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the top what cannot be tested here."""
+    missing = [] if HAS_TORCH else [f"torch is not installed: {', '.join(collect_ignore)} left out"]
+    if not SHARED_DATA.is_dir():
+        missing.append(f"no real data at {SHARED_DATA}: tests on it are skipped")
+    return missing
 
 
 @pytest.fixture(scope="session")

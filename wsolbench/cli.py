@@ -323,10 +323,8 @@ def export() -> None:
 def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
     """COCO instances JSON."""
     from .export import export_coco as write
-    from .store import AnnotationStore
 
-    with bar("export", quiet=quiet) as progress:
-        write(AnnotationStore.open(annotations), out, progress=progress)
+    _export(write, annotations, out, quiet)
 
 
 @export.command("png")
@@ -336,10 +334,8 @@ def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
 def export_png(annotations: Path, out: Path, quiet: bool) -> None:
     """A folder of masks and a table, as `import masks` takes them."""
     from .export import export_png as write
-    from .store import AnnotationStore
 
-    with bar("export", quiet=quiet) as progress:
-        write(AnnotationStore.open(annotations), out, progress=progress)
+    _export(write, annotations, out, quiet)
 
 
 # ---------------------------------------------------------------------------------- prediction
@@ -539,6 +535,14 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
     for note in content.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{out}: {content.dataset}, {held}")
+
+
+def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: bool) -> None:
+    from .store import AnnotationStore
+
+    with bar("export", quiet=quiet) as progress:
+        write(AnnotationStore.open(annotations), out, progress=progress)
+    click.echo(f"{out}: written")
 
 
 def _find_annotations(given: Path | None, dataset: str | None) -> Path:
