@@ -1,0 +1,172 @@
+"""The embedded benchmark's classifier: a small fully convolutional network with shipped weights.
+
+Two strided convolutions bring photos to stride 4, five dilated ones with skips see some 70 pixels
+around each position, a 1x1 convolution gives the features and another the class maps, whose mean
+over positions is the logits (the arrangement of Zhang et al., "Adversarial complementary learning",
+CVPR 2018, in little). Photos of 128 give maps of 32x32. `train` made the weights from labels alone.
+
+Public names: `Network`, `load`, `preprocess`, `normalise`, `read_weights`, `write_weights`, `SIZE`,
+`WEIGHTS`.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..baselines.backbones import ClassMapModel
+from ..errors import WsolbenchError, some
+from ..files import replacing, require_file, sha256_of
+from .scenes import CLASSES
+
+SIZE = 128
+"""Pixels a side at which the network was trained."""
+
+WEIGHTS = Path(__file__).with_name("classifier.npz")
+"""The weights that come with the package."""
+
+_MEAN, _DEVIATION = 0.45, 0.25
+_WIDTH, _FEATURES = 48, 96
+_DILATIONS = (1, 2, 2, 2, 1)
+
+
+class Network(nn.Module):
+    """The network, with random weights until some are read into it."""
+
+    def __init__(self, classes: int = len(CLASSES)) -> None:
+        """A network for `classes` classes."""
+        super().__init__()
+        self.trunk = nn.Sequential(
+            _Step(3, 24, kernel=5, stride=2),
+            _Step(24, _WIDTH, stride=2),
+            *(_Step(_WIDTH, _WIDTH, dilation=dilation, skip=True) for dilation in _DILATIONS),
+            _Step(_WIDTH, _FEATURES, kernel=1),
+        )
+        self.classifier = nn.Conv2d(_FEATURES, classes, kernel_size=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, S, S) -> class maps (B, C, h, w), features (B, 96, h, w), logits (B, C)."""
+        features = self.trunk(images)
+        class_maps = self.classifier(features)
+        return class_maps, features, class_maps.mean(dim=(2, 3))
+
+
+class _Step(nn.Module):
+    """Convolution, batch norm, the input added where `skip`, ReLU."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        skip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels_in,
+            channels_out,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(channels_out)
+        self.skip = skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        result: Tensor = self.norm(self.conv(features))
+        return (result + features if self.skip else result).relu()
+
+
+def load(weights: str | os.PathLike[str] | None = None) -> ClassMapModel:
+    """The classifier, ready to predict on the CPU.
+
+    Args:
+        weights: a file that `train` wrote; by default the one that comes with the package.
+
+    Raises:
+        WsolbenchError: no such file, or one that holds something else.
+    """
+    file = WEIGHTS if weights is None else Path(weights)
+    network = Network()
+    read_weights(file, network)
+    return ClassMapModel(
+        name="mini",
+        module=network.eval(),
+        preprocess=preprocess,
+        provenance=MappingProxyType({"weights": file.name, "weights_sha256": sha256_of(file)}),
+    )
+
+
+def preprocess(image: Image.Image, size: int) -> Tensor:
+    """A photo as the network takes it, whole, without regard to its proportions.
+
+    Args:
+        image: any mode; taken as RGB.
+        size: pixels a side; `SIZE` is what the network knows.
+
+    Returns:
+        (3, size, size) float32, bilinear, antialiased, minus .45, over .25.
+    """
+    resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    return normalise(torch.from_numpy(np.array(resized))[None])[0]
+
+
+def normalise(images: Tensor) -> Tensor:
+    """(B, h, w, 3) uint8 -> (B, 3, h, w) float32, minus .45, over .25."""
+    scaled = images.permute(0, 3, 1, 2).to(torch.float32) / 255
+    return ((scaled - _MEAN) / _DEVIATION).contiguous()
+
+
+def write_weights(file: str | os.PathLike[str], network: Network) -> None:
+    """Write a network's weights, kernels as float16 and the rest as float32, to an .npz file."""
+    arrays = {
+        name: tensor.detach().numpy().astype(np.float16 if tensor.ndim == 4 else np.float32)
+        for name, tensor in _kept(network).items()
+    }
+    with replacing(file) as temporary, open(temporary, "wb") as opened:
+        np.savez_compressed(opened, allow_pickle=False, **arrays)
+
+
+def read_weights(file: str | os.PathLike[str], network: Network) -> None:
+    """Fill a network, in place, from a file that `write_weights` wrote.
+
+    Raises:
+        WsolbenchError: no such file, or one with other names or shapes.
+    """
+    path = require_file(file, "the classifier's weights (.npz)")
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: np.array(content[name], np.float32) for name in content}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise WsolbenchError(
+            path, found=f"no .npz file ({error})", cure="make it with wsolbench.mini.train"
+        ) from error
+    state = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in _kept(network).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if found != wanted:
+        odd = sorted(set(found.items()) ^ set(wanted.items()))
+        raise WsolbenchError(
+            path,
+            found=f"arrays that do not fit: {some([name for name, _ in odd])}",
+            expected="the classifier's weights",
+            cure="make them with wsolbench.mini.train",
+        )
+    network.load_state_dict(state, strict=False)
+
+
+def _kept(network: Network) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: state[name] for name in state if not name.endswith("num_batches_tracked")}
