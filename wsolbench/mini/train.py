@@ -3,7 +3,7 @@
 From class labels alone: scenes of the split "train", whose random streams no val or test scene
 shares, are read for their picture and their label; masks, badges and boxes are never looked at.
 
-The logits are the mean of the class maps. A badge covers about 2 % of a picture, so under the mean
+The logits are the mean of the class maps. A badge covers about 3 % of a picture, so under the mean
 its gradient is lost at first; early epochs therefore take the log-mean-exp of the class maps, which
 follows their maxima, and then pass over to the mean (a choice of this project's).
 
