@@ -26,7 +26,7 @@ from .classifier import load
 from .scenes import write_benchmark
 
 METHODS = ("cam", "sem")
-SIZE = 160
+SIZE = 128
 SEEDS = 0.1
 """Share of the map's positions that SEM takes as seeds; chosen on val (docs/mini.md)."""
 
