@@ -4,16 +4,23 @@
 over the target, so that a reader sees the old file or the new one and a killed writer leaves the
 old one. Of the ways to write a file that were tried under SIGKILL only this one lost none.
 
-Public names: `replacing`, `write_text`, `sha256_of`, `require_file`, `require_folder`.
+What strangers write into JSON and CSV is checked here too, since every format meets it.
+
+Public names: `replacing`, `require_target`, `write_text`, `sha256_of`, `require_file`,
+`require_folder`, `sync_folder`, `stale_temporaries`, `process_is_alive`, `strict_json`,
+`guard_cell`, `unguard_cell`, `available_processors`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .errors import WsolbenchError
 
@@ -25,14 +32,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Temporary names carry the process id; those that dead processes left beside the target are
     removed first.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise WsolbenchError(
-            target, found=f"no folder {target.parent}", cure="create it, or name another file"
-        )
-    if target.is_dir():
-        raise WsolbenchError(target, found="a folder", expected="a file name", cure="name a file")
-    _sweep(target)
+    target = require_target(path)
+    for stale in stale_temporaries(target.parent, f".{target.name}.", ".tmp"):
+        with suppress(FileNotFoundError):
+            stale.unlink()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -40,13 +43,29 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, target)
         sync_folder(target.parent)
-    except PermissionError as error:
-        raise WsolbenchError(
-            target, found="no permission to write", cure="name a file in a folder of your own"
-        ) from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def require_target(path: str | os.PathLike[str]) -> Path:
+    """The path, if a file can be written there; for refusing before long work what would fail after.
+
+    Raises:
+        WsolbenchError: no such folder, no permission to write in it, or a folder of that name.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise WsolbenchError(
+            target, found=f"no folder {target.parent}", cure="create it, or name another file"
+        )
+    if target.is_dir():
+        raise WsolbenchError(target, found="a folder", expected="a file name", cure="name a file")
+    if not os.access(target.parent, os.W_OK):
+        raise WsolbenchError(
+            target, found="no permission to write there", cure="name a file in a folder of your own"
+        )
+    return target
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -94,21 +113,77 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def stale_temporaries(folder: Path, prefix: str, suffix: str) -> list[Path]:
+    """What dead processes left in a folder under names of prefix, process id and suffix."""
+    found = []
+    for path in folder.glob(f".*{suffix}"):
+        owner = path.name[len(prefix) : -len(suffix)]
+        if path.name.startswith(prefix) and owner.isdigit() and not process_is_alive(int(owner)):
+            found.append(path)
+    return found
+
+
 def process_is_alive(process_id: int) -> bool:
-    """Whether a process of that id runs on this machine."""
+    """Whether a process of that id runs on this machine; on Windows, where asking kills, yes."""
+    if os.name == "nt":
+        return True
     try:
         os.kill(process_id, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
 
 
-def _sweep(target: Path) -> None:
-    prefix, suffix = f".{target.name}.", ".tmp"
-    for stale in target.parent.glob(".*.tmp"):
-        owner = stale.name[len(prefix) : -len(suffix)]
-        if stale.name.startswith(prefix) and owner.isdigit() and not process_is_alive(int(owner)):
-            with suppress(FileNotFoundError):
-                stale.unlink()
+def available_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def strict_json(text: str | bytes) -> Any:
+    """What a stranger's JSON holds.
+
+    Raises:
+        ValueError: no JSON, a key twice, NaN or infinity or a number beyond float64, too deep.
+    """
+    try:
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+_FORMULA_STARTS = "=+-@\t\r"
+
+
+def guard_cell(text: str) -> str:
+    """The text as a CSV cell that no spreadsheet takes for a formula; `unguard_cell` undoes it."""
+    return f"'{text}" if text[:1] and text[0] in _FORMULA_STARTS else text
+
+
+def unguard_cell(text: str) -> str:
+    """The text that `guard_cell` was given; any other text as it is."""
+    guarded = text[:1] == "'" and text[1:2] != "" and text[1] in _FORMULA_STARTS
+    return text[1:] if guarded else text
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is beyond float64")
+    return number
