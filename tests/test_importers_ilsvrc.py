@@ -291,6 +291,14 @@ def test_trap_6_xml_boxes_that_reach_the_width_are_taken_as_they_are(tmp_path):
     assert any("1 of 3 far corners equal width or height" in note for note in content.notes)
 
 
+def test_trap_6_xml_boxes_do_not_depend_on_which_masks_are_imported(tmp_path):
+    files = {1: xml(6, 4, (1, 1, 3, 3)), 2: xml(6, 4, (1, 1, 5, 3)), 9: xml(6, 4, (0, 0, 6, 4))}
+    given = tree(tmp_path, dict.fromkeys((1, 2), OBJECT))
+    content = import_ilsvrc(**given, boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [[[1, 1, 3, 3]], [[1, 1, 5, 3]]]
+    assert any("1 of 3 far corners equal width or height" in note for note in content.notes)
+
+
 @pytest.mark.parametrize("packing", ["", "gz"])
 def test_an_archive_of_xml_is_read_without_unpacking(tmp_path, packing):
     archive = tmp_path / f"boxes.tar{'.gz' if packing else ''}"

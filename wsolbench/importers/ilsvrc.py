@@ -147,9 +147,9 @@ def import_ilsvrc(
     notes += label_notes
     listed = [*label_files, *(path for path in (sizes, class_names) if path is not None)]
     sources += [source_of(path) for path in listed]
-    for path, known in ((label_files, known_labels), (sizes, known_sizes)):
+    for where, known in ((", ".join(map(str, label_files)), known_labels), (sizes, known_sizes)):
         if known:
-            _check_all_known(path, files, known)
+            _check_all_known(str(where), files, known)
 
     def read(image_id: str) -> tuple[MaskRecord, bool]:
         path = files[image_id]
@@ -228,12 +228,11 @@ def _completeness(files: Mapping[str, Path], val: set[str]) -> str:
     return f"incomplete: {len(val)} of {VAL_MASKS} val and {test} of {TEST_MASKS} test masks"
 
 
-def _check_all_known(where: object, files: Mapping[str, Path], known: Mapping[str, object]) -> None:
+def _check_all_known(where: str, files: Mapping[str, Path], known: Mapping[str, object]) -> None:
     unknown = [image_id for image_id in files if image_id not in known]
     if unknown:
-        paths = where if isinstance(where, list) else [where]
         raise WsolbenchError(
-            ", ".join(str(path) for path in paths),
+            where,
             found=f"nothing on {len(unknown)} images that have a mask: {some(unknown)}",
             expected="a line for each mask",
             cure="use the list of all 50,000 images",
@@ -452,12 +451,11 @@ def _read_boxes(
     place = Path(path)
     if place.is_dir() or place.name.lower().endswith(ARCHIVE_ENDINGS):
         found = read_xml_boxes(place)
-        written = {image_id: found.boxes[image_id] for image_id in files if image_id in found.boxes}
-        _check_all_known(path, files, written)
+        _check_all_known(str(path), files, found.boxes)
         if sizes:
             differing = [
                 f"{image_id} of {found.sizes[image_id][1]}x{found.sizes[image_id][0]}"
-                for image_id in written
+                for image_id in files
                 if found.sizes[image_id] != sizes.get(image_id, found.sizes[image_id])
             ]
             refuse(
@@ -466,7 +464,9 @@ def _read_boxes(
                 expected="the widths and heights of the list of sizes",
                 cure="leave one of the two out",
             )
-        boxes, note = half_open(written, found.sizes)
+        # All files tell the convention: an image's boxes must not depend on which others are kept.
+        everything, note = half_open(found.boxes, found.sizes)
+        boxes = {image_id: everything[image_id] for image_id in files}
         empty = [
             f"{image_id}: {x0},{y0},{x1},{y1}"
             for image_id, listed in boxes.items()
@@ -477,7 +477,7 @@ def _read_boxes(
         return _Boxes(boxes, found.sizes, note, found.source)
     boxes = _read_box_list(path, sizes)
     kept = {image_id: boxes[image_id] for image_id in files if image_id in boxes}
-    _check_all_known(path, files, kept)
+    _check_all_known(str(path), files, kept)
     return _Boxes(
         kept, {}, "listed boxes have inclusive far corners: half-open is 1 more", source_of(path)
     )
