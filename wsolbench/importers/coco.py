@@ -14,10 +14,9 @@ Public names: `import_coco`, `STORE_KEY`, `PHOTO_ENDING`, `UNLABELLED_NAME`.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
-from ..files import require_file
+from ..files import require_file, strict_json
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, decode, encode, fill_polygon, paint_runs, tight_box
 from ..pictures import MAX_SIDE
@@ -131,20 +130,9 @@ def _read_json(path: str | os.PathLike[str]) -> _Object:
             cure="split the file",
         )
 
-    def once(pairs: Sequence[tuple[str, object]]) -> _Object:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError(f"a key twice among {some([key for key, _ in pairs])}")
-        return found
-
-    def refuse_constant(text: str) -> object:
-        raise ValueError(f"the number {text}")
-
     try:
-        content = json.loads(
-            file.read_bytes(), object_pairs_hook=once, parse_constant=refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
+        content = strict_json(file.read_bytes())
+    except ValueError as error:
         raise WsolbenchError(
             file, found=f"no strict JSON ({error})", expected="UTF-8 JSON", cure="write it again"
         ) from error

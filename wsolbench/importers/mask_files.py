@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
-from ..files import require_folder
+from ..files import available_processors, require_folder
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, tight_box
 from ..progress import Progress
@@ -130,7 +130,7 @@ def read_each(
 
     outcomes: list[_Outcome] = []
     faults: list[WsolbenchError] = []
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    threads = min(_MOST_THREADS, available_processors())
     with ThreadPoolExecutor(threads, thread_name_prefix="masks") as pool:
         for start in range(0, len(items), _BATCH):
             for outcome in pool.map(attempt, items[start : start + _BATCH]):
