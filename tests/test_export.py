@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -20,6 +22,8 @@ from wsolbench.store import Annotation, AnnotationSet, AnnotationStore, write_st
 
 SQUARE = np.zeros((4, 6), dtype=bool)
 SQUARE[1:3, 2:4] = True
+
+ODD = "a=+-@'\"\t\r\n ,\u2028\ufeff"
 
 
 def make(path: Path, annotations: list[Annotation], **fields: object) -> AnnotationStore:
@@ -95,6 +99,31 @@ def test_png_comes_back_the_same_and_is_exported_the_same(tmp_path):
         "masks",
         "table.csv",
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.text(ODD, max_size=4)] * 2), min_size=1, max_size=4))
+@example([("n01", " lead"), ("", ""), ("n02", "end "), ("\t", "'=a")])
+@example([("", "")])
+@example([("\r", "a\rb"), ("\n", "'"), ('"', '","')])
+def test_png_keeps_any_class_name(tmp_path_factory, classes):
+    folder = tmp_path_factory.mktemp("png")
+    store = make(folder / "one.h5", [annotation("a", SQUARE, class_index=0)], classes=classes)
+    export_png(store, folder / "one")
+    content = import_masks(folder / "one", dataset="drawn")
+    assert content.classes == classes
+    write_store(folder / "two.h5", content)
+    assert AnnotationStore.open(folder / "two.h5").content_sha256 == store.content_sha256
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 200_000])
+def test_png_refuses_class_names_that_csv_does_not_hold(tmp_path, name):
+    store = make(tmp_path / "s.h5", [annotation("a", SQUARE)], classes=[("n", "n"), ("n02", name)])
+    with pytest.raises(WsolbenchError, match=r"1 class names .* not hold: class 1, .* as coco"):
+        export_png(store, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    export_coco(store, tmp_path / "s.json")
+    assert import_coco(tmp_path / "s.json").classes == store.classes
 
 
 def test_the_exported_parts_can_be_named_one_by_one(tmp_path):

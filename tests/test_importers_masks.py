@@ -12,9 +12,10 @@ from PIL import Image
 
 from wsolbench import masks
 from wsolbench.errors import WsolbenchError
+from wsolbench.files import guard_cell, unguard_cell
 from wsolbench.importers import IMPORTERS, importer
 from wsolbench.importers.mask_folder import import_masks
-from wsolbench.importers.tables import guard_cell, image_id_of, read_lines, unguard_cell
+from wsolbench.importers.tables import image_id_of, read_lines
 from wsolbench.store import AnnotationStore, write_store
 
 LEAF = np.array(
@@ -275,3 +276,14 @@ def test_a_mask_too_large_is_refused_before_it_is_unpacked(tmp_path):
         Image.new("1", (20_000, 10)).save(folder / "a.png")
     with pytest.raises(WsolbenchError, match=r"found 20000x10 pixels"):
         import_masks(folder)
+
+
+def test_blank_rows_are_no_images_but_rows_of_empty_cells_are_classes(tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    masks.write_mask(folder / "a.png", LEAF)
+    (tmp_path / "t.csv").write_text("image_id, split\n\na , test\n , \n")
+    (tmp_path / "c.csv").write_text("key,name\n,\n  \nn01, tench \n")
+    content = import_masks(folder, table=tmp_path / "t.csv", classes=tmp_path / "c.csv")
+    assert [(row.image_id, row.split) for row in content.annotations] == [("a", "test")]
+    assert content.classes == [("", ""), ("n01", " tench ")]

@@ -26,10 +26,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .errors import WsolbenchError, some
-from .files import replacing, sync_folder
+from .files import guard_cell, replacing, sync_folder
 from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
 from .importers.mask_folder import CLASS_COLUMNS, TABLE_COLUMNS
-from .importers.tables import guard_cell
 from .masks import RunLengths, area, decode, tight_box, write_mask
 from .progress import Progress
 from .store import UNLABELLED, AnnotationStore
@@ -69,18 +68,27 @@ def export_png(
         progress: called with (masks written, masks).
 
     Raises:
-        WsolbenchError: the folder holds something, its parent is missing, or an image has no box.
+        WsolbenchError: the folder holds something, its parent is missing, an image has no box, or
+            a class has a name that CSV does not hold.
     """
     target = Path(folder)
     _check_target(target)
     bare = [
-        image_id for image_id, n in zip(store.image_ids, store.box_counts(), strict=True) if not n
+        image_id for image_id, n in zip(store.image_ids, store.box_counts, strict=True) if not n
     ]
     if bare:
         raise WsolbenchError(
             store.path,
             found=f"{len(bare)} images without a box: {some(bare)}",
             expected="at least one box an image",
+            cure="export as coco",
+        )
+    unfit = [f"class {index}" for index, pair in enumerate(store.classes) if not _fits_csv(pair)]
+    if unfit:
+        raise WsolbenchError(
+            store.path,
+            found=f"{len(unfit)} class names that CSV does not hold: {some(unfit)}",
+            expected=f"no NUL, no lone surrogate, fewer than {csv.field_size_limit()} characters",
             cure="export as coco",
         )
     # A folder cannot be renamed over one that holds something, so a name of this process is safe.
@@ -99,7 +107,8 @@ def export_png(
                 progress(row + 1, len(store))
         _write_csv(temporary / "table.csv", TABLE_COLUMNS, _table_rows(store))
         if store.classes:
-            _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes)
+            # Quoted, since a name may hold a carriage return.
+            _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes, quoted=True)
         os.replace(temporary, target)
         sync_folder(target.parent)
     finally:
@@ -177,6 +186,12 @@ def _annotation(
     }
 
 
+def _fits_csv(texts: Iterable[str]) -> bool:
+    joined = "".join(texts)
+    whole = joined.encode(errors="replace").decode() == joined
+    return whole and "\0" not in joined and len(joined) < csv.field_size_limit()
+
+
 def _table_rows(store: AnnotationStore) -> Iterable[Sequence[object]]:
     for row, image_id in enumerate(store.image_ids):
         size = (int(store.heights[row]), int(store.widths[row]))
@@ -184,9 +199,17 @@ def _table_rows(store: AnnotationStore) -> Iterable[Sequence[object]]:
             yield image_id, int(store.class_indices[row]), store.splits[row], *size, *box
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _write_csv(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    quoted: bool = False,
+) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(
+        text, lineterminator="\n", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    )
     writer.writerow(header)
     for row in rows:
         writer.writerow([guard_cell(cell) if isinstance(cell, str) else cell for cell in row])

@@ -138,7 +138,10 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
             expected="x0, y0, x1 and y1, or none of them",
             cure="add the missing columns",
         )
-    for number, cells in lines:
+    for number, texts in lines:
+        cells = {column: text.strip() for column, text in texts.items()}
+        if not any(cells.values()):
+            continue
         image_id = cells["image_id"]
         if not is_image_id(image_id):
             faults.append(f"line {number}: {image_id!r} is no image id ({RULE})")

@@ -5,7 +5,7 @@ neither. A list has one record a line and no header; a table is CSV whose header
 of which none may be unknown: a misspelt column must not vanish.
 
 Public names: `read_lines`, `read_table`, `split_fields`, `image_id_of`, `whole_number`, `refuse`,
-`source_of`, `guard_cell`, `unguard_cell`.
+`source_of`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import WsolbenchError, some
-from ..files import require_file, sha256_of
+from ..files import require_file, sha256_of, unguard_cell
 from ..image_ids import is_image_id
 from ..store import Source
 
@@ -31,7 +31,6 @@ PICTURE_ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".w
 """Endings that are taken off a file's name to give the image id; other dots belong to the id."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
-_FORMULA_STARTS = "=+-@\t\r'"
 
 
 def read_lines(path: str | os.PathLike[str], what: str) -> list[tuple[int, str]]:
@@ -64,7 +63,8 @@ def read_table(
         optional: columns that may be there.
 
     Returns:
-        (line number, cell text by column), in the file's order; blank lines are passed over.
+        (line number, cell text by column), in the file's order, blanks around a text kept; blank
+        lines are passed over, rows of empty cells are not.
 
     Raises:
         WsolbenchError: unreadable; a column unknown, missing or twice; a row of another length.
@@ -91,13 +91,13 @@ def read_table(
                 + (f" (missing: {some(missing)})" if missing else ""),
             )
         for cells in reader:
-            if not any(cell.strip() for cell in cells):
+            if len(cells) < 2 and not "".join(cells).strip():
                 continue
             if len(cells) != len(header):
                 faults.append(f"line {reader.line_num} has {len(cells)} cells")
                 continue
-            stripped = (unguard_cell(cell.strip()) for cell in cells)
-            rows.append((reader.line_num, dict(zip(header, stripped, strict=True))))
+            texts = map(unguard_cell, cells)
+            rows.append((reader.line_num, dict(zip(header, texts, strict=True))))
     except csv.Error as error:
         raise WsolbenchError(
             path, found=f"no CSV near line {reader.line_num} ({error})", cure="save it as CSV again"
@@ -138,17 +138,6 @@ def refuse(where: object, faults: Sequence[str], *, expected: str = "", cure: st
 def source_of(path: str | os.PathLike[str], *, licence: str = "", citation: str = "") -> Source:
     """The record of a file from which annotations were taken, under its name without folders."""
     return Source(Path(path).name, sha256_of(path), licence, citation)
-
-
-def guard_cell(text: str) -> str:
-    """The text as a CSV cell that no spreadsheet takes for a formula; `unguard_cell` undoes it."""
-    return f"'{text}" if text[:1] and text[0] in _FORMULA_STARTS else text
-
-
-def unguard_cell(text: str) -> str:
-    """The text that `guard_cell` was given; any other text as it is."""
-    guarded = text[:1] == "'" and text[1:2] != "" and text[1] in _FORMULA_STARTS
-    return text[1:] if guarded else text
 
 
 def _read_text(path: str | os.PathLike[str], what: str) -> str:
