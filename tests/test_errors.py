@@ -22,3 +22,10 @@ def test_an_error_survives_pickling() -> None:
 def test_a_long_list_is_cut() -> None:
     assert some([1, 2, 3]) == "1, 2, 3"
     assert some(range(10)) == "0, 1, 2 and 7 more"
+
+
+def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:
+    error = WsolbenchError("a\u202eb", found="\x1b[31mred\r" + "x" * 9999, cure="mend")
+    assert str(error).startswith(r"a\u202eb: found \x1b[31mred x")
+    assert len(str(error)) < 700
+    assert str(error).isprintable()

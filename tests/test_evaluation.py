@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
 from wsolbench.metrics.levels import level_map
-from wsolbench.results import Result, read_result
+from wsolbench.results import Result, read_result, table
 from wsolbench.store import AnnotationSet, write_store
+from wsolbench.submission import SubmissionHeader
 
 COUNT = 25
 
@@ -159,7 +161,7 @@ def test_a_threshold_from_val_is_used_on_test_as_it_is(dataset: Dataset) -> None
     ):
         with pytest.raises(WsolbenchError, match=found):
             evaluator.result(threshold=trial)
-    with pytest.raises(WsolbenchError, match="found 256, expected 0 to 255"):
+    with pytest.raises(WsolbenchError, match="found 256, expected a whole number from 0 to 255"):
         evaluator.result(threshold=256)
 
 
@@ -280,3 +282,135 @@ def test_results_survive_the_disk(dataset: Dataset, tmp_path: Path) -> None:
     assert text == read_result(tmp_path / "r.json").to_json()
     assert text.endswith("}\n")
     assert '"comparable": true' in text
+
+
+def test_a_trial_is_stamped_wherever_it_was_cut(dataset: Dataset) -> None:
+    cut = dataset.first(2)
+    evaluator = Evaluator(cut)
+    evaluator.update(cut.image_ids, random_maps(2))
+    trial = evaluator.result()
+    assert trial.limit == 2
+    assert '"comparable": false' in trial.to_json()
+    assert dataset.first(1000).limit is None
+    with pytest.raises(WsolbenchError, match="limit: found 0, expected 1 or more"):
+        dataset.first(0)
+
+
+def test_asking_for_a_result_changes_nothing(dataset: Dataset) -> None:
+    evaluator = Evaluator(dataset, keep_images=True)
+    evaluator.update(dataset.image_ids[:-1], random_maps(COUNT)[:-1])
+    partial = evaluator.result(allow_missing=True)
+    assert len(evaluator.image_table(partial)["image_id"]) == COUNT
+    with pytest.raises(WsolbenchError, match="no map for 1 of 25"):
+        evaluator.result()
+    evaluator.update(dataset.image_ids[-1:], random_maps(COUNT)[-1:])
+    assert evaluator.result().to_json() == scored(dataset, random_maps(COUNT)).to_json()
+
+
+@pytest.mark.parametrize("threshold", [-1, 256, 30.0, "30"])
+def test_thresholds_are_whole_numbers_in_range(dataset: Dataset, threshold: object) -> None:
+    evaluator = Evaluator(dataset)
+    evaluator.update(dataset.image_ids, random_maps(COUNT))
+    with pytest.raises(WsolbenchError, match="expected a whole number from 0 to 255"):
+        evaluator.result(threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    "beside, found",
+    [
+        ({"top5": np.zeros((1, 20), int)}, r"top5: found int64 of shape \(1, 20\)"),
+        ({"top5": np.zeros(5, int)}, "5 for 1 image ids"),
+        ({"top5": np.array([[1, 1, 2, 3, 4]])}, "top5 of image_000: found .1, 1, 2, 3, 4."),
+        ({"boxes": np.array([[2.9, 0, 6.9, 3]])}, "boxes: found float64"),
+        ({"boxes": np.array([[0, 0, 40000, 2]])}, "boxes of image_000: found .0, 0, 40000, 2."),
+        ({"boxes": np.array([[1, 0, 1, 2]])}, "boxes of image_000"),
+    ],
+)
+def test_classes_and_boxes_that_are_not_legal_are_refused(
+    dataset: Dataset, beside: dict[str, np.ndarray], found: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=found):
+        Evaluator(dataset).update(["image_000"], random_maps(1), **beside)
+
+
+def test_an_image_without_class_has_no_rank(tmp_path: Path) -> None:
+    mask = np.ones((3, 3), bool)
+    rows = [annotation("a", mask, class_index=-1), annotation("b", mask, class_index=1)]
+    write_store(tmp_path / "s.h5", AnnotationSet("s", rows))
+    evaluator = Evaluator(Dataset.open(tmp_path / "s.h5"), keep_images=True)
+    top5 = np.array([[1, 0, -1, -1, -1]] * 2)
+    evaluator.update(["a", "b"], [mask * np.uint8(1)] * 2, top5)
+    result = evaluator.result()
+    assert "top1_cls" not in result.scores
+    assert "top1" not in evaluator.image_table(result)
+
+
+def test_parts_of_different_kinds_are_not_merged(dataset: Dataset, tmp_path: Path) -> None:
+    other = random_dataset(tmp_path / "other.h5", COUNT, seed=5)
+    assert other.image_ids == dataset.image_ids
+    with pytest.raises(WsolbenchError, match="other images or annotations"):
+        Evaluator(dataset).merge(Evaluator(other))
+    header = SubmissionHeader("random", "val", "predicted", "none", {"name": "m"})
+    with pytest.raises(WsolbenchError, match="another header"):
+        Evaluator(dataset).merge(Evaluator(dataset, header=header))
+    left, right = Evaluator(dataset), Evaluator(dataset)
+    for part in (left, right):
+        part.update(dataset.image_ids[:1], random_maps(1))
+    with pytest.raises(WsolbenchError, match="scored before: image_000"):
+        left.merge(right)
+
+
+def test_maps_of_the_predicted_class_have_their_own_names(
+    dataset: Dataset, top5: np.ndarray
+) -> None:
+    header = SubmissionHeader("random", "val", "predicted", "none", {"name": "m"})
+    evaluator = Evaluator(dataset, header=header)
+    evaluator.update(dataset.image_ids, random_maps(COUNT), top5)
+    gt = scored(dataset, random_maps(COUNT), top5=top5).scores
+    scores = evaluator.result().scores
+    assert scores["predicted_loc"] == gt["gt_known_loc"]
+    assert scores["top1_loc"] == gt["top1_loc"]
+    assert not {"gt_known_loc", "top5_loc"} & scores.keys()
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"protocol": {}}, "another shape"),
+        ({"method": []}, "a method out of order"),
+        ({"scores": {"ap": "high"}}, "scores out of order"),
+        ({"scores": {"peak_threshold": -5}}, "a threshold out of order"),
+        ({"scores": {"peak_threshold": 999}}, "a threshold out of order"),
+        ({"scores": {"my_score": 0.5}}, "scores out of order"),
+        ({"scores": {"ap": 1.5}}, "scores out of order"),
+        ({"curves": {"threshold": [0, 1], "iou": [1]}}, "curves out of order"),
+        ({"curves": {"iou": [1]}}, "another shape"),
+        ({"images": -3}, "a count of images out of order"),
+        ({"threshold": {"rule": "carried"}}, "a threshold's rule out of order"),
+        ({"threshold": {"nothing": 1}}, "another shape"),
+        ({"dataset": 3}, "texts out of order"),
+        ({"more": 3}, "unknown: .'more'."),
+    ],
+)
+def test_a_strangers_result_is_refused_not_believed(
+    dataset: Dataset, tmp_path: Path, change: dict[str, object], found: str
+) -> None:
+    content = json.loads(scored(dataset, random_maps(COUNT)).to_json())
+    (tmp_path / "r.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(WsolbenchError, match=found):
+        read_result(tmp_path / "r.json")
+    (tmp_path / "r.json").write_text("[" * 100000)
+    with pytest.raises(WsolbenchError, match="nested too deeply"):
+        read_result(tmp_path / "r.json")
+
+
+def test_tables_escape_and_do_not_mix_protocols(dataset: Dataset) -> None:
+    result = scored(dataset, random_maps(COUNT))
+    hostile = dataclasses.replace(result, method={"name": "a|b <script> $x_$ [l](u)"})
+    assert r"a\|b \<script\> $x\_$ \[l\](u)" in table([hostile], "md")
+    assert "$x_$" not in table([hostile], "latex")
+    formula = dataclasses.replace(result, method={"name": "=1+1"})
+    assert table([formula], "csv").splitlines()[1].startswith("'=1+1,")
+    other = dataclasses.replace(result, protocol={**result.protocol, "sha256": "0"})
+    with pytest.raises(WsolbenchError, match=r"protocols sem\.v1 and sem\.v1"):
+        table([result, other])

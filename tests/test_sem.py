@@ -215,3 +215,12 @@ def test_shapes_must_agree() -> None:
         self_enhancement_maps(torch.zeros(1, 10, 7, 7), torch.zeros(1, 2, 7, 7))
     with pytest.raises(WsolbenchError, match=r"\(B, h, w\) and \(B, c, h, w\)"):
         self_enhancement_maps(torch.zeros(2, 7, 7), torch.zeros(1, 2, 7, 7))
+
+
+def test_maps_need_not_be_contiguous() -> None:
+    torch.manual_seed(0)
+    class_maps, features = torch.rand(2, 5, 4), torch.rand(2, 8, 5, 4)
+    turned = class_maps.transpose(1, 2).contiguous().transpose(1, 2)
+    assert not turned.is_contiguous()
+    maps = self_enhancement_maps(turned, features, 3)
+    assert maps.equal(self_enhancement_maps(class_maps, features, 3))

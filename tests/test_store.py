@@ -121,6 +121,7 @@ def test_a_store_whose_content_was_edited_is_named(store: AnnotationStore) -> No
         ({"class_index": -2}, "class -2"),
         ({"boxes": [(0, 0, 99, 2)]}, "outside its 9x"),
         ({"boxes": [(1, 1, 1, 2)]}, "empty or outside"),
+        ({"boxes": [(0.2, 0.2, 1.9, 1.9)]}, "boxes float64"),
         ({"boxes": [(-1, 0, 1, 2)]}, "empty or outside"),
         ({"mask": masks.RunLengths(6, 9, b"0")}, "in its run lengths"),
         ({"mask": masks.encode(np.zeros((6, 9), bool))}, "a mask without object"),
@@ -131,12 +132,43 @@ def test_annotations_that_cannot_be_are_refused(
     content: AnnotationSet, tmp_path: Path, change: dict[str, object], found: str
 ) -> None:
     if "boxes" in change:
-        change = {"boxes": np.array(change["boxes"], np.int32)}
+        change = {"boxes": np.array(change["boxes"])}
     first, *rest = content.annotations
     broken = dataclasses.replace(content, annotations=[dataclasses.replace(first, **change), *rest])
     with pytest.raises(WsolbenchError, match=found):
         write_store(tmp_path / "x.h5", broken)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_without_object_needs_ignored_pixels(content: AnnotationSet, tmp_path: Path) -> None:
+    empty = masks.encode(np.zeros((6, 9), bool))
+    row = dataclasses.replace(content.annotations[0], mask=empty, ignore=empty)
+    row = dataclasses.replace(row, boxes=row.boxes[:0])
+    with pytest.raises(WsolbenchError, match="a mask without object"):
+        write_store(tmp_path / "x.h5", dataclasses.replace(content, annotations=[row]))
+    row = dataclasses.replace(row, ignore=masks.encode(np.ones((6, 9), bool)))
+    write_store(tmp_path / "x.h5", dataclasses.replace(content, annotations=[row]))
+    assert AnnotationStore.open(tmp_path / "x.h5").areas.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "x\x1b[31m"])
+def test_a_data_set_has_a_name_that_is_no_path(
+    content: AnnotationSet, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(WsolbenchError, match="the data set's name"):
+        write_store(tmp_path / "x.h5", dataclasses.replace(content, dataset=name))
+
+
+@pytest.mark.parametrize(
+    "column, text",
+    [("sources", '[{"x": 1}]'), ("classes", '[["a"]]'), ("notes", "[1]"), ("notes", "{")],
+)
+def test_malformed_texts_are_named(store: AnnotationStore, column: str, text: str) -> None:
+    with h5py.File(store.path, "r+") as file:
+        del file[column]
+        file[column] = np.frombuffer(text.encode(), np.uint8)
+    with pytest.raises(WsolbenchError, match=f"malformed {column}"):
+        getattr(AnnotationStore.open(store.path), column)
 
 
 def test_all_faults_come_at_once(content: AnnotationSet, tmp_path: Path) -> None:
@@ -245,6 +277,9 @@ def test_photos_are_found_by_id_and_checked(store: AnnotationStore, tmp_path: Pa
         dataset.read_image(1)
     with pytest.raises(WsolbenchError, match=r"img_2\.jpg: found"):
         dataset.read_image(2)
+    Image.new("L", (9, 6)).save(tmp_path / "photos" / "img_0.png")
+    with pytest.raises(WsolbenchError, match="2 pictures of the name img_0"):
+        Dataset.open(store.path, images=folder.parent).read_image(0)
     with pytest.raises(WsolbenchError, match="no folder of photos"):
         _ = Dataset.open(store.path)[0].image
 

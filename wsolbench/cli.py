@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,14 @@ import click
 
 from . import __version__
 from .errors import WsolbenchError
+from .files import require_target
 from .progress import bar
 
 if TYPE_CHECKING:
     from .results import Result
     from .submission import Submission
 
-FORMATS = ("text", "md", "latex", "csv")
+FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
 
 _File = click.Path(path_type=Path)
@@ -111,36 +113,34 @@ def evaluate(
 ) -> None:
     """Score a submission's maps."""
     from .dataset import Dataset
-    from .evaluation import score_submission
+    from .evaluation import Evaluator
     from .results import read_result, signature, table
     from .submission import Submission
 
     if threshold is not None and threshold_from is not None:
         raise click.UsageError("--threshold and --threshold-from exclude each other.")
     for target in (out, per_image):
-        _require_writable(target)
+        if target is not None:
+            require_target(target)
     save_table = _table_writer(per_image)
     carried = read_result(threshold_from) if threshold_from else threshold
     opened = Submission.open(submission)
     dataset = Dataset.open(
         _find_annotations(annotations, opened.header.dataset), split or opened.header.split
     )
+    if limit is not None:
+        dataset = dataset.first(limit)
+    evaluator = Evaluator(
+        dataset,
+        protocol,
+        None if metrics is None else [name.strip() for name in metrics.split(",")],
+        header=opened.header,
+        keep_images=per_image is not None,
+    )
     with bar("evaluate", quiet=quiet) as progress:
-        evaluator = score_submission(
-            dataset,
-            opened,
-            protocol,
-            None if metrics is None else [name.strip() for name in metrics.split(",")],
-            limit=limit,
-            jobs=jobs,
-            keep_images=per_image is not None,
-            progress=progress,
-        )
+        evaluator.score(opened, jobs=jobs, progress=progress)
     result = evaluator.result(
-        threshold=carried,
-        allow_missing=allow_missing,
-        limit=limit,
-        submission_sha256=opened.sha256,
+        threshold=carried, allow_missing=allow_missing, submission_sha256=opened.sha256
     )
     if per_image:
         save_table(evaluator.image_table(result))
@@ -223,10 +223,8 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
         from .results import signature, table
 
         click.echo(table(results, form))
-        if form == "text":
-            click.echo()
-            for result in results:
-                click.echo(signature(result))
+        for line in ["", *map(signature, results)]:
+            click.echo(line, err=form != "text")
 
 
 # ----------------------------------------------------------------------------------- importing
@@ -341,20 +339,12 @@ def export_png(annotations: Path, out: Path, quiet: bool) -> None:
 # ---------------------------------------------------------------------------------- prediction
 
 
-class _Seeds(click.ParamType[Any]):
-    name = "K|FRACTION"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        try:
-            return int(value)
-        except ValueError:
-            pass
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a count nor a fraction.", param, ctx)
+def _seeds(text: str) -> int | float:
+    """A count, or a share of the positions; what is neither is click's to refuse."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -411,7 +401,12 @@ def predict_cam(**options: Any) -> None:
 
 @predict.command("sem")
 @click.option(
-    "--seeds", type=_Seeds(), default="40", show_default=True, help="How many, or which share."
+    "--seeds",
+    type=_seeds,
+    metavar="K|FRACTION",
+    default="40",
+    show_default=True,
+    help="How many positions, or which share of them.",
 )
 @_prediction_options
 def predict_sem(**options: Any) -> None:
@@ -439,7 +434,7 @@ def _predict(
         )
     if model is not None and (weights is not None or random_weights is not None):
         raise click.UsageError("--weights and --random-weights go with --backbone.")
-    _require_writable(options["out"])
+    require_target(options["out"])
     _require_torch()
     from .baselines.backbones import load_backbone, load_model_function
     from .baselines.predict import predict as write_maps
@@ -524,13 +519,11 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
     from .importers import importer
     from .store import write_store
 
-    _require_writable(out)
+    require_target(out)
     with bar(f"import {kind}", quiet=quiet) as progress:
         content = importer(kind)(*arguments, progress=progress, **options)
     write_store(out, content)
-    splits: dict[str, int] = {}
-    for annotation in content.annotations:
-        splits[annotation.split] = splits.get(annotation.split, 0) + 1
+    splits = Counter(annotation.split for annotation in content.annotations)
     held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
     for note in content.notes:
         click.echo(f"note: {note}", err=True)
@@ -549,7 +542,9 @@ def _find_annotations(given: Path | None, dataset: str | None) -> Path:
     """The annotation file: as given, else by the environment, else by its usual place."""
     if given is not None:
         return given
-    name = f"{dataset or '<dataset>'}.h5"
+    from .image_ids import is_image_id
+
+    name = f"{dataset if dataset and is_image_id(dataset) else '<dataset>'}.h5"
     named = os.environ.get("WSOLBENCH_ANNOTATIONS")
     usual = Path("annotations", name)
     for place in ([Path(named), Path(named, name)] if named else []) + [usual]:
@@ -561,19 +556,6 @@ def _find_annotations(given: Path | None, dataset: str | None) -> Path:
         expected="an annotation file at one of the three",
         cure="name it with --annotations, or make it with `wsolbench import`",
     )
-
-
-def _require_writable(target: Path | None) -> None:
-    """Refuse before the work what could not be written after it."""
-    if target is None:
-        return
-    folder = target.parent
-    if not folder.is_dir():
-        raise WsolbenchError(target, found=f"no folder {folder}", cure="make it, or name another")
-    if target.is_dir():
-        raise WsolbenchError(target, found="a folder", expected="a file name", cure="name a file")
-    if not os.access(folder, os.W_OK):
-        raise WsolbenchError(target, found="no permission to write there", cure="name another")
 
 
 def _require_torch() -> None:
@@ -612,11 +594,12 @@ def _table_writer(target: Path | None) -> Callable[[Mapping[str, list[Any]]], No
     def write(columns: Mapping[str, list[Any]]) -> None:
         import pandas
 
-        from .files import replacing
+        from .files import guard_cell, replacing
 
         frame = pandas.DataFrame(columns)
         with replacing(target) as temporary:
             if suffix == ".csv":
+                frame["image_id"] = frame["image_id"].map(guard_cell)
                 frame.to_csv(temporary, index=False, lineterminator="\n")
             else:
                 frame.to_parquet(temporary, index=False)
@@ -666,7 +649,6 @@ def _plain(kind: str, content: Any) -> dict[str, Any]:
 
 
 def _describe_store(store: Any) -> dict[str, Any]:
-    from collections import Counter
     from dataclasses import asdict
 
     return {
@@ -674,7 +656,7 @@ def _describe_store(store: Any) -> dict[str, Any]:
         "images": len(store),
         "splits": dict(sorted(Counter(store.splits).items())),
         "classes": len(store.classes),
-        "boxes": int(store.box_counts().sum()),
+        "boxes": int(store.box_counts.sum()),
         "ignore": store.has_ignore,
         "content_sha256": store.content_sha256,
         "sources": [asdict(source) for source in store.sources],

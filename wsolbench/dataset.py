@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import masks
-from .errors import WsolbenchError
+from .errors import WsolbenchError, some
 from .files import require_folder
 from .masks import RunLengths
 from .pictures import open_picture
@@ -40,12 +40,14 @@ class Dataset:
         split: the split's name.
         images: the folder of photos, `<id>.jpg` or so, at any depth; None where there is none.
         rows: int64 (n,), the images' rows in the store.
+        limit: how many images a trial was cut to; None for the whole split.
     """
 
     store: AnnotationStore
     split: str
     images: Path | None
     rows: NDArray[np.int64]
+    limit: int | None = None
 
     @classmethod
     def open(
@@ -99,8 +101,18 @@ class Dataset:
         return self.store.class_indices[self.rows]
 
     def first(self, count: int) -> Dataset:
-        """The same split cut to its first images, for a trial."""
-        return Dataset(self.store, self.split, self.images, self.rows[:count])
+        """The same split cut to its first images, for a trial; results on it are stamped so.
+
+        Raises:
+            WsolbenchError: a count below 1.
+        """
+        if count < 1:
+            raise WsolbenchError(
+                "limit", found=str(count), expected="1 or more", cure="give a number of images"
+            )
+        if count >= len(self):
+            return self
+        return Dataset(self.store, self.split, self.images, self.rows[:count], limit=count)
 
     def image_path(self, index: int) -> Path:
         """Where the photo is.
@@ -113,15 +125,22 @@ class Dataset:
             raise WsolbenchError(
                 image_id, found="no folder of photos", cure="give one: images=... or --images DIR"
             )
-        path = self._photos.get(image_id)
-        if path is None:
+        paths = self._photos.get(image_id, [])
+        if len(paths) > 1:
+            raise WsolbenchError(
+                self.images,
+                found=f"{len(paths)} pictures of the name {image_id}: {some(paths)}",
+                expected="one photo an image",
+                cure="name the folder that holds the photos alone",
+            )
+        if not paths:
             raise WsolbenchError(
                 self.images,
                 found=f"no photo {image_id} among {len(self._photos)}",
                 expected=f"{image_id}.jpg, .jpeg, .JPEG or .png",
                 cure="name the folder that holds this data set's photos",
             )
-        return path
+        return paths[0]
 
     def read_image(self, index: int) -> Image.Image:
         """The photo as RGB, in its stored pixel order (EXIF orientation is ignored).
@@ -152,16 +171,16 @@ class Dataset:
         return TorchDataset(self, transform=transform, mask_size=mask_size)
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: self.__dict__[name] for name in ("store", "split", "images", "rows")}
+        return {name: self.__dict__[name] for name in ("store", "split", "images", "rows", "limit")}
 
     @cached_property
-    def _photos(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
+    def _photos(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
         for folder, _, names in os.walk(self.images or ""):
             for name in names:
                 stem, suffix = os.path.splitext(name)
                 if suffix.lower() in PHOTO_SUFFIXES:
-                    found.setdefault(stem, Path(folder, name))
+                    found.setdefault(stem, []).append(Path(folder, name))
         return found
 
 

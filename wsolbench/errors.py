@@ -11,6 +11,9 @@ from collections.abc import Sequence
 SHOWN = 3
 """How many items of a long list a message shows before it gives the count alone."""
 
+LONGEST = 600
+"""Characters of one part of a message."""
+
 
 class WsolbenchError(Exception):
     """An input that cannot be used, or one that was read and found wanting.
@@ -32,12 +35,19 @@ class WsolbenchError(Exception):
         self.expected = expected
         self.cure = cure
         self.exit_status = exit_status
-        wanted = f", expected {expected}" if expected else ""
-        super().__init__(" ".join(f"{self.where}: found {found}{wanted}; {cure}".split()))
+        wanted = f", expected {_shown(expected)}" if expected else ""
+        super().__init__(f"{_shown(self.where)}: found {_shown(found)}{wanted}; {_shown(cure)}")
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         parts = (self.where, self.found, self.expected, self.cure, self.exit_status)
         return _restored, parts
+
+
+def _shown(text: str) -> str:
+    """A stranger's text for a terminal: one line, printable, not endless."""
+    line = " ".join(text.split())
+    safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    return safe if len(safe) <= LONGEST else f"{safe[:LONGEST]}..."
 
 
 def _restored(where: str, found: str, expected: str, cure: str, exit_status: int) -> WsolbenchError:

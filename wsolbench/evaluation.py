@@ -7,7 +7,7 @@ at the end. Two scores are means of per-image fractions (the image-mean IoU and 
 are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
 nor on how many threads or processes made it. The mean is off by less than 2**-40.
 
-Public names: `evaluate`, `Evaluator`, `score_submission`, `METRICS`.
+Public names: `evaluate`, `Evaluator`, `METRICS`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from . import __version__
 from .dataset import Dataset
 from .errors import WsolbenchError, some
+from .files import available_processors
 from .metrics import boxes as box_metrics
 from .metrics import pixel as pixel_metrics
 from .metrics.levels import LEVELS, level_map
@@ -32,6 +33,7 @@ from .progress import Progress
 from .protocols import Protocol, protocol_named
 from .results import Result, Threshold
 from .submission import Submission, SubmissionHeader
+from .submission_rules import TOP5_RULE, bad_boxes, bad_top5
 
 METRICS = ("pixel", "box")
 """What may be scored; boxes cost most of the time."""
@@ -80,12 +82,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What one image is kept as when per-image scores are wanted: about 4 kB.
+    """What one image is kept as when per-image scores are wanted: 4 kB.
 
     Attributes:
         pixels: int32 (2, 256) histograms of levels; None without pixel scores.
         boxes: int16 (256, 4), or (1, 4) for a submitted box; None without box scores.
-        top: whether its class is first, and among five; None without top5.
+        top: whether its class is first, and among five; None without top5 or class.
     """
 
     pixels: NDArray[np.int32] | None
@@ -110,7 +112,7 @@ class Evaluator:
         protocol: a protocol's name.
         metrics: any of `METRICS`. Box scores need boxes for every image.
         header: of the submission; None for maps from memory, taken as ground-truth class maps.
-        keep_images: keep what per-image scores need (about 4 kB an image).
+        keep_images: keep what per-image scores need (4 kB an image).
 
     Raises:
         WsolbenchError: no such protocol or metric; boxes asked for where images have none.
@@ -136,7 +138,6 @@ class Evaluator:
         self._records: dict[int, ImageRecord] = {}
         self._ranked: bool | None = None
         self._boxed: bool | None = None
-        self._missing = 0
 
     def update(
         self,
@@ -150,16 +151,61 @@ class Evaluator:
         Args:
             image_ids: (n,), each of the data set and not seen before.
             maps: n maps (h, w), uint8 or float in [0, 1], of any sizes.
-            top5: int (n, 5) class indices, best first; in all batches or in none.
-            boxes: int (n, 4) boxes that the method predicts itself; in all batches or in none.
+            top5: int (n, 5) class indices, best first, -1 in last places that stay empty; in all
+                batches or in none.
+            boxes: int (n, 4) boxes that the method predicts itself, half-open and within their
+                images; in all batches or in none.
 
         Raises:
-            WsolbenchError: lengths that differ, an unknown or repeated id, a map that is not legal.
-                The evaluator is then as it was before.
+            WsolbenchError: lengths that differ, an unknown or repeated id, a map, class or box that
+                is not legal. The evaluator is then as it was before.
         """
         self._absorb(
             self._measure(image_ids, maps, top5, boxes), top5 is not None, boxes is not None
         )
+
+    def score(
+        self,
+        submission: Submission,
+        *,
+        jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Score the maps of a submission file.
+
+        Args:
+            submission: of this data set and split; on a trial its other images are left aside.
+            jobs: threads; None for one a processor. No score depends on it.
+            progress: called with (images done, images).
+
+        Raises:
+            WsolbenchError: another data set or split, images that the split does not hold, or one
+                of the faults of `update`.
+        """
+        _check_match(self.dataset, submission)
+        rows = [row for row, image in enumerate(submission.image_ids) if image in self._places]
+        ranked, boxed = submission.top5 is not None, submission.boxes is not None
+
+        def measure(block: Sequence[int]) -> _Block:
+            return self._measure(
+                [submission.image_ids[row] for row in block],
+                submission.read(block),
+                None if submission.top5 is None else submission.top5[block],
+                None if submission.boxes is None else submission.boxes[block],
+            )
+
+        done, threads = 0, jobs or available_processors()
+        sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for block in _in_flight(pool, measure, _blocks(rows, sizes), 2 * threads):
+                    self._absorb(block, ranked, boxed)
+                    done += len(block.indices)
+                    if progress:
+                        progress(done, len(rows))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def merge(self, other: Evaluator) -> None:
         """Add what another evaluator of the same data set, protocol and metrics has scored.
@@ -167,32 +213,28 @@ class Evaluator:
         Raises:
             WsolbenchError: they differ in one of these, or both hold the same image.
         """
-        for name in ("protocol", "metrics", "keep_images"):
+        for name in ("protocol", "metrics", "keep_images", "header"):
             if getattr(self, name) != getattr(other, name):
                 raise WsolbenchError(
                     "merge", found=f"another {name}", cure="score both parts alike"
                 )
-        if self.dataset.image_ids != other.dataset.image_ids:
+        ours, theirs = self.dataset, other.dataset
+        if (
+            ours.image_ids != theirs.image_ids
+            or ours.store.content_sha256 != theirs.store.content_sha256
+        ):
             raise WsolbenchError(
-                "merge", found="another data set or split", cure="open both on the same images"
-            )
-        both = np.flatnonzero(self._seen & other._seen)
-        if both.size:
-            ids = [self.dataset.image_ids[index] for index in both]
-            raise WsolbenchError(
-                "merge", found=f"images in both: {some(ids)}", cure="score each image once"
+                "merge", found="other images or annotations", cure="open both on the same split"
             )
         if other._seen.any():
             block = _Block(np.flatnonzero(other._seen).tolist(), other._tally, other._records)
             self._absorb(block, bool(other._ranked), bool(other._boxed))
-            self._missing += other._missing
 
     def result(
         self,
         *,
         threshold: int | Result | None = None,
         allow_missing: bool = False,
-        limit: int | None = None,
         submission_sha256: str = "",
     ) -> Result:
         """The scores of what has come so far, which must be the whole data set.
@@ -201,32 +243,32 @@ class Evaluator:
             threshold: None reads box scores where GT-known is highest on these very images; a
                 number 0..255 or another result's choice is used as it is, and adds the IoU there.
             allow_missing: score images without map as maps of zeros, and count them.
-            limit: stamp the result as a trial on so many images.
             submission_sha256: of the file that the maps came from.
 
         Raises:
             WsolbenchError: images without map; a threshold out of range or of another protocol.
         """
-        self._fill_missing(allow_missing)
         chosen = self._threshold(threshold)
+        missing = self._missing(allow_missing)
+        tally, images = self._tally + missing.tally, len(self.dataset)
         scores: dict[str, float | int] = {}
         curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
         if "pixel" in self.metrics:
-            _pixel_scores(self._tally, len(self.dataset), chosen, scores, curves)
+            _pixel_scores(tally, images, chosen, scores, curves)
         if self.ranked:
-            scores["top1_cls"] = float(self._tally.top[0] / len(self.dataset))
-            scores["top5_cls"] = float(self._tally.top[1] / len(self.dataset))
+            scores["top1_cls"] = float(tally.top[0] / images)
+            scores["top5_cls"] = float(tally.top[1] / images)
         if "box" in self.metrics:
-            _box_scores(self, chosen, scores, curves)
+            self._box_scores(tally, chosen, scores, curves)
         header = self.header
-        constant, full_frame = (int(count) for count in self._tally.counts)
+        constant, full_frame = (int(count) for count in tally.counts)
         return Result(
             method=dict(header.method) if header else {},
             dataset=self.dataset.name,
             split=self.dataset.split,
             label=self.label,
             normalisation=header.normalisation if header else "",
-            images=len(self.dataset),
+            images=images,
             protocol=self.protocol.as_dict(),
             annotations_sha256=self.dataset.store.content_sha256,
             submission_sha256=submission_sha256,
@@ -235,11 +277,11 @@ class Evaluator:
             scores=scores,
             curves=curves,
             counts={
-                "missing": self._missing,
+                "missing": len(missing.indices),
                 "constant": constant,
                 "full_frame_masks": full_frame,
             },
-            limit=limit,
+            limit=self.dataset.limit,
         )
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
@@ -247,7 +289,8 @@ class Evaluator:
 
         `image_id`, `class_index`, `area` (of the mask, pixels); `best_iou` and `best_threshold` of
         the image's own curve, `threshold` (the shared one) and `iou` there, `ap`; `x0, y0, x1, y1`
-        (the box at `box_threshold`), `box_iou`, `gt_known`; `top1`, `top5`.
+        (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is enough; `top1`
+        and `top5`: whether the class is among them. An image without map scores as zeros do.
 
         Args:
             result: of this evaluator: tells the shared thresholds.
@@ -263,7 +306,11 @@ class Evaluator:
         if pixel_t is None:
             pixel_t = int(result.scores.get("peak_threshold", 0))
         box_t = int(result.scores.get("box_threshold", 0))
-        rows = [self._image_row(index, pixel_t, box_t) for index in range(len(self.dataset))]
+        records = {**self._records, **self._missing(allow_missing=True).records}
+        rows = [
+            self._image_row(index, records[index], pixel_t, box_t)
+            for index in range(len(self.dataset))
+        ]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
     @property
@@ -307,6 +354,7 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
+        self._check_beside(block.indices, top5, boxes)
         for place, index in enumerate(block.indices):
             self._add_image(
                 block,
@@ -316,6 +364,43 @@ class Evaluator:
                 None if boxes is None else boxes[place],
             )
         return block
+
+    def _check_beside(
+        self,
+        indices: Sequence[int],
+        top5: NDArray[np.integer[Any]] | None,
+        boxes: NDArray[np.integer[Any]] | None,
+    ) -> None:
+        """Refuse classes and boxes that are not legal for these images."""
+        for name, rows, width in (("top5", top5, 5), ("boxes", boxes, 4)):
+            if rows is None:
+                continue
+            rows = np.asarray(rows)
+            if rows.shape != (len(indices), width) or rows.dtype.kind not in "iu":
+                raise WsolbenchError(
+                    name,
+                    found=f"{rows.dtype} of shape {rows.shape}",
+                    expected=f"integers ({len(indices)}, {width})",
+                    cure="pass one row an image",
+                )
+            if name == "top5":
+                classes = len(self.dataset.store.classes)
+                beyond = (rows >= classes).any(axis=1) if classes else np.zeros(len(rows), bool)
+                bad = [*bad_top5(rows), *np.flatnonzero(beyond).tolist()]
+                expected = TOP5_RULE + (f", all below {classes}" if classes else "")
+            else:
+                store, kept = self.dataset.store, self.dataset.rows[list(indices)]
+                beyond = (rows[:, 2] > store.widths[kept]) | (rows[:, 3] > store.heights[kept])
+                bad = [*bad_boxes(rows), *np.flatnonzero(beyond).tolist()]
+                expected = "x0 < x1, y0 < y1 within the image"
+            if bad:
+                raise WsolbenchError(
+                    f"{name} of {self.dataset.image_ids[indices[bad[0]]]}",
+                    found=str(rows[bad[0]].tolist()),
+                    expected=expected,
+                    cure="see docs/submission-format.md, and run wsolbench validate",
+                    exit_status=1,
+                )
 
     def _add_image(
         self,
@@ -347,7 +432,7 @@ class Evaluator:
             tally.pixels[...] += pixels
             tally.iou[...] += _units(pixel_metrics.iou(pixels))
             tally.ap[...] += _units(pixel_metrics.average_precision(pixels))
-        if top5 is not None:
+        if top5 is not None and sample.class_index >= 0:
             place = np.flatnonzero(np.asarray(top5) == sample.class_index)
             ranked = (bool(place.size and place[0] == 0), bool(place.size))
             tally.top[...] += ranked
@@ -386,45 +471,67 @@ class Evaluator:
         self._seen[block.indices] = True
         self._records.update(block.records)
 
-    def _fill_missing(self, allow_missing: bool) -> None:
-        missing = np.flatnonzero(~self._seen)
-        if not missing.size:
-            return
-        ids = [self.dataset.image_ids[index] for index in missing]
-        if not allow_missing:
+    def _missing(self, allow_missing: bool) -> _Block:
+        """The images without map, measured as maps of zeros; refused unless they are allowed."""
+        indices = np.flatnonzero(~self._seen).tolist()
+        ids = [self.dataset.image_ids[index] for index in indices]
+        if ids and not allow_missing:
             raise WsolbenchError(
                 f"{self.dataset.name} {self.dataset.split}",
                 found=f"no map for {len(ids)} of {len(self.dataset)} images: {some(ids)}",
                 expected="a map of every image",
-                cure="add them, or count them as maps of zeros with --allow-missing",
+                cure="add them, or count them as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
-        ranked, boxed = bool(self._ranked), bool(self._boxed)
-        count = len(ids)
-        blank = np.zeros((1, 1), dtype=np.uint8)
-        block = self._measure(
-            ids,
-            [blank] * count,
-            np.full((count, 5), -2) if ranked else None,
-            np.zeros((count, 4), dtype=np.int64) if boxed else None,
-        )
+        block = _Block(indices, Tally.empty(self.protocol))
+        no_class = np.full(5, -1) if self._ranked else None
+        no_box = np.zeros(4, dtype=np.int64) if self._boxed else None
+        for index in indices:
+            self._add_image(block, index, np.zeros((1, 1), dtype=np.uint8), no_class, no_box)
         block.tally.counts[0] = 0  # a map that is not there is missing, not constant
-        self._absorb(block, ranked, boxed)
-        self._missing += count
+        return block
+
+    def _box_scores(
+        self,
+        tally: Tally,
+        threshold: Threshold,
+        scores: dict[str, float | int],
+        curves: dict[str, list[float]],
+    ) -> None:
+        right = tally.right / len(self.dataset)
+        at = int(right[0].argmax()) if threshold.box is None else threshold.box
+        named = {"gt_known_loc" if self.label == "gt" else "predicted_loc": right[0]}
+        if self.ranked:
+            named["top1_loc"] = tally.right_top[0] / len(self.dataset)
+            if self.label == "gt":
+                named["top5_loc"] = tally.right_top[1] / len(self.dataset)
+        scores.update({key: float(curve[at]) for key, curve in named.items()})
+        highest = right.max(axis=1)
+        scores["max_box_acc"] = float(highest[0])
+        scores["max_box_acc_v2"] = float(highest.mean())
+        for row, delta in enumerate(self.protocol.box_iou_thresholds[1:], start=1):
+            scores[f"max_box_acc_{round(100 * delta)}"] = float(highest[row])
+            named[f"box_acc_{round(100 * delta)}"] = right[row]
+        if not self._boxed:  # a submitted box is the same at every threshold
+            scores["box_threshold"] = at
+            curves.update({key: curve.tolist() for key, curve in named.items()})
 
     def _threshold(self, threshold: int | Result | None) -> Threshold:
         if threshold is None:
             return Threshold("max")
         if isinstance(threshold, Result):
             return self._carried(threshold)
-        if not 0 <= threshold < LEVELS:
+        if not isinstance(threshold, int) or not 0 <= threshold < LEVELS:
             raise WsolbenchError(
-                "--threshold", found=str(threshold), expected="0 to 255", cure="give one of these"
+                "threshold",
+                found=repr(threshold),
+                expected="a whole number from 0 to 255",
+                cure="give one of these",
             )
         return Threshold("fixed", pixel=threshold, box=threshold)
 
     def _carried(self, other: Result) -> Threshold:
-        where = "--threshold-from"
+        where = f"threshold from {other.name} on {other.split}"
         for name, theirs, ours in (
             ("protocol", other.protocol["sha256"], self.protocol.sha256),
             ("data set", other.dataset, self.dataset.name),
@@ -445,12 +552,13 @@ class Evaluator:
                 cure="evaluate that split without --limit",
             )
         scores = other.scores
-        for metric, key in (("pixel", "peak_threshold"), ("box", "box_threshold")):
-            if metric in self.metrics and key not in scores and not (key[0] == "b" and self._boxed):
+        needed = {"pixel": "peak_threshold", "box": "box_threshold"}
+        for metric in self.metrics:
+            if needed[metric] not in scores and not (metric == "box" and self._boxed):
                 raise WsolbenchError(
                     where,
-                    found=f"a result without {key}",
-                    cure=f"evaluate that split with --metrics {','.join(self.metrics)}",
+                    found=f"no {needed[metric]}",
+                    cure=f"evaluate that split with the metrics {','.join(self.metrics)}",
                 )
         source = {
             "method": other.name,
@@ -466,8 +574,10 @@ class Evaluator:
             source=source,
         )
 
-    def _image_row(self, index: int, pixel_t: int, box_t: int) -> dict[str, Any]:
-        sample, record = self.dataset[index], self._records[index]
+    def _image_row(
+        self, index: int, record: ImageRecord, pixel_t: int, box_t: int
+    ) -> dict[str, Any]:
+        sample = self.dataset[index]
         row: dict[str, Any] = {
             "image_id": sample.image_id,
             "class_index": sample.class_index,
@@ -476,8 +586,7 @@ class Evaluator:
         if record.pixels is not None:
             counts = record.pixels.astype(np.int64)
             curve = pixel_metrics.iou(counts)
-            row["best_iou"] = float(curve.max())
-            row["best_threshold"] = int(curve.argmax())
+            row["best_iou"], row["best_threshold"] = pixel_metrics.peak(curve)
             row["threshold"] = pixel_t
             row["iou"] = float(curve[pixel_t])
             row["ap"] = float(pixel_metrics.average_precision(counts))
@@ -487,7 +596,7 @@ class Evaluator:
             row.update(zip(("x0", "y0", "x1", "y1"), box.tolist(), strict=True))
             row["box_iou"] = overlap
             row["box_right"] = overlap >= self.protocol.box_iou_thresholds[0]
-        if record.top is not None:
+        if self.ranked and record.top is not None:
             row["top1"], row["top5"] = record.top
         return row
 
@@ -522,77 +631,12 @@ def evaluate(
             images that the split does not or lacks some that it has, or a map is not legal.
     """
     opened = submission if isinstance(submission, Submission) else Submission.open(submission)
-    evaluator = score_submission(
-        dataset, opened, protocol, metrics, limit=limit, jobs=jobs, progress=progress
-    )
-    return evaluator.result(
-        threshold=threshold,
-        allow_missing=allow_missing,
-        limit=limit,
-        submission_sha256=opened.sha256,
-    )
-
-
-def score_submission(
-    dataset: Dataset,
-    submission: Submission,
-    protocol: str = "sem",
-    metrics: Sequence[str] | None = None,
-    *,
-    limit: int | None = None,
-    jobs: int | None = None,
-    keep_images: bool = False,
-    progress: Progress | None = None,
-) -> Evaluator:
-    """Run an evaluator over a submission; see `evaluate` for the arguments."""
-    _check_match(dataset, submission)
-    strangers = sorted(set(submission.image_ids) - set(dataset.image_ids))
-    if strangers:
-        raise WsolbenchError(
-            submission.path,
-            found=f"{len(strangers)} images that {dataset.name} {dataset.split} does not hold: "
-            f"{some(strangers)}",
-            expected=f"maps of its {len(dataset)} images alone",
-            cure="evaluate the split that the maps were made for",
-            exit_status=1,
-        )
     kept = dataset if limit is None else dataset.first(limit)
-    evaluator = Evaluator(
-        kept, protocol, metrics, header=submission.header, keep_images=keep_images
+    evaluator = Evaluator(kept, protocol, metrics, header=opened.header)
+    evaluator.score(opened, jobs=jobs, progress=progress)
+    return evaluator.result(
+        threshold=threshold, allow_missing=allow_missing, submission_sha256=opened.sha256
     )
-    wanted = set(kept.image_ids)
-    rows = [row for row, image_id in enumerate(submission.image_ids) if image_id in wanted]
-    sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
-
-    def measure(block: Sequence[int]) -> _Block:
-        return evaluator._measure(
-            [submission.image_ids[row] for row in block],
-            submission.read(block),
-            None if submission.top5 is None else submission.top5[list(block)],
-            None if submission.boxes is None else submission.boxes[list(block)],
-        )
-
-    done = 0
-    with ThreadPoolExecutor(jobs or available_processors()) as pool:
-        try:
-            blocks = _blocks(rows, sizes)
-            for block in _in_flight(pool, measure, blocks, 2 * (jobs or available_processors())):
-                ranked, boxed = submission.top5 is not None, submission.boxes is not None
-                evaluator._absorb(block, ranked, boxed)
-                done += len(block.indices)
-                if progress:
-                    progress(done, len(rows))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return evaluator
-
-
-def available_processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
@@ -626,13 +670,13 @@ def _in_flight(
 
 
 def _checked_metrics(dataset: Dataset, metrics: Sequence[str] | None) -> tuple[str, ...]:
-    unboxed = int((dataset.store.box_counts()[dataset.rows] == 0).sum())
+    unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
     if metrics is None:
         return METRICS if not unboxed else ("pixel",)
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
         raise WsolbenchError(
-            "--metrics",
+            "metrics",
             found=some(unknown) or "none",
             expected=" or ".join(METRICS),
             cure="name one or more of these",
@@ -642,7 +686,7 @@ def _checked_metrics(dataset: Dataset, metrics: Sequence[str] | None) -> tuple[s
             dataset.store.path,
             found=f"{unboxed} of {len(dataset)} images without box",
             expected="boxes for box scores",
-            cure="import boxes too, or ask for --metrics pixel",
+            cure="import boxes too, or ask for the metrics pixel alone",
         )
     return tuple(name for name in METRICS if name in metrics)
 
@@ -658,9 +702,23 @@ def _check_match(dataset: Dataset, submission: Submission) -> None:
                 submission.path,
                 found=f"maps of {name} {theirs!r}",
                 expected=repr(ours),
-                cure=f"evaluate on the {name} of the maps (--split, --annotations)",
+                cure=f"evaluate on the {name} of the maps",
                 exit_status=1,
             )
+    store = dataset.store
+    held = {
+        i for i, split in zip(store.image_ids, store.splits, strict=True) if split == dataset.split
+    }
+    strangers = [image_id for image_id in submission.image_ids if image_id not in held]
+    if strangers:
+        raise WsolbenchError(
+            submission.path,
+            found=f"{len(strangers)} images that {dataset.name} {dataset.split} does not hold: "
+            f"{some(strangers)}",
+            expected=f"maps of its {len(held)} images alone",
+            cure="evaluate the split that the maps were made for",
+            exit_status=1,
+        )
 
 
 def _pixel_scores(
@@ -673,8 +731,7 @@ def _pixel_scores(
     pooled = pixel_metrics.iou(tally.pixels)
     mean = tally.iou / (_UNIT * images)
     for suffix, curve in (("", pooled), ("_image_mean", mean)):
-        scores[f"peak_iou{suffix}"] = float(curve.max())
-        scores[f"peak_threshold{suffix}"] = int(curve.argmax())
+        scores[f"peak_iou{suffix}"], scores[f"peak_threshold{suffix}"] = pixel_metrics.peak(curve)
         curves[f"iou{suffix}"] = curve.tolist()
         if threshold.pixel is not None:
             scores[f"iou_at_threshold{suffix}"] = float(curve[threshold.pixel])
@@ -682,39 +739,6 @@ def _pixel_scores(
     scores["ap_image_mean"] = float(tally.ap[0] / (_UNIT * images))
     curves["precision"] = pixel_metrics.precision(tally.pixels).tolist()
     curves["recall"] = pixel_metrics.recall(tally.pixels).tolist()
-
-
-def _box_scores(
-    evaluator: Evaluator,
-    threshold: Threshold,
-    scores: dict[str, float | int],
-    curves: dict[str, list[float]],
-) -> None:
-    tally, images = evaluator._tally, len(evaluator.dataset)
-    right = tally.right / images
-    submitted = bool(evaluator._boxed)
-    at = int(right[0].argmax()) if threshold.box is None else threshold.box
-    known = "gt_known" if evaluator.label == "gt" else "predicted"
-    named = {f"{known}_loc": right[0]}
-    if evaluator.ranked:
-        named["top1_loc"] = tally.right_top[0] / images
-        if evaluator.label == "gt":
-            named["top5_loc"] = tally.right_top[1] / images
-    for key, curve in named.items():
-        scores[key] = float(curve[at])
-        if not submitted:
-            curves[key] = curve.tolist()
-    if not submitted:
-        scores["box_threshold"] = at
-    deltas = evaluator.protocol.box_iou_thresholds
-    highest = right.max(axis=1)
-    scores["max_box_acc"] = float(highest[0])
-    for row, delta in enumerate(deltas[1:], start=1):
-        key = f"max_box_acc_{round(100 * delta)}"
-        scores[key] = float(highest[row])
-        if not submitted:
-            curves[f"box_acc_{round(100 * delta)}"] = right[row].tolist()
-    scores["max_box_acc_v2"] = float(highest.mean())
 
 
 def _units(fractions: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def require_target(path: str | os.PathLike[str]) -> Path:
-    """The path, if a file can be written there; for refusing before long work what would fail after.
+    """The path, if a file can be written there: to refuse before long work what fails after it.
 
     Raises:
         WsolbenchError: no such folder, no permission to write in it, or a folder of that name.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import WsolbenchError
 from .files import replacing
-from .results import Result
+from .results import Result, check_alike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +96,7 @@ def save_curves(
             expected=" or ".join(SUFFIXES),
             cure="name the picture accordingly",
         )
-    _check_alike(results)
+    check_alike(results)
     for kind in kinds:
         for result in results:
             if not _holds(result, kind):
@@ -134,19 +134,6 @@ def _holds(result: Result, kind: str) -> bool:
         "box": {"gt_known_loc" if result.label == "gt" else "predicted_loc"},
     }[kind]
     return keys <= result.curves.keys()
-
-
-def _check_alike(results: Sequence[Result]) -> None:
-    if not results:
-        raise WsolbenchError("plot", found="no result", cure="name one or more result files")
-    for result in results:
-        if result.protocol["sha256"] != results[0].protocol["sha256"]:
-            raise WsolbenchError(
-                "plot",
-                found=f"protocols {results[0].protocol['name']} and {result.protocol['name']}",
-                expected="one protocol in one picture",
-                cure="draw them apart",
-            )
 
 
 def _legend(result: Result) -> str:

@@ -3,7 +3,8 @@
 JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [0, 1]; percent
 exists only where text is printed. A score that cannot be had is absent.
 
-Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`.
+Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`, `threshold_text`,
+`check_alike`, `COLUMNS`, `LEVEL_SCORES`, `FORMATS`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .errors import WsolbenchError
-from .files import require_file, write_text
+from .files import guard_cell, require_file, strict_json, write_text
 
 FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1
@@ -152,9 +154,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
             cure="name a result file",
         )
     try:
-        content = json.loads(
-            file.read_bytes().decode(), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
+        content = strict_json(file.read_bytes().decode())
     except ValueError as error:
         raise WsolbenchError(
             file,
@@ -199,7 +199,11 @@ def table(results: Sequence[Result], form: str = "text") -> str:
     """Results as a table: one row a score for a single result on a terminal, else one row a result.
 
     Fractions are percent with two decimals in all but CSV, which keeps them as they are.
+
+    Raises:
+        WsolbenchError: results of different protocols, whose numbers do not belong in one table.
     """
+    check_alike(results)
     keys = [key for key in COLUMNS if any(key in result.scores for result in results)]
     if form == "csv":
         return _csv(results, keys)
@@ -209,10 +213,11 @@ def table(results: Sequence[Result], form: str = "text") -> str:
         scores = results[0].scores
         rows = [[COLUMNS[key], _shown(key, scores)] for key in keys]
         return tabulate(rows, tablefmt="plain", colalign=("left", "right"), disable_numparse=True)
-    head = ["Method", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
+    head = ["Method", "Data set", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
     rows = [
         [
             result.name,
+            result.dataset,
             result.split + ("" if result.limit is None else " (trial)"),
             str(result.images),
             threshold_text(result),
@@ -231,8 +236,34 @@ def table(results: Sequence[Result], form: str = "text") -> str:
             colalign=("left", *("right" for _ in results)),
         )
     kind = {"md": "github", "latex": "latex_booktabs"}[form]
-    aligned = ("left", "left", "right", "left", *("right" for _ in keys))
+    aligned = ("left", "left", "left", "right", "left", *("right" for _ in keys))
+    if form == "md":
+        rows = [[_markdown(cell) for cell in row] for row in rows]
     return tabulate(rows, headers=head, tablefmt=kind, disable_numparse=True, colalign=aligned)
+
+
+def check_alike(results: Sequence[Result]) -> None:
+    """Refuse results whose numbers may not stand side by side.
+
+    Raises:
+        WsolbenchError: none at all, or some of another protocol than the first.
+    """
+    if not results:
+        raise WsolbenchError("results", found="none", cure="name one or more result files")
+    for result in results:
+        if result.protocol["sha256"] != results[0].protocol["sha256"]:
+            names = [f"{r.protocol['name']}.v{r.protocol['version']}" for r in (results[0], result)]
+            raise WsolbenchError(
+                "results",
+                found=f"protocols {' and '.join(names)}",
+                expected="one protocol side by side",
+                cure="show them apart",
+            )
+
+
+def _markdown(text: str) -> str:
+    """The text as a cell that stays text: no column, tag, link or emphasis of its own."""
+    return re.sub(r"([\\|<>\[\]*_`])", r"\\\1", text)
 
 
 def _shown(key: str, scores: Mapping[str, float | int]) -> str:
@@ -248,31 +279,15 @@ def _csv(results: Sequence[Result], keys: Sequence[str]) -> str:
     for result in results:
         limit = "" if result.limit is None else result.limit
         head = [
-            _harmless(result.name),
-            _harmless(result.dataset),
-            _harmless(result.split),
+            guard_cell(result.name),
+            guard_cell(result.dataset),
+            guard_cell(result.split),
             result.images,
             limit,
-            _harmless(threshold_text(result)),
+            guard_cell(threshold_text(result)),
         ]
         writer.writerow(head + [result.scores.get(key, "") for key in keys])
     return text.getvalue().rstrip("\n")
-
-
-def _harmless(text: str) -> str:
-    """The text, quoted where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key twice")
-    return found
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
 
 
 def _result(file: os.PathLike[str], content: object) -> Result:
@@ -301,14 +316,64 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             expected="the keys of a result",
             cure="evaluate the submission again",
         )
-    values = {key: value for key, value in content.items() if key in own}
+    values = {"submission_sha256": "", **{key: content[key] for key in own & content.keys()}}
     try:
         values["threshold"] = Threshold(**values["threshold"])
-        return Result(**{"submission_sha256": "", **values})
-    except TypeError as error:
+        result = Result(**values)
+        fault = _fault(result)
+    except (TypeError, AttributeError, KeyError) as error:
+        fault = f"another shape ({error})"
+    if fault:
         raise WsolbenchError(
             file,
-            found=f"a result of another shape ({error})",
-            expected="the keys of a result",
+            found=fault,
+            expected="what `wsolbench evaluate --out` wrote",
             cure="evaluate the submission again",
-        ) from error
+        )
+    return result
+
+
+def _fault(result: Result) -> str:
+    """What is wrong with the values of a result that a stranger may have written."""
+    names = ("dataset", "split", "label", "normalisation", "wsolbench", "annotations_sha256")
+    texts = [getattr(result, name) for name in (*names, "submission_sha256")]
+    protocol = {"name": str, "version": int, "sha256": str}
+    levels = [result.scores.get(key) for key in LEVEL_SCORES]
+    levels += [result.threshold.pixel, result.threshold.box]
+    source = result.threshold.source or {}
+    checks = {
+        "texts": all(isinstance(text, str) for text in texts),
+        "a label": result.label in ("gt", "predicted"),
+        "a method": isinstance(result.method, dict),
+        "a protocol": all(isinstance(result.protocol[key], kind) for key, kind in protocol.items()),
+        "a count of images": _is_count(result.images) and result.images > 0,
+        "a limit": result.limit is None or _is_count(result.limit),
+        "counts": all(map(_is_count, result.counts.values())),
+        "scores": result.scores.keys() <= COLUMNS.keys()
+        and all(_is_fraction(v) for k, v in result.scores.items() if k not in LEVEL_SCORES),
+        "a threshold": all(level is None or _is_level(level) for level in levels),
+        "a threshold's rule": result.threshold.rule in ("max", "carried", "fixed")
+        and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
+        "curves": all(
+            len(curve) == len(result.curves["threshold"]) and all(map(_is_number, curve))
+            for curve in result.curves.values()
+        ),
+    }
+    wrong = [name for name, sound in checks.items() if not sound]
+    return f"{' and '.join(wrong)} out of order" if wrong else ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_fraction(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_level(value: Any) -> bool:
+    return _is_count(value) and value <= 255

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from . import masks
 from .errors import WsolbenchError, some
-from .files import replacing, require_file
+from .files import replacing, require_file, strict_json
+from .hdf5_gate import SIGNATURE
 from .image_ids import RULE, is_image_id
 from .masks import RunLengths
 
@@ -37,7 +38,7 @@ FORMAT_VERSION = 1
 UNLABELLED = -1
 """The class index of an image whose class is not known."""
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SOURCE_FIELDS = ("file", "sha256", "licence", "citation")
 _CHUNK = 1 << 16  # bytes before compression: a few hundred masks
 
 
@@ -230,17 +231,17 @@ class AnnotationStore:
     @cached_property
     def classes(self) -> list[tuple[str, str]]:
         """(key, name) by class index; empty where the data set gives none."""
-        return [(key, name) for key, name in self._texts("classes")]
+        return [(key, name) for key, name in self._texts("classes", ("key", "name"))]
 
     @cached_property
     def sources(self) -> list[Source]:
         """The files from which the annotations were taken."""
-        return [Source(**source) for source in self._texts("sources")]
+        return [Source(*source) for source in self._texts("sources", _SOURCE_FIELDS)]
 
     @cached_property
     def notes(self) -> list[str]:
         """What the importer found and did."""
-        return [str(note) for note in self._texts("notes")]
+        return [note for (note,) in self._texts("notes", ("note",))]
 
     @cached_property
     def content_sha256(self) -> str:
@@ -283,6 +284,7 @@ class AnnotationStore:
         offsets, boxes = self._boxes
         return boxes[offsets[row] : offsets[row + 1]]
 
+    @cached_property
     def box_counts(self) -> NDArray[np.int64]:
         """How many boxes each image has, int64 (n,)."""
         return np.diff(self._boxes[0])
@@ -329,9 +331,22 @@ class AnnotationStore:
             raise self._damaged(f"{len(column)} values of {name} for {len(self)} images")
         return column
 
-    def _texts(self, name: str) -> list[Any]:
+    def _texts(self, name: str, wanted: Sequence[str]) -> list[tuple[str, ...]]:
+        """A list of JSON as tuples of texts: from objects by their keys, else by place."""
         with _reading(self.path) as file:
-            return list(json.loads(file[name][()].tobytes()))
+            text = file[name][()].tobytes()
+        try:
+            rows = []
+            for item in strict_json(text):
+                parts = [item] if isinstance(item, str) else item
+                if isinstance(parts, dict):
+                    parts = [parts[key] for key in wanted if parts.keys() == set(wanted)]
+                if len(parts) != len(wanted) or not all(isinstance(part, str) for part in parts):
+                    raise ValueError(f"{str(item)[:40]} for {', '.join(wanted)}")
+                rows.append(tuple(parts))
+            return rows
+        except (ValueError, TypeError) as error:
+            raise self._damaged(f"malformed {name} ({error})") from error
 
     def _damaged(self, found: str) -> WsolbenchError:
         return WsolbenchError(
@@ -345,8 +360,8 @@ class AnnotationStore:
 @contextmanager
 def _reading(path: Path) -> Iterator[h5py.File]:
     with open(path, "rb") as plain:
-        signature = plain.read(len(_SIGNATURE))
-    if signature != _SIGNATURE:
+        signature = plain.read(len(SIGNATURE))
+    if signature != SIGNATURE:
         raise WsolbenchError(
             path,
             found="no HDF5 file",
@@ -370,6 +385,8 @@ def _check(
 ) -> list[int]:
     faults: list[str] = []
     repeated = [image for image, n in Counter(row.image_id for row in rows).items() if n > 1]
+    if not is_image_id(content.dataset):
+        faults.append(f"the data set's name {content.dataset!r} ({RULE})")
     if not rows:
         faults.append("no image")
     if repeated:
@@ -398,8 +415,8 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
         return f"has the split {row.split!r} ({RULE})", 0
     if row.class_index < UNLABELLED or (classes and row.class_index >= classes):
         return f"has class {row.class_index} of {classes or 'unknown'} classes", 0
-    if boxes.ndim != 2 or boxes.shape[1:] != (4,):
-        return f"has boxes of shape {boxes.shape}, not (n, 4)", 0
+    if boxes.ndim != 2 or boxes.shape[1:] != (4,) or boxes.dtype.kind not in "iu":
+        return f"has boxes {boxes.dtype} of shape {boxes.shape}, not integers (n, 4)", 0
     x0, y0, x1, y1 = boxes.T
     if not ((x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1)).all() or (
         len(boxes) and (x1.max() > size[1] or y1.max() > size[0])
@@ -413,7 +430,7 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
         return f"has {error.found} in its run lengths", 0
     if row.ignore is not None and (row.ignore.height, row.ignore.width) != size:
         return "has ignored pixels of another size than its mask", area
-    if area == 0 and row.ignore is None:
+    if area == 0 and (row.ignore is None or masks.area(row.ignore) == 0):
         return "has a mask without object", area
     return "", area
 

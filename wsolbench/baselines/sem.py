@@ -56,7 +56,7 @@ def self_enhancement_maps(
     """
     batch, height, width = _checked_shape(class_maps, features)
     count = seed_count(seeds, height, width)
-    scores = min_max(class_maps).view(batch, height * width)
+    scores = min_max(class_maps).reshape(batch, height * width)
     order = torch.argsort(scores, dim=1, descending=True, stable=True)
     chosen = order[:, :count].to(features.device)
 
@@ -116,7 +116,7 @@ def _checked_shape(class_maps: Tensor, features: Tensor) -> tuple[int, int, int]
             "class maps and features",
             found=f"shapes {tuple(class_maps.shape)} and {tuple(features.shape)}",
             expected="(B, h, w) and (B, c, h, w)",
-            cure="pick the wanted class's channel first (class_channels)",
+            cure="pick the wanted class's channel first (class_activation_maps)",
         )
     batch, height, width = class_maps.shape
     return batch, height, width

@@ -12,21 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernels import largest_boxes
 
-def largest_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Tight box of the largest component of {level >= T} for T = 0..255.
-
-    Args:
-        levels: uint8 (height, width).
-
-    Returns:
-        int32 (256, 4); of equally large components the one whose first pixel comes first in
-        row-major order; zeros where no pixel reaches T.
-    """
-    from . import kernels
-
-    found: NDArray[np.int32] = kernels.largest_boxes(np.ascontiguousarray(levels))
-    return found
+__all__ = ["best_iou", "largest_boxes"]
 
 
 def best_iou(boxes: NDArray[np.int32], truth: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 Compiled by numba when first called and kept on disk; they release the interpreter's lock, so that
 blocks of images run in threads. No fast-math: the order of float operations is part of the result.
 
-Public names: `upsample_levels`, `count_levels`, `largest_boxes`.
+Public names: `LEVELS`, `upsample_levels`, `count_levels`, `largest_boxes`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 LEVELS = 256
+"""Levels and thresholds: 0..255 (paper, section 3.1)."""
 
 
 @njit(cache=True, nogil=True)

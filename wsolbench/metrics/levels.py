@@ -5,7 +5,7 @@ The paper (section 4.1.2) maps values to 0..255 and leaves open where: here a ma
 then level = floor(255 * value). Arithmetic is float32, values scaled to 0..255 before they are
 upsampled, which keeps the level of every uint8 map of one value.
 
-Public names: `level_map`, `LEVELS`.
+Public names: `level_map`, `LEVELS`, `MAP_DTYPES`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from . import kernels
+from .kernels import LEVELS
 
-LEVELS = 256
-"""Levels and thresholds: 0..255 (paper, section 3.1)."""
+__all__ = ["LEVELS", "MAP_DTYPES", "level_map"]
 
 MAP_DTYPES = ("uint8", "float16", "float32")
 """Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
@@ -38,8 +39,6 @@ def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
     """
-    from . import kernels
-
     if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or map_.size == 0:
         raise WsolbenchError(
             "map",

@@ -7,15 +7,19 @@ arrays here are int64 (..., 256), one histogram or any stack of them.
 A pixel is foreground at threshold T when its level is at least T. A ratio of nothing to nothing is
 0, but for precision where nothing is foreground, which is 1: no pixel called foreground is wrong.
 
-Public names: `count_pixels`, `reach`, `iou`, `precision`, `recall`, `average_precision`.
+Public names: `count_pixels`, `reach`, `iou`, `precision`, `recall`, `average_precision`,
+`peak`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from . import kernels
 
 _NOWHERE = np.empty((0, 0), dtype=np.bool_)
 
@@ -36,8 +40,6 @@ def count_pixels(
     Raises:
         WsolbenchError: shapes that differ.
     """
-    from . import kernels
-
     for name, other in (("mask", mask), ("ignore", ignore)):
         if other is not None and other.shape != levels.shape:
             raise WsolbenchError(
@@ -81,6 +83,12 @@ def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     recalls = recall(counts)
     gained = recalls - np.concatenate((recalls[..., 1:], np.zeros_like(recalls[..., :1])), axis=-1)
     return np.asarray((precision(counts) * gained)[..., ::-1].sum(axis=-1))
+
+
+def peak(curve: NDArray[Any]) -> tuple[float, int]:
+    """Peak-IoU and Peak-T of a curve (256,): its maximum and the lowest threshold that has it."""
+    at = int(curve.argmax())
+    return float(curve[at]), at
 
 
 def _reached(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
