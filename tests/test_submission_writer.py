@@ -447,3 +447,12 @@ def test_a_disk_that_fills_within_a_batch_stores_nothing_of_it(tmp_path, monkeyp
     submission = Submission.open(path)
     assert submission.image_ids == ["a", "c"]
     assert [plane.max() for plane in submission.read([0, 1])] == [1, 3]
+
+
+def test_what_a_killed_writer_could_not_remove_is_removed_by_the_next(tmp_path):
+    kept = [f".s.h5.part.{os.getppid()}.old", ".other.h5.part.999999999.old", ".s.h5.part.x.old"]
+    for name in [".s.h5.part.999999999.old", f".s.h5.part.{os.getpid()}.old", *kept]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "values.bin").touch()
+    write(tmp_path / "s.h5", (["a", "b"], ZEROS, {}))
+    assert files(tmp_path) == sorted([*kept, "s.h5"])

@@ -22,7 +22,7 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WsolbenchError, some
-from .files import process_is_alive, write_text
+from .files import stale_temporaries, write_text
 from .image_ids import MAX_BYTES
 
 if sys.platform != "win32":
@@ -75,7 +75,7 @@ class Journal:
     Attributes:
         folder: the part.
         written: the image ids stored so far, in order, as keys.
-        first: the first record, or None: what every other must agree with.
+        first: the first record, with which every other must agree; zeros while there is none.
         values_bytes, edges_bytes: lengths of the two files of values.
     """
 
@@ -85,11 +85,12 @@ class Journal:
         self.target = target
         self.folder = target.with_name(f"{target.name}.part")
         self.written: dict[str, None] = {}
-        self.first: np.void | None = None
+        self.first: np.void = np.zeros(1, dtype=RECORD)[0]
         self.values_bytes = 0
         self.edges_bytes = 0
         self._files: list[BinaryIO] = []
-        _sweep(target)
+        for stale in stale_temporaries(target.parent, f".{target.name}.part.", ".old"):
+            shutil.rmtree(stale, ignore_errors=True)
         self._lock = self._take_lock()
         try:
             self._start(header, resume, overwrite)
@@ -109,7 +110,7 @@ class Journal:
         """Store a batch: all of it, or on an error nothing.
 
         Args:
-            records: `RECORD` (n,); `start`, `edges_start` and `check` are filled in here.
+            records: `RECORD` (n,), n > 0; `start`, `edges_start` and `check` are filled in here.
             values: the arrays that lie behind one another, C order.
             edges: the same of the edges.
 
@@ -139,7 +140,7 @@ class Journal:
             ) from error
         self.values_bytes += int(size.sum())
         self.edges_bytes += int(edge_size.sum())
-        if self.first is None and len(records):
+        if not self.written:
             self.first = records[0]
         self.written.update(dict.fromkeys(text.decode() for text in records["image_id"].tolist()))
 
@@ -170,6 +171,7 @@ class Journal:
             file.close()
         self._files.clear()
         gone = self.target.with_name(f".{self.target.name}.part.{os.getpid()}.old")
+        shutil.rmtree(gone, ignore_errors=True)  # in containers process ids come again
         os.replace(self.folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
         self.close()
@@ -230,7 +232,7 @@ class Journal:
                 good += 1
                 self.values_bytes += size
                 self.edges_bytes += edge_size
-                if self.first is None:
+                if not self.written:
                     self.first = record
                 self.written[record["image_id"].decode()] = None
         self._cut()
@@ -358,12 +360,3 @@ def _write_arrays(file: BinaryIO, arrays: Iterable[NDArray[Any]]) -> None:
 def _write_all(file: BinaryIO, data: memoryview) -> None:
     while data:
         data = data[file.write(data) :]
-
-
-def _sweep(target: Path) -> None:
-    prefix, suffix = f".{target.name}.part.", ".old"
-    names: Sequence[Path] = list(target.parent.glob(".*.old"))
-    for stale in names:
-        owner = stale.name[len(prefix) : -len(suffix)]
-        if stale.name.startswith(prefix) and owner.isdigit() and not process_is_alive(int(owner)):
-            shutil.rmtree(stale, ignore_errors=True)

@@ -196,7 +196,7 @@ class SubmissionWriter:
             records["boxes"] = corners
             has |= HAS_BOXES
         records["has"] = has
-        self._compare(records[0] if journal.first is None else journal.first, records)
+        self._compare(journal.first if journal.written else records[0], records)
         if len(journal.written) + len(ids) > MAX_ROWS:
             raise self._refused(f"more than {MAX_ROWS} maps", "fewer", "split the submission")
         journal.append(records, planes, edge_planes or [])
@@ -346,7 +346,7 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             file.attrs["method"] = dumped(header.method)
             _store_columns(file, journal)
             _store_maps(file, "maps", journal, "", "values.bin")
-            if journal.first is not None and journal.first["has"] & HAS_EDGES:
+            if journal.first["has"] & HAS_EDGES:
                 _store_maps(file, "edges", journal, "edges_", "edges.bin")
     except (OSError, RuntimeError) as error:
         raise WsolbenchError(
@@ -359,7 +359,7 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
 def _store_columns(file: h5py.File, journal: Journal) -> None:
     count = len(journal.written)
     longest = max(map(len, journal.written))
-    has = 0 if journal.first is None else int(journal.first["has"])
+    has = int(journal.first["has"])
     columns = [
         ("image_id", "image_id", (count,), f"S{longest}", True),
         ("crc32", "crc32", (count,), "<u4", True),
@@ -377,7 +377,7 @@ def _store_columns(file: h5py.File, journal: Journal) -> None:
 
 def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, source: str) -> None:
     count = len(journal.written)
-    dtype = np.dtype("<" + _first(journal)[f"{prefix}dtype"].decode())
+    dtype = np.dtype("<" + journal.first[f"{prefix}dtype"].decode())
     sides = {"height": (MAX_SIDE, 0), "width": (MAX_SIDE, 0)}
     for block in journal.blocks():
         for side, (low, high) in sides.items():
