@@ -237,6 +237,16 @@ def test_chunks_that_do_not_inflate_to_their_size(tmp_path, raw, message):
     assert (fault.kind, fault.row, fault.image_id) == ("maps", 1, "b")
 
 
+def test_a_chunk_that_skipped_its_filter_is_read_as_it_lies(tmp_path):
+    def write(file):
+        chunked(file, [zlib.compress(bytes(8)), None, zlib.compress(bytes(8))], compression="gzip")
+        file["maps"].id.write_direct_chunk((1, 0, 0), bytes(range(8)), filter_mask=1)
+
+    path = hostile(tmp_path / "s.h5", write)
+    assert Submission.open(path).read([1])[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert validate(path) == []
+
+
 @pytest.mark.parametrize(
     "shape, options, message",
     [

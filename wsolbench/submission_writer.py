@@ -8,7 +8,7 @@ Public name: `SubmissionWriter`.
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
 import shutil
 import zlib
@@ -326,7 +326,8 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
     count = len(journal.written)
     # An HDF5 library that meets a full disk kills its process at exit, so look before.
     beside = 256  # bytes an image: id, checksum, offset, shape, top5, boxes, a chunk's index entry
-    needed = journal.values_bytes + journal.edges_bytes + count * beside + (1 << 20)
+    values = journal.values_bytes + journal.edges_bytes
+    needed = values + (values >> 9) + count * beside + (1 << 20)  # deflate makes noise larger
     free = shutil.disk_usage(journal.target.parent).free
     if free < needed:
         raise WsolbenchError(
@@ -386,7 +387,7 @@ def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, sourc
     small = all(high <= SMALL_SIDE for _, high in sides.values())
     if all(low == high for low, high in sides.values()):
         shape = (sides["height"][0], sides["width"][0])
-        _store_dense(file, name, journal, source, dtype, (count, *shape), small)
+        _store(file, name, journal, source, dtype, (count, *shape), None if small else 1)
         return
     offsets = file.create_dataset(f"{name}/offsets", (count + 1,), "<i8", track_times=False)
     shapes = file.create_dataset(f"{name}/shapes", (count, 2), "<i4", track_times=False)
@@ -398,83 +399,36 @@ def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, sourc
         shapes[done : done + len(block)] = both
         offsets[done + 1 : done + 1 + len(block)] = ends
         done, end = done + len(block), int(ends[-1])
-    _store_values(file, f"{name}/values", journal, source, dtype, end, small)
+    chunk = None if small else _RAGGED_CHUNK_BYTES // dtype.itemsize
+    _store(file, f"{name}/values", journal, source, dtype, (end,), chunk)
 
 
-def _store_dense(
+def _store(
     file: h5py.File,
     name: str,
     journal: Journal,
     source: str,
     dtype: np.dtype[Any],
-    shape: tuple[int, int, int],
-    small: bool,
-) -> None:
-    count, height, width = shape
-    map_bytes = height * width * dtype.itemsize
-    if not small:
-        column = _deflated(file, name, shape, dtype, (1, height, width))
-        for row, raw in enumerate(journal.values(source, itertools.repeat(map_bytes, count))):
-            _write_chunk(column, (row, 0, 0), raw)
-        return
-    column = file.create_dataset(name, shape, dtype, track_times=False)
-    step = max(1, _BLOCK_BYTES // map_bytes)
-    sizes = [min(step, count - first) * map_bytes for first in range(0, count, step)]
-    for turn, raw in enumerate(journal.values(source, sizes)):
-        block = np.frombuffer(raw, dtype).reshape(-1, height, width)
-        column[turn * step : turn * step + len(block)] = block
-
-
-def _store_values(
-    file: h5py.File,
-    name: str,
-    journal: Journal,
-    source: str,
-    dtype: np.dtype[Any],
-    count: int,
-    small: bool,
-) -> None:
-    step = (_BLOCK_BYTES if small else _RAGGED_CHUNK_BYTES) // dtype.itemsize
-    step = min(step, count)
-    sizes = [min(step, count - first) * dtype.itemsize for first in range(0, count, step)]
-    if small:
-        column = file.create_dataset(name, (count,), dtype, track_times=False)
-        for turn, raw in enumerate(journal.values(source, sizes)):
-            values = np.frombuffer(raw, dtype)
-            column[turn * step : turn * step + len(values)] = values
-        return
-    column = _deflated(file, name, (count,), dtype, (step,))
-    for turn, raw in enumerate(journal.values(source, sizes)):
-        # Chunks are whole in the file: the last one ends in zeros.
-        _write_chunk(column, (turn * step,), raw.ljust(step * dtype.itemsize, b"\0"))
-
-
-def _deflated(
-    file: h5py.File,
-    name: str,
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    chunks: tuple[int, ...],
-) -> h5py.Dataset:
-    return file.create_dataset(
+    chunk: int | None,
+) -> None:
+    """Copy a file of values into a data set: deflated in chunks of that many rows, or contiguous.
+
+    `chunk` divides the rows of a slice, or a slice is one row: no chunk is written twice.
+    """
+    column = file.create_dataset(
         name,
         shape,
         dtype,
-        chunks=chunks,
-        compression="gzip",
-        compression_opts=1,
+        chunks=None if chunk is None else (min(chunk, shape[0]), *shape[1:]),
+        compression=None if chunk is None else "gzip",
+        compression_opts=None if chunk is None else 1,
         track_times=False,
     )
-
-
-def _write_chunk(column: h5py.Dataset, place: tuple[int, ...], raw: bytes) -> None:
-    packed = zlib.compress(raw, 1)
-    # The mask's first bit says that a chunk skipped the filter: noise does not become smaller.
-    skipped = len(packed) >= len(raw)
-    column.id.write_direct_chunk(place, raw if skipped else packed, filter_mask=int(skipped))
-
-
-def _first(journal: Journal) -> np.void:
-    if journal.first is None:
-        raise WsolbenchError(journal.folder, found="no record", cure="begin anew")
-    return journal.first
+    row_bytes = dtype.itemsize * math.prod(shape[1:])
+    step = max(1, _BLOCK_BYTES // row_bytes)
+    firsts = range(0, shape[0], step)
+    sizes = [min(step, shape[0] - first) * row_bytes for first in firsts]
+    for first, raw in zip(firsts, journal.values(source, sizes), strict=True):
+        block = np.frombuffer(raw, dtype).reshape(-1, *shape[1:])
+        column[first : first + len(block)] = block
