@@ -170,10 +170,8 @@ def plane_fault(plane: NDArray[Any]) -> str:
     return f"values from {low:.6g} to {high:.6g}"
 
 
-def bad_top5(rows: NDArray[Any] | None) -> list[int]:
+def bad_top5(rows: NDArray[Any]) -> list[int]:
     """Rows of (N, 5) integers that break `TOP5_RULE`."""
-    if rows is None:
-        return []
     ordered = np.sort(rows, axis=1)
     wrong = (rows[:, 0] < 0) | (ordered[:, 0] < NO_CLASS) | (ordered[:, -1] > _LARGEST_INT32)
     wrong |= ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != NO_CLASS)).any(axis=1)
@@ -182,10 +180,8 @@ def bad_top5(rows: NDArray[Any] | None) -> list[int]:
     return rows_at_fault
 
 
-def bad_boxes(rows: NDArray[Any] | None) -> list[int]:
+def bad_boxes(rows: NDArray[Any]) -> list[int]:
     """Rows of (N, 4) integers that are empty or start before 0, or leave int32."""
-    if rows is None:
-        return []
     x0, y0, x1, y1 = rows.T
     sound = (x0 >= 0) & (x0 < x1) & (y0 >= 0) & (y0 < y1)
     sound &= (x1 <= _LARGEST_INT32) & (y1 <= _LARGEST_INT32)

@@ -176,10 +176,12 @@ class SubmissionWriter:
                 wrong = plane_fault(plane)
                 if wrong:
                     faults.add(row, f"{name} with {wrong}", "uint8, or floats in [0, 1]")
-        for row in bad_top5(five):
-            faults.add(row, f"top5 {five[row].tolist()}", TOP5_RULE)  # type: ignore[index]
-        for row in bad_boxes(corners):
-            faults.add(row, f"box {corners[row].tolist()}", "0 <= x0 < x1, 0 <= y0 < y1")  # type: ignore[index]
+        if five is not None:
+            for row in bad_top5(five):
+                faults.add(row, f"top5 {five[row].tolist()}", TOP5_RULE)
+        if corners is not None:
+            for row in bad_boxes(corners):
+                faults.add(row, f"box {corners[row].tolist()}", "0 <= x0 < x1, 0 <= y0 < y1")
         faults.finish()
 
         records = np.zeros(len(ids), dtype=RECORD)
@@ -213,14 +215,13 @@ class SubmissionWriter:
     def _planes(
         self, name: str, given: ArrayLike | Sequence[ArrayLike], count: int
     ) -> list[NDArray[Any]]:
-        shape = getattr(given, "shape", None)
-        if shape is not None and len(shape) != 3:
-            raise self._refused(
-                f"{name} of shape {tuple(shape)}", "(B, height, width)", "give one map an image"
-            )
         try:
             # One conversion for a whole batch: tensors hand over their memory at once.
-            listed = list(np.asarray(given)) if shape is not None else list(given)  # type: ignore[arg-type]
+            listed = given if isinstance(given, Sequence) else np.asarray(given)
+            if isinstance(listed, np.ndarray) and listed.ndim != 3:
+                raise self._refused(
+                    f"{name} of shape {listed.shape}", "(B, height, width)", "give one map an image"
+                )
             planes = [np.asarray(plane) for plane in listed]
         except (TypeError, ValueError, RuntimeError) as error:
             raise self._refused(
