@@ -15,19 +15,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WsolbenchError
+from .files import strict_json
 from .hdf5_gate import MAX_ATTRIBUTE_BYTES, Bounds, ByteFile, Column, Gate
 from .image_ids import MAX_BYTES, RULE, is_image_id
 from .progress import Progress
@@ -400,7 +400,7 @@ def _scan_header(scan: _Scan, gate: Gate) -> SubmissionHeader | None:
         limit = MAX_METHOD_BYTES if name == "method" else 4 * MAX_TEXT
         limit = min(limit, MAX_ATTRIBUTE_BYTES)
         before = len(scan.faults)
-        value = scan.attempt("header", lambda name=name, limit=limit: gate.attribute(name, limit))  # type: ignore[misc]
+        value = scan.attempt("header", partial(gate.attribute, name, limit))
         if isinstance(value, str):
             texts[name] = value
         elif len(scan.faults) == before:
@@ -498,24 +498,8 @@ def _method(text: str) -> dict[str, object]:
             cure="write it with json.dumps",
         )
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len(dict(pairs)) < len(pairs):
-            raise refuse("a key twice")
-        return dict(pairs)
-
-    def constant(name: str) -> float:
-        raise refuse(name)
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        if not math.isfinite(number):
-            raise refuse(f"{digits[:20]}, which is no finite number")
-        return number
-
     try:
-        method = json.loads(
-            text, object_pairs_hook=unique, parse_constant=constant, parse_float=finite
-        )
+        method = strict_json(text)
         # Escaped halves of surrogate pairs are JSON, but no text that could be written again.
         json.dumps(method, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
