@@ -14,7 +14,7 @@ a child process with limits.
 
 Source: the HDF5 File Format Specification (object headers, attribute messages, global heap).
 
-Public names: `Gate`, `Column`, `ByteFile`, `Bounds`, and the limits.
+Public names: `Gate`, `Column`, `ByteFile`, `Bounds`, `SIGNATURE`, and the limits.
 """
 
 from __future__ import annotations
@@ -45,9 +45,6 @@ from .files import require_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file without user block; HDF5 looks for libraries to load without it."""
-
-MAX_DIMENSIONS = 3
-"""(image, height, width) is the most that a column has."""
 
 MAX_STRING = 64
 """Bytes of a fixed string: the longest image id."""
@@ -698,7 +695,7 @@ class Gate:
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | tuple[int, int], ...]) -> bool:
-    if len(shape) > MAX_DIMENSIONS or len(shape) != len(wanted):
+    if len(shape) != len(wanted):
         return False
     ends = [(entry, entry) if isinstance(entry, int) else entry for entry in wanted]
     return all(low <= length <= high for length, (low, high) in zip(shape, ends, strict=True))
