@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .evaluation import Evaluator, evaluate
     from .results import Result, read_result
     from .store import AnnotationStore
-    from .submission import Submission, SubmissionHeader, SubmissionWriter
+    from .submission import Submission
+    from .submission_rules import SubmissionHeader
+    from .submission_writer import SubmissionWriter
 
 __version__ = "0.1.0"
 
@@ -32,8 +34,8 @@ _HOMES = {
     "Evaluator": "evaluation",
     "Result": "results",
     "Submission": "submission",
-    "SubmissionHeader": "submission",
-    "SubmissionWriter": "submission",
+    "SubmissionHeader": "submission_rules",
+    "SubmissionWriter": "submission_writer",
     "evaluate": "evaluation",
     "read_result": "results",
 }
