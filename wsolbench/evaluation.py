@@ -32,8 +32,8 @@ from .metrics.levels import LEVELS, level_map
 from .progress import Progress
 from .protocols import Protocol, protocol_named
 from .results import Result, Threshold
-from .submission import Submission, SubmissionHeader
-from .submission_rules import TOP5_RULE, bad_boxes, bad_top5
+from .submission import Submission
+from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 
 METRICS = ("pixel", "box")
 """What may be scored; boxes cost most of the time."""

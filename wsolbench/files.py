@@ -157,7 +157,7 @@ def strict_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-_FORMULA_STARTS = "=+-@\t\r"
+_FORMULA_STARTS = "=+-@\t\r'"  # the quote itself too, so that guarding can be undone
 
 
 def guard_cell(text: str) -> str:

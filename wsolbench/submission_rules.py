@@ -116,9 +116,8 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
             faults.append(Fault("header", f"attribute {place}", found, expected, "state it so"))
 
     name = f"a printable text of 1 to {MAX_NAME} characters"
-    check("dataset", header.dataset, _is_text(header.dataset, MAX_NAME), name)
-    split = isinstance(header.split, str) and is_image_id(header.split)
-    check("split", header.split, split, RULE)
+    for place, value in (("dataset", header.dataset), ("split", header.split)):
+        check(place, value, isinstance(value, str) and is_image_id(value), RULE)
     check("label", header.label, header.label in LABELS, '"gt" or "predicted"')
     check(
         "normalisation",

@@ -31,8 +31,8 @@ from torch.utils import data
 from .. import __version__
 from ..dataset import Dataset
 from ..errors import WsolbenchError, some
-from ..submission import SubmissionHeader, SubmissionWriter
-from ..submission_rules import NO_CLASS
+from ..submission_rules import NO_CLASS, SubmissionHeader
+from ..submission_writer import SubmissionWriter
 from .backbones import ClassMapModel, fault_in_user_code
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, self_enhancement_maps
