@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -269,6 +270,73 @@ def test_a_submission_for_another_split_or_data_set_is_refused(run: Run, scene: 
     assert "maps of data set 'toy', expected 'dogs'" in done.stderr
     done = run("evaluate", "val.h5", "--annotations", "toy.h5", "--split", "train", status=2)
     assert "no image of split 'train', expected test (6), val (6)" in done.stderr
+
+
+def test_no_command_writes_over_its_own_files(run: Run, scene: Path) -> None:
+    run("evaluate", "val.h5", "--annotations", "toy.h5", "--out", "val.json")
+    before = {path: path.read_bytes() for path in scene.iterdir() if path.is_file()}
+    score = ["evaluate", "val.h5", "--annotations", "toy.h5"]
+    carried = ["evaluate", "test.h5", "--annotations", "toy.h5", "--threshold-from", "val.json"]
+    for command in (
+        [*score, "--out", "val.h5"],
+        [*score, "--out", "toy.h5"],
+        [*score, "--per-image", "x.csv", "--out", "x.csv"],
+        [*carried, "--out", "./val.json"],
+        ["export", "coco", "toy.h5", "--out", "toy.h5"],
+        ["import", "masks", "masks", "--table", "table.csv", "--out", "table.csv"],
+        ["plot", "curves", "val.json", "--out", "val.json"],
+    ):
+        assert "name another file" in run(*command, status=2).stderr
+    os.mkfifo(scene / "pipe")
+    assert "a device or pipe" in run(*score, "--out", "pipe", status=2).stderr
+    assert "a device or pipe" in run("info", "pipe", status=2).stderr
+    (scene / "pipe").unlink()
+    assert {path: path.read_bytes() for path in scene.iterdir() if path.is_file()} == before
+
+
+def test_a_link_is_written_through(run: Run, scene: Path) -> None:
+    (scene / "link.json").symlink_to("real.json")
+    run("evaluate", "val.h5", "--annotations", "toy.h5", "--out", "link.json")
+    assert (scene / "link.json").is_symlink()
+    assert json.loads((scene / "real.json").read_text())["images"] == 6
+
+
+def test_a_file_that_grows_too_large_is_one_line(run: Run, scene: Path) -> None:
+    # A limit on file sizes stands for a full disk: both refuse the write in its midst.
+    command = "from wsolbench.cli import main; main()"
+    for arguments in (
+        ["evaluate", "val.h5", "--annotations", "toy.h5", "--out", "r.json"],
+        ["import", "masks", "masks", "--table", "table.csv", "--out", "new.h5"],
+        ["export", "coco", "toy.h5", "--out", "coco.json"],
+    ):
+        before = sorted(scene.iterdir())
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                'ulimit -f 1; exec "$@"',
+                "bash",
+                sys.executable,
+                "-c",
+                command,
+                *arguments,
+            ],
+            cwd=scene,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert "cannot be written" in done.stderr
+        assert sorted(scene.iterdir()) == before
+
+
+def test_a_group_alone_shows_its_help(run: Run) -> None:
+    for group in ([], ["plot"], ["import"], ["predict"]):
+        shown = run(*group, status=2).stderr
+        assert shown.startswith("Usage: ")
+        assert "Commands:" in shown
 
 
 def test_where_results_cannot_go_is_said_before_the_work(run: Run, scene: Path) -> None:

@@ -248,9 +248,17 @@ def test_per_image_scores_follow_from_the_maps(dataset: Dataset, top5: np.ndarra
         Evaluator(dataset).image_table(result)
 
 
+def test_tensors_are_maps_too(dataset: Dataset) -> None:
+    torch = pytest.importorskip("torch")
+    maps = random_maps(COUNT)
+    tensors = [torch.from_numpy(map_) for map_ in maps]
+    assert scored(dataset, tensors).to_json() == scored(dataset, maps).to_json()
+
+
 @pytest.mark.parametrize(
     "ids, count, found",
     [
+        ("image_000", 9, "image_ids: found the text 'image_000'"),
         (["nobody"], 1, "images that it does not hold: nobody"),
         (["image_000", "image_000"], 2, "an id twice"),
         (["image_000"], 2, "2 for 1 image ids"),
@@ -388,7 +396,9 @@ def test_maps_of_the_predicted_class_have_their_own_names(
         ({"images": -3}, "a count of images out of order"),
         ({"threshold": {"rule": "carried"}}, "a threshold's rule out of order"),
         ({"threshold": {"nothing": 1}}, "another shape"),
-        ({"dataset": 3}, "texts out of order"),
+        ({"dataset": "a/b"}, "data set and split out of order"),
+        ({"wsolbench": "0\x1b[31m"}, "texts out of order"),
+        ({"scores": {"peak_threshold": None}}, "a threshold out of order"),
         ({"more": 3}, "unknown: .'more'."),
     ],
 )
@@ -402,6 +412,23 @@ def test_a_strangers_result_is_refused_not_believed(
     (tmp_path / "r.json").write_text("[" * 100000)
     with pytest.raises(WsolbenchError, match="nested too deeply"):
         read_result(tmp_path / "r.json")
+
+
+def test_a_protocol_is_what_its_fields_say(dataset: Dataset, tmp_path: Path) -> None:
+    content = json.loads(scored(dataset, random_maps(COUNT)).to_json())
+    content["protocol"]["foreground"] = "level > T"
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(WsolbenchError, match="a protocol out of order"):
+        read_result(tmp_path / "r.json")
+
+
+def test_a_threshold_of_the_same_maps_on_the_same_split_is_not_carried(dataset: Dataset) -> None:
+    evaluator = Evaluator(dataset)
+    evaluator.update(dataset.image_ids, random_maps(COUNT))
+    own = evaluator.result(submission_sha256="a" * 64)
+    with pytest.raises(WsolbenchError, match="the same maps on the same split"):
+        evaluator.result(threshold=own, submission_sha256="a" * 64)
+    assert evaluator.result(threshold=own, submission_sha256="b" * 64).threshold.rule == "carried"
 
 
 def test_tables_escape_and_do_not_mix_protocols(dataset: Dataset) -> None:

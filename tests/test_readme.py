@@ -47,7 +47,7 @@ def test_the_commands_run_and_sem_beats_cam(folder: Path) -> None:
     assert hashes[0] == hashes[1]
     (program,) = blocks("python")
     lines = call([sys.executable, "-c", program], folder).splitlines()
-    assert lines[-1] == "1.0"
+    assert lines[-2:] == ["1.0", "torch.Size([56, 56])"]
     sem = float(lines[1].split()[0])
     table = call(["wsolbench", "info", "demo/cam-val.json", "--format", "csv"], folder)
     head, row = (line.split(",") for line in table.splitlines())

@@ -64,7 +64,7 @@ def test_everything_comes_back_sorted_by_id(content: AnnotationSet, store: Annot
         assert (store.mask(place) == masks.decode(row.mask)).all()
         assert store.areas[place] == masks.area(row.mask)
         assert store.boxes(place).tolist() == row.boxes.tolist()
-        assert store.ignore(place) == row.ignore
+        assert store.ignore_run_lengths(place) == row.ignore
 
 
 def test_the_content_hash_survives_repacking_and_nothing_else(

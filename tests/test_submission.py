@@ -318,7 +318,7 @@ def test_missing_files_folders_and_other_formats_cannot_be_used(tmp_path):
     [
         ("format", "wsolbench-annotations", "attribute format: found 'wsolbench-annotations'"),
         ("format", None, "attribute format: found none"),
-        ("format_version", 2, "format_version: found 2, expected 1"),
+        ("format_version", 2, "format_version: found 2, expected the integer 1"),
         ("format_version", 1.0, "format_version: found another type"),
         ("dataset", None, "attribute dataset: found none, expected a text"),
         ("dataset", 3, "attribute dataset: found an integer"),
@@ -539,6 +539,19 @@ def test_against_the_annotations(tmp_path, store):
     assert "an image of the split 'test'" in str(faults[1])
     assert "unknown to the annotations" in str(faults[2])
     assert "a box within 8x6 pixels" in str(faults[6])
+
+
+def test_another_data_set_is_said_once(tmp_path, store):
+    ids = {"image_id": np.array(["p", "q", "r"], "S"), "dataset": "others"}
+    (fault,) = validate(plain(tmp_path / "s.h5", **ids), store=store)
+    assert "found 'others', expected 'toys'" in str(fault)
+
+
+def test_faults_of_header_and_version_come_together(tmp_path):
+    path = plain(tmp_path / "s.h5", method=None, label="ground truth", format_version=2)
+    found = " ".join(map(str, validate(path)))
+    for fault in ("format_version: found 2", "attribute method: found none", "'ground truth'"):
+        assert fault in found
 
 
 def test_another_split_is_said_once(tmp_path, store):

@@ -221,11 +221,25 @@ def interrupted(path, **columns):
         raise KeyboardInterrupt
 
 
+def test_an_interrupted_run_keeps_its_part_and_a_faulty_one_does_not(tmp_path):
+    path = tmp_path / "s.h5"
+    with suppress(KeyboardInterrupt), SubmissionWriter(path, HEADER) as writer:
+        writer.append(["a", "b"], ZEROS)
+        raise KeyboardInterrupt
+    assert files(tmp_path) == ["s.h5.part"]
+    with suppress(ZeroDivisionError), SubmissionWriter(path, HEADER, overwrite=True) as writer:
+        writer.append(["a", "b"], ZEROS)
+        raise ZeroDivisionError
+    assert files(tmp_path) == []
+
+
 def test_an_older_part_is_neither_lost_nor_mixed_in_silently(tmp_path):
     path = tmp_path / "s.h5"
     interrupted(path)
     assert files(tmp_path) == ["s.h5.part"]
-    with pytest.raises(WsolbenchError, match=r"resume=True\) or begin anew \(overwrite=True"):
+    with pytest.raises(
+        WsolbenchError, match=r"go on with it \(--resume, resume=True\) or begin anew"
+    ):
         SubmissionWriter(path, HEADER).__enter__()
     with SubmissionWriter(path, HEADER, resume=True) as writer:
         assert list(writer.written) == ["a", "b"]
@@ -419,7 +433,9 @@ def test_a_full_disk_is_one_line_and_keeps_the_part(tmp_path, monkeypatch):
         submission_writer.shutil, "disk_usage", lambda _: usage._replace(free=1 << 19)
     )
     with (
-        pytest.raises(WsolbenchError, match=r"0 MiB free .* resume=True: 2 maps are kept in"),
+        pytest.raises(
+            WsolbenchError, match=r"0 MiB free .* go on \(--resume\): 2 maps are kept in"
+        ),
         SubmissionWriter(path, HEADER) as writer,
     ):
         writer.append(["a", "b"], ZEROS)

@@ -32,7 +32,15 @@ SHOWN_FAULTS = 20
 
 _File = click.Path(path_type=Path)
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print scores.",
+)
 _annotations = click.option(
     "--annotations",
     type=_File,
@@ -46,6 +54,9 @@ def main() -> None:
         status = cli.main(prog_name="wsolbench", standalone_mode=False)
     except WsolbenchError as error:
         _leave(str(error), error.exit_status)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.UsageError as error:
         asked = f"{error.ctx.command_path} --help" if error.ctx else "wsolbench --help"
         _leave(f"{error.format_message()} See `{asked}`.", 2)
@@ -81,9 +92,13 @@ def cli() -> None:
 @cli.command()
 @click.argument("submission", type=_File)
 @_annotations
-@click.option("--split", help="Split to score [default: the submission's].")
-@click.option("--protocol", default="sem", show_default=True, help="What a score means.")
-@click.option("--metrics", help="Any of pixel,box [default: all that the annotations allow].")
+@click.option("--split", help="Refuse a submission for another split than this.")
+@click.option("--protocol", default="sem", show_default=True, help="What a score means: sem.")
+@click.option(
+    "--metrics",
+    metavar="pixel,box",
+    help="One or both [default: all that the annotations allow].",
+)
 @click.option("--out", type=_File, help="Write the result file.")
 @click.option("--per-image", type=_File, help="Write per-image scores to a .csv or .parquet file.")
 @click.option("--threshold-from", type=_File, help="Read scores at the thresholds of this result.")
@@ -91,7 +106,7 @@ def cli() -> None:
 @click.option("--allow-missing", is_flag=True, help="Count images without map as maps of zeros.")
 @click.option("--limit", type=click.IntRange(1), help="A trial on the first N images.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@_format
 @_json
 @_quiet
 def evaluate(
@@ -119,15 +134,19 @@ def evaluate(
 
     if threshold is not None and threshold_from is not None:
         raise click.UsageError("--threshold and --threshold-from exclude each other.")
-    for target in (out, per_image):
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+    inputs = [submission, annotations, threshold_from]
+    for target, others in ((out, inputs), (per_image, [*inputs, out])):
         if target is not None:
-            require_target(target)
+            require_target(target, others)
     save_table = _table_writer(per_image)
     carried = read_result(threshold_from) if threshold_from else threshold
     opened = Submission.open(submission)
-    dataset = Dataset.open(
-        _find_annotations(annotations, opened.header.dataset), split or opened.header.split
-    )
+    found = _find_annotations(annotations, opened.header.dataset)
+    if out is not None:
+        require_target(out, [found])
+    dataset = Dataset.open(found, split or opened.header.split)
     if limit is not None:
         dataset = dataset.first(limit)
     evaluator = Evaluator(
@@ -157,16 +176,17 @@ def evaluate(
 
 @cli.command()
 @click.argument("submission", type=_File)
-@_annotations
+@click.option("--annotations", type=_File, help="Check image ids against this annotation file.")
 @click.option("--split", help="With annotations: the split it should cover [default: its own].")
 @_json
 @_quiet
 def validate(
     submission: Path, annotations: Path | None, split: str | None, as_json: bool, quiet: bool
 ) -> None:
-    """List every fault of a submission; exit status 0 without, 1 with any.
+    """List every fault of a submission.
 
-    Annotations are not needed; with them the image ids are checked too.
+    Exit status 0 without any, 1 with some. Annotations are not needed; with them the image ids are
+    checked too.
     """
     from .store import AnnotationStore
     from .submission import validate as find_faults
@@ -184,20 +204,24 @@ def validate(
         if len(faults) > SHOWN_FAULTS:
             click.echo(f"... and {len(faults) - SHOWN_FAULTS} more (--json lists all)")
         checked = "" if store else " (ids not checked: give --annotations)"
-        faulty = f"{len(faults)} faults" if faults else f"valid{checked}"
+        counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        faulty = counted if faults else f"valid{checked}"
         click.echo(f"{submission}: {faulty}")
     sys.exit(1 if faults else 0)
 
 
 @cli.command()
 @click.argument("files", nargs=-1, type=_File)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@_format
 @_json
 def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
-    """Tell what stores, submissions and results hold; without a file, versions and platform.
+    """Tell what files hold: annotations, submissions, results.
 
-    Several results are shown side by side.
+    Several results are shown side by side (--format is for these). Without a file: versions and
+    platform.
     """
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
     if not files:
         about = _versions()
         lines = [f"{name:12} {value}" for name, value in about.items()]
@@ -236,7 +260,9 @@ def import_() -> None:
 
 
 _out = click.option("--out", type=_File, required=True, help="The annotation file to write.")
-_dataset = click.option("--dataset", help="The data set's name.")
+_dataset = click.option(
+    "--dataset", help="The data set's name, part of its content hash [default: the folder's]."
+)
 
 
 @import_.command("masks")
@@ -358,10 +384,29 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         _annotations,
         click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations."),
         click.option("--images", type=_File, required=True, help="Folder of photos."),
-        click.option("--split", default="val", show_default=True),
-        click.option("--size", type=click.IntRange(8), default=224, show_default=True),
-        click.option("--label", type=click.Choice(["gt", "predicted"]), default="gt"),
-        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+        click.option("--split", default="val", show_default=True, help="Whose photos to take."),
+        click.option(
+            "--size",
+            type=click.IntRange(8),
+            default=224,
+            show_default=True,
+            help="Pixels a side to which photos are brought.",
+        ),
+        click.option(
+            "--label",
+            type=click.Choice(["gt", "predicted"]),
+            default="gt",
+            show_default=True,
+            help="Whose class's map: the annotated one, or the model's first.",
+        ),
+        click.option("--name", help="The method's name in tables [default: CAM or SEM]."),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            default=32,
+            show_default=True,
+            help="Photos run at a time.",
+        ),
         click.option(
             "--workers",
             type=click.IntRange(0),
@@ -425,16 +470,20 @@ def _predict(
     dataset: str | None,
     images: Path,
     split: str,
+    name: str | None,
     quiet: bool,
     **options: Any,
 ) -> None:
+    if annotations is not None and dataset is not None:
+        raise click.UsageError("--annotations and --dataset exclude each other.")
     if (backbone is None) == (model is None):
         raise click.UsageError(
             "Name one model: --backbone NAME or --model PACKAGE.MODULE:FUNCTION."
         )
     if model is not None and (weights is not None or random_weights is not None):
         raise click.UsageError("--weights and --random-weights go with --backbone.")
-    require_target(options["out"])
+    out: Path = options.pop("out")
+    require_target(out, [annotations, weights])
     _require_torch()
     from .baselines.backbones import load_backbone, load_model_function
     from .baselines.predict import predict as write_maps
@@ -449,12 +498,14 @@ def _predict(
         write_maps(
             network,
             opened,
-            options.pop("out"),
+            out,
             method=method,
             map_dtype=options.pop("dtype"),
             progress=progress,
+            metadata={"name": name} if name else None,
             **options,
         )
+    click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -480,8 +531,10 @@ def plot_curves(results: tuple[Path, ...], kinds: tuple[str, ...], out: Path) ->
     from .plots import curves_held, save_curves
     from .results import read_result
 
+    require_target(out, results)
     read = [read_result(file) for file in results]
     save_curves(read, out, kinds or curves_held(read))
+    click.echo(f"{out}: {len(read)} results")
 
 
 @cli.command()
@@ -517,15 +570,18 @@ def _print_result(result: Result) -> None:
 
 def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
     from .importers import importer
-    from .store import write_store
+    from .store import UNLABELLED, write_store
 
-    require_target(out)
+    files = [value for value in options.values() if isinstance(value, Path)]
+    require_target(out, [*arguments, *files, *(options.get("labels") or [])])
     with bar(f"import {kind}", quiet=quiet) as progress:
         content = importer(kind)(*arguments, progress=progress, **options)
     write_store(out, content)
     splits = Counter(annotation.split for annotation in content.annotations)
     held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
-    for note in content.notes:
+    unknown = sum(annotation.class_index == UNLABELLED for annotation in content.annotations)
+    without = [f"{unknown} images have no class: maps of the true class cannot be predicted"]
+    for note in [*content.notes, *(without if unknown else [])]:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{out}: {content.dataset}, {held}")
 
@@ -533,6 +589,8 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
 def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: bool) -> None:
     from .store import AnnotationStore
 
+    if os.path.realpath(annotations) == os.path.realpath(out):
+        raise WsolbenchError(out, found="the annotation file itself", cure="name another file")
     with bar("export", quiet=quiet) as progress:
         write(AnnotationStore.open(annotations), out, progress=progress)
     click.echo(f"{out}: written")
@@ -547,12 +605,13 @@ def _find_annotations(given: Path | None, dataset: str | None) -> Path:
     name = f"{dataset if dataset and is_image_id(dataset) else '<dataset>'}.h5"
     named = os.environ.get("WSOLBENCH_ANNOTATIONS")
     usual = Path("annotations", name)
-    for place in ([Path(named), Path(named, name)] if named else []) + [usual]:
+    for place in [Path(named), Path(named, name)] if named else [usual]:
         if place.is_file():
             return place
     raise WsolbenchError(
         "annotations",
-        found=f"no --annotations, WSOLBENCH_ANNOTATIONS {named or 'not set'}, no file {usual}",
+        found=f"no --annotations, WSOLBENCH_ANNOTATIONS {named or 'not set'}"
+        f"{f' without {name}' if named else f', no file {usual}'}",
         expected="an annotation file at one of the three",
         cure="name it with --annotations, or make it with `wsolbench import`",
     )

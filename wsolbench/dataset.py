@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import masks
 from .errors import WsolbenchError, some
 from .files import require_folder
-from .masks import RunLengths
 from .pictures import open_picture
 from .store import AnnotationStore
 
@@ -46,7 +44,7 @@ class Dataset:
     store: AnnotationStore
     split: str
     images: Path | None
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int64] = field(repr=False)
     limit: int | None = None
 
     @classmethod
@@ -234,8 +232,7 @@ class Sample:
     @property
     def ignore(self) -> NDArray[np.bool_] | None:
         """bool (height, width), true where a pixel counts nowhere; None where all count."""
-        ignored: RunLengths | None = self.dataset.store.ignore(self.row)
-        return None if ignored is None else masks.decode(ignored)
+        return self.dataset.store.ignore(self.row)
 
     @property
     def image(self) -> Image.Image:

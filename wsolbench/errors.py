@@ -35,16 +35,18 @@ class WsolbenchError(Exception):
         self.expected = expected
         self.cure = cure
         self.exit_status = exit_status
-        wanted = f", expected {_shown(expected)}" if expected else ""
-        super().__init__(f"{_shown(self.where)}: found {_shown(found)}{wanted}; {_shown(cure)}")
+        wanted = f", expected {printable(expected)}" if expected else ""
+        super().__init__(
+            f"{printable(self.where)}: found {printable(found)}{wanted}; {printable(cure)}"
+        )
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         parts = (self.where, self.found, self.expected, self.cure, self.exit_status)
         return _restored, parts
 
 
-def _shown(text: str) -> str:
-    """A stranger's text for a terminal: one line, printable, not endless."""
+def printable(text: str) -> str:
+    """A stranger's text for a terminal or a table: one line, no control characters, not endless."""
     line = " ".join(text.split())
     safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return safe if len(safe) <= LONGEST else f"{safe[:LONGEST]}..."

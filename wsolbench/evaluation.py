@@ -183,6 +183,7 @@ class Evaluator:
                 of the faults of `update`.
         """
         _check_match(self.dataset, submission)
+        _ = self.dataset.store.content_sha256  # a damaged store is refused before the work
         rows = [row for row, image in enumerate(submission.image_ids) if image in self._places]
         ranked, boxed = submission.top5 is not None, submission.boxes is not None
 
@@ -248,7 +249,7 @@ class Evaluator:
         Raises:
             WsolbenchError: images without map; a threshold out of range or of another protocol.
         """
-        chosen = self._threshold(threshold)
+        chosen = self._threshold(threshold, submission_sha256)
         missing = self._missing(allow_missing)
         tally, images = self._tally + missing.tally, len(self.dataset)
         scores: dict[str, float | int] = {}
@@ -331,6 +332,10 @@ class Evaluator:
         boxes: NDArray[np.integer[Any]] | None,
     ) -> _Block:
         """The sums over a batch; changes nothing in the evaluator, so threads may call it."""
+        if isinstance(image_ids, str):
+            raise WsolbenchError(
+                "image_ids", found=f"the text {image_ids!r}", cure="pass a list, even of one id"
+            )
         for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
             if other is not None and len(other) != len(image_ids):
                 raise WsolbenchError(
@@ -359,7 +364,7 @@ class Evaluator:
             self._add_image(
                 block,
                 index,
-                maps[place],
+                np.asarray(maps[place]),
                 None if top5 is None else top5[place],
                 None if boxes is None else boxes[place],
             )
@@ -516,11 +521,11 @@ class Evaluator:
             scores["box_threshold"] = at
             curves.update({key: curve.tolist() for key, curve in named.items()})
 
-    def _threshold(self, threshold: int | Result | None) -> Threshold:
+    def _threshold(self, threshold: int | Result | None, own: str) -> Threshold:
         if threshold is None:
             return Threshold("max")
         if isinstance(threshold, Result):
-            return self._carried(threshold)
+            return self._carried(threshold, own)
         if not isinstance(threshold, int) or not 0 <= threshold < LEVELS:
             raise WsolbenchError(
                 "threshold",
@@ -530,7 +535,7 @@ class Evaluator:
             )
         return Threshold("fixed", pixel=threshold, box=threshold)
 
-    def _carried(self, other: Result) -> Threshold:
+    def _carried(self, other: Result, own: str) -> Threshold:
         where = f"threshold from {other.name} on {other.split}"
         for name, theirs, ours in (
             ("protocol", other.protocol["sha256"], self.protocol.sha256),
@@ -551,6 +556,16 @@ class Evaluator:
                 expected="a result on a whole split",
                 cure="evaluate that split without --limit",
             )
+        if (
+            other.submission_sha256
+            and other.submission_sha256 == own
+            and other.split == self.dataset.split
+        ):
+            raise WsolbenchError(
+                where,
+                found="a result of the same maps on the same split",
+                cure="name a result on another split; the best on this one is what you get without",
+            )
         scores = other.scores
         needed = {"pixel": "peak_threshold", "box": "box_threshold"}
         for metric in self.metrics:
@@ -564,6 +579,8 @@ class Evaluator:
             "method": other.name,
             "split": other.split,
             "submission_sha256": other.submission_sha256,
+            "annotations_sha256": other.annotations_sha256,
+            "missing": other.counts.get("missing", 0),
         }
         pixel = scores.get("peak_threshold")
         box = scores.get("box_threshold")

@@ -102,7 +102,7 @@ def export_png(
             write_mask(temporary / "masks" / f"{image_id}.png", store.mask(row))
             ignored = store.ignore(row)
             if ignored is not None:
-                write_mask(temporary / "ignore" / f"{image_id}.png", decode(ignored))
+                write_mask(temporary / "ignore" / f"{image_id}.png", ignored)
             if progress is not None:
                 progress(row + 1, len(store))
         _write_csv(temporary / "table.csv", TABLE_COLUMNS, _table_rows(store))
@@ -158,7 +158,9 @@ def _image(store: AnnotationStore, row: int) -> dict[str, object]:
 def _annotations(store: AnnotationStore, progress: Progress | None) -> Iterable[dict[str, object]]:
     number = 0
     for row in range(len(store)):
-        for crowd, run_lengths in enumerate((store.run_lengths(row), store.ignore(row))):
+        for crowd, run_lengths in enumerate(
+            (store.run_lengths(row), store.ignore_run_lengths(row))
+        ):
             if run_lengths is not None:
                 number += 1
                 category = int(store.class_indices[row]) + 1

@@ -43,27 +43,48 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, target)
         sync_folder(target.parent)
+    except OSError as error:
+        raise WsolbenchError(
+            path,
+            found=f"a file that cannot be written ({error.strerror or error})",
+            cure="make room on the disk, or name a file elsewhere; nothing was written",
+        ) from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             temporary.unlink()
 
 
-def require_target(path: str | os.PathLike[str]) -> Path:
+def require_target(
+    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str] | None] = ()
+) -> Path:
     """The path, if a file can be written there: to refuse before long work what fails after it.
 
+    Args:
+        path: the target; a symbolic link stands for what it points to.
+        inputs: files that the work reads or writes as well, none of which may be the target.
+
     Raises:
-        WsolbenchError: no such folder, no permission to write in it, or a folder of that name.
+        WsolbenchError: no such folder, no permission to write in it, a folder or device of that
+            name, or one of the inputs.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise WsolbenchError(
-            target, found=f"no folder {target.parent}", cure="create it, or name another file"
+            path, found=f"no folder {Path(path).parent}", cure="create it, or name another file"
         )
-    if target.is_dir():
-        raise WsolbenchError(target, found="a folder", expected="a file name", cure="name a file")
+    if target.exists() and not target.is_file():
+        found = "a folder" if target.is_dir() else "a device or pipe"
+        raise WsolbenchError(path, found=found, expected="a file to write", cure="name a file")
     if not os.access(target.parent, os.W_OK):
         raise WsolbenchError(
-            target, found="no permission to write there", cure="name a file in a folder of your own"
+            path, found="no permission to write there", cure="name a file in a folder of your own"
+        )
+    if any(other is not None and Path(os.path.realpath(other)) == target for other in inputs):
+        raise WsolbenchError(
+            path,
+            found="the name of another file of this command",
+            expected="one of its own",
+            cure="name another file; nothing was written",
         )
     return target
 
@@ -86,10 +107,10 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 def require_file(path: str | os.PathLike[str], what: str, cure: str = "check the path") -> Path:
     """The path, if it is an existing file; else an error that calls it `what`."""
     file = Path(path)
-    if file.is_dir():
-        raise WsolbenchError(file, found="a folder", expected=what, cure=cure)
     if not file.is_file():
-        raise WsolbenchError(file, found="no such file", expected=what, cure=cure)
+        kind = "a device or pipe" if file.exists() else "no such file"
+        found = "a folder" if file.is_dir() else kind
+        raise WsolbenchError(file, found=found, expected=what, cure=cure)
     return file
 
 

@@ -77,6 +77,7 @@ class Journal:
         written: the image ids stored so far, in order, as keys.
         first: the first record, with which every other must agree; zeros while there is none.
         values_bytes, edges_bytes: lengths of the two files of values.
+        is_full: whether the disk refused a batch; what was stored before is sound.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Journal:
         self.first: np.void = np.zeros(1, dtype=RECORD)[0]
         self.values_bytes = 0
         self.edges_bytes = 0
+        self.is_full = False
         self._files: list[BinaryIO] = []
         for stale in stale_temporaries(target.parent, f".{target.name}.part.", ".old"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -131,12 +133,13 @@ class Journal:
             _write_arrays(self._edges, edges)
             _write_all(self._records, memoryview(data))
         except OSError as error:
+            self.is_full = True
             with suppress(OSError):
                 self._cut()
             raise WsolbenchError(
                 self.folder,
                 found=f"a disk that cannot be written to ({error.strerror or error})",
-                cure="make room and go on with resume=True",
+                cure="make room and go on with resume=True (--resume)",
             ) from error
         self.values_bytes += int(size.sum())
         self.edges_bytes += int(edge_size.sum())
@@ -200,7 +203,7 @@ class Journal:
             raise WsolbenchError(
                 self.folder,
                 found="the part of a run that did not end",
-                cure="go on with it (resume=True) or begin anew (overwrite=True)",
+                cure="go on with it (--resume, resume=True) or begin anew (--overwrite)",
             )
         _compare(self.folder, _stated(stated), header)
         self._recover()
@@ -298,7 +301,7 @@ def _stated(path: Path) -> Mapping[str, Any]:
     raise WsolbenchError(
         path,
         found="no header of a part that this version reads",
-        cure="begin anew (overwrite=True)",
+        cure="begin anew (overwrite=True, --overwrite)",
     )
 
 
@@ -316,7 +319,7 @@ def _compare(folder: Path, stated: Mapping[str, Any], header: Mapping[str, objec
             folder,
             found=f"a part that was started with {name} {_short(before)}",
             expected=_short(value),
-            cure="go on with the settings it was started with, or begin anew (overwrite=True)",
+            cure="go on with the settings it was started with, or begin anew (--overwrite)",
         )
 
 

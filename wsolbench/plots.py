@@ -42,21 +42,21 @@ def iou_threshold(results: Sequence[Result], ax: Axes) -> Axes:
     """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
     for place, result in enumerate(results):
         peak, at = result.scores["peak_iou"], result.scores["peak_threshold"]
-        text = f"{_legend(result)}: {100 * peak:.1f} at T = {at}"
+        text = f"{_legend(result)}: {100 * peak:.2f} at T = {at}"
         _line(ax, result.curves["threshold"], _percent(result.curves["iou"]), place, text)
         ax.plot([at], [100 * peak], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
     ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=(0, 255))
-    return _finished(ax, "Peak-IoU")
+    return _finished(ax, "Peak-IoU, pooled over pixels")
 
 
 def precision_recall(results: Sequence[Result], ax: Axes) -> Axes:
     """Precision against recall, pooled over pixels, from T = 255 down to 0 (paper Fig. 5)."""
     for place, result in enumerate(results):
-        text = f"{_legend(result)}: {100 * result.scores['ap']:.1f}"
+        text = f"{_legend(result)}: {100 * result.scores['ap']:.2f}"
         recalls, precisions = result.curves["recall"], result.curves["precision"]
         _line(ax, _percent(recalls), _percent(precisions), place, text)
     ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100))
-    return _finished(ax, "AP")
+    return _finished(ax, "AP, pooled over pixels")
 
 
 def box_accuracy(results: Sequence[Result], ax: Axes) -> Axes:
@@ -64,10 +64,10 @@ def box_accuracy(results: Sequence[Result], ax: Axes) -> Axes:
     for place, result in enumerate(results):
         key = "gt_known_loc" if result.label == "gt" else "predicted_loc"
         curve = _percent(result.curves[key])
-        text = f"{_legend(result)}: {max(curve):.1f}"
+        text = f"{_legend(result)}: {max(curve):.2f}"
         _line(ax, result.curves["threshold"], curve, place, text)
     ax.set(xlabel="Threshold T", ylabel="Images with a right box (%)", xlim=(0, 255))
-    return _finished(ax, "Highest")
+    return _finished(ax, "Highest box accuracy (IoU >= 0.5)")
 
 
 CURVES: dict[str, Callable[[Sequence[Result], Axes], Axes]] = {
@@ -97,6 +97,13 @@ def save_curves(
             cure="name the picture accordingly",
         )
     check_alike(results)
+    if not kinds:
+        raise WsolbenchError(
+            "curves",
+            found="no kind of curve that all results hold",
+            expected=" or ".join(CURVES),
+            cure="evaluate again with the same metrics",
+        )
     for kind in kinds:
         for result in results:
             if not _holds(result, kind):
@@ -138,7 +145,7 @@ def _holds(result: Result, kind: str) -> bool:
 
 def _legend(result: Result) -> str:
     trial = "" if result.limit is None else ", trial"
-    text = f"{result.name} ({result.split}{trial})"
+    text = f"{result.name} ({result.dataset} {result.split}{trial})"
     return text[:60].lstrip("_")
 
 

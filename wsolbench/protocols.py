@@ -3,13 +3,14 @@
 A protocol is a frozen record. Its fields are written into every result and hashed, so that numbers
 that may not be compared look different. Source of `sem`: paper sections 3.1 and 4.1.2.
 
-Public names: `Protocol`, `PROTOCOLS`, `protocol_named`.
+Public names: `Protocol`, `PROTOCOLS`, `protocol_named`, `fields_sha256`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from .errors import WsolbenchError
@@ -17,7 +18,10 @@ from .errors import WsolbenchError
 
 @dataclass(frozen=True)
 class Protocol:
-    """The choices on which a score depends.
+    """The choices on which a score depends, in words.
+
+    The evaluator reads `box_iou_thresholds` alone; the other fields state what its code does, and
+    enter the hash. A protocol that differs in one of them needs code of its own.
 
     Attributes:
         name: as typed after `--protocol`.
@@ -54,7 +58,7 @@ class Protocol:
     @property
     def sha256(self) -> str:
         """SHA-256 of all fields, as sorted JSON."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return fields_sha256(asdict(self))
 
     def as_dict(self) -> dict[str, object]:
         """The fields and their hash, as results hold them."""
@@ -85,6 +89,11 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+def fields_sha256(fields: Mapping[str, object]) -> str:
+    """SHA-256 of a protocol's fields as sorted JSON, the hash itself not among them."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
 def protocol_named(name: str) -> Protocol:
     """The protocol of that name.
 
@@ -93,7 +102,7 @@ def protocol_named(name: str) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise WsolbenchError(
-            "--protocol",
+            "protocol",
             found=repr(name),
             expected=" or ".join(PROTOCOLS),
             cure="name one of these",

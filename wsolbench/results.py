@@ -18,8 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .errors import WsolbenchError
+from .errors import WsolbenchError, printable
 from .files import guard_cell, require_file, strict_json, write_text
+from .image_ids import is_image_id
+from .protocols import fields_sha256
 
 FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1
@@ -74,7 +76,7 @@ class Threshold:
     source: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What one submission scored.
 
@@ -114,9 +116,12 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Method and backbone, for tables and legends."""
+        """Method and backbone, for tables and legends, on one printable line."""
         parts = [str(self.method.get(key, "")) for key in ("name", "backbone")]
-        return " ".join(part for part in parts if part) or "unnamed"
+        return printable(" ".join(part for part in parts if part)) or "unnamed"
+
+    def __repr__(self) -> str:
+        return f"Result({self.name} on {self.dataset} {self.split}: {dict(self.scores)})"
 
     def to_json(self) -> str:
         """The file's text."""
@@ -176,6 +181,8 @@ def signature(result: Result) -> str:
         "maps": result.label,
         "threshold": threshold_text(result),
     }
+    if "max_box_acc" in result.scores and "box_threshold" not in result.scores:
+        parts["boxes"] = "the submission's"
     if result.counts.get("missing"):
         parts["missing"] = result.counts["missing"]
     if result.limit is not None:
@@ -192,7 +199,9 @@ def threshold_text(result: Result) -> str:
         return f"fixed at {threshold.pixel}"
     source = threshold.source or {}
     whose = "" if source.get("method") == result.name else f" of {source.get('method')}"
-    return f"from {source.get('split')}{whose}"
+    levels = {"T": threshold.pixel, "box T": threshold.box}
+    taken = ", ".join(f"{name} {level}" for name, level in levels.items() if level is not None)
+    return printable(f"from {source.get('split')}{whose} ({taken})")
 
 
 def table(results: Sequence[Result], form: str = "text") -> str:
@@ -321,7 +330,8 @@ def _result(file: os.PathLike[str], content: object) -> Result:
         values["threshold"] = Threshold(**values["threshold"])
         result = Result(**values)
         fault = _fault(result)
-    except (TypeError, AttributeError, KeyError) as error:
+        result.to_json().encode()
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
         fault = f"another shape ({error})"
     if fault:
         raise WsolbenchError(
@@ -335,23 +345,27 @@ def _result(file: os.PathLike[str], content: object) -> Result:
 
 def _fault(result: Result) -> str:
     """What is wrong with the values of a result that a stranger may have written."""
-    names = ("dataset", "split", "label", "normalisation", "wsolbench", "annotations_sha256")
-    texts = [getattr(result, name) for name in (*names, "submission_sha256")]
-    protocol = {"name": str, "version": int, "sha256": str}
-    levels = [result.scores.get(key) for key in LEVEL_SCORES]
-    levels += [result.threshold.pixel, result.threshold.box]
+    names = ("label", "normalisation", "wsolbench", "annotations_sha256", "submission_sha256")
+    texts = [getattr(result, name) for name in names]
+    protocol = {key: value for key, value in result.protocol.items() if key != "sha256"}
+    stated = (result.protocol["name"], result.protocol["version"], result.protocol["sha256"])
+    given = [result.scores[key] for key in LEVEL_SCORES & result.scores.keys()]
+    given += [t for t in (result.threshold.pixel, result.threshold.box) if t is not None]
     source = result.threshold.source or {}
     checks = {
-        "texts": all(isinstance(text, str) for text in texts),
+        "data set and split": is_image_id(result.dataset) and is_image_id(result.split),
+        "texts": all(isinstance(text, str) and text.isprintable() for text in texts),
         "a label": result.label in ("gt", "predicted"),
         "a method": isinstance(result.method, dict),
-        "a protocol": all(isinstance(result.protocol[key], kind) for key, kind in protocol.items()),
+        "a protocol": is_image_id(stated[0])
+        and _is_count(stated[1])
+        and stated[2] == fields_sha256(protocol),
         "a count of images": _is_count(result.images) and result.images > 0,
         "a limit": result.limit is None or _is_count(result.limit),
         "counts": all(map(_is_count, result.counts.values())),
         "scores": result.scores.keys() <= COLUMNS.keys()
         and all(_is_fraction(v) for k, v in result.scores.items() if k not in LEVEL_SCORES),
-        "a threshold": all(level is None or _is_level(level) for level in levels),
+        "a threshold": all(map(_is_level, given)),
         "a threshold's rule": result.threshold.rule in ("max", "carried", "fixed")
         and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
         "curves": all(

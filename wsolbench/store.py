@@ -11,6 +11,7 @@ Public names: `Annotation`, `AnnotationSet`, `Source`, `AnnotationStore`, `write
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections import Counter
@@ -116,7 +117,9 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
     if any(row.ignore for row in rows):
         ignored = [row.ignore.counts if row.ignore else b"" for row in rows]
         _add_ragged(columns, "ignore", ignored)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    # HDF5 kills its process on a full disk, so the file is made in memory and written plainly.
+    whole = io.BytesIO()
+    with h5py.File(whole, "w") as file:
         for name, column in columns.items():
             chunk = max(1, min(len(column), _CHUNK // column[:1].nbytes)) if len(column) else None
             file.create_dataset(
@@ -139,6 +142,8 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
             # Above HDF5's 64 KiB for attributes (1,000 class names come near it), so a data set.
             text = json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
             file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8), track_times=False)
+    with replacing(path) as temporary:
+        temporary.write_bytes(whole.getbuffer())
 
 
 class AnnotationStore:
@@ -277,7 +282,7 @@ class AnnotationStore:
 
     def mask(self, row: int) -> NDArray[np.bool_]:
         """The mask: bool (height, width), true on the object."""
-        return masks.decode(self.run_lengths(row))
+        return self._decoded(row, self.run_lengths(row))
 
     def boxes(self, row: int) -> NDArray[np.int32]:
         """The boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels."""
@@ -289,7 +294,12 @@ class AnnotationStore:
         """How many boxes each image has, int64 (n,)."""
         return np.diff(self._boxes[0])
 
-    def ignore(self, row: int) -> RunLengths | None:
+    def ignore(self, row: int) -> NDArray[np.bool_] | None:
+        """The pixels that count nowhere: bool (height, width), or None where all count."""
+        ignored = self.ignore_run_lengths(row)
+        return None if ignored is None else self._decoded(row, ignored)
+
+    def ignore_run_lengths(self, row: int) -> RunLengths | None:
         """Run lengths of the pixels that count nowhere, or None."""
         if not self.has_ignore:
             return None
@@ -307,6 +317,12 @@ class AnnotationStore:
     @cached_property
     def _boxes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         return self._ragged("boxes", "xyxy")
+
+    def _decoded(self, row: int, run_lengths: RunLengths) -> NDArray[np.bool_]:
+        try:
+            return masks.decode(run_lengths)
+        except WsolbenchError as error:
+            raise self._damaged(f"a mask of {self.image_ids[row]} with {error.found}") from error
 
     def _run_lengths(
         self, row: int, counts: NDArray[np.uint8], offsets: NDArray[np.int64]

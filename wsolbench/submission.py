@@ -338,9 +338,9 @@ def _scan(path: str | os.PathLike[str]) -> _Scan:
 
 
 def _scan_columns(scan: _Scan, gate: Gate) -> None:
-    found = scan.attempt("format", lambda: _format_of(gate))
-    if found is None:
+    if not scan.attempt("format", lambda: _check_format(gate)):
         return
+    scan.attempt("format", lambda: _check_version(gate))
     scan.header = _scan_header(scan, gate)
     ids = scan.attempt(
         "structure",
@@ -374,9 +374,8 @@ def _scan_columns(scan: _Scan, gate: Gate) -> None:
             setattr(scan, name, column.astype(np.int32))
 
 
-def _format_of(gate: Gate) -> bool:
+def _check_format(gate: Gate) -> bool:
     stated = gate.attribute("format", MAX_NAME)
-    version = gate.attribute("format_version", MAX_NAME)
     if stated != FORMAT:
         raise WsolbenchError(
             "attribute format",
@@ -384,14 +383,18 @@ def _format_of(gate: Gate) -> bool:
             expected=repr(FORMAT),
             cure="name a submission file (docs/submission-format.md)",
         )
+    return True
+
+
+def _check_version(gate: Gate) -> None:
+    version = gate.attribute("format_version", MAX_NAME)
     if version != FORMAT_VERSION:
         raise WsolbenchError(
             "attribute format_version",
             found="none" if version is None else repr(version),
-            expected=str(FORMAT_VERSION),
-            cure="write it again with this version of wsolbench",
+            expected=f"the integer {FORMAT_VERSION}",
+            cure="write it again, as docs/submission-format.md says",
         )
-    return True
 
 
 def _scan_header(scan: _Scan, gate: Gate) -> SubmissionHeader | None:
@@ -409,14 +412,18 @@ def _scan_header(scan: _Scan, gate: Gate) -> SubmissionHeader | None:
     method = None
     if "method" in texts:
         method = scan.attempt("header", lambda: _method(texts["method"]))
-    if len(texts) < 5 or method is None:
-        return None
+    # What is missing was said above; a legal value in its place lets the rest be checked.
     header = SubmissionHeader(
-        texts["dataset"], texts["split"], texts["label"], texts["normalisation"], method
+        texts.get("dataset", "none"),
+        texts.get("split", "none"),
+        texts.get("label", LABELS[0]),
+        texts.get("normalisation", "none"),
+        {"name": "none"} if method is None else method,
     )
     faults = header_faults(header)
     scan.faults += faults
-    return None if faults else header
+    complete = len(texts) == 5 and method is not None
+    return header if complete and not faults else None
 
 
 def _scan_ids(scan: _Scan, raw: list[bytes]) -> list[str]:
@@ -595,6 +602,8 @@ def _store_faults(scan: _Scan, store: AnnotationStore, split: str | None) -> lis
                 "name the annotations of the same data set",
             )
         )
+        if not set(scan.image_ids or ()) & set(store.image_ids):
+            return faults  # one cause, not a fault more for every image
     wanted = split or (header.split if header is not None else None)
     splits = sorted(set(store.splits))
     if wanted is not None and wanted not in splits:

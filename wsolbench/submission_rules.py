@@ -29,7 +29,7 @@ LABELS = ("gt", "predicted")
 NO_CLASS = -1
 """Fills the last places of `top5` where a method knows fewer than five classes."""
 
-TOP5_RULE = "5 different class indices >= 0, -1 in last places that stay empty"
+TOP5_RULE = "5 different class indices >= 0; all but the first may be -1, at the end"
 
 DTYPES = ("|u1", "<f2", "<f4")
 """What maps are made of: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
@@ -115,7 +115,7 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
             found = repr(value) if len(repr(value)) <= MAX_NAME else f"{repr(value)[:MAX_NAME]}..."
             faults.append(Fault("header", f"attribute {place}", found, expected, "state it so"))
 
-    name = f"a printable text of 1 to {MAX_NAME} characters"
+    name = f"a printable text of 1 to {MAX_NAME} characters (Unicode NFC)"
     for place, value in (("dataset", header.dataset), ("split", header.split)):
         check(place, value, isinstance(value, str) and is_image_id(value), RULE)
     check("label", header.label, header.label in LABELS, '"gt" or "predicted"')
@@ -123,7 +123,7 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
         "normalisation",
         header.normalisation,
         _is_text(header.normalisation, MAX_TEXT),
-        f"a printable text of 1 to {MAX_TEXT} characters",
+        f"a printable text of 1 to {MAX_TEXT} characters (Unicode NFC)",
     )
     method: object = header.method
     if not isinstance(method, Mapping):

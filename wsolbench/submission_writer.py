@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WsolbenchError, some
-from .files import replacing
+from .files import replacing, require_target
 from .image_ids import MAX_BYTES, RULE, is_image_id
 from .journal import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
 from .submission_rules import (
@@ -53,13 +53,14 @@ class SubmissionWriter:
 
     Memory does not grow with the maps (ids are kept). The file appears, or replaces an older one,
     when the block ends well; on an exception nothing is left. Until then everything lies in the
-    folder `maps.h5.part`, which a killed process leaves behind.
+    folder `maps.h5.part`, which stays where the work can go on: after a kill, an interrupt
+    (Ctrl-C), or a full disk.
 
     Args:
         path: the target.
         header: what the file says of itself.
-        resume: go on with the part of a run that was killed, if there is one, and keep the part
-            on an exception; skip the images in `written`. A finished file is no part: without one
+        resume: go on with the part of such a run, if there is one, and keep the part on any
+            exception; skip the images in `written`. A finished file is no part: without one
             the run begins anew.
         overwrite: throw such a part away and begin anew.
 
@@ -94,9 +95,7 @@ class SubmissionWriter:
             raise raised(self.path, faults)
 
     def __enter__(self) -> SubmissionWriter:
-        if not self.path.parent.is_dir() or self.path.is_dir():
-            found = "a folder" if self.path.is_dir() else f"no folder {self.path.parent}"
-            raise WsolbenchError(self.path, found=found, cure="name a file in an existing folder")
+        require_target(self.path)
         self._journal = Journal(
             self.path, _stated(self.header), resume=self._resume, overwrite=self._overwrite
         )
@@ -111,7 +110,8 @@ class SubmissionWriter:
         journal, self._journal = self._open_journal(), None
         try:
             if kind is not None:
-                if not self._resume:
+                interrupted = not issubclass(kind, Exception)
+                if not (self._resume or interrupted or journal.is_full):
                     journal.discard()
                 return
             if not journal.written:
@@ -335,7 +335,7 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             journal.target,
             found=f"{free >> 20} MiB free on the disk",
             expected=f"up to {(needed >> 20) + 1} MiB",
-            cure=f"make room and go on with resume=True: {count} maps are kept in {journal.folder}",
+            cure=f"make room and go on (--resume): {count} maps are kept in {journal.folder}",
         )
     try:
         with replacing(journal.target) as temporary, h5py.File(temporary, "w") as file:
@@ -350,11 +350,11 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             _store_maps(file, "maps", journal, "", "values.bin")
             if journal.first["has"] & HAS_EDGES:
                 _store_maps(file, "edges", journal, "edges_", "edges.bin")
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, WsolbenchError) as error:
         raise WsolbenchError(
             journal.target,
-            found=f"a file that cannot be written ({error})",
-            cure=f"go on with resume=True: {count} maps are kept in {journal.folder}",
+            found=f"a file that cannot be written ({error.__cause__ or error})",
+            cure=f"go on (--resume, resume=True): {count} maps are kept in {journal.folder}",
         ) from error
 
 

@@ -382,7 +382,7 @@ def load_backbone(
             f"backbone {name!r}",
             found="no weights" if weights is None else "both weights and a seed of random ones",
             expected="a local file of weights (nothing is downloaded)",
-            cure="name the file of a state dict, or give random_weights_seed to try things out",
+            cure="name a state dict, or draw weights to try things out (--random-weights SEED)",
         )
     if trunk_weights is not None and (weights is not None or known not in PAPER):
         raise WsolbenchError(

@@ -248,7 +248,7 @@ def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, i
 def _check_classes(dataset: Dataset, classes: int, backbone: str) -> None:
     indices = dataset.class_indices
     for wrong, found, cure in (
-        (indices < 0, "no class", 'give the classes at import, or label="predicted"'),
+        (indices < 0, "no class", "give the classes at import, or ask for --label predicted"),
         (indices >= classes, f"a class beyond the {classes} of {backbone}", "check the weights"),
     ):
         ids = [dataset.image_ids[row] for row in np.flatnonzero(wrong)]
