@@ -130,10 +130,10 @@ def test_levels_agree_with_opencv_but_for_values_on_the_edge_of_a_level(
     assert np.abs(values[differ] - np.rint(values[differ])).max(initial=0) < 1e-3
 
 
-@pytest.mark.parametrize("level", range(256))
-def test_a_constant_map_keeps_its_level(level: int) -> None:
-    for map_ in (np.full((3, 5), level, np.uint8), np.full((3, 5), level / 255, np.float32)):
-        assert set(level_map(map_, 7, 4).ravel().tolist()) == {level}
+def test_a_constant_map_keeps_its_level() -> None:
+    for level in range(256):
+        for map_ in (np.full((3, 5), level, np.uint8), np.full((3, 5), level / 255, np.float32)):
+            assert set(level_map(map_, 7, 4).ravel().tolist()) == {level}
 
 
 def test_two_pixels_stretched_to_four() -> None:
