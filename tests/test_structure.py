@@ -20,7 +20,7 @@ LAYERS = [
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation"},
+    {"evaluation", "overlays"},
     {"baselines", "plots"},
     {"mini"},
     {"cli"},

@@ -516,6 +516,16 @@ def plot() -> None:
     """Draw what was scored."""
 
 
+_picture = click.option("--out", type=_File, required=True, help="A .png, .svg or .pdf file.")
+_style = click.option(
+    "--style",
+    type=click.Choice(["screen", "paper"]),
+    default="screen",
+    show_default=True,
+    help="paper: serif letters, no grid, 300 dpi.",
+)
+
+
 @plot.command("curves")
 @click.argument("results", nargs=-1, required=True, type=_File)
 @click.option(
@@ -525,16 +535,101 @@ def plot() -> None:
     type=click.Choice(["iou", "precision-recall", "box"]),
     help="Which; may be repeated [default: all that the results hold].",
 )
-@click.option("--out", type=_File, required=True, help="A .png, .svg or .pdf file.")
-def plot_curves(results: tuple[Path, ...], kinds: tuple[str, ...], out: Path) -> None:
+@_picture
+@_style
+def plot_curves(results: tuple[Path, ...], kinds: tuple[str, ...], out: Path, style: str) -> None:
     """IoU-Threshold, precision-recall and box accuracy curves of results."""
     from .plots import curves_held, save_curves
     from .results import read_result
 
     require_target(out, results)
     read = [read_result(file) for file in results]
-    save_curves(read, out, kinds or curves_held(read))
+    save_curves(read, out, kinds or curves_held(read), style)
     click.echo(f"{out}: {len(read)} results")
+
+
+@plot.command("areas")
+@click.argument("annotations", type=_File)
+@_picture
+@_style
+def plot_areas(annotations: Path, out: Path, style: str) -> None:
+    """Histogram of object area / image area, by split."""
+    from .plots import save_areas
+    from .store import AnnotationStore
+
+    require_target(out, [annotations])
+    store = AnnotationStore.open(annotations)
+    save_areas(store, out, style)
+    click.echo(f"{out}: {len(store)} objects")
+
+
+@plot.command("seeds")
+@click.argument("results", nargs=-1, required=True, type=_File)
+@_picture
+@_style
+def plot_seeds(results: tuple[Path, ...], out: Path, style: str) -> None:
+    """Scores against the number of SEM seeds, a line a backbone."""
+    from .plots import save_seeds
+    from .results import read_result
+
+    require_target(out, results)
+    save_seeds([read_result(file) for file in results], out, style)
+    click.echo(f"{out}: {len(results)} results")
+
+
+@plot.command("maps")
+@click.argument("submissions", nargs=-1, required=True, type=_File)
+@_annotations
+@click.option("--images", type=_File, required=True, help="Folder of photos.")
+@click.option(
+    "--result",
+    "results",
+    multiple=True,
+    type=_File,
+    help="A submission's result, for its box at Box-T; may be repeated.",
+)
+@click.option(
+    "--ids", metavar="ID,ID", multiple=True, help="Which photos, from top to bottom; repeatable."
+)
+@click.option("--count", type=click.IntRange(1), help="Or how many, at random [default: 4].")
+@click.option("--seed", type=click.IntRange(0), help="Of the random choice [default: 0].")
+@_picture
+@_style
+def plot_maps(
+    submissions: tuple[Path, ...],
+    annotations: Path | None,
+    images: Path,
+    results: tuple[Path, ...],
+    ids: tuple[str, ...],
+    count: int | None,
+    seed: int | None,
+    out: Path,
+    style: str,
+) -> None:
+    """Photos with masks and boxes beside the maps of submissions."""
+    import numpy
+
+    from .dataset import Dataset
+    from .overlays import choose_images
+    from .plots import save_maps
+    from .results import read_result
+    from .submission import Submission
+
+    if ids and (count is not None or seed is not None):
+        raise click.UsageError("--ids excludes --count and --seed.")
+    require_target(out, [*submissions, *results, annotations])
+    opened = [Submission.open(file) for file in submissions]
+    header = opened[0].header
+    found = _find_annotations(annotations, header.dataset)
+    require_target(out, [found])
+    dataset = Dataset.open(found, header.split, images)
+    held = set(dataset.image_ids)  # an id may hold a comma itself
+    named = [[text] if text in held else text.split(",") for text in ids]
+    chosen = [name.strip() for names in named for name in names]
+    if not ids:
+        chosen = choose_images(dataset, opened, count or 4, numpy.random.default_rng(seed or 0))
+    save_maps(dataset, opened, out, chosen, [read_result(file) for file in results], style)
+    click.echo(f"{out}: {', '.join(chosen)}")
 
 
 @cli.command()

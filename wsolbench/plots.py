@@ -1,25 +1,38 @@
 """Plots of what was scored: they take results and axes, compute no score and return the axes.
 
-Source of the looks: paper Figs. 1d, 5, 6 and 7. Colours are Okabe and Ito's, told apart by people
-who are colour-blind; each method has a line style of its own as well.
+Source of the looks: paper Figs. 1d, 5, 6, 7 and 9, Table 6, and Fig. 1 of its supplement. Colours
+are Okabe and Ito's, told apart by people who are colour-blind; each method has a line style of its
+own as well. The two kinds of box keep the paper's red and green and differ in their lines too.
 
-Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `save_curves`, `curves_held`,
-`CURVES`.
+Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
+`photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`; `count_area_rates`;
+`save_curves`, `save_areas`, `save_seeds`, `save_maps`; `curves_held`, `picture`; `CURVES`,
+`STYLES`.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import WsolbenchError
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import Result, check_alike
+from .results import COLUMNS, Result, check_alike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from .dataset import Dataset
+    from .overlays import Overlay
+    from .store import AnnotationStore
+    from .submission import Submission
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
@@ -33,9 +46,35 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
+    "savefig.dpi": 150,
     "svg.hashsalt": "wsolbench",
 }
 """Set around one figure only, never globally."""
+
+STYLES: dict[str, dict[Any, Any]] = {
+    "screen": STYLE,
+    "paper": {
+        **STYLE,
+        "font.family": "serif",
+        "mathtext.fontset": "dejavuserif",
+        "axes.grid": False,
+        "pdf.fonttype": 42,
+        "savefig.dpi": 300,
+    },
+}
+"""`paper`: serif letters, no grid, fonts that a publisher's check accepts, 300 dots an inch."""
+
+TRUE_BOX, PREDICTED_BOX = "#E3000F", "#00E04B"
+"""Red and green, as in the paper's Fig. 9."""
+
+AREA_BINS = 20
+"""Bins of the histogram of area rates, each 5 % of the image wide."""
+
+MAX_PHOTOS = 40
+"""Rows of one picture of maps."""
+
+SEED_SCORES = ("peak_iou", "gt_known_loc")
+"""What the paper's Table 6 tells for each number of seeds."""
 
 
 def iou_threshold(results: Sequence[Result], ax: Axes) -> Axes:
@@ -78,24 +117,175 @@ CURVES: dict[str, Callable[[Sequence[Result], Axes], Axes]] = {
 """The curves by name."""
 
 
+def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
+    """How many objects of each split cover which part of their image.
+
+    Returns:
+        By split, int64 (AREA_BINS,): bin b holds the rates in [b, b + 1) / AREA_BINS, the last one
+        those of 1 too.
+    """
+    splits = np.array(store.splits)
+    pixels = store.heights.astype(np.int64) * store.widths
+    bins = np.minimum(store.areas * AREA_BINS // pixels, AREA_BINS - 1)
+    return {
+        split: np.bincount(bins[splits == split], minlength=AREA_BINS).astype(np.int64)
+        for split in sorted(set(store.splits))
+    }
+
+
+def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes) -> Axes:
+    """Histogram of the objects' area rates, object / image, by split (paper, supplement Fig. 1).
+
+    Args:
+        counts: by split, images in equally wide bins from 0 to 1.
+        ax: to draw on.
+    """
+    for place, (split, held) in enumerate(counts.items()):
+        bin_width = 100 / len(held)
+        bar_width = 0.9 * bin_width / len(counts)
+        left = [bin_width * (bin_ + 0.05) + place * bar_width for bin_ in range(len(held))]
+        ax.bar(
+            left,
+            held,
+            bar_width,
+            align="edge",
+            color=COLOURS[place % len(COLOURS)],
+            label=f"{split[:40].lstrip('_')}: {sum(int(n) for n in held):,} images",
+        )
+    ax.set(xlabel="Object area / image area (%)", ylabel="Images", xlim=(0, 100))
+    ax.grid(axis="x", visible=False)
+    ax.set_axisbelow(True)
+    return _with_legend(ax, "")
+
+
+def seed_scores(results: Sequence[Result], ax: Axes, score: str = "peak_iou") -> Axes:
+    """One score against the number of SEM seeds, a line a method and backbone (paper Table 6).
+
+    Args:
+        results: each states its seeds in `method.parameters.seeds`: all of them counts, or all of
+            them shares of the map's positions.
+        ax: to draw on.
+        score: a key of `Result.scores`, a fraction.
+
+    Raises:
+        WsolbenchError: a result without seeds or without the score, counts beside shares, results
+            of one line that share their seeds or differ in other parameters too.
+    """
+    seeds = [_seeds(result) for result in results]
+    shares = {isinstance(value, float) for value in seeds}
+    if len(shares) > 1:
+        raise WsolbenchError(
+            "seeds",
+            found=f"counts and shares: {some(seeds)}",
+            expected="one kind in one picture",
+            cure="plot them apart",
+        )
+    lines: dict[str, list[tuple[float, Result]]] = {}
+    for value, result in zip(seeds, results, strict=True):
+        _require_score(result, score)
+        lines.setdefault(_legend(result), []).append((value, result))
+    for place, (text, points) in enumerate(lines.items()):
+        _check_line(text, points)
+        points.sort(key=lambda point: point[0])
+        x = [100 * value if shares == {True} else value for value, _ in points]
+        y = [100 * result.scores[score] for _, result in points]
+        best = max(range(len(y)), key=y.__getitem__)
+        _line(ax, x, y, place, f"{text}: {y[best]:.2f} at {x[best]:g}")
+        colour = COLOURS[place % len(COLOURS)]
+        ax.plot(x, y, "o", color=colour, markersize=3.5)
+        ax.plot([x[best]], [y[best]], "o", color=colour, markersize=8, fillstyle="none")
+    named = "Seeds, share of the map (%)" if shares == {True} else "Seeds K"
+    ax.set(xlabel=named, ylabel=f"{COLUMNS[score]} (%)")
+    return _with_legend(ax, f"Highest {COLUMNS[score]}")
+
+
+def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
+    """A photo, uint8 (height, width, 3), on axes whose units are pixels: no ticks, no frame."""
+    height, width = photo.shape[:2]
+    ax.imshow(photo, extent=(0.0, float(width), float(height), 0.0))
+    return _bare(ax)
+
+
+def mask_alone(mask: NDArray[np.bool_], ax: Axes) -> Axes:
+    """A mask, bool (height, width): white on black, on axes whose units are pixels."""
+    height, width = mask.shape
+    extent = (0.0, float(width), float(height), 0.0)
+    ax.imshow(mask, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    return _bare(ax)
+
+
+def photo_with_mask(photo: NDArray[np.uint8], mask: NDArray[np.bool_], ax: Axes) -> Axes:
+    """A photo and the outline of the object's mask.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        mask: bool (height, width).
+        ax: to draw on; its units are pixels, so that half-open boxes keep their numbers.
+    """
+    height, width = mask.shape
+    photo_alone(photo, ax)
+    # A frame of background closes the outline of a mask that reaches the border.
+    framed = np.pad(mask, 1).astype(np.float32)
+    x, y = np.arange(-1, width + 1) + 0.5, np.arange(-1, height + 1) + 0.5
+    for colour, line_width in (("black", 2.4), ("white", 1.2)):
+        ax.contour(x, y, framed, levels=[0.5], colors=colour, linewidths=line_width)
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    return ax
+
+
+def map_with_boxes(
+    photo: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
+    boxes: NDArray[np.int32],
+    predicted: NDArray[np.int32] | None,
+    ax: Axes,
+) -> Axes:
+    """A map over its photo, true boxes dashed in red, the predicted one in green (paper Fig. 9).
+
+    Args:
+        photo: uint8 (height, width, 3).
+        levels: uint8 (height, width), the map; 0 is dark blue and 255 yellow everywhere.
+        boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels.
+        predicted: int32 (4,), or None.
+        ax: to draw on.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = levels.shape
+    photo_alone(np.repeat(_grey(photo)[:, :, None], 3, axis=2), ax)
+    extent = (0.0, float(width), float(height), 0.0)
+    ax.imshow(levels, cmap="plasma", vmin=0, vmax=255, alpha=0.65, extent=extent)
+    given = [(box, TRUE_BOX, "--", "white", 1.6) for box in boxes]
+    given += [] if predicted is None else [(predicted, PREDICTED_BOX, "-", "black", 2.6)]
+    for (x0, y0, x1, y1), colour, line, below, below_width in given:
+        for edge, line_width in ((below, below_width), (colour, 1.6)):
+            ax.add_patch(
+                Rectangle(
+                    (int(x0), int(y0)),
+                    int(x1 - x0),
+                    int(y1 - y0),
+                    fill=False,
+                    edgecolor=edge,
+                    linestyle=line if edge == colour else "-",
+                    linewidth=line_width,
+                )
+            )
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    return ax
+
+
 def save_curves(
     results: Sequence[Result],
     path: str | os.PathLike[str],
     kinds: Sequence[str] = tuple(CURVES),
+    style: str = "screen",
 ) -> None:
     """Draw curves of some results side by side, one panel a kind, into a PNG, SVG or PDF file.
 
     Raises:
         WsolbenchError: another suffix; results of different protocols; a result without the curve.
     """
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise WsolbenchError(
-            target,
-            found=f"the ending {target.suffix or 'none'}",
-            expected=" or ".join(SUFFIXES),
-            cure="name the picture accordingly",
-        )
+    _form(path)
     check_alike(results)
     if not kinds:
         raise WsolbenchError(
@@ -112,26 +302,159 @@ def save_curves(
                     found=f"no curve of {kind}",
                     cure="evaluate it with the metrics that it needs, or leave that kind out",
                 )
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    with pyplot.rc_context(STYLE), replacing(target) as temporary:
-        figure, axes = pyplot.subplots(
-            1, len(kinds), figsize=(4.2 * len(kinds), 3.6), squeeze=False, layout="constrained"
-        )
+    with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.6), style) as axes:
         for kind, ax in zip(kinds, axes[0], strict=True):
             CURVES[kind](results, ax)
-        form = target.suffix.lower()[1:]
+
+
+def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
+    """Draw the histogram of the objects' area rates by split into a PNG, SVG or PDF file.
+
+    Raises:
+        WsolbenchError: another suffix, a damaged store.
+    """
+    _form(path)
+    counts = count_area_rates(store)
+    with picture(path, 1, 1, (5.2, 3.4), style) as axes:
+        area_rates(counts, axes[0, 0])
+
+
+def save_seeds(
+    results: Sequence[Result], path: str | os.PathLike[str], style: str = "screen"
+) -> None:
+    """Draw Peak-IoU and box accuracy against the seeds of SEM into a PNG, SVG or PDF file.
+
+    A score that not every result holds is left out.
+
+    Raises:
+        WsolbenchError: another suffix, no score that all hold, and what `seed_scores` refuses.
+    """
+    _form(path)
+    check_alike(results)
+    scores = [key for key in SEED_SCORES if all(key in result.scores for result in results)]
+    if not scores:
+        raise WsolbenchError(
+            "results",
+            found="no score that all of them hold",
+            expected=" or ".join(SEED_SCORES),
+            cure="evaluate again with the same metrics",
+        )
+    with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
+        for key, ax in zip(scores, axes[0], strict=True):
+            seed_scores(results, ax, key)
+
+
+def save_maps(
+    dataset: Dataset,
+    submissions: Sequence[Submission],
+    path: str | os.PathLike[str],
+    image_ids: Sequence[str],
+    results: Sequence[Result] = (),
+    style: str = "screen",
+) -> None:
+    """Draw photos with masks, maps and boxes into a PNG, SVG or PDF file: a row a photo.
+
+    Args:
+        dataset: the split, with a folder of photos.
+        submissions: a column each.
+        path: the picture to write.
+        image_ids: the photos, from top to bottom, `MAX_PHOTOS` at most.
+        results: of some of the submissions; the predicted box is drawn at their Box-T. A submission
+            without one has no predicted box, unless it brings boxes of its own.
+        style: a key of `STYLES`.
+
+    Raises:
+        WsolbenchError: another suffix, no or too many photos, a result of none of the submissions,
+            and what `overlays.read_overlays` refuses.
+    """
+    from .overlays import pair_results, read_overlays
+
+    _form(path)
+    if not 1 <= len(image_ids) <= MAX_PHOTOS:
+        raise WsolbenchError(
+            "images",
+            found=f"{len(image_ids)} of them",
+            expected=f"1 to {MAX_PHOTOS}",
+            cure="draw fewer in one picture" if image_ids else "name some",
+        )
+    paired = pair_results(submissions, results)
+    shown = list(read_overlays(dataset, submissions, image_ids, paired))
+    titles = ["photo and mask"]
+    for opened, result in zip(submissions, paired, strict=True):
+        words = [str(opened.header.method.get(key, "")) for key in ("name", "backbone")]
+        name = printable(" ".join(word for word in words if word)) or "unnamed"
+        at = (
+            "no predicted box"
+            if result is None
+            else f"box at T = {result.scores.get('box_threshold')}"
+        )
+        titles.append(f"{name[:40]}\n{'own boxes' if opened.boxes is not None else at}")
+    tall = [min(1.0, overlay.mask.shape[0] / overlay.mask.shape[1]) for overlay in shown]
+    size = (1.75 * len(titles) + 0.2, 1.75 * sum(tall) + 0.06 * len(tall) + 0.6)
+    with picture(path, len(shown), len(titles), size, style, tall) as axes:
+        for row, overlay in zip(axes, shown, strict=True):
+            _overlay(overlay, row)
+        for ax, title in zip(axes[0], titles, strict=True):
+            ax.set_title(title, fontsize=8, parse_math=False)
+        boxed = any(drawn.box is not None for overlay in shown for drawn in overlay.maps)
+        _box_legend(axes, boxed)
+
+
+@contextmanager
+def picture(
+    path: str | os.PathLike[str],
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    style: str = "screen",
+    heights: Sequence[float] | None = None,
+) -> Iterator[NDArray[Any]]:
+    """Give axes to draw on, and write them as a PNG, SVG or PDF file when the block ends well.
+
+    Args:
+        path: the file; its ending tells the form.
+        rows: of axes.
+        columns: of axes.
+        size: (width, height) in inches.
+        style: a key of `STYLES`; it holds within the block alone.
+        heights: of the rows, in proportion; None makes them alike.
+
+    Returns:
+        matplotlib Axes (rows, columns).
+
+    Raises:
+        WsolbenchError: another ending or style, a file that cannot be written.
+    """
+    form = _form(path)
+    if style not in STYLES:
+        raise WsolbenchError(
+            "style", found=style, expected=" or ".join(STYLES), cure="name one of these"
+        )
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLES[style]), replacing(path) as temporary:
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
         dated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
-        figure.savefig(temporary, format=form, dpi=150, metadata=dated)
-        pyplot.close(figure)
+        figure.savefig(temporary, format=form, metadata=dated)
 
 
 def curves_held(results: Sequence[Result]) -> list[str]:
     """The kinds of curve that every one of the results holds."""
     return [kind for kind in CURVES if all(_holds(result, kind) for result in results)]
+
+
+def _form(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise WsolbenchError(
+            path,
+            found=f"the ending {suffix or 'none'}",
+            expected=" or ".join(SUFFIXES),
+            cure="name the picture accordingly",
+        )
+    return suffix[1:]
 
 
 def _holds(result: Result, kind: str) -> bool:
@@ -141,6 +464,47 @@ def _holds(result: Result, kind: str) -> bool:
         "box": {"gt_known_loc" if result.label == "gt" else "predicted_loc"},
     }[kind]
     return keys <= result.curves.keys()
+
+
+def _seeds(result: Result) -> int | float:
+    parameters = result.method.get("parameters")
+    seeds = parameters.get("seeds") if isinstance(parameters, Mapping) else None
+    if isinstance(seeds, bool) or not isinstance(seeds, (int, float)) or seeds <= 0:
+        raise WsolbenchError(
+            f"result of {result.name} on {result.split}",
+            found=f"method.parameters.seeds {seeds}",
+            expected="a count of SEM's seeds, or a share of the map",
+            cure="name results of SEM, each with its own seeds",
+        )
+    return seeds
+
+
+def _require_score(result: Result, score: str) -> None:
+    if score not in result.scores:
+        raise WsolbenchError(
+            f"result of {result.name} on {result.split}",
+            found=f"no {score}",
+            cure="evaluate it with the metrics that it needs",
+        )
+
+
+def _check_line(text: str, points: Sequence[tuple[float, Result]]) -> None:
+    """Refuse a line whose points differ in more than their seeds, or that has one twice."""
+    seeds = [value for value, _ in points]
+    others = {
+        json.dumps({**result.method["parameters"], "seeds": None}, sort_keys=True)
+        for _, result in points
+    }
+    if len(set(seeds)) < len(seeds) or len(others) > 1:
+        different = (
+            "other parameters that differ too" if len(others) > 1 else "the same seeds twice"
+        )
+        raise WsolbenchError(
+            f"results of {text}",
+            found=different,
+            expected="results that differ in their seeds alone",
+            cure="plot them apart, or name the methods apart",
+        )
 
 
 def _legend(result: Result) -> str:
@@ -166,9 +530,41 @@ def _line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: st
 
 def _finished(ax: Axes, title: str) -> Axes:
     ax.set_ylim(0, 100)
+    return _with_legend(ax, title)
+
+
+def _with_legend(ax: Axes, title: str) -> Axes:
     legend = ax.legend(
         title=title, fontsize=8, title_fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0)
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
     return ax
+
+
+def _bare(ax: Axes) -> Axes:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    grey: NDArray[np.uint8] = photo.mean(axis=2).astype(np.uint8)
+    return grey
+
+
+def _overlay(overlay: Overlay, axes: NDArray[Any]) -> None:
+    photo_with_mask(overlay.photo, overlay.mask, axes[0])
+    axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
+    for ax, drawn in zip(axes[1:], overlay.maps, strict=True):
+        map_with_boxes(overlay.photo, drawn.levels, overlay.boxes, drawn.box, ax)
+
+
+def _box_legend(axes: NDArray[Any], boxed: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=TRUE_BOX, linestyle="--", label="true box")]
+    if boxed:
+        handles.append(Line2D([], [], color=PREDICTED_BOX, label="predicted box"))
+    axes[0, 0].figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)

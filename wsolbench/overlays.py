@@ -1,0 +1,184 @@
+"""Photos and what is drawn over them: masks, boxes, and submissions' maps on the photo's grid.
+
+Maps are brought to the photo as the protocol does it (`metrics.levels.level_map`), and a predicted
+box is the one that was scored: around the largest component at the result's Box-T, or the box that
+the submission brings. Without a result there is no threshold, and no box is inferred.
+
+Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
+
+Public names: `Overlay`, `Drawn`, `read_overlays`, `choose_images`, `pair_results`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import Dataset
+from .errors import WsolbenchError, printable, some
+from .metrics.boxes import largest_boxes
+from .metrics.levels import level_map
+from .results import Result
+from .submission import Submission
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One submission's map of one photo.
+
+    Attributes:
+        levels: uint8 (height, width).
+        box: int32 (4,), the predicted box; None where there is none.
+    """
+
+    levels: NDArray[np.uint8]
+    box: NDArray[np.int32] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """One photo and what belongs over it.
+
+    Attributes:
+        image_id: its id.
+        photo: uint8 (height, width, 3), RGB.
+        mask: bool (height, width).
+        boxes: int32 (n, 4), the true ones.
+        maps: one a submission, in their order.
+    """
+
+    image_id: str
+    photo: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    boxes: NDArray[np.int32]
+    maps: tuple[Drawn, ...]
+
+
+def choose_images(
+    dataset: Dataset, submissions: Sequence[Submission], count: int, rng: np.random.Generator
+) -> list[str]:
+    """Ids drawn at random, ascending, among the images that every submission has a map of.
+
+    Raises:
+        WsolbenchError: none that all have, or fewer than `count`.
+    """
+    shared = set(dataset.image_ids).intersection(*(opened.image_ids for opened in submissions))
+    if not 1 <= count <= len(shared):
+        raise WsolbenchError(
+            "count of images",
+            found=str(count),
+            expected=f"1 to {len(shared)}, the images that the split and all submissions hold",
+            cure="name another count",
+        )
+    held = sorted(shared)
+    return [held[place] for place in sorted(rng.permutation(len(held))[:count].tolist())]
+
+
+def pair_results(
+    submissions: Sequence[Submission], results: Sequence[Result]
+) -> list[Result | None]:
+    """For each submission the result that scored this very file, or None.
+
+    Raises:
+        WsolbenchError: a result of none of the submissions, two of one, or one without a box
+            threshold for a submission that brings no boxes.
+    """
+    paired: list[Result | None] = [None] * len(submissions)
+    for result in results:
+        found = [
+            place
+            for place, opened in enumerate(submissions)
+            if result.submission_sha256 == opened.sha256
+        ]
+        if not found:
+            raise WsolbenchError(
+                f"result of {result.name} on {result.split}",
+                found=f"the score of a submission {result.submission_sha256[:8] or 'in memory'}",
+                expected=some([f"{opened.path} {opened.sha256[:8]}" for opened in submissions]),
+                cure="name the results of the submissions that are drawn",
+            )
+        for place in found:
+            if paired[place] is not None:
+                raise WsolbenchError(
+                    f"result of {result.name} on {result.split}",
+                    found="a second result of one submission",
+                    cure="name one result a submission",
+                )
+            if submissions[place].boxes is None and "box_threshold" not in result.scores:
+                raise WsolbenchError(
+                    f"result of {result.name} on {result.split}",
+                    found="no box_threshold",
+                    cure="evaluate with box metrics, or draw without a result",
+                )
+            paired[place] = result
+    return paired
+
+
+def read_overlays(
+    dataset: Dataset,
+    submissions: Sequence[Submission],
+    image_ids: Sequence[str],
+    results: Sequence[Result | None],
+) -> Iterator[Overlay]:
+    """Photos, masks, boxes and maps of some images, one image at a time.
+
+    Args:
+        dataset: the split, with a folder of photos.
+        submissions: of this data set and split.
+        image_ids: which, in the order of drawing.
+        results: one a submission (see `pair_results`): the source of its Box-T.
+
+    Raises:
+        WsolbenchError: a submission of another data set or split, an image that the split or a
+            submission does not hold, a photo that is missing or damaged.
+    """
+    places = {image_id: place for place, image_id in enumerate(dataset.image_ids)}
+    _require(dataset.store.path, image_ids, places.keys())
+    rows = []
+    for opened in submissions:
+        _check_match(dataset, opened)
+        rows.append({image_id: row for row, image_id in enumerate(opened.image_ids)})
+        _require(opened.path, image_ids, rows[-1].keys())
+    for image_id in image_ids:
+        sample = dataset[places[image_id]]
+        maps = [
+            _drawn(opened, row[image_id], (sample.height, sample.width), result)
+            for opened, row, result in zip(submissions, rows, results, strict=True)
+        ]
+        yield Overlay(image_id, np.asarray(sample.image), sample.mask, sample.boxes, tuple(maps))
+
+
+def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:
+    levels = level_map(submission.read([row])[0], *size)
+    box = None
+    if submission.boxes is not None:
+        box = submission.boxes[row]
+    elif result is not None:
+        box = largest_boxes(levels)[int(result.scores["box_threshold"])]
+    return Drawn(levels, box if box is not None and box.any() else None)
+
+
+def _require(where: object, image_ids: Sequence[str], held: Collection[str]) -> None:
+    missing = [image_id for image_id in image_ids if image_id not in held]
+    if missing:
+        raise WsolbenchError(
+            where,
+            found=f"no image {some(missing)}",
+            expected="every image that is drawn",
+            cure="name other images",
+        )
+
+
+def _check_match(dataset: Dataset, submission: Submission) -> None:
+    theirs = f"{submission.header.dataset} {submission.header.split}"
+    ours = f"{dataset.name} {dataset.split}"
+    if theirs != ours:
+        raise WsolbenchError(
+            submission.path,
+            found=f"maps of {printable(theirs)}",
+            expected=ours,
+            cure="name annotations and split of the maps",
+        )
