@@ -1,0 +1,66 @@
+"""Draw the README's pictures from the folder that `wsolbench demo --out FOLDER` made.
+
+python docs/make_pictures.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from wsolbench import plots
+from wsolbench.dataset import Dataset
+from wsolbench.overlays import read_overlays
+from wsolbench.results import read_result
+from wsolbench.submission import Submission
+
+PICTURES = Path(__file__).parent / "pictures"
+SCENES = ("mini_val_00023", "mini_val_00034", "mini_val_00084")
+METHODS = ("cam", "sem")
+
+
+def draw_curves(demo: Path, out: Path) -> None:
+    """The val curves of CAM and SEM."""
+    plots.save_curves([read_result(demo / f"{method}-val.json") for method in METHODS], out)
+
+
+def draw_strip(demo: Path, out: Path) -> None:
+    """Photo, CAM, SEM and mask of three scenes, a row each."""
+    dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
+    maps = [Submission.open(demo / f"{method}-val.h5") for method in METHODS]
+    shown = list(read_overlays(dataset, maps, SCENES, [None] * len(maps)))
+    tall = [min(1.0, overlay.mask.shape[0] / overlay.mask.shape[1]) for overlay in shown]
+    with plots.picture(out, len(shown), 4, (6.4, 1.6 * sum(tall) + 0.35), heights=tall) as axes:
+        for overlay, (photo, cam, sem, mask) in zip(shown, axes, strict=True):
+            plots.photo_alone(overlay.photo, photo)
+            for ax, drawn in zip((cam, sem), overlay.maps, strict=True):
+                plots.map_with_boxes(overlay.photo, drawn.levels, overlay.boxes[:0], None, ax)
+            plots.mask_alone(overlay.mask, mask)
+        for ax, title in zip(axes[0], ("photo", "CAM", "SEM", "mask"), strict=True):
+            ax.set_title(title)
+
+
+def shrink(path: Path) -> None:
+    """Bring a PNG to a palette of 256 colours, refined by k-means: a third of its size."""
+    with Image.open(path) as opened:
+        palette = opened.convert("RGB").quantize(256, kmeans=3)
+    palette.save(path, optimize=True)
+
+
+def main() -> None:
+    """Draw both pictures and tell their sizes."""
+    if len(sys.argv) != 2:
+        sys.exit("python docs/make_pictures.py FOLDER  (made by: wsolbench demo --out FOLDER)")
+    demo = Path(sys.argv[1])
+    PICTURES.mkdir(exist_ok=True)
+    for name, draw in (("curves", draw_curves), ("strip", draw_strip)):
+        out = PICTURES / f"{name}.png"
+        draw(demo, out)
+        shrink(out)
+        print(f"{out}: {out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
