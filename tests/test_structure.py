@@ -18,10 +18,10 @@ LAYERS = [
     {"files", "progress", "image_ids", "pictures", "protocols"},
     {"masks", "metrics"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
-    | {"results"},
+    | {"results", "entries"},
     {"dataset", "torch_dataset", "importers", "export"},
     {"evaluation", "overlays"},
-    {"baselines", "plots"},
+    {"baselines", "plots", "leaderboard"},
     {"mini"},
     {"cli"},
 ]
