@@ -1,0 +1,85 @@
+"""Measure CAM and SEM on the embedded benchmark and write the entries.
+
+    python leaderboard/make_mini.py [FOLDER]
+
+Scenes, maps and results are left in FOLDER (mini-run unless named), so that
+`wsolbench leaderboard verify` can score them again. It needs torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wsolbench.baselines.predict import predict
+from wsolbench.dataset import Dataset
+from wsolbench.evaluation import evaluate
+from wsolbench.leaderboard import About, add
+from wsolbench.mini.classifier import load
+from wsolbench.mini.scenes import write_benchmark
+from wsolbench.results import Result
+from wsolbench.store import write_store
+
+ROOT = Path(__file__).resolve().parent
+SCENES = 120
+SIZE = 128
+SHARES = (None, 0.05, 0.1, 0.2)
+"""Seeds of SEM as a share of the positions; None is CAM."""
+
+CAM_PAPER = (
+    "Learning Deep Features for Discriminative Localization",
+    "https://arxiv.org/abs/1512.04150",
+)
+
+
+def main() -> None:
+    """Replace the entries of the embedded benchmark by new ones."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "mini-run")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (ROOT / "entries" / "mini").glob("*.json"):
+        old.unlink()
+    images, content = write_benchmark(folder, val=SCENES, test=SCENES)
+    write_store(folder / "mini.h5", content)
+    for share in SHARES:
+        chosen: Result | None = None
+        for split in ("val", "test"):
+            chosen = _measure(folder, images, share, split, chosen)
+
+
+def _measure(
+    folder: Path, images: Path, share: float | None, split: str, chosen: Result | None
+) -> Result:
+    dataset = Dataset.open(folder / "mini.h5", split, images)
+    method = "cam" if share is None else "sem"
+    stem = f"{method}-{split}" if share is None else f"{method}-{share}-{split}"
+    predict(
+        load(),
+        dataset,
+        folder / f"{stem}.h5",
+        method=method,
+        size=SIZE,
+        seeds=share or 0.1,
+        device="cpu",
+        overwrite=True,
+    )
+    result = evaluate(dataset, folder / f"{stem}.h5", threshold=chosen)
+    result.write(folder / f"{stem}.json")
+    about = About(
+        authors="Zhou et al.",
+        supervision="image label",
+        licence="Apache-2.0",
+        date="2026-11",
+        command="python leaderboard/make_mini.py",
+        paper_title=CAM_PAPER[0],
+        paper_link=CAM_PAPER[1],
+        method="CAM",
+        pretraining="none",
+        post_processing="" if share is None else "SEM",
+        variant="" if share is None else f"K = {share:g} of positions",
+    )
+    print(add(result, about, ROOT))
+    return result
+
+
+if __name__ == "__main__":
+    main()
