@@ -59,6 +59,7 @@ def main() -> None:
         name = ("boundaries", "unstated", row["method"], "", "unstated", "", "boundaries")
         _cells(entries, name, {**row, **named}, list(named))
         entries[name]["supervision"] = row["supervision"]
+        entries[name]["threshold"] = {"rule": "unstated"}
     for name, content in entries.items():
         content["footnotes"] = _footnotes(name, content)
         boxes = {"gt_known_loc", "top1_loc"} & content["scores"].keys()

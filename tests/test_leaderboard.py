@@ -137,6 +137,14 @@ def test_a_key_that_is_missing_and_json_that_is_none_are_refused(tmp_path: Path)
             read_entry(tmp_path / "e.json")
 
 
+def test_a_protocol_nested_deeply_is_refused() -> None:
+    nested: object = "end"
+    for _ in range(5000):
+        nested = [nested]
+    with pytest.raises(WsolbenchError, match="nested too deeply"):
+        entry(state="measured", provenance={"protocol": {"name": nested}})
+
+
 def test_hostile_names_stay_text(board: Callable[..., Path]) -> None:
     root = board(entry("<script>alert(1)</script>"), entry("=1+1"), entry("a|b [x](y)"))
     text = (root / "README.md").read_text()

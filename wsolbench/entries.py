@@ -75,7 +75,11 @@ _LEVEL = {"type": "integer", "minimum": 0, "maximum": 255}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
 _PAPER = _record({"title": _text(200), "link": _matching(_LINK)}, ["title"])
 _SCORE_VALUES = {key: _LEVEL if key in LEVEL_SCORES else _FRACTION for key in SCORES}
-_NOTES = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 999}}
+_NOTES = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 1, "maximum": 999},
+    "maxItems": 99,
+}
 _PRINTED = _record(
     {
         "table": _text(),
@@ -330,7 +334,10 @@ def entry_from_json(content: object, where: object) -> Entry:
         raise _malformed(where, faults)
     own = {item.name for item in fields(Entry)}
     entry = Entry(**{key: value for key, value in content.items() if key in own})
-    faults = _text_faults(content, "entry") + _state_faults(entry)
+    try:
+        faults = _text_faults(content, "entry") + _state_faults(entry)
+    except RecursionError:
+        faults = ["nested too deeply"]
     if faults:
         raise _malformed(where, faults)
     return entry
