@@ -401,7 +401,7 @@ def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) 
         with pytest.raises(WsolbenchError, match=message):
             plots.save_maps(dataset, maps, target, images, given)
     test = Dataset.open(folder / "s.h5", "test", folder / "photos")
-    with pytest.raises(WsolbenchError, match="maps of toy val, expected toy test"):
+    with pytest.raises(WsolbenchError, match="maps of split 'val', expected 'test'"):
         plots.save_maps(test, maps, target, ["p_4"])
     assert list(tmp_path.iterdir()) == []
 

@@ -144,8 +144,9 @@ def evaluate(
     carried = read_result(threshold_from) if threshold_from else threshold
     opened = Submission.open(submission)
     found = _find_annotations(annotations, opened.header.dataset)
-    if out is not None:
-        require_target(out, [found])
+    for target in (out, per_image):
+        if target is not None:
+            require_target(target, [found])
     dataset = Dataset.open(found, split or opened.header.split)
     if limit is not None:
         dataset = dataset.first(limit)

@@ -7,7 +7,7 @@ at the end. Two scores are means of per-image fractions (the image-mean IoU and 
 are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
 nor on how many threads or processes made it. The mean is off by less than 2**-40.
 
-Public names: `evaluate`, `Evaluator`, `METRICS`.
+Public names: `evaluate`, `Evaluator`, `check_match`, `METRICS`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Evaluator:
             WsolbenchError: another data set or split, images that the split does not hold, or one
                 of the faults of `update`.
         """
-        _check_match(self.dataset, submission)
+        check_match(self.dataset, submission)
         _ = self.dataset.store.content_sha256  # a damaged store is refused before the work
         rows = [row for row, image in enumerate(submission.image_ids) if image in self._places]
         ranked, boxed = submission.top5 is not None, submission.boxes is not None
@@ -708,7 +708,12 @@ def _checked_metrics(dataset: Dataset, metrics: Sequence[str] | None) -> tuple[s
     return tuple(name for name in METRICS if name in metrics)
 
 
-def _check_match(dataset: Dataset, submission: Submission) -> None:
+def check_match(dataset: Dataset, submission: Submission) -> None:
+    """Refuse a submission that was not made for this data set and split.
+
+    Raises:
+        WsolbenchError: it states another, or holds images that the split does not.
+    """
     header = submission.header
     for name, theirs, ours in (
         ("data set", header.dataset, dataset.name),

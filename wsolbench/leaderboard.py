@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import html
 import io
 import os
 import re
@@ -37,7 +36,7 @@ from .entries import (
 )
 from .errors import WsolbenchError, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
-from .results import LEVEL_SCORES, Result
+from .results import LEVEL_SCORES, Result, markdown_text
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -499,9 +498,14 @@ def _readme(all_tables: Sequence[Table], notes: Mapping[int, str]) -> str:
     lines = [INTRODUCTION]
     datasets = sorted({table.dataset for table in all_tables})
     for dataset in datasets:
-        lines += [f"## {_markdown(dataset)}", "", f"All columns: [CSV]({slug(dataset)}.csv)", ""]
+        lines += [
+            f"## {markdown_text(dataset)}",
+            "",
+            f"All columns: [CSV]({slug(dataset)}.csv)",
+            "",
+        ]
         for split in sorted({t.split for t in all_tables if t.dataset == dataset}):
-            lines += [f"### {_markdown(dataset)}, {_markdown(split)}", ""]
+            lines += [f"### {markdown_text(dataset)}, {markdown_text(split)}", ""]
             for table in all_tables:
                 if (table.dataset, table.split) == (dataset, split):
                     lines += _table_lines(table, notes)
@@ -520,7 +524,7 @@ def _table_lines(table: Table, notes: Mapping[int, str]) -> list[str]:
     rows = []
     for entry, rank, base in zip(table.entries, table.ranks, table.bases, strict=True):
         own = [n for n in entry.footnotes.get("entry", ()) if n not in common["entry"]]
-        row = [rank] * ranked + [_linked(entry) + _raised(own), _markdown(entry.backbone)]
+        row = [rank] * ranked + [_linked(entry) + _raised(own), markdown_text(entry.backbone)]
         for key in keys:
             own = [n for n in entry.footnotes.get(key, ()) if n not in common[key]]
             row.append(_shown(entry, base, key, decimals[key]) + _raised(own))
@@ -529,11 +533,11 @@ def _table_lines(table: Table, notes: Mapping[int, str]) -> list[str]:
         row += [_RULES[rule], _state(entry), f"[json]({path})"]
         rows.append(row)
     aligns = ["---"] * (2 + ranked) + ["---:"] * len(keys) + ["---"] * 3
-    lines = [f"#### {_markdown(table.title)}{_raised(common['entry'])}", ""]
+    lines = [f"#### {markdown_text(table.title)}{_raised(common['entry'])}", ""]
     lines += [f"| {' | '.join(row)} |" for row in (head, aligns, *rows)]
     used = sorted({n for entry in table.entries for ns in entry.footnotes.values() for n in ns})
     for number in used:
-        lines += ["", f"<sup>{number}</sup> {_markdown(notes[number])}"]
+        lines += ["", f"<sup>{number}</sup> {markdown_text(notes[number])}"]
     return [*lines, ""]
 
 
@@ -559,12 +563,12 @@ def _raised(numbers: Sequence[int]) -> str:
 
 def _state(entry: Entry) -> str:
     if entry.threshold.get("source"):
-        return f"{entry.state}, T from {_markdown(str(entry.threshold['source']['split']))}"
+        return f"{entry.state}, T from {markdown_text(str(entry.threshold['source']['split']))}"
     return entry.state
 
 
 def _linked(entry: Entry) -> str:
-    name = _markdown(entry.name)
+    name = markdown_text(entry.name)
     return f"[{name}]({entry.paper['link']})" if entry.paper.get("link") else name
 
 
@@ -591,11 +595,6 @@ def _shown(entry: Entry, base: Entry | None, key: str, decimals: int) -> str:
     if base is not None and key in base.scores and not key.endswith("_cls"):
         shown += f" ({100 * (value - base.scores[key]):+.{decimals}f})"
     return shown
-
-
-def _markdown(text: str) -> str:
-    """A stranger's text as Markdown that stays text, also in a table's cell."""
-    return re.sub(r"([\\|\[\]*_`~])", r"\\\1", html.escape(text, quote=False))
 
 
 _CSV_TEXTS = (

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset
-from .errors import WsolbenchError, printable, some
+from .errors import WsolbenchError, some
+from .evaluation import check_match
 from .metrics.boxes import largest_boxes
 from .metrics.levels import level_map
 from .results import Result
@@ -139,7 +140,7 @@ def read_overlays(
     _require(dataset.store.path, image_ids, places.keys())
     rows = []
     for opened in submissions:
-        _check_match(dataset, opened)
+        check_match(dataset, opened)
         rows.append({image_id: row for row, image_id in enumerate(opened.image_ids)})
         _require(opened.path, image_ids, rows[-1].keys())
     for image_id in image_ids:
@@ -169,16 +170,4 @@ def _require(where: object, image_ids: Sequence[str], held: Collection[str]) -> 
             found=f"no image {some(missing)}",
             expected="every image that is drawn",
             cure="name other images",
-        )
-
-
-def _check_match(dataset: Dataset, submission: Submission) -> None:
-    theirs = f"{submission.header.dataset} {submission.header.split}"
-    ours = f"{dataset.name} {dataset.split}"
-    if theirs != ours:
-        raise WsolbenchError(
-            submission.path,
-            found=f"maps of {printable(theirs)}",
-            expected=ours,
-            cure="name annotations and split of the maps",
         )

@@ -4,12 +4,13 @@ JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [
 exists only where text is printed. A score that cannot be had is absent.
 
 Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`, `threshold_text`,
-`check_alike`, `COLUMNS`, `LEVEL_SCORES`, `FORMATS`.
+`check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `FORMATS`.
 """
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
@@ -247,7 +248,7 @@ def table(results: Sequence[Result], form: str = "text") -> str:
     kind = {"md": "github", "latex": "latex_booktabs"}[form]
     aligned = ("left", "left", "left", "right", "left", *("right" for _ in keys))
     if form == "md":
-        rows = [[_markdown(cell) for cell in row] for row in rows]
+        rows = [[markdown_text(cell) for cell in row] for row in rows]
     return tabulate(rows, headers=head, tablefmt=kind, disable_numparse=True, colalign=aligned)
 
 
@@ -270,9 +271,9 @@ def check_alike(results: Sequence[Result]) -> None:
             )
 
 
-def _markdown(text: str) -> str:
-    """The text as a cell that stays text: no column, tag, link or emphasis of its own."""
-    return re.sub(r"([\\|<>\[\]*_`])", r"\\\1", text)
+def markdown_text(text: str) -> str:
+    """A stranger's text as Markdown that stays text: no column, tag, link or emphasis."""
+    return re.sub(r"([\\|\[\]*_`~])", r"\\\1", html.escape(text, quote=False))
 
 
 def _shown(key: str, scores: Mapping[str, float | int]) -> str:
