@@ -242,6 +242,20 @@ def test_add_refuses_what_cannot_stand_on_a_leaderboard(
         read_result(tmp_path / "old.json")
 
 
+def test_a_curve_without_its_score_is_refused(
+    scored: tuple[Path, Path, Result], tmp_path: Path
+) -> None:
+    content = json.loads(leaderboard.add(scored[2], ABOUT, tmp_path).read_text())
+    content["curves"]["iou"][3] = 1.0
+    with pytest.raises(WsolbenchError, match="its peak is not the score"):
+        entry_from_json(content, "entry")
+    content["curves"]["iou"].pop()
+    with pytest.raises(WsolbenchError, match="255 items, not 256"):
+        entry_from_json(content, "entry")
+    with pytest.raises(WsolbenchError, match="curves: of a reported entry"):
+        entry(curves={"iou": [0.5] * 256})
+
+
 def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_path: Path) -> None:
     store, maps, result = scored
     path = leaderboard.add(result, ABOUT, tmp_path / "root")
@@ -254,6 +268,10 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
     changed = replace(added, scores={**added.scores, "ap": float(higher)})
     (difference,) = leaderboard.verify(changed, maps, store)
     assert difference.startswith("scores.ap: now ")
+    assert added.curves["iou"] == result.curves["iou"]
+    bent = [*added.curves["recall"][:-1], 0.5]
+    changed = replace(added, curves={**added.curves, "recall": bent})
+    assert leaderboard.verify(changed, maps, store) == ["curves.recall: differs"]
     provenance = {**added.provenance, "submission_sha256": "0" * 64}
     (difference,) = leaderboard.verify(replace(added, provenance=provenance), maps, store)
     assert difference.startswith("provenance.submission_sha256: now ")

@@ -9,8 +9,8 @@ Source: the published tables for reported entries; `results.Result` for measured
 Conventions: scores are fractions in [0, 1], thresholds 0..255; links are https. `SCHEMA` is both
 what the reader checks and what is published as JSON Schema.
 
-Public names: `Entry`, `SCHEMA`, `SCORES`, `read_entry`, `entry_from_json`, `entry_path`, `slug`,
-`schema_text`.
+Public names: `Entry`, `SCHEMA`, `SCORES`, `CURVES`, `read_entry`, `entry_from_json`, `entry_path`,
+`slug`, `schema_text`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .errors import WsolbenchError, some
 from .files import require_file, strict_json, write_text
 from .image_ids import is_image_id
 from .protocols import fields_sha256
-from .results import COLUMNS, LEVEL_SCORES
+from .results import COLUMNS, LEVEL_SCORES, LEVELS
 
 FORMAT = "wsolbench-entry"
 FORMAT_VERSION = 1
 
-MAX_BYTES = 1 << 16
-"""Largest entry that is read; one has about 2 kB."""
+MAX_BYTES = 1 << 18
+"""Largest entry that is read; one with all curves has about 50 kB."""
 
 LONGEST_STEM = 200
 """Characters of a file name without its ending."""
@@ -47,6 +47,12 @@ SCORES: dict[str, str] = {
     "boundary_ap": "Boundary AP",
 }
 """Every score that an entry may hold, and what tables call it, in the order of the tables."""
+
+CURVES = (
+    *("iou", "iou_image_mean", "precision", "recall", "gt_known_loc", "predicted_loc"),
+    *("top1_loc", "top5_loc", "box_acc_30", "box_acc_70"),
+)
+"""Every curve that an entry may hold, as results name them: 256 values, one a threshold."""
 
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
 _LINK = r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/?#=&%+:,;-]*)?$"
@@ -75,6 +81,7 @@ _LEVEL = {"type": "integer", "minimum": 0, "maximum": 255}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
 _PAPER = _record({"title": _text(200), "link": _matching(_LINK)}, ["title"])
 _SCORE_VALUES = {key: _LEVEL if key in LEVEL_SCORES else _FRACTION for key in SCORES}
+_CURVE = {"type": "array", "items": _FRACTION, "minItems": LEVELS, "maxItems": LEVELS}
 _NOTES = {
     "type": "array",
     "items": {"type": "integer", "minimum": 1, "maximum": 999},
@@ -145,6 +152,7 @@ SCHEMA: dict[str, Any] = {
                     for key, value in _SCORE_VALUES.items()
                 }
             ),
+            "curves": _record(dict.fromkeys(CURVES, _CURVE)),
             "footnotes": _record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
             "licence": _text(),
             "date": _matching("^[0-9]{4}(-[0-9]{2}){0,2}$", 10),
@@ -213,6 +221,7 @@ class Entry:
         study: the ablation an entry belongs to; ablations have tables of their own.
         images: how many were scored.
         intervals: [low, high] by key.
+        curves: of a measured one, 256 values by key of `CURVES`.
         footnotes: numbers of notes, by key of score or "entry".
         licence: of the maps.
     """
@@ -241,6 +250,7 @@ class Entry:
     study: str = ""
     images: int | None = None
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     footnotes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     licence: str = ""
 
@@ -252,13 +262,12 @@ class Entry:
         return f"{name} ({self.variant})" if self.variant else name
 
     def to_json(self) -> str:
-        """The file's text; fields that are empty are absent."""
+        """The file's text; fields that are empty are absent, numbers of a list share a line."""
         content = {key: value for key, value in asdict(self).items() if value not in ("", None, {})}
         content.update(format=FORMAT, format_version=FORMAT_VERSION)
-        return (
-            json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-            + "\n"
-        )
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+        # No text holds a line end, so that a bracket before one opens a list.
+        return re.sub(r"\[\n([^\[\]{}\"]*)\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
 
     def write(self, root: str | os.PathLike[str]) -> Path:
         """Write the entry to its place below the leaderboard's folder, whole or not at all."""
@@ -422,6 +431,7 @@ def _state_faults(entry: Entry) -> list[str]:
         faults.append(f"provenance: not the keys {', '.join(sorted(wanted))}")
     elif entry.state == "reported":
         faults += _printed_faults(entry)
+        faults += ["curves: of a reported entry"] if entry.curves else []
     else:
         faults += _measured_faults(entry)
     return faults
@@ -446,6 +456,12 @@ def _measured_faults(entry: Entry) -> list[str]:
     named = is_image_id(str(protocol.get("name", ""))) and isinstance(protocol.get("version"), int)
     if not named or stated != fields_sha256(protocol):
         faults.append("provenance.protocol: its hash is not that of its fields")
+    iou = entry.curves.get("iou")
+    if iou and (entry.scores.get("peak_iou"), entry.scores.get("peak_threshold")) != (
+        max(iou),
+        iou.index(max(iou)),
+    ):
+        faults.append("curves.iou: its peak is not the score")
     if entry.threshold["rule"] == "unstated":
         faults.append("threshold.rule: unstated")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .entries import (
+    CURVES,
     FORMAT,
     FORMAT_VERSION,
     SCORES,
@@ -341,6 +342,11 @@ def verify(
         *_differences({"protocol": dict(result.protocol)}, provenance, "provenance"),
         *_differences(_threshold(result), entry.threshold, "threshold"),
         *_differences(result.scores, entry.scores, "scores"),
+        *(
+            f"curves.{key}: differs"
+            for key, curve in entry.curves.items()
+            if list(curve) != list(result.curves.get(key, ()))
+        ),
     ]
 
 
@@ -416,6 +422,7 @@ def _measured(result: Result, about: About) -> Entry:
         "images": result.images,
         "scores": dict(result.scores),
         "intervals": dict(getattr(result, "intervals", None) or {}),
+        "curves": {key: list(result.curves[key]) for key in CURVES if key in result.curves},
         "licence": about.licence,
         "date": about.date,
         "provenance": {

@@ -4,7 +4,8 @@ JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [
 exists only where text is printed. A score that cannot be had is absent.
 
 Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`, `threshold_text`,
-`check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `FORMATS`.
+`check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `LEVELS`,
+`FORMATS`.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ COLUMNS: dict[str, str] = {
 
 LEVEL_SCORES = frozenset({"peak_threshold", "peak_threshold_image_mean", "box_threshold"})
 """Scores that are thresholds 0..255, not fractions."""
+
+LEVELS = 256
+"""Thresholds of a curve (paper, section 3.1)."""
 
 FORMATS = ("text", "md", "latex", "csv")
 """How a table may be printed."""
