@@ -20,6 +20,7 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.leaderboard import About
 from wsolbench.results import Result, read_result
+from wsolbench.standings import tables
 from wsolbench.submission import SubmissionHeader
 from wsolbench.submission_writer import SubmissionWriter
 
@@ -164,7 +165,7 @@ def test_ranks_share_ties_and_show_overlaps_and_gains() -> None:
         entry("C", "45", intervals={"peak_iou": [0.3, 0.46]}),
         entry("D", "44", intervals={"peak_iou": [0.4, 0.5]}),
     ]
-    (table,) = leaderboard.tables(rows)
+    (table,) = tables(rows)
     assert [e.method for e in table.entries] == ["A", "B", "C", "D", "A"]
     assert table.ranks == ("1=", "1=", "3~", "4~", "5")
     assert [base and base.scores["peak_iou"] for base in table.bases] == [0.4, *[None] * 4]
@@ -173,14 +174,14 @@ def test_ranks_share_ties_and_show_overlaps_and_gains() -> None:
 
 def test_tables_do_not_depend_on_the_order_of_entries() -> None:
     entries = leaderboard.read_entries(ROOT)
-    expected = leaderboard.tables(entries)
+    expected = tables(entries)
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(entries))
-        assert leaderboard.tables([entries[i] for i in order]) == expected
+        assert tables([entries[i] for i in order]) == expected
 
 
 def test_no_table_mixes_measured_and_reported() -> None:
-    for table in leaderboard.tables(leaderboard.read_entries(ROOT)):
+    for table in tables(leaderboard.read_entries(ROOT)):
         assert len({item.state == "reported" for item in table.entries}) == 1
         assert len({(item.dataset, item.split) for item in table.entries}) == 1
 

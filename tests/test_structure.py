@@ -18,7 +18,7 @@ LAYERS = [
     {"files", "progress", "image_ids", "pictures", "protocols"},
     {"masks", "metrics"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
-    | {"results", "entries"},
+    | {"results", "entries", "standings"},
     {"dataset", "torch_dataset", "importers", "export"},
     {"evaluation", "overlays"},
     {"baselines", "plots", "leaderboard"},

@@ -1,14 +1,10 @@
 """The leaderboard: entries in, tables out, byte for byte the same in any order of entries.
 
-Tables stand by data set and split. Measured entries are ranked within one protocol, reported ones
-within one source, never together. They rank by pooled Peak-IoU; equal scores share a rank.
-
-Source: paper, Tables 1 and 2, for the differences with and without SEM.
 Conventions: below the leaderboard's folder lie `entries/<data set>/*.json`, `notes.json`, and what
 is generated from them: `README.md`, `schema.json` and one CSV file a data set.
 
 Public names: `build`, `check`, `add`, `verify`, `read_entries`, `read_notes`, `generated`,
-`tables`, `Table`, `About`, `reproduced`.
+`About`, `reproduced`.
 """
 
 from __future__ import annotations
@@ -17,7 +13,6 @@ import csv
 import difflib
 import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,12 +32,11 @@ from .entries import (
 )
 from .errors import WsolbenchError, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
-from .results import LEVEL_SCORES, Result, markdown_text
+from .results import Result, markdown_text
+from .standings import THRESHOLD_RULES, Cell, Table, tables
 
 if TYPE_CHECKING:
     from .progress import Progress
-
-RANKED_BY = "peak_iou"
 
 SHOWN = (
     *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
@@ -66,32 +60,6 @@ Scores are percent, thresholds (Peak-T, Box-T) levels from 0 to 255. Rank is by 
 a score: what it gained over the same method, backbone and map size without post-processing.
 No entry has an interval unless brackets `[low, high]` show one.
 """
-
-
-@dataclass(frozen=True)
-class Table:
-    """Entries that may be ranked against each other, or one study.
-
-    Attributes:
-        dataset: the data set's name.
-        split: the split's name.
-        title: what the entries have in common.
-        entries: best first.
-        ranks: of each entry, e.g. "1", "2=", "3~"; "-" without the score that ranks.
-        bases: of each entry: the same without post-processing; None where there is none.
-    """
-
-    dataset: str
-    split: str
-    title: str
-    entries: tuple[Entry, ...]
-    ranks: tuple[str, ...]
-    bases: tuple[Entry | None, ...]
-
-    @property
-    def keys(self) -> list[str]:
-        """The scores that any of the entries has."""
-        return [key for key in SCORES if any(key in entry.scores for entry in self.entries)]
 
 
 @dataclass(frozen=True)
@@ -161,14 +129,6 @@ def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
             exit_status=1,
         )
     return notes
-
-
-def tables(entries: Sequence[Entry]) -> list[Table]:
-    """The entries as tables: measured ones first, studies last, in one order for any input."""
-    groups: dict[tuple[str, str, int, str], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(_group(entry), []).append(entry)
-    return [_table(*key, groups[key]) for key in sorted(groups)]
 
 
 def generated(root: str | os.PathLike[str]) -> dict[str, str]:
@@ -437,70 +397,6 @@ def _measured(result: Result, about: About) -> Entry:
     return entry_from_json(known, f"entry of {result.name}")
 
 
-def _group(entry: Entry) -> tuple[str, str, int, str]:
-    """Data set, split, kind and title of the table that an entry stands in."""
-    if entry.state == "reported":
-        source = entry.provenance["paper"]["title"]
-        if entry.study:
-            return entry.dataset, entry.split, 2, f"Reported in {source}: {entry.study}"
-        return entry.dataset, entry.split, 1, f"Reported in {source}"
-    protocol = entry.provenance["protocol"]
-    name = f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
-    return entry.dataset, entry.split, 0, f"Measured, protocol {name}"
-
-
-def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[Entry]) -> Table:
-    if kind == 2:
-        rows = sorted(entries, key=lambda e: (_natural(e.variant or e.method), _order(e)))
-        none = tuple(None for _ in rows)
-        return Table(dataset, split, title, tuple(rows), tuple("" for _ in rows), none)
-    rows = sorted(entries, key=_order)
-    ranks: list[str] = []
-    values = [entry.scores.get(RANKED_BY) for entry in rows]
-    for place, (entry, value) in enumerate(zip(rows, values, strict=True)):
-        if value is None:
-            ranks.append("-")
-            continue
-        shared = "=" if values.count(value) > 1 else ""
-        overlap = "~" if place and _overlap(rows[place - 1], entry) else ""
-        ranks.append(f"{values.index(value) + 1}{shared}{overlap}")
-    bases = tuple(_base(entry, rows) for entry in rows)
-    return Table(dataset, split, title, tuple(rows), tuple(ranks), bases)
-
-
-def _order(entry: Entry) -> tuple[object, ...]:
-    return -entry.scores.get(RANKED_BY, -1), entry.name, entry.backbone, str(entry_path(entry))
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Texts with numbers in them, in the order of the numbers."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def _overlap(above: Entry, entry: Entry) -> bool:
-    both = (above.intervals.get(RANKED_BY), entry.intervals.get(RANKED_BY))
-    if both[0] is None or both[1] is None:
-        return False
-    return both[0][0] <= both[1][1] and both[1][0] <= both[0][1]
-
-
-def _base(entry: Entry, others: Sequence[Entry]) -> Entry | None:
-    """The same method, backbone, map size and threshold's rule without post-processing."""
-    if not entry.post_processing:
-        return None
-    alike = [
-        other
-        for other in others
-        if not other.post_processing and not other.variant and _sameness(other) == _sameness(entry)
-    ]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _sameness(entry: Entry) -> tuple[object, ...]:
-    return entry.method, entry.backbone, entry.map_size, entry.label, entry.threshold["rule"]
-
-
 def _readme(all_tables: Sequence[Table], notes: Mapping[int, str]) -> str:
     lines = [INTRODUCTION]
     datasets = sorted({table.dataset for table in all_tables})
@@ -522,46 +418,30 @@ def _readme(all_tables: Sequence[Table], notes: Mapping[int, str]) -> str:
 def _table_lines(table: Table, notes: Mapping[int, str]) -> list[str]:
     """Title, table and the notes that it concerns."""
     keys = [key for key in table.keys if key in SHOWN]
-    common = {key: _common(table, key) for key in ("entry", *keys)}
     ranked = any(table.ranks)
     head = ["Rank"] * ranked + ["Method", "Backbone"]
-    head += [SCORES[key] + _raised(common[key]) for key in keys]
+    head += [SCORES[key] + _raised(table.common_notes(key)) for key in keys]
     head += ["Threshold", "State", "Entry"]
-    decimals = {key: max(_decimals(entry, key) for entry in table.entries) for key in keys}
+    columns = [table.column(key) for key in keys]
     rows = []
-    for entry, rank, base in zip(table.entries, table.ranks, table.bases, strict=True):
-        own = [n for n in entry.footnotes.get("entry", ()) if n not in common["entry"]]
-        row = [rank] * ranked + [_linked(entry) + _raised(own), markdown_text(entry.backbone)]
-        for key in keys:
-            own = [n for n in entry.footnotes.get(key, ()) if n not in common[key]]
-            row.append(_shown(entry, base, key, decimals[key]) + _raised(own))
-        rule = entry.threshold["rule"]
+    for place, (entry, rank) in enumerate(zip(table.entries, table.ranks, strict=True)):
+        row = [rank] * ranked + [_linked(entry) + _raised(table.own_notes(entry, "entry"))]
+        row += [markdown_text(entry.backbone), *(_shown(column[place]) for column in columns)]
         path = entry_path(entry).as_posix()
-        row += [_RULES[rule], _state(entry), f"[json]({path})"]
-        rows.append(row)
+        rows.append(
+            [*row, THRESHOLD_RULES[entry.threshold["rule"]], _state(entry), f"[json]({path})"]
+        )
     aligns = ["---"] * (2 + ranked) + ["---:"] * len(keys) + ["---"] * 3
-    lines = [f"#### {markdown_text(table.title)}{_raised(common['entry'])}", ""]
+    lines = [f"#### {markdown_text(table.title)}{_raised(table.common_notes('entry'))}", ""]
     lines += [f"| {' | '.join(row)} |" for row in (head, aligns, *rows)]
-    used = sorted({n for entry in table.entries for ns in entry.footnotes.values() for n in ns})
-    for number in used:
+    for number in table.notes:
         lines += ["", f"<sup>{number}</sup> {markdown_text(notes[number])}"]
     return [*lines, ""]
 
 
-_RULES = {
-    "max": "best on this split",
-    "carried": "carried",
-    "fixed": "fixed",
-    "unstated": "not stated",
-}
-
-
-def _common(table: Table, key: str) -> list[int]:
-    """Notes that every entry with this score points to; they go to the head of the column."""
-    rows = [e for e in table.entries if key == "entry" or key in e.scores]
-    if len(rows) < 2:
-        return []
-    return sorted(set.intersection(*(set(entry.footnotes.get(key, ())) for entry in rows)))
+def _shown(cell: Cell) -> str:
+    parts = [cell.shown, cell.interval, f"({cell.gain})" if cell.gain else ""]
+    return " ".join(part for part in parts if part) + _raised(cell.notes)
 
 
 def _raised(numbers: Sequence[int]) -> str:
@@ -577,31 +457,6 @@ def _state(entry: Entry) -> str:
 def _linked(entry: Entry) -> str:
     name = markdown_text(entry.name)
     return f"[{name}]({entry.paper['link']})" if entry.paper.get("link") else name
-
-
-def _decimals(entry: Entry, key: str) -> int:
-    """Decimals of a percent: as printed for a reported score, else two."""
-    if key not in entry.scores or key in LEVEL_SCORES:
-        return 0
-    if entry.state != "reported":
-        return 2
-    texts = [cell["text"] for cell in entry.provenance["printed"] if cell["score"] == key]
-    return len(texts[0].partition(".")[2])
-
-
-def _shown(entry: Entry, base: Entry | None, key: str, decimals: int) -> str:
-    if key not in entry.scores:
-        return "-"
-    value = entry.scores[key]
-    if key in LEVEL_SCORES:
-        return str(value)
-    shown = f"{100 * value:.{decimals}f}"
-    if key in entry.intervals:
-        low, high = entry.intervals[key]
-        shown += f" [{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
-    if base is not None and key in base.scores and not key.endswith("_cls"):
-        shown += f" ({100 * (value - base.scores[key]):+.{decimals}f})"
-    return shown
 
 
 _CSV_TEXTS = (
