@@ -1,4 +1,4 @@
-"""Measure CAM and SEM on the embedded benchmark and write the entries.
+"""Measure CAM and SEM on the embedded benchmark; write the entries and the page's gallery.
 
     python leaderboard/make_mini.py [FOLDER]
 
@@ -14,17 +14,23 @@ from pathlib import Path
 from wsolbench.baselines.predict import predict
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import evaluate
+from wsolbench.files import write_text
+from wsolbench.gallery import make_gallery
 from wsolbench.leaderboard import About, add
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark
 from wsolbench.results import Result
 from wsolbench.store import write_store
+from wsolbench.submission import Submission
 
 ROOT = Path(__file__).resolve().parent
 SCENES = 120
 SIZE = 128
 SHARES = (None, 0.05, 0.1, 0.2)
 """Seeds of SEM as a share of the positions; None is CAM."""
+
+GALLERY = tuple(f"mini_val_{number:05}" for number in range(0, 120, 15))
+"""Scenes of the page: every fifteenth, whatever they look like."""
 
 CAM_PAPER = (
     "Learning Deep Features for Discriminative Localization",
@@ -44,6 +50,9 @@ def main() -> None:
         chosen: Result | None = None
         for split in ("val", "test"):
             chosen = _measure(folder, images, share, split, chosen)
+    maps = [Submission.open(folder / f"{stem}-val.h5") for stem in ("cam", "sem-0.1")]
+    dataset = Dataset.open(folder / "mini.h5", "val", images)
+    write_text(ROOT / "gallery.json", make_gallery(dataset, maps, ("CAM", "CAM + SEM"), GALLERY))
 
 
 def _measure(

@@ -11,16 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "wsolbench"
-HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2", "h5py")
+HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2", "h5py", "jinja2")
 
 LAYERS = [
     {"errors"},
     {"files", "progress", "image_ids", "pictures", "protocols"},
     {"masks", "metrics"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
-    | {"results", "entries", "standings"},
+    | {"results", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "overlays"},
+    {"evaluation", "overlays", "gallery"},
     {"baselines", "plots", "leaderboard"},
     {"mini"},
     {"cli"},

@@ -10,7 +10,7 @@ Conventions: scores are fractions in [0, 1], thresholds 0..255; links are https.
 what the reader checks and what is published as JSON Schema.
 
 Public names: `Entry`, `SCHEMA`, `SCORES`, `CURVES`, `read_entry`, `entry_from_json`, `entry_path`,
-`slug`, `schema_text`.
+`slug`, `schema_text`; `record`, `matching`, `schema_faults`.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ def _text(longest: int = 80) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": _NO_CONTROLS}
 
 
-def _matching(pattern: str, longest: int = 200) -> dict[str, Any]:
+def matching(pattern: str, longest: int = 200) -> dict[str, Any]:
+    """The schema of a text that matches."""
     return {"type": "string", "maxLength": longest, "pattern": pattern}
 
 
-def _record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+def record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of an object without other keys than these."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -75,11 +77,11 @@ def _record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict
     }
 
 
-_SHA256 = _matching("^[0-9a-f]{64}$", 64)
+_SHA256 = matching("^[0-9a-f]{64}$", 64)
 _FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
 _LEVEL = {"type": "integer", "minimum": 0, "maximum": 255}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
-_PAPER = _record({"title": _text(200), "link": _matching(_LINK)}, ["title"])
+_PAPER = record({"title": _text(200), "link": matching(_LINK)}, ["title"])
 _SCORE_VALUES = {key: _LEVEL if key in LEVEL_SCORES else _FRACTION for key in SCORES}
 _CURVE = {"type": "array", "items": _FRACTION, "minItems": LEVELS, "maxItems": LEVELS}
 _NOTES = {
@@ -87,11 +89,11 @@ _NOTES = {
     "items": {"type": "integer", "minimum": 1, "maximum": 999},
     "maxItems": 99,
 }
-_PRINTED = _record(
+_PRINTED = record(
     {
         "table": _text(),
         "score": {"type": "string", "enum": list(SCORES)},
-        "text": _matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", 8),
+        "text": matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", 8),
     },
     ["table", "score", "text"],
 )
@@ -104,7 +106,7 @@ _REQUIRED = (
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "wsolbench leaderboard entry",
-    **_record(
+    **record(
         {
             "format": {"type": "string", "enum": [FORMAT]},
             "format_version": {"type": "integer", "enum": [FORMAT_VERSION]},
@@ -112,24 +114,24 @@ SCHEMA: dict[str, Any] = {
             "method": _text(),
             "authors": _text(200),
             "paper": _PAPER,
-            "code": _matching(_LINK),
-            "commit": _matching("^[0-9a-f]{7,64}$", 64),
+            "code": matching(_LINK),
+            "commit": matching("^[0-9a-f]{7,64}$", 64),
             "backbone": _text(),
             "pretraining": _text(),
             "supervision": _text(),
             "dataset": _text(64),
             "split": _text(64),
             "label": {"type": "string", "enum": ["gt", "predicted"]},
-            "threshold": _record(
+            "threshold": record(
                 {
                     "rule": {"type": "string", "enum": ["max", "carried", "fixed", "unstated"]},
                     "pixel": _LEVEL,
                     "box": _LEVEL,
-                    "source": _record(
+                    "source": record(
                         {
                             "method": _text(200),
                             "split": _text(64),
-                            "submission_sha256": _matching("^([0-9a-f]{64})?$", 64),
+                            "submission_sha256": matching("^([0-9a-f]{64})?$", 64),
                             "annotations_sha256": _SHA256,
                             "missing": _COUNT,
                         },
@@ -145,18 +147,18 @@ SCHEMA: dict[str, Any] = {
             "variant": _text(),
             "study": _text(),
             "images": {"type": "integer", "minimum": 1, "maximum": 10**9},
-            "scores": {**_record(_SCORE_VALUES), "minProperties": 1},
-            "intervals": _record(
+            "scores": {**record(_SCORE_VALUES), "minProperties": 1},
+            "intervals": record(
                 {
                     key: {"type": "array", "items": value, "minItems": 2, "maxItems": 2}
                     for key, value in _SCORE_VALUES.items()
                 }
             ),
-            "curves": _record(dict.fromkeys(CURVES, _CURVE)),
-            "footnotes": _record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
+            "curves": record(dict.fromkeys(CURVES, _CURVE)),
+            "footnotes": record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
             "licence": _text(),
-            "date": _matching("^[0-9]{4}(-[0-9]{2}){0,2}$", 10),
-            "provenance": _record(
+            "date": matching("^[0-9]{4}(-[0-9]{2}){0,2}$", 10),
+            "provenance": record(
                 {
                     "paper": _PAPER,
                     "printed": {"type": "array", "items": _PRINTED, "minItems": 1, "maxItems": 99},
@@ -338,7 +340,7 @@ def entry_from_json(content: object, where: object) -> Entry:
     Raises:
         WsolbenchError: with the first faults and their count; exit status 1.
     """
-    faults = _schema_faults(content, SCHEMA, "entry")
+    faults = schema_faults(content, SCHEMA, "entry")
     if faults or not isinstance(content, dict):
         raise _malformed(where, faults)
     own = {item.name for item in fields(Entry)}
@@ -361,7 +363,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[str]:
+def schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[str]:
     """What in a value breaks the schema; the schema uses only the words that are read here."""
     if not isinstance(value, _TYPES[schema["type"]]) or isinstance(value, bool):
         return [f"{where}: {type(value).__name__}, not {schema['type']}"]
@@ -374,7 +376,7 @@ def _schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[st
         if not low <= len(value) <= high:
             return [f"{where}: {len(value)} items, not {low} to {high}"]
         items = enumerate(value)
-        return [f for i, v in items for f in _schema_faults(v, schema["items"], f"{where}[{i}]")]
+        return [f for i, v in items for f in schema_faults(v, schema["items"], f"{where}[{i}]")]
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", MAX_BYTES):
             return [f"{where}: {len(value)} characters, more than {schema['maxLength']}"]
@@ -398,7 +400,7 @@ def _object_faults(value: Mapping[str, Any], schema: Mapping[str, Any], where: s
     if len(value) < schema.get("minProperties", 0):
         faults.append(f"{where}: empty")
     for key in sorted(value.keys() & known.keys()):
-        faults += _schema_faults(value[key], known[key], f"{where}.{key}")
+        faults += schema_faults(value[key], known[key], f"{where}.{key}")
     return faults
 
 

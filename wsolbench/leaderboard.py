@@ -1,7 +1,8 @@
 """The leaderboard: entries in, tables out, byte for byte the same in any order of entries.
 
-Conventions: below the leaderboard's folder lie `entries/<data set>/*.json`, `notes.json`, and what
-is generated from them: `README.md`, `schema.json` and one CSV file a data set.
+Conventions: below the leaderboard's folder lie `entries/<data set>/*.json`, `notes.json`, perhaps
+`gallery.json`, and what is generated from them: `README.md`, `index.html`, `schema.json` and one
+CSV file a data set.
 
 Public names: `build`, `check`, `add`, `verify`, `read_entries`, `read_notes`, `generated`,
 `About`, `reproduced`.
@@ -32,18 +33,13 @@ from .entries import (
 )
 from .errors import WsolbenchError, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
+from .gallery import read_gallery
 from .results import Result, markdown_text
+from .site import SHOWN, page
 from .standings import THRESHOLD_RULES, Cell, Table, tables
 
 if TYPE_CHECKING:
     from .progress import Progress
-
-SHOWN = (
-    *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
-    *("top1_loc", "top5_loc", "max_box_acc_v2", "top1_cls"),
-    *("boundary_ods", "boundary_ois", "boundary_ap"),
-)
-"""Scores that the README has room for; the CSV files have all."""
 
 INTRODUCTION = """\
 # Leaderboard
@@ -148,7 +144,14 @@ def generated(root: str | os.PathLike[str]) -> dict[str, str]:
             cure="write it",
             exit_status=1,
         )
-    files = {"README.md": _readme(tables(entries), notes), "schema.json": schema_text()}
+    path = Path(root, "gallery.json")
+    gallery = read_gallery(path) if path.is_file() else None
+    shown = tables(entries)
+    files = {
+        "README.md": _readme(shown, notes),
+        "index.html": page(shown, notes, gallery),
+        "schema.json": schema_text(),
+    }
     for name in sorted({slug(entry.dataset) for entry in entries}):
         files[f"{name}.csv"] = _csv([entry for entry in entries if slug(entry.dataset) == name])
     return files

@@ -1,0 +1,199 @@
+"""The leaderboard's page: one file, nothing in it that an entry could make run."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_leaderboard import ROOT, entry
+from wsolbench.entries import Entry
+from wsolbench.errors import WsolbenchError
+from wsolbench.gallery import read_gallery
+from wsolbench.leaderboard import read_entries
+from wsolbench.site import bibtex, page
+from wsolbench.standings import tables
+
+HOSTILE = (
+    "<script>document.title='stolen'</script>",
+    '" onload="document.title=1',
+    "'\"><img src=x onerror=document.title=1>",
+    "=HYPERLINK(1)",
+    "\u202egnp.exe",
+    "{{ 7 * 7 }} </textarea></title>",
+    "x" * 80,
+)
+
+
+class _Page(HTMLParser):
+    """Every element with its attributes, and the text of `title` and `script`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def measured(name: str, seed: int, **more: object) -> Entry:
+    """An entry with smooth curves, as `read_entry` would give it."""
+    rng = np.random.default_rng(seed)
+    levels = np.linspace(0, 1, 256)
+    iou = 0.3 + 0.3 * np.exp(-((levels - rng.random()) ** 2) / 0.1)
+    curves = {
+        "iou": iou.tolist(),
+        "precision": levels.tolist(),
+        "recall": levels[::-1].tolist(),
+        "gt_known_loc": (iou / 2).tolist(),
+    }
+    protocol = {"name": "sem", "version": 1, "sha256": "0" * 64}
+    given = {
+        "state": "measured",
+        "images": 10,
+        "label": "gt",
+        "licence": "CC0",
+        "scores": {"peak_iou": float(iou.max()), "peak_threshold": int(iou.argmax())},
+        "curves": curves,
+        "provenance": {"protocol": protocol},
+        **more,
+    }
+    return replace(entry("CAM"), method=name, **given)
+
+
+def test_what_entries_say_stays_text() -> None:
+    entries = [measured(name, place) for place, name in enumerate(HOSTILE)]
+    entries += [
+        measured("plain", 9, backbone=HOSTILE[0], code="https://example.org/?a=%22%3E"),
+        entry(dataset="set", footnotes={"peak_iou": [1]}),
+    ]
+    text = page(tables(entries), {1: HOSTILE[2] + "y" * 10_000})
+    parsed = _Page(text)
+    scripts = [attributes for tag, attributes in parsed.elements if tag == "script"]
+    assert len(scripts) == 4
+    assert not [tag for tag, _ in parsed.elements if tag in ("img", "iframe", "object", "embed")]
+    assert not [a for _, a in parsed.elements if any(key.startswith("on") for key in a)]
+    assert not [a for _, a in parsed.elements if "style" in a]
+    for name in HOSTILE:
+        assert name in parsed.text
+    assert text.count("</script>") == 4
+    assert "\u202e" not in re.sub(
+        r"<bdi>.*?</bdi>", "", re.sub(r'="[^"]*"', "", text.split("<script")[0])
+    )
+
+
+def test_the_policy_allows_what_the_page_holds_and_no_more() -> None:
+    text = page(tables([measured("CAM", 1)]), {})
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
+    assert policy.count("sha256-") == 4
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src &#39;none&#39;;")
+
+
+def test_the_page_needs_no_other_file() -> None:
+    parsed = _Page((ROOT / "index.html").read_text())
+    for tag, attributes in parsed.elements:
+        assert tag != "link"
+        assert "src" not in attributes
+        href = attributes.get("href")
+        if href and not href.startswith(("#", "https://")):
+            assert (ROOT / href).is_file()
+
+
+def test_every_anchor_of_a_note_is_there() -> None:
+    parsed = _Page((ROOT / "index.html").read_text())
+    ids = {attributes["id"] for _, attributes in parsed.elements if "id" in attributes}
+    anchors = {
+        attributes["href"][1:]
+        for tag, attributes in parsed.elements
+        if tag == "a" and attributes["href"].startswith("#")
+    }
+    assert any("note" in anchor for anchor in anchors)
+    assert anchors <= ids
+
+
+def test_the_page_says_what_the_tables_say() -> None:
+    entries = read_entries(ROOT)
+    parsed = _Page((ROOT / "index.html").read_text())
+    for table in tables(entries):
+        for cell in table.column("peak_iou"):
+            assert cell.shown in parsed.text
+    shown = sum("data-id" in attributes for tag, attributes in parsed.elements if tag == "tr")
+    assert shown == len(entries)
+    assert f"{len(entries)} entries" in parsed.text
+
+
+def test_intervals_stand_under_the_score_or_are_said_to_lack() -> None:
+    score = measured("CAM", 1).scores["peak_iou"]
+    both = [measured("CAM", 1, intervals={"peak_iou": (score - 0.01, score)}), measured("SEM", 2)]
+    text = page(tables(both), {})
+    low = f"{100 * (score - 0.01):.2f}"
+    assert f'<span class="interval">[{low}, {100 * score:.2f}]</span>' in text
+    assert text.count('<span class="interval">no interval</span>') == 1
+    assert "no entry here has an interval" in page(tables([measured("CAM", 1)]), {})
+
+
+def test_bibtex_names_the_method_and_where_it_was_printed() -> None:
+    link = "https://arxiv.org/abs/1512.04150"
+    given = entry("CAM", authors="Zhou et al.", paper={"title": "Deep & {Features}", "link": link})
+    assert bibtex(given) == (
+        "@misc{deep-features,\n"
+        "  title = {{Deep \\& \\{Features\\}}},\n"
+        "  author = {Zhou and others},\n"
+        "  year = {2015},\n"
+        "  eprint = {1512.04150},\n"
+        "  archiveprefix = {arXiv},\n"
+        "  url = {https://arxiv.org/abs/1512.04150},\n"
+        "}\n\n"
+        "@misc{a-paper,\n  title = {{A paper}},\n}"
+    )
+
+
+def test_copies_are_rows_of_the_table() -> None:
+    text = page(tables([entry("A_B", "50.5")]), {})
+    data = json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1]
+    )
+    (copies,) = data["copies"].values()
+    head, row = copies["LaTeX"].splitlines()[-2:]
+    assert head == "% Method & Backbone & Peak-IoU"
+    assert row == "A\\_B & VGG16 & 50.5 \\\\"
+    assert "| A\\_B | VGG16 | 50.5 | drawn val; Reported in A paper; " in copies["Markdown"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"more": 1}, "unknown key 'more'"),
+        ({"methods": ["CAM"]}, "2 maps"),
+        ({"format_version": 2}, "none of 1"),
+        ({"scenes": []}, "0 items"),
+    ],
+)
+def test_a_gallery_that_is_not_strict_is_refused(
+    change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    content = json.loads((ROOT / "gallery.json").read_text())
+    (tmp_path / "gallery.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(WsolbenchError, match=message):
+        read_gallery(tmp_path / "gallery.json")
+
+
+def test_a_gallery_holds_what_its_maps_score() -> None:
+    gallery = read_gallery(ROOT / "gallery.json")
+    for scene in gallery["scenes"]:
+        pixels = scene["height"] * scene["width"]
+        share = sum(scene["mask"][1::2]) / pixels
+        for map_ in scene["maps"]:
+            assert map_["iou"][0] == round(10_000 * share)  # at T = 0 all is foreground
+            assert map_["boxes"][0] == [0, 0, 0, scene["width"], scene["height"]]

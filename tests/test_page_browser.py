@@ -1,0 +1,295 @@
+"""The page in a real browser: it sorts, filters, follows the slider and can be used by anyone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.test_leaderboard import ROOT, entry
+from tests.test_page import HOSTILE, measured
+from wsolbench.gallery import read_gallery
+from wsolbench.metrics.levels import level_map
+from wsolbench.site import page as page_text
+from wsolbench.standings import tables
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks the page")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_api.sync_playwright() as playwright:
+        # CI runs as root, where Chromium's sandbox cannot start; the pages are our own.
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Any]:
+    """Opens a file; at the end nothing may have been said on the console or asked of a network."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def go(path: Path, hash_: str = "", width: int = 1200, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,  # type: ignore[arg-type]
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri() + hash_)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A page of 200 measured entries of two backbones."""
+    entries = [
+        measured(f"Method {n:03}", n, backbone=f"Net{n % 2}", variant=f"run {n}")
+        for n in range(200)
+    ]
+    path = tmp_path / "many.html"
+    path.write_text(page_text(tables([*entries, entry("Printed")]), {}))
+    return path
+
+
+def column(page: Page, table: str, name: str) -> list[str]:
+    """The texts of a column, as they stand on the page."""
+    script = """([table, name]) => {
+        const heads = [...document.querySelectorAll(`${table} thead th`)];
+        const at = heads.findIndex((head) => head.textContent.trim().startsWith(name));
+        const rows = [...document.querySelectorAll(`${table} tbody tr`)];
+        return rows.filter((row) => !row.hidden).map((row) => row.cells[at].textContent.trim());
+    }"""
+    return list(page.evaluate(script, [table, name]))
+
+
+def table_of(page: Page, dataset: str, split: str) -> str:
+    board = page.locator(f".board[data-dataset='{dataset}'][data-split='{split}'] table").first
+    return f"#{board.get_attribute('id')}"
+
+
+def test_columns_sort_both_ways_and_what_is_missing_is_last(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    table = table_of(page, "ILSVRC", "val")
+    head = page.locator(f"{table} thead th", has_text="GT-known")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    down = column(page, table, "GT-known")
+    shown = [float(text.split()[0]) for text in down if text != "-"]
+    assert shown == sorted(shown, reverse=True)
+    assert down[len(shown) :] == ["-"] * (len(down) - len(shown))
+    head.get_by_role("button").click()
+    up = column(page, table, "GT-known")
+    assert [float(text.split()[0]) for text in up if text != "-"] == sorted(shown)
+    assert up[-1] == "-"
+
+
+def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    page.select_option("#dataset", "CUB-200-2011")
+    page.select_option("#backbone", "ResNet50")
+    assert page.inner_text("#status") == "2 entries in 1 table"
+    assert column(page, table_of(page, "CUB-200-2011", "test"), "Backbone") == ["ResNet50"] * 2
+    page.fill("#find", "nothing like it")
+    assert page.inner_text("#status") == "No entry fits. Reset the filters to see all."
+    page.click("#reset")
+    assert page.locator(".board:visible").count() == page.locator(".board").count()
+
+
+def test_the_slider_moves_through_curves_tables_and_maps_alike(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    data = json.loads(page.evaluate("document.getElementById('data').textContent"))
+    table = table_of(page, "mini", "val")
+    sync_api.expect(page.locator(".scene")).to_have_count(8)
+    for level in (0, 77, 255):
+        page.locator("#threshold").fill(str(level))
+        sync_api.expect(page.locator("#level")).to_have_text(str(level))
+        ids = page.locator(f"{table} tbody tr").evaluate_all("rows => rows.map(r => r.dataset.id)")
+        expected = [f"{data['curves'][name]['iou'][level] / 100:.2f}" for name in ids]
+        assert column(page, table, "IoU at slider") == expected
+        label = page.locator("#chart-iou svg").get_attribute("aria-label")
+        assert f"At threshold {level}:" in label
+        captions = page.locator(".scene figcaption").all_inner_texts()
+        wanted = [
+            f"{method}: IoU {map_['iou'][level] / 100:.2f} %"
+            for scene in data["gallery"]["scenes"]
+            for method, map_ in zip(data["gallery"]["methods"], scene["maps"], strict=True)
+        ]
+        assert captions == wanted
+    assert "t=255" in page.url
+
+
+def test_the_maps_drawn_are_the_levels_that_were_scored(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    sync_api.expect(page.locator(".scene")).to_have_count(8)
+    page.locator("#threshold").fill("150")
+    sync_api.expect(page.locator("#level")).to_have_text("150")
+    scene = read_gallery(ROOT / "gallery.json")["scenes"][0]
+    map_ = scene["maps"][1]
+    values = np.frombuffer(base64.b64decode(map_["values"]), np.uint8)
+    size = (scene["height"], scene["width"])
+    levels = level_map(values.reshape(map_["height"], map_["width"]), *size)
+    # Pixels off the foreground are grey; a coloured one is foreground, a box or the mask's line.
+    pixels = page.evaluate(
+        """() => { const canvas = document.querySelectorAll('.scene canvas')[1];
+        const { width, height } = canvas;
+        return [...canvas.getContext('2d').getImageData(0, 0, width, height).data]; }"""
+    )
+    drawn = np.array(pixels, np.uint8).reshape(*size, 4)[..., :3].astype(int)
+    coloured = np.ptp(drawn, axis=2) > 0
+    boxed = np.zeros(size, bool)
+    box = [row for row in map_["boxes"] if row[0] <= 150][-1][1:]
+    for x0, y0, x1, y1 in [box, *scene["boxes"]]:
+        inner = np.zeros(size, bool)
+        inner[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
+        around = np.zeros(size, bool)
+        around[y0:y1, x0:x1] = True
+        boxed |= around & ~inner
+    dark = (levels < 150) & ~boxed
+    assert dark.any()
+    assert not coloured[dark].any()
+    assert coloured[(levels >= 150) & ~boxed].mean() > 0.8
+
+
+def test_a_link_brings_the_view_back(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    page.select_option("#dataset", "mini")
+    page.locator("#threshold").fill("40")
+    page.wait_for_url("**t=40**")
+    table = table_of(page, "mini", "val")
+    page.locator(f"{table} input.draw").nth(1).check()
+    page.locator(f"{table} thead th", has_text="AP").first.get_by_role("button").click()
+    again = visit(ROOT / "index.html", page.url.partition("index.html")[2])
+    assert again.inner_text("#status") == "8 entries in 2 tables"
+    for what in ("#legend", "#level"):
+        assert again.inner_text(what) == page.inner_text(what)
+    assert column(again, table, "Method") == column(page, table, "Method")
+    broken = visit(ROOT / "index.html", "#t=nan&draw=nobody&sort=table-99.1.up&dataset=none")
+    assert broken.inner_text("#level") == "128"
+    assert broken.inner_text("#status").endswith("tables")
+
+
+def test_curves_of_two_tables_never_share_a_picture(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    val, test = (table_of(page, "mini", split) for split in ("val", "test"))
+    page.locator(f"{test} input.draw").first.check()
+    assert page.locator(f"{test} input.draw:checked").count() == 2
+    page.locator(f"{val} input.draw").first.check()
+    assert page.locator(f"{test} input.draw:checked").count() == 0
+    assert "never compared" in page.inner_text("#status")
+    assert page.locator("#legend svg").count() == 1
+
+
+def test_a_row_is_copied_by_keyboard_alone(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.locator("button.cite").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#copies").is_visible()
+    assert "\\\\" in page.input_value("#copy-LaTeX")
+    assert page.input_value("#copy-BibTeX").startswith("@misc{")
+    page.keyboard.press("Escape")
+    assert not page.locator("#copies").is_visible()
+    assert page.evaluate("document.activeElement.className") == "cite"
+    page.locator("#threshold").focus()
+    page.keyboard.press("ArrowRight")
+    sync_api.expect(page.locator("#level")).to_have_text("129")
+
+
+def test_dark_and_light_follow_the_system_or_the_choice(visit: Any) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = visit(ROOT / "index.html")
+    dark = visit(ROOT / "index.html", scheme="dark")
+    assert light.evaluate(ground) == "rgb(255, 255, 255)"
+    assert dark.evaluate(ground) == "rgb(20, 23, 28)"
+    light.select_option("#theme", "dark")
+    assert light.evaluate(ground) == dark.evaluate(ground)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_and_nothing_overflows(visit: Any, width: int, scheme: str) -> None:
+    page = visit(ROOT / "index.html", width=width, scheme=scheme)
+    sync_api.expect(page.locator(".scene")).to_have_count(8)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = axe.Axe().run(page)
+    faults = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found.response["violations"]]
+    assert faults == []
+
+
+def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:
+    page = visit(many)
+    assert page.inner_text("#status") == "201 entries in 2 tables"
+    page.fill("#find", "Net1 17")
+    expected = [f"Method {n:03}" for n in range(200) if "17" in f"{n:03}" and n % 2]
+    shown = column(page, "#table-0", "Method")
+    assert sorted(name.split(" (")[0] for name in shown) == expected
+    page.click("#reset")
+    for box in page.locator("input.draw:not(:checked)").all()[:4]:
+        box.click()
+    assert page.locator("input.draw:checked").count() == 6
+    page.locator("input.draw:not(:checked)").first.click()
+    assert page.locator("input.draw:checked").count() == 6
+    assert page.inner_text("#status") == "6 methods at most share a picture: take one away first."
+
+
+def test_hostile_names_run_nothing(visit: Any, tmp_path: Path) -> None:
+    entries = [measured(name, place) for place, name in enumerate(HOSTILE)]
+    entries += [measured("plain", 9, backbone=name) for name in HOSTILE[:3]]
+    path = tmp_path / "hostile.html"
+    entries.append(entry("noted", footnotes={"peak_iou": [1]}))
+    path.write_text(page_text(tables(entries), {1: "y" * 10_000}))
+    page = visit(path, width=360)
+    page.locator("input.draw").first.check()
+    page.locator("button.cite").first.click()
+    assert page.title() == "wsolbench leaderboard"
+    assert page.locator("img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_tables_can_be_read_without_scripts(browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((ROOT / "index.html").as_uri())
+    assert page.locator("tbody tr").count() > 80
+    assert page.locator("text=56.92").first.is_visible()
+    context.close()
+
+
+def test_a_page_without_curves_has_no_slider(visit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "reported.html"
+    path.write_text(page_text(tables([entry(), replace(entry("SEM"), code="https://a.org")]), {}))
+    page = visit(path)
+    assert page.locator("#threshold").count() == 0
+    assert page.inner_text("#status") == "2 entries in 1 table"

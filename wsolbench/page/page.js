@@ -1,0 +1,473 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const $ = (id) => document.getElementById(id);
+  const boards = [...document.querySelectorAll(".board")];
+  const rows = new Map([...document.querySelectorAll("tbody tr")].map((row) => [row.dataset.id, row]));
+  const filters = ["dataset", "split", "protocol", "backbone", "find"];
+  const MOST = 6; // curves in one picture, as many as there are colours
+  const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 2", "1 2"];
+  let threshold = 128;
+  let chosen = []; // ids of the rows whose curves are drawn, all of one table
+  let sorted = null; // {table, column, direction}
+
+  // ------------------------------------------------------------------ filters
+
+  function filter() {
+    const wanted = Object.fromEntries(filters.map((name) => [name, $(name).value]));
+    const words = wanted.find.toLowerCase().split(/\s+/).filter(Boolean);
+    let tables = 0;
+    let entries = 0;
+    for (const board of boards) {
+      const fits = ["dataset", "split", "protocol"].every(
+        (key) => !wanted[key] || board.dataset[key] === wanted[key]
+      );
+      let shown = 0;
+      for (const row of board.querySelectorAll("tbody tr")) {
+        const text = `${row.querySelector(".name").textContent} ${row.dataset.backbone}`.toLowerCase();
+        row.hidden = !(
+          fits &&
+          (!wanted.backbone || row.dataset.backbone === wanted.backbone) &&
+          words.every((word) => text.includes(word))
+        );
+        shown += !row.hidden;
+      }
+      board.hidden = !shown;
+      tables += shown > 0;
+      entries += shown;
+    }
+    const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+    say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry fits. Reset the filters to see all.");
+  }
+
+  function say(text) {
+    $("status").textContent = text;
+  }
+
+  // ------------------------------------------------------------------ sorting
+
+  for (const head of document.querySelectorAll("th[data-sort]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    const notes = head.querySelector(".notes");
+    button.append(...[...head.childNodes].filter((node) => node !== notes));
+    head.prepend(button);
+    head.setAttribute("aria-sort", "none");
+    button.addEventListener("click", () => {
+      const column = head.cellIndex;
+      const table = head.closest("table").id;
+      const same = sorted && sorted.table === table && sorted.column === column;
+      const first = head.dataset.sort === "number" && column !== rankColumn(head) ? "descending" : "ascending";
+      const other = first === "descending" ? "ascending" : "descending";
+      sorted = { table, column, direction: same && sorted.direction === first ? other : first };
+      sort();
+      save();
+    });
+  }
+
+  function rankColumn(head) {
+    return [...head.parentNode.cells].findIndex((cell) => cell.textContent.trim() === "Rank");
+  }
+
+  function sort() {
+    for (const head of document.querySelectorAll("th[data-sort]")) head.setAttribute("aria-sort", "none");
+    if (!sorted) return;
+    const table = $(sorted.table);
+    const head = table && table.tHead.rows[0].cells[sorted.column];
+    if (!head || !head.dataset.sort) return;
+    head.setAttribute("aria-sort", sorted.direction);
+    const sign = sorted.direction === "ascending" ? 1 : -1;
+    const value = (row) => {
+      const cell = row.cells[sorted.column];
+      if (head.dataset.sort === "text") return cell.textContent.trim();
+      return cell.dataset.value === undefined || cell.dataset.value === "" ? null : Number(cell.dataset.value);
+    };
+    const compare = (a, b) => {
+      const [x, y] = [value(a), value(b)];
+      if (x === null || y === null) return (x === null) - (y === null); // what has no score is last
+      return sign * (typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x - y);
+    };
+    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+  }
+
+  // ------------------------------------------------------------------ threshold
+
+  function follow() {
+    if ($("threshold")) {
+      $("threshold").value = threshold;
+      $("level").textContent = threshold;
+    }
+    for (const [id, curves] of Object.entries(data.curves)) {
+      for (const cell of rows.get(id).querySelectorAll("td.followed")) {
+        const curve = curves[cell.dataset.curve];
+        cell.dataset.value = curve ? curve[threshold] : "";
+        cell.textContent = curve ? percent(curve[threshold]) : "-";
+      }
+    }
+    if (sorted && $(sorted.table)?.tHead.rows[0].cells[sorted.column]?.dataset.curve) sort();
+    draw();
+    paint();
+  }
+
+  const percent = (units) => (units / 100).toFixed(2);
+
+  // ------------------------------------------------------------------ curves
+
+  function choose(id, on) {
+    const table = rows.get(id).closest("table");
+    const before = chosen.length;
+    chosen = chosen.filter((other) => other !== id && rows.get(other).closest("table") === table);
+    if (on) chosen.push(id);
+    if (on && chosen.length > MOST) {
+      chosen.pop();
+      say(`${MOST} methods at most share a picture: take one away first.`);
+    } else if (on && chosen.length <= before && before) {
+      say("The curves of the other table were taken away: numbers of two tables are never compared.");
+    }
+    tick();
+    draw();
+  }
+
+  function tick() {
+    for (const box of document.querySelectorAll("input.draw")) {
+      box.checked = chosen.includes(box.closest("tr").dataset.id);
+    }
+  }
+
+  const nameOf = (id) => rows.get(id).querySelector(".name bdi").textContent;
+  const backboneOf = (id) => rows.get(id).dataset.backbone;
+
+  function draw() {
+    if (!$("curves")) return;
+    const lines = chosen.map((id, place) => ({
+      ...data.curves[id],
+      name: `${nameOf(id)}, ${backboneOf(id)}`,
+      colour: `var(--curve-${place})`,
+      dash: DASHES[place],
+    }));
+    const board = chosen.length && rows.get(chosen[0]).closest(".board").dataset;
+    legend(lines, board);
+    const level = (curve) => curve.map((units, t) => ({ x: t, y: units / 100 }));
+    const at = { x: threshold, vertical: true };
+    chart($("chart-iou"), "IoU against threshold", "Threshold", "IoU, %", 255, lines, (l) => l.iou && level(l.iou), at);
+    const pr = (l) => l.precision && l.precision.map((p, t) => ({ x: l.recall[t] / 100, y: p / 100 }));
+    chart($("chart-pr"), "Precision and recall", "Recall, %", "Precision, %", 100, lines, pr, {});
+    const box = (l) => l.gt_known_loc || l.predicted_loc;
+    chart($("chart-box"), "Box accuracy against threshold", "Threshold", "Boxes right, %", 255, lines, (l) => box(l) && level(box(l)), at);
+  }
+
+  function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
+    const drawn = lines.map((line) => ({ ...line, points: points(line) })).filter((line) => line.points);
+    const width = Math.max(260, Math.round(figure.clientWidth));
+    const marks = [Plot.ruleX([0], { strokeOpacity: 0.4 }), Plot.ruleY([0], { strokeOpacity: 0.4 })];
+    if (at.vertical) marks.push(Plot.ruleX([at.x], { strokeDasharray: "3 3", strokeOpacity: 0.7 }));
+    for (const line of drawn) {
+      marks.push(
+        Plot.line(line.points, { x: "x", y: "y", stroke: line.colour, strokeWidth: 2, strokeDasharray: line.dash }),
+        Plot.dot([line.points[threshold]], { x: "x", y: "y", fill: line.colour, r: 4.5 })
+      );
+    }
+    const text = drawn.map((l) => `${l.name}: ${l.points[threshold].y.toFixed(2)}`).join("; ");
+    const svg = Plot.plot({
+      width,
+      height: Math.round(Math.min(260, width * 0.7)),
+      marginLeft: 44,
+      marginBottom: 38,
+      marginRight: 16,
+      ariaLabel: `${title}. At threshold ${threshold}: ${text || "nothing chosen"}.`,
+      x: { domain: [0, right], label: xLabel, ticks: 5 },
+      y: { domain: [0, 100], label: yLabel, ticks: 5, grid: true },
+      marks,
+    });
+    svg.setAttribute("role", "img");
+    for (const style of svg.querySelectorAll("style")) style.remove(); // page.css holds it: the policy allows no other
+    for (const group of svg.querySelectorAll("[aria-label]")) group.removeAttribute("aria-label"); // the picture has one
+    const heading = document.createElement("h3");
+    heading.textContent = title;
+    figure.replaceChildren(heading, svg);
+  }
+
+  function legend(lines, board) {
+    const items = lines.map((line) => {
+      const item = document.createElement("span");
+      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      svg.setAttribute("viewBox", "0 0 44 16");
+      svg.setAttribute("aria-hidden", "true");
+      const stroke = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      stroke.setAttribute("d", "M0 8H44");
+      stroke.setAttribute("fill", "none");
+      stroke.setAttribute("stroke", line.colour);
+      stroke.setAttribute("stroke-width", "4");
+      stroke.setAttribute("stroke-dasharray", line.dash);
+      svg.append(stroke);
+      const name = document.createElement("bdi");
+      name.textContent = line.name;
+      item.append(svg, name);
+      return item;
+    });
+    const head = document.createElement("b");
+    head.textContent = board ? `${board.dataset}, ${board.split}, ${board.protocol}` : "No method is chosen.";
+    $("legend").replaceChildren(head, ...items);
+  }
+
+  // ------------------------------------------------------------------ gallery
+
+  const scenes = [];
+
+  function bytes(text) {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  }
+
+  // Neighbours and weights of each target pixel: half-pixel centres, edges clamped, in float32.
+  function taps(source, target) {
+    const left = new Int32Array(target);
+    const weight = new Float32Array(target);
+    for (let place = 0; place < target; place++) {
+      const position = Math.min(Math.max((place + 0.5) * (source / target) - 0.5, 0), source - 1);
+      left[place] = Math.floor(position);
+      weight[place] = position - left[place];
+    }
+    return { left, weight };
+  }
+
+  // The levels that were scored: rows first, then columns, each near + w (far - near) in float32.
+  function levelMap(map, height, width) {
+    const values = bytes(map.values);
+    const f = Math.fround;
+    const across = taps(map.width, width);
+    const down = taps(map.height, height);
+    const wide = new Float32Array(map.height * width);
+    for (let y = 0; y < map.height; y++) {
+      for (let x = 0; x < width; x++) {
+        const near = values[y * map.width + across.left[x]];
+        const far = values[y * map.width + Math.min(across.left[x] + 1, map.width - 1)];
+        wide[y * width + x] = f(near + f(across.weight[x] * f(far - near)));
+      }
+    }
+    const levels = new Uint8Array(height * width);
+    for (let y = 0; y < height; y++) {
+      const upper = down.left[y] * width;
+      const lower = Math.min(down.left[y] + 1, map.height - 1) * width;
+      for (let x = 0; x < width; x++) {
+        const value = f(wide[upper + x] + f(down.weight[y] * f(wide[lower + x] - wide[upper + x])));
+        levels[y * width + x] = Math.min(Math.max(value, 0), 255);
+      }
+    }
+    return levels;
+  }
+
+  function maskOf(scene) {
+    const mask = new Uint8Array(scene.height * scene.width);
+    let at = 0;
+    scene.mask.forEach((run, place) => {
+      if (place % 2) mask.fill(1, at, at + run);
+      at += run;
+    });
+    return mask;
+  }
+
+  async function openGallery() {
+    if (!data.gallery) return;
+    const holder = document.querySelector(".scenes");
+    for (const scene of data.gallery.scenes) {
+      const photo = new Image();
+      photo.src = `data:image/jpeg;base64,${scene.photo}`;
+      await photo.decode();
+      const article = document.createElement("div");
+      article.className = "scene";
+      const figures = scene.maps.map(() => {
+        const figure = document.createElement("figure");
+        const canvas = document.createElement("canvas");
+        canvas.width = scene.width;
+        canvas.height = scene.height;
+        canvas.setAttribute("role", "img");
+        figure.append(canvas, document.createElement("figcaption"));
+        return figure;
+      });
+      article.append(...figures);
+      holder.append(article);
+      const mask = maskOf(scene);
+      scenes.push({
+        ...scene,
+        figures,
+        photo: pixelsOf(photo, scene),
+        edge: edgeOf(mask, scene),
+        levels: scene.maps.map((map) => levelMap(map, scene.height, scene.width)),
+      });
+      paint();
+    }
+  }
+
+  function pixelsOf(photo, { height, width }) {
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const context = canvas.getContext("2d");
+    context.drawImage(photo, 0, 0);
+    return context.getImageData(0, 0, width, height);
+  }
+
+  // Pixels of the mask with a 4-neighbour off it: its outline.
+  function edgeOf(mask, { height, width }) {
+    const on = (y, x) => y >= 0 && x >= 0 && y < height && x < width && mask[y * width + x];
+    return mask.map((value, at) => {
+      const [y, x] = [Math.floor(at / width), at % width];
+      return value && !(on(y - 1, x) && on(y + 1, x) && on(y, x - 1) && on(y, x + 1)) ? 1 : 0;
+    });
+  }
+
+  function paint() {
+    for (const scene of scenes) {
+      scene.maps.forEach((map, place) => {
+        const [canvas, caption] = scene.figures[place].children;
+        const context = canvas.getContext("2d");
+        const shown = new ImageData(new Uint8ClampedArray(scene.photo.data), scene.width, scene.height);
+        const levels = scene.levels[place];
+        for (let at = 0; at < levels.length; at++) {
+          const [r, g, b] = shown.data.subarray(4 * at, 4 * at + 3);
+          if (scene.edge[at]) shown.data.fill(255, 4 * at, 4 * at + 3);
+          else if (levels[at] < threshold) shown.data.fill((r + g + b) / 12, 4 * at, 4 * at + 3);
+        }
+        context.putImageData(shown, 0, 0);
+        for (const box of scene.boxes) frame(context, box, "#ff5c5c", [6, 4]);
+        const predicted = map.boxes.filter((row) => row[0] <= threshold).pop().slice(1);
+        if (predicted[2] > predicted[0]) frame(context, predicted, "#3ddc6b", []);
+        caption.textContent = `${data.gallery.methods[place]}: IoU ${percent(map.iou[threshold])} %`;
+        canvas.setAttribute("aria-label", `${scene.image_id}, foreground at threshold ${threshold}. ${caption.textContent}`);
+      });
+    }
+  }
+
+  function frame(context, [x0, y0, x1, y1], colour, dash) {
+    context.setLineDash(dash);
+    context.lineWidth = 2;
+    context.strokeStyle = colour;
+    context.strokeRect(x0 + 1, y0 + 1, x1 - x0 - 2, y1 - y0 - 2);
+  }
+
+  // ------------------------------------------------------------------ copying
+
+  for (const button of document.querySelectorAll("button.cite")) {
+    button.addEventListener("click", () => {
+      const id = button.closest("tr").dataset.id;
+      for (const [form, text] of Object.entries(data.copies[id])) $(`copy-${form}`).value = text;
+      $("copies-title").textContent = `Copy the row of ${nameOf(id)}`;
+      $("copied").textContent = "";
+      $("copies").showModal();
+    });
+  }
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", async () => {
+      const field = $(`copy-${button.dataset.form}`);
+      field.select();
+      $("copied").textContent = (await copy(field.value)) ? "Copied." : "Press Ctrl+C: the text is selected.";
+    });
+  }
+  $("close").addEventListener("click", () => $("copies").close());
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      return false; // no permission, or no clipboard: the caller says how to go on
+    }
+  }
+
+  // ------------------------------------------------------------------ links to a view
+
+  function save() {
+    const view = new URLSearchParams();
+    for (const name of filters) if ($(name).value) view.set(name, $(name).value);
+    if (sorted) view.set("sort", `${sorted.table}.${sorted.column}.${sorted.direction}`);
+    if (threshold !== 128) view.set("t", threshold);
+    if (chosen.join() !== usual.join()) view.set("draw", chosen.join("~"));
+    history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
+  }
+
+  function restore() {
+    const view = new URLSearchParams(location.hash.slice(1));
+    for (const name of filters) {
+      $(name).value = view.get(name) ?? "";
+      if ($(name).selectedIndex === -1) $(name).value = "";
+    }
+    const level = Number(view.get("t") ?? 128);
+    threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : 128;
+    const [table, column, direction] = (view.get("sort") ?? "").split(".");
+    sorted = ["ascending", "descending"].includes(direction) ? { table, column: Number(column), direction } : null;
+    const named = view.has("draw") ? view.get("draw").split("~") : usual;
+    const known = named.filter((id) => data.curves[id]).slice(0, MOST);
+    const home = known.length && rows.get(known[0]).closest("table");
+    chosen = known.filter((id) => rows.get(id).closest("table") === home);
+    tick();
+    filter();
+    sort();
+    follow();
+  }
+
+  // The best of the first table that has curves, and what it is without post-processing.
+  function usualCurves() {
+    const first = document.querySelector("input.draw");
+    if (!first) return [];
+    const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => data.curves[id]);
+    return [...new Set([ids[0], ids[ids.length - 1]])];
+  }
+
+  const usual = usualCurves();
+  for (const name of filters) {
+    $(name).addEventListener("input", () => {
+      filter();
+      save();
+    });
+  }
+  $("reset").addEventListener("click", () => {
+    for (const name of filters) $(name).value = "";
+    filter();
+    save();
+  });
+  $("share").addEventListener("click", async () => {
+    save();
+    say((await copy(location.href)) ? "The link is on the clipboard." : "The address bar holds the link to this view.");
+  });
+  for (const box of document.querySelectorAll("input.draw")) {
+    box.addEventListener("change", () => {
+      choose(box.closest("tr").dataset.id, box.checked);
+      save();
+    });
+  }
+  let waiting = 0;
+  $("threshold")?.addEventListener("input", () => {
+    threshold = Number($("threshold").value);
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => {
+      follow();
+      save();
+    });
+  });
+  $("theme").addEventListener("input", () => {
+    const theme = $("theme").value;
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    try {
+      localStorage.setItem("wsolbench-theme", theme);
+    } catch {
+      // storage is off: the choice holds for this visit
+    }
+  });
+  try {
+    $("theme").value = localStorage.getItem("wsolbench-theme") ?? "";
+  } catch {
+    $("theme").value = "";
+  }
+  if ($("theme").value) document.documentElement.dataset.theme = $("theme").value;
+  addEventListener("hashchange", () => {
+    if (!document.getElementById(location.hash.slice(1))) restore();
+  });
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) draw();
+    width = innerWidth;
+  });
+  restore();
+  openGallery();
+})();

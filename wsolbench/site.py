@@ -1,0 +1,239 @@
+"""The leaderboard's web page: one file that needs no network.
+
+Tables are in the page as HTML, so that they can be read without scripts; `page/page.js` sorts and
+filters them and draws the curves with Observable Plot. What entries say is hostile until escaped:
+the template escapes everything, data for the script is JSON that cannot end its element, and the
+content security policy runs only what this module put there.
+
+Public names: `page`, `latex_row`, `markdown_row`, `bibtex`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from .entries import SCORES, Entry, entry_path, slug
+from .results import LEVEL_SCORES, markdown_text
+from .standings import RANKED_BY, THRESHOLD_RULES, Cell, Table
+
+SHOWN = (
+    *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
+    *("top1_loc", "top5_loc", "max_box_acc_v2", "top1_cls"),
+    *("boundary_ods", "boundary_ois", "boundary_ap"),
+)
+"""Scores that tables have room for; the CSV files have all."""
+
+CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
+"""Curves that the page draws."""
+
+AT_THRESHOLD = {
+    "iou": "IoU at slider",
+    "gt_known_loc": "GT-known at slider",
+    "predicted_loc": "Predicted-class loc at slider",
+}
+"""Columns that follow the slider, by the curve that they read."""
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+def page(
+    tables: Sequence[Table],
+    notes: Mapping[int, str],
+    gallery: Mapping[str, Any] | None = None,
+) -> str:
+    """The page's HTML.
+
+    Args:
+        tables: of all entries.
+        notes: text by number; every note of the tables is there.
+        gallery: as `gallery.read_gallery` gives it; None for a page without.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("wsolbench", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = [_table(table, place) for place, table in enumerate(_ordered(tables))]
+    rows = [row for table in shown for row in table["rows"]]
+    folder = files("wsolbench") / "page"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    scripts = [
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
+    ]
+    return environment.get_template("leaderboard.html.j2").render(
+        tables=shown,
+        notes=notes,
+        gallery=gallery,
+        choices={
+            key: sorted({table[key] for table in shown}) for key in ("dataset", "split", "protocol")
+        },
+        backbones=sorted({row["backbone"] for row in rows}),
+        entries=len(rows),
+        measured=sum(row["state"] != "reported" for row in rows),
+        curves=any(row["curves"] for row in rows),
+        rules=THRESHOLD_RULES,
+        data={
+            "curves": {row["id"]: row["curves"] for row in rows if row["curves"]},
+            "copies": {row["id"]: row["copies"] for row in rows},
+            "gallery": gallery,
+        },
+        style=style,
+        scripts=scripts,
+        policy=_policy(style, scripts),
+        licences=(folder / "vendor" / "LICENSES.txt").read_text(encoding="utf-8"),
+    )
+
+
+def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
+    """One entry as a row of a LaTeX table, under a comment that names the columns."""
+    head = ["Method", "Backbone", *(SCORES[key] for key in cells)]
+    scores = [cell.shown.replace("-", "--") for cell in cells.values()]
+    row = map(_latex, [entry.name, entry.backbone, *scores])
+    about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
+    return f"% {about}\n% {' & '.join(head)}\n{' & '.join(row)} \\\\"
+
+
+def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
+    """One entry as a Markdown table of one row."""
+    head = ["Method", "Backbone", *(SCORES[key] for key in cells), "Protocol"]
+    about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
+    row = [entry.name, entry.backbone, *(cell.shown for cell in cells.values()), about]
+    lines = [head, ["---"] * 2 + ["---:"] * len(cells) + ["---"], map(markdown_text, row)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def bibtex(entry: Entry) -> str:
+    """The papers to cite: the method's, and for a reported entry the one that printed it."""
+    papers = [{"title": entry.name, "link": entry.code, **entry.paper}]
+    authors = [entry.authors]
+    if entry.state == "reported" and entry.provenance["paper"] != entry.paper:
+        papers.append(entry.provenance["paper"])
+        authors.append("")
+    return "\n\n".join(_misc(*pair) for pair in zip(papers, authors, strict=True))
+
+
+def _misc(paper: Mapping[str, str], authors: str) -> str:
+    link = paper.get("link", "")
+    arxiv = re.fullmatch(r"https://arxiv\.org/abs/(([0-9]{2})[0-9]{2}\.[0-9]{4,5})", link)
+    fields = {
+        "title": f"{{{_latex(paper['title'])}}}",
+        "author": _latex(re.sub(r",? et al\.?$", " and others", authors)),
+        "year": f"20{arxiv[2]}" if arxiv else "",
+        "eprint": arxiv[1] if arxiv else "",
+        "archiveprefix": "arXiv" if arxiv else "",
+        "url": link,
+    }
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+    key = "-".join(slug(paper["title"]).split("-")[:4])
+    return "\n".join([f"@misc{{{key},", *lines, "}"])
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _threshold(entry: Entry) -> str:
+    rule = THRESHOLD_RULES[entry.threshold["rule"]]
+    source = entry.threshold.get("source")
+    return f"threshold {rule} from {source['split']}" if source else f"threshold {rule}"
+
+
+def _ordered(tables: Sequence[Table]) -> list[Table]:
+    """Data sets with the most entries first; within one, as they come."""
+    counts: dict[str, int] = {}
+    for table in tables:
+        counts[table.dataset] = counts.get(table.dataset, 0) + len(table.entries)
+    return sorted(tables, key=lambda table: (-counts[table.dataset], table.dataset))
+
+
+def _table(table: Table, place: int) -> dict[str, Any]:
+    keys = [key for key in table.keys if key in SHOWN]
+    columns = {key: table.column(key) for key in keys}
+    followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
+    measured = table.entries[0].state != "reported"
+    return {
+        "id": f"table-{place}",
+        "dataset": table.dataset,
+        "split": table.split,
+        "title": table.title,
+        "protocol": table.title.partition("protocol ")[2] if measured else "as reported",
+        "notes": table.notes,
+        "title_notes": table.common_notes("entry"),
+        "ranked": any(table.ranks),
+        "intervals": any(entry.intervals for entry in table.entries),
+        "columns": [
+            {"key": key, "name": SCORES[key], "notes": table.common_notes(key)} for key in keys
+        ],
+        "followed": [{"curve": key, "name": AT_THRESHOLD[key]} for key in followed],
+        "rows": [
+            _row(table, index, {key: columns[key][index] for key in keys})
+            for index in range(len(table.entries))
+        ],
+    }
+
+
+def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
+    entry = table.entries[index]
+    path = entry_path(entry)
+    link = entry.paper.get("link") or entry.code
+    return {
+        "id": f"{path.parent.name}/{path.stem}",
+        "name": entry.name,
+        "link": link,
+        "backbone": entry.backbone,
+        "rank": table.ranks[index],
+        "state": entry.state,
+        "threshold": _threshold(entry).removeprefix("threshold "),
+        "path": path.as_posix(),
+        "notes": table.own_notes(entry, "entry"),
+        "cells": [
+            {
+                "shown": cell.shown,
+                "value": entry.scores.get(key, ""),
+                "interval": cell.interval,
+                "no_interval": key == RANKED_BY and key in entry.scores and not cell.interval,
+                "gain": cell.gain,
+                "notes": cell.notes,
+                "level": key in LEVEL_SCORES,
+            }
+            for key, cell in cells.items()
+        ],
+        "curves": {
+            key: [round(10_000 * value) for value in entry.curves[key]]
+            for key in CURVES
+            if key in entry.curves
+        },
+        "copies": {
+            "LaTeX": latex_row(table, entry, cells),
+            "Markdown": markdown_row(table, entry, cells),
+            "BibTeX": bibtex(entry),
+        },
+    }
+
+
+def _policy(style: str, scripts: Sequence[str]) -> str:
+    """A content security policy that allows this style and these scripts, and nothing else."""
+    hashes = [" ".join(map(_hash, group)) for group in (scripts, [style])]
+    return (
+        f"default-src 'none'; script-src {hashes[0]}; style-src {hashes[1]}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
