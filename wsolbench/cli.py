@@ -669,22 +669,23 @@ def leaderboard_build(root: Path) -> None:
 
 @leaderboard.command("check")
 @_root
-def leaderboard_check(root: Path) -> None:
+@click.option("--against", type=_File, help="The folder to which this one may only add entries.")
+def leaderboard_check(root: Path, against: Path | None) -> None:
     """Print the lines in which generated files are stale.
 
-    Exit status 0 if they are fresh and every entry is sound, else 1.
+    With --against, print first what differs from that folder in more than new entries. Exit status
+    0 if all is fresh and sound, else 1.
     """
-    from .leaderboard import check
+    from .leaderboard import changes, check
 
+    moved = [] if against is None else changes(root, against)
     lines = check(root)
-    click.echo(
-        "\n".join(
-            [*lines, f"{root}: stale; run `wsolbench leaderboard build`"]
-            if lines
-            else [f"{root}: fresh"]
-        )
-    )
-    sys.exit(1 if lines else 0)
+    if moved:
+        moved.append(f"{root}: more than new entries; undo that, or leave it to a maintainer")
+    if lines:
+        lines.append(f"{root}: stale; run `wsolbench leaderboard build`")
+    click.echo("\n".join([*moved, *lines] or [f"{root}: fresh"]))
+    sys.exit(1 if moved or lines else 0)
 
 
 @leaderboard.command("add")
