@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import SHARED_DATA, random_dataset, random_maps
 from wsolbench import leaderboard
+from wsolbench.cli import cli
 from wsolbench.dataset import Dataset
 from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
@@ -255,6 +259,163 @@ def test_a_curve_without_its_score_is_refused(
         entry_from_json(content, "entry")
     with pytest.raises(WsolbenchError, match="curves: of a reported entry"):
         entry(curves={"iou": [0.5] * 256})
+
+
+def test_the_same_maps_twice_are_refused(
+    scored: tuple[Path, Path, Result], board: Callable[..., Path]
+) -> None:
+    root = board()
+    path = leaderboard.add(scored[2], ABOUT, root)
+    added = read_entry(path)
+    renamed = replace(added, method="Renamed", state="reproduced")
+    renamed.write(root)
+    for work in (leaderboard.check, leaderboard.build):
+        message = f"found the maps, protocol, split and threshold of {entry_path(added)}"
+        with pytest.raises(WsolbenchError, match=message) as raised:
+            work(root)
+        assert raised.value.exit_status == 1
+    replace(renamed, threshold={"rule": "fixed", "pixel": 9}).write(root)
+    leaderboard.build(root)
+    assert leaderboard.check(root) == []
+
+
+# Folders that strangers propose
+
+
+@pytest.fixture
+def proposed(scored: tuple[Path, Path, Result], board: Callable[..., Path]) -> tuple[Path, Path]:
+    """A leaderboard of a reported and a measured entry with a script, and a copy of it."""
+    root = board(entry())
+    leaderboard.add(scored[2], ABOUT, root)
+    (root / "make.py").write_text("print()\n")
+    leaderboard.build(root)
+    return Path(shutil.copytree(root, root.with_name("proposed"))), root
+
+
+def check_against(root: Path, base: Path) -> tuple[int, list[str]]:
+    command = ["leaderboard", "check", "--root", str(root), "--against", str(base)]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    return done.exit_code, done.output.splitlines()
+
+
+def test_new_entries_are_welcome(proposed: tuple[Path, Path]) -> None:
+    root, base = proposed
+    entry("New").write(root)
+    status, lines = check_against(root, base)
+    assert (status, lines[-1]) == (1, f"{root}: stale; run `wsolbench leaderboard build`")
+    leaderboard.build(root)
+    assert check_against(root, base) == (0, [f"{root}: fresh"])
+
+
+def test_what_is_more_than_a_new_entry_is_told(proposed: tuple[Path, Path]) -> None:
+    root, base = proposed
+    old = root / entry_path(entry())
+    measured = next(root.glob("entries/random/*.json"))
+    replace(read_entry(measured), state="reproduced").write(root)  # and nothing else of it
+    better = replace(read_entry(measured), method="Better")
+    sha256 = "0" * 64
+    better = replace(better, provenance={**better.provenance, "submission_sha256": sha256})
+    claimed = better.write(root)
+    old.unlink()
+    (root / "notes.json").write_text('{"1": "Another note."}')
+    (root / "make.py").unlink()
+    (root / ".gitattributes").write_text("* text\n")
+    (root / "entries" / "submodule").mkdir()
+    leaderboard.build(root)
+    status, lines = check_against(root, base)
+    assert status == 1
+    assert lines == [
+        f"{root}/.gitattributes: added, and no entry",
+        f"{root}/drawn.csv: removed",
+        f"{old}: removed",
+        f"{claimed}: added as reproduced, not as measured",
+        f"{measured}: changed",
+        f"{root}/make.py: removed",
+        f"{root}/notes.json: changed",
+        f"{old.parent}: an empty folder",
+        f"{root}/entries/submodule: an empty folder",
+        f"{root}: more than new entries; undo that, or leave it to a maintainer",
+    ]
+
+
+def test_an_entry_written_over_another_of_its_names_is_a_change(
+    proposed: tuple[Path, Path],
+) -> None:
+    root, base = proposed
+    path = entry("cam", "60").write(root)  # its names in other letters make the same file's name
+    leaderboard.build(root)
+    status, lines = check_against(root, base)
+    assert (status, lines[0]) == (1, f"{path}: changed")
+
+
+@pytest.mark.parametrize("place", ["entries/drawn/x.json", "entries/link", "README.md", "."])
+@pytest.mark.parametrize("target", ["file", "folder", "nothing"])
+def test_links_are_refused_and_not_followed(
+    proposed: tuple[Path, Path], tmp_path: Path, place: str, target: str
+) -> None:
+    root, base = proposed
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("private")
+    path = root / place
+    if place == ".":
+        root.rename(tmp_path / "moved")
+    else:
+        path.unlink(missing_ok=True)
+    path.symlink_to(tmp_path / target)
+    for work in (leaderboard.check, leaderboard.build, leaderboard.read_entries):
+        with pytest.raises(WsolbenchError, match="found a link, expected files") as raised:
+            work(root)
+        assert raised.value.exit_status == 1
+    with pytest.raises(WsolbenchError, match="found a link"):
+        leaderboard.changes(root, base)
+    assert (tmp_path / "file").read_text() == "private"
+
+
+def test_pipes_and_huge_files_are_refused_unread(proposed: tuple[Path, Path]) -> None:
+    root = proposed[0]
+    pipe, huge = root / "entries" / "drawn" / "pipe.json", root / "README.md"
+    os.mkfifo(pipe)
+    with pytest.raises(WsolbenchError, match="found a device or pipe"):
+        leaderboard.check(root)
+    pipe.unlink()
+    os.truncate(huge, 1 << 40)  # holes alone
+    with pytest.raises(WsolbenchError, match="found 1099511627776 bytes, expected files of at"):
+        leaderboard.check(root)
+    os.truncate(huge, 1 << 20)
+    (line,) = leaderboard.check(root)
+    assert line.startswith(f"{huge}: 1048576 characters, not ")
+    (root / "notes.json").write_text(f'{{"1": "{"x" * (1 << 18)}"}}')
+    with pytest.raises(WsolbenchError, match="found no notes"):
+        leaderboard.check(root)
+
+
+def test_what_a_stranger_wrote_is_printed_on_lines_without_controls(
+    proposed: tuple[Path, Path],
+) -> None:
+    root, base = proposed
+    with open(root / "README.md", "a") as file:
+        file.write("\x1b[31m red \u202e\n")
+    (root / "two\nlines.csv").write_text("")
+    (root / os.fsdecode(b"\xff")).write_text("")
+    status, lines = check_against(root, base)
+    assert status == 1
+    assert all(line.isprintable() for line in lines)
+    assert r"-\x1b[31m red \u202e" in lines
+    assert f"{root}/two lines.csv: no entry belongs to it" in lines
+
+
+def test_the_workflow_keeps_its_promises() -> None:
+    """Few rights, no secret, actions by their commits, and code of the base branch alone."""
+    path = ROOT.parent / ".github" / "workflows" / "leaderboard.yml"
+    text = path.read_text()
+    used = re.findall(r"\buses: *(.*)", text)
+    assert len(used) == 2
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v[0-9.]+", name) for name in used)
+    assert re.findall(r"permissions:\n((?:  .*\n)+)", text) == ["  contents: read\n"]
+    assert re.findall(r"pip install (.*)", text) == ["--constraint base/constraints.txt ./base"]
+    assert "persist-credentials: false" in text
+    for word in ("secrets", "pull_request_target", "${{ github.event", "${{ github.head_ref"):
+        assert word not in text
 
 
 def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.dataset import Dataset
+from wsolbench.entries import Entry, read_entry, read_scored
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.metrics.boxes import largest_boxes
@@ -32,6 +33,7 @@ from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter
 from .conftest import annotation, random_dataset, random_maps
 
 HEIGHT, WIDTH = 12, 18
+ENTRIES = Path(__file__).resolve().parents[1] / "leaderboard" / "entries"
 
 
 @pytest.fixture
@@ -85,6 +87,28 @@ def with_seeds(result: Result, seeds: object, peak: float, **fields: object) -> 
     method = {"name": "SEM", "parameters": {"size": 224, "seeds": seeds}, **fields}
     scores = {**result.scores, "peak_iou": peak}
     return dataclasses.replace(result, method=method, scores=scores)
+
+
+def measured(result: Result, **fields: object) -> Entry:
+    """An entry of a result's numbers."""
+    given = {
+        "state": "measured",
+        "method": "CAM",
+        "post_processing": "SEM",
+        "authors": "A. Author",
+        "backbone": "vgg",
+        "supervision": "image label",
+        "dataset": result.dataset,
+        "split": result.split,
+        "label": result.label,
+        "threshold": {"rule": "max"},
+        "scores": result.scores,
+        "curves": {k: v for k, v in result.curves.items() if k != "threshold"},
+        "date": "2026",
+        "provenance": {"protocol": result.protocol},
+        **fields,
+    }
+    return Entry(**given)
 
 
 def legend(ax: Axes) -> list[str]:
@@ -147,6 +171,60 @@ def test_a_curve_that_a_result_lacks_is_refused(results: list[Result], tmp_path:
     with pytest.raises(WsolbenchError, match="no kind of curve"):
         plots.save_curves(results, tmp_path / "c.png", [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_draws_as_its_result(results: list[Result]) -> None:
+    """The same lines, under a name that tells the variant."""
+    entry = measured(results[0], variant="K = 3")
+    for kind in plots.CURVES.values():
+        ours, theirs = kind([entry], Figure().subplots()), kind([results[0]], Figure().subplots())
+        assert len(ours.get_lines()) == len(theirs.get_lines()) > 0
+        for one, other in zip(ours.get_lines(), theirs.get_lines(), strict=True):
+            np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
+        (text,) = legend(ours)
+        assert text.startswith("CAM + SEM (K = 3) vgg (random val): ")
+
+
+def test_names_that_are_alike_tell_their_seeds(results: list[Result], ax: Axes) -> None:
+    one, two = (with_seeds(results[0], seeds, 0.5) for seeds in (1, 2))
+    other = with_seeds(results[0], 1, 0.5, backbone="vgg")
+    plots.box_accuracy([one, two, other], ax)
+    names = [text.partition(":")[0] for text in legend(ax)]
+    assert names == [
+        "SEM (random val), seeds 1",
+        "SEM (random val), seeds 2",
+        "SEM vgg (random val)",
+    ]
+
+
+def test_a_reported_entry_has_no_curves_to_draw(results: list[Result], tmp_path: Path) -> None:
+    reported = read_entry(ENTRIES / "ilsvrc" / "cam-vgg16-val-reported.json")
+    bare = measured(results[0], curves={})
+    for entry, message in (
+        (reported, "entry of CAM on val: found a reported entry without curves, expected a meas"),
+        (bare, "found a measured entry without curves"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            plots.save_curves([results[0], entry], tmp_path / "c.png")
+    less = measured(results[0], scores={"peak_iou": 0.5, "peak_threshold": 1})
+    assert plots.curves_held([less]) == ["iou", "box"]  # AP is told in the legend
+
+
+def test_protocols_and_sources_are_not_mixed(results: list[Result], tmp_path: Path) -> None:
+    one = with_seeds(results[0], 20, 0.5)
+    reported = read_entry(next(ENTRIES.glob("ilsvrc/*number-of-seeds-k-1-val*.json")))
+    elsewhere = {**reported.provenance, "paper": {"title": "Another paper"}}
+    other_protocol = dataclasses.replace(one, protocol={**one.protocol, "sha256": "f" * 64})
+    for pair, message in (
+        ([one, reported], r"protocol sem\.v1 \(.*\), numbers reported in Rethinking"),
+        ([reported, dataclasses.replace(reported, provenance=elsewhere)], "in Another paper, exp"),
+        ([measured(one, seeds=40), other_protocol], r"protocol sem\.v1 \(ffffffff\), expected one"),
+        ([], "found none"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            plots.save_seeds(pair, tmp_path / "s.png")
+    plots.save_curves([measured(one), one], tmp_path / "c.png")  # one protocol, two kinds of file
+    assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -232,6 +310,49 @@ def test_shares_are_drawn_as_percent(results: list[Result], ax: Axes) -> None:
     assert ax.get_xlabel() == "Seeds, share of the map (%)"
 
 
+def test_the_papers_table_6_comes_out_of_its_entries(ax: Axes) -> None:
+    entries = [read_entry(path) for path in ENTRIES.glob("ilsvrc/*number-of-seeds*-reported.json")]
+    plots.seed_scores(entries, ax)
+    line, *_ = ax.get_lines()
+    assert list(line.get_xdata()) == list(ax.get_xticks()) == [1, 20, 40, 60, 80, 100]
+    np.testing.assert_allclose(line.get_ydata(), [55.59, 55.99, 56.05, 55.95, 55.72, 55.41])
+    assert legend(ax) == ["CAM + SEM InceptionV3 (ILSVRC val, reported): 56.05 at 40"]
+    boxes = Figure().subplots()
+    plots.seed_scores(entries, boxes, "gt_known_loc")
+    found = boxes.get_lines()[0].get_ydata()
+    np.testing.assert_allclose(found, [66.43, 68.03, 68.75, 69.04, 68.92, 68.24])
+
+
+def test_measured_entries_of_shares_make_a_line_a_split(ax: Axes) -> None:
+    entries = [read_entry(path) for path in ENTRIES.glob("mini/cam-sem-*.json")]
+    plots.seed_scores(entries, ax)
+    lines = {line.get_label(): line for line in ax.get_lines() if "mini" in str(line.get_label())}
+    assert len(lines) == 2
+    for entry in entries:
+        text = f"CAM + SEM mini (mini {entry.split}): "
+        (line,) = (line for label, line in lines.items() if str(label).startswith(text))
+        (place,) = np.flatnonzero(np.isclose(line.get_xdata(), 100 * entry.seeds))
+        assert line.get_ydata()[place] == 100 * entry.scores["peak_iou"]
+    assert all(text.endswith(" %") for text in legend(ax))
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["5", "10", "20"]
+
+
+def test_the_interval_of_an_entry_is_a_bar(results: list[Result], ax: Axes) -> None:
+    entries = [
+        measured(with_seeds(results[0], 20, 0.5), seeds=20, intervals={"peak_iou": [0.25, 0.75]}),
+        measured(with_seeds(results[0], 40, 0.5), seeds=40),
+    ]
+    plots.seed_scores(entries, ax)
+    (bars,) = ax.collections
+    (bar,) = bars.get_segments()
+    assert bar.tolist() == [[20, 25], [20, 75]]
+
+
+def test_seeds_close_together_keep_ticks_that_can_be_read(results: list[Result], ax: Axes) -> None:
+    plots.seed_scores([with_seeds(results[0], seeds, 0.5) for seeds in (1, 2, 100)], ax)
+    assert 2 not in ax.get_xticks()
+
+
 def test_points_that_belong_on_no_line_are_refused(results: list[Result], ax: Axes) -> None:
     one = with_seeds(results[0], 20, 0.5)
     other_size = dataclasses.replace(
@@ -241,6 +362,16 @@ def test_points_that_belong_on_no_line_are_refused(results: list[Result], ax: Ax
     for given, message in (
         ([results[0]], "method.parameters.seeds None, expected a count"),
         ([with_seeds(results[0], True, 0.5)], "method.parameters.seeds True"),
+        ([with_seeds(results[0], 20.0, 0.5)], r"method.parameters.seeds 20\.0"),
+        ([measured(results[0])], "entry of CAM . SEM on val: found seeds None"),
+        (
+            [measured(one, seeds=1), measured(one, seeds=2, study="features")],
+            "other parameters that differ too",
+        ),
+        (
+            [measured(one, seeds=1, variant="a"), measured(one, seeds=1, variant="b")],
+            "the same seeds twice",
+        ),
         ([with_seeds(results[0], "40", 0.5)], "method.parameters.seeds 40"),
         ([one, with_seeds(results[0], 0.1, 0.5)], "counts and shares: 20, 0.1"),
         ([one, one], "the same seeds twice"),
@@ -440,6 +571,52 @@ def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) 
     assert "excludes" in plot(*maps, "--ids", "p_1", "--count", 2, "--out", out)
     with pytest.raises(WsolbenchError, match="name another file"):
         plot(*maps, "--out", folder / "left.h5")
+
+
+def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: Path) -> None:
+    """All three hold the same numbers; a picture of the submission is that of its result."""
+
+    def plot(*arguments: object) -> str:
+        command = ["plot", *map(str, arguments), "--quiet"]
+        return CliRunner().invoke(cli, command, catch_exceptions=False).output
+
+    store = ["--annotations", folder / "s.h5"]
+    pictures = []
+    for suffix in ("json", "h5"):
+        out = tmp_path / f"{suffix}.png"
+        files = [folder / f"left.{suffix}", folder / "right.json"]
+        assert plot("curves", *files, *store, "--out", out) == f"{out}: 2 results\n"
+        pictures.append(out.read_bytes())
+    assert pictures[0] == pictures[1]
+    entries = sorted(ENTRIES.glob("mini/*-val.json"))
+    out = tmp_path / "entries.png"
+    assert plot("curves", *entries, "--out", out) == f"{out}: {len(entries)} results\n"
+    entries = sorted(ENTRIES.glob("ilsvrc/*number-of-seeds*.json"))
+    assert plot("seeds", *entries, "--out", out, "--style", "paper") == f"{out}: 6 results\n"
+    for arguments, message in (
+        (["curves", folder / "left.h5", "--out", out], "found no --annotations"),
+        (["curves", folder / "left.h5", *store, "--out", "c.gif"], r"the ending \.gif"),
+        (["curves", folder / "left.h5", *store, "--out", folder / "s.h5"], "the name of another"),
+        (["curves", folder / "s.h5", *store, "--out", out], "found 'wsolbench-annotations'"),
+        (["curves", folder / "left.h5", tmp_path / "none", *store, "--out", out], "no such file"),
+        (["curves", entries[0], "--out", out], "a reported entry without curves"),
+        (["seeds", folder / "left.h5", *store, "--out", out], "method.parameters.seeds None"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            plot(*arguments)
+
+
+def test_a_file_tells_whether_it_is_a_result_or_an_entry(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(read_scored(folder / "left.json"), Result)
+    path = next(ENTRIES.glob("mini/*.json"))
+    assert read_scored(path) == read_entry(path)
+    (tmp_path / "e.json").write_text('{"format": "wsolbench-entry"}')
+    with pytest.raises(WsolbenchError, match="no entry: entry: no authors"):
+        read_scored(tmp_path / "e.json")
+    for text in ("", "[]", "{", '{"format": "other"}', " " * (1 << 19)):
+        (tmp_path / "e.json").write_text(text)
+        with pytest.raises(WsolbenchError, match=r"no result file|another kind"):
+            read_scored(tmp_path / "e.json")
 
 
 def test_the_readmes_pictures_are_small() -> None:

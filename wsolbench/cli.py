@@ -24,6 +24,7 @@ from .files import require_target
 from .progress import bar
 
 if TYPE_CHECKING:
+    from .entries import Entry
     from .results import Result
     from .submission import Submission
 
@@ -528,25 +529,35 @@ _style = click.option(
 
 
 @plot.command("curves")
-@click.argument("results", nargs=-1, required=True, type=_File)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_File)
 @click.option(
     "--curve",
     "kinds",
     multiple=True,
     type=click.Choice(["iou", "precision-recall", "box"]),
-    help="Which; may be repeated [default: all that the results hold].",
+    help="Which; may be repeated [default: all that the files hold].",
 )
+@_annotations
 @_picture
 @_style
-def plot_curves(results: tuple[Path, ...], kinds: tuple[str, ...], out: Path, style: str) -> None:
-    """IoU-Threshold, precision-recall and box accuracy curves of results."""
-    from .plots import curves_held, save_curves
-    from .results import read_result
+@_quiet
+def plot_curves(
+    files: tuple[Path, ...],
+    kinds: tuple[str, ...],
+    annotations: Path | None,
+    out: Path,
+    style: str,
+    quiet: bool,
+) -> None:
+    """IoU-Threshold, precision-recall and box accuracy curves.
 
-    require_target(out, results)
-    read = [read_result(file) for file in results]
-    save_curves(read, out, kinds or curves_held(read), style)
-    click.echo(f"{out}: {len(read)} results")
+    A FILE is a result, a measured entry of the leaderboard, or a submission, which is scored first.
+    """
+    from .plots import curves_held, save_curves
+
+    scored = _scored(files, annotations, out, quiet)
+    save_curves(scored, out, kinds or curves_held(scored), style)
+    click.echo(f"{out}: {len(scored)} results")
 
 
 @plot.command("areas")
@@ -565,17 +576,23 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
 
 
 @plot.command("seeds")
-@click.argument("results", nargs=-1, required=True, type=_File)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_File)
+@_annotations
 @_picture
 @_style
-def plot_seeds(results: tuple[Path, ...], out: Path, style: str) -> None:
-    """Scores against the number of SEM seeds, a line a backbone."""
-    from .plots import save_seeds
-    from .results import read_result
+@_quiet
+def plot_seeds(
+    files: tuple[Path, ...], annotations: Path | None, out: Path, style: str, quiet: bool
+) -> None:
+    """Scores against the number of SEM seeds, a line a backbone.
 
-    require_target(out, results)
-    save_seeds([read_result(file) for file in results], out, style)
-    click.echo(f"{out}: {len(results)} results")
+    A FILE is a result, an entry of the leaderboard, or a submission, which is scored first.
+    """
+    from .plots import save_seeds
+
+    scored = _scored(files, annotations, out, quiet)
+    save_seeds(scored, out, style)
+    click.echo(f"{out}: {len(scored)} results")
 
 
 @plot.command("maps")
@@ -669,22 +686,23 @@ def leaderboard_build(root: Path) -> None:
 
 @leaderboard.command("check")
 @_root
-def leaderboard_check(root: Path) -> None:
+@click.option("--against", type=_File, help="The folder to which this one may only add entries.")
+def leaderboard_check(root: Path, against: Path | None) -> None:
     """Print the lines in which generated files are stale.
 
-    Exit status 0 if they are fresh and every entry is sound, else 1.
+    With --against, print first what differs from that folder in more than new entries. Exit status
+    0 if all is fresh and sound, else 1.
     """
-    from .leaderboard import check
+    from .leaderboard import changes, check
 
+    moved = [] if against is None else changes(root, against)
     lines = check(root)
-    click.echo(
-        "\n".join(
-            [*lines, f"{root}: stale; run `wsolbench leaderboard build`"]
-            if lines
-            else [f"{root}: fresh"]
-        )
-    )
-    sys.exit(1 if lines else 0)
+    if moved:
+        moved.append(f"{root}: more than new entries; undo that, or leave it to a maintainer")
+    if lines:
+        lines.append(f"{root}: stale; run `wsolbench leaderboard build`")
+    click.echo("\n".join([*moved, *lines] or [f"{root}: fresh"]))
+    sys.exit(1 if moved or lines else 0)
 
 
 @leaderboard.command("add")
@@ -797,6 +815,32 @@ def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: boo
     click.echo(f"{out}: written")
 
 
+def _scored(
+    files: tuple[Path, ...], annotations: Path | None, out: Path, quiet: bool
+) -> list[Result | Entry]:
+    """What files hold that are to be drawn; submissions are scored, after all else was read."""
+    from .dataset import Dataset
+    from .entries import read_scored
+    from .evaluation import evaluate
+    from .plots import require_form
+    from .submission import Submission
+
+    require_target(out, [*files, annotations])
+    found = [Submission.open(file) if _is_hdf5(file) else read_scored(file) for file in files]
+    require_form(out)
+    scored: list[Result | Entry] = []
+    for item in found:
+        if isinstance(item, Submission):
+            store = _find_annotations(annotations, item.header.dataset)
+            require_target(out, [store])
+            with item, bar("evaluate", quiet=quiet) as progress:
+                dataset = Dataset.open(store, item.header.split)
+                scored.append(evaluate(dataset, item, progress=progress))
+        else:
+            scored.append(item)
+    return scored
+
+
 def _find_annotations(given: Path | None, dataset: str | None) -> Path:
     """The annotation file: as given, else by the environment, else by its usual place."""
     if given is not None:
@@ -882,11 +926,7 @@ def _versions() -> dict[str, str]:
 
 def _describe(file: Path) -> tuple[str, Any]:
     """What kind of file it is, and its content as the library reads it."""
-    from .files import require_file
-
-    with open(require_file(file, "a store, submission or result"), "rb") as opened:
-        first = opened.read(8)
-    if first != b"\x89HDF\r\n\x1a\n":
+    if not _is_hdf5(file):
         from .results import read_result
 
         return "result", read_result(file)
@@ -900,6 +940,13 @@ def _describe(file: Path) -> tuple[str, Any]:
         return "annotations", AnnotationStore.open(file)
 
     return "submission", Submission.open(file)
+
+
+def _is_hdf5(file: Path) -> bool:
+    from .files import require_file
+
+    with open(require_file(file, "a store, submission or result"), "rb") as opened:
+        return opened.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _plain(kind: str, content: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ Source: the published tables for reported entries; `results.Result` for measured
 Conventions: scores are fractions in [0, 1], thresholds 0..255; links are https. `SCHEMA` is both
 what the reader checks and what is published as JSON Schema.
 
-Public names: `Entry`, `SCHEMA`, `SCORES`, `CURVES`, `read_entry`, `entry_from_json`, `entry_path`,
-`slug`, `schema_text`; `record`, `matching`, `schema_faults`.
+Public names: `Entry`, `SCHEMA`, `SCORES`, `CURVES`, `read_entry`, `read_scored`, `entry_from_json`,
+`entry_path`, `slug`, `schema_text`; `record`, `matching`, `schema_faults`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .errors import WsolbenchError, some
 from .files import require_file, strict_json, write_text
 from .image_ids import is_image_id
 from .protocols import fields_sha256
-from .results import COLUMNS, LEVEL_SCORES, LEVELS
+from .results import COLUMNS, LEVEL_SCORES, LEVELS, Result, read_result
 
 FORMAT = "wsolbench-entry"
 FORMAT_VERSION = 1
@@ -323,6 +323,23 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     except ValueError as error:
         raise _malformed(file, [f"no JSON ({error})"]) from error
     return entry_from_json(content, file)
+
+
+def read_scored(path: str | os.PathLike[str]) -> Result | Entry:
+    """Read a result file or an entry, whichever it is.
+
+    Raises:
+        WsolbenchError: see `read_result` and `read_entry`.
+    """
+    file = require_file(path, "a result file or a leaderboard entry")
+    if file.stat().st_size <= MAX_BYTES:
+        try:
+            content = strict_json(file.read_bytes().decode())
+        except ValueError:
+            return read_result(file)  # which says what is wrong
+        if isinstance(content, dict) and content.get("format") == FORMAT:
+            return entry_from_json(content, file)
+    return read_result(file)
 
 
 def entry_from_json(content: object, where: object) -> Entry:

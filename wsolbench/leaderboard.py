@@ -2,10 +2,10 @@
 
 Conventions: below the leaderboard's folder lie `entries/<data set>/*.json`, `notes.json`, perhaps
 `gallery.json`, and what is generated from them: `README.md`, `index.html`, `schema.json` and one
-CSV file a data set.
+CSV file a data set. The folder may come from a stranger: a link in it is refused, never followed.
 
-Public names: `build`, `check`, `add`, `verify`, `read_entries`, `read_notes`, `generated`,
-`About`, `reproduced`.
+Public names: `build`, `check`, `changes`, `add`, `verify`, `read_entries`, `read_notes`,
+`generated`, `About`, `reproduced`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import csv
 import difflib
 import io
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from .entries import (
     CURVES,
     FORMAT,
     FORMAT_VERSION,
+    MAX_BYTES,
     SCORES,
     Entry,
     entry_from_json,
@@ -31,7 +33,7 @@ from .entries import (
     schema_text,
     slug,
 )
-from .errors import WsolbenchError, some
+from .errors import WsolbenchError, printable, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
 from .gallery import read_gallery
 from .results import Result, markdown_text
@@ -40,6 +42,12 @@ from .standings import THRESHOLD_RULES, Cell, Table, tables
 
 if TYPE_CHECKING:
     from .progress import Progress
+
+MAX_FILE_BYTES = 16 << 20
+"""Largest file that the leaderboard's folder may hold; an entry may have less."""
+
+LONGEST_LINE = 500
+"""Characters of a line that `check` shows; the page's data is one long line."""
 
 INTRODUCTION = """\
 # Leaderboard
@@ -83,12 +91,15 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     """All entries below the leaderboard's folder, in the order of their paths.
 
     Raises:
-        WsolbenchError: an entry is malformed or lies where its names do not put it.
+        WsolbenchError: an entry is malformed or lies where its names do not put it; two are of the
+            same maps, protocol and threshold; the folder holds links, pipes or huge files.
     """
-    folder = require_folder(Path(root, "entries"), "the folder of entries", "name its parent")
-    entries = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
+    folder = Path(root, "entries")
+    files = _plain_files(root)
+    require_folder(folder, "the folder of entries", "name its parent")
+    entries: dict[tuple[object, ...], Entry] = {}
+    for path in files:
+        if folder not in path.parents:
             continue
         entry = read_entry(path)
         if path.relative_to(root) != entry_path(entry):
@@ -99,8 +110,16 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
                 cure="move it there",
                 exit_status=1,
             )
-        entries.append(entry)
-    return entries
+        same = entries.setdefault(_scored(entry), entry)
+        if same is not entry:
+            raise WsolbenchError(
+                path,
+                found=f"the maps, protocol, split and threshold of {entry_path(same)}",
+                expected="one entry a result",
+                cure="remove one of the two",
+                exit_status=1,
+            )
+    return list(entries.values())
 
 
 def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
@@ -111,6 +130,8 @@ def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
     """
     path = require_file(Path(root, "notes.json"), "the notes of the leaderboard")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("too large")
         content = strict_json(path.read_bytes().decode())
         notes = {int(key): text for key, text in content.items()}
         sound = all(isinstance(text, str) and text.isprintable() for text in notes.values())
@@ -131,7 +152,7 @@ def generated(root: str | os.PathLike[str]) -> dict[str, str]:
     """What `build` writes: the text of each file by its name.
 
     Raises:
-        WsolbenchError: an entry or the notes are malformed, or a note is missing.
+        WsolbenchError: see `read_entries`; the notes are malformed, or one is missing.
     """
     entries = read_entries(root)
     notes = read_notes(root)
@@ -190,22 +211,94 @@ def check(root: str | os.PathLike[str]) -> list[str]:
     lines = []
     for path in sorted(Path(root).glob("*.csv")):
         if path.name not in files:
-            lines.append(f"{path}: no entry belongs to it")
+            lines.append(f"{printable(str(path))}: no entry belongs to it")
     for name, text in files.items():
         path = Path(root, name)
         there = path.read_bytes().decode(errors="replace") if path.is_file() else ""
-        if there != text:
-            lines += difflib.unified_diff(
-                there.splitlines(),
-                text.splitlines(),
-                str(path),
-                f"{path} as it should be",
-                lineterm="",
-                n=0,
+        if len(there) > 2 * len(text) + MAX_BYTES:  # the time of a diff has no bound
+            lines.append(f"{path}: {len(there)} characters, not {len(text)}")
+        elif there != text:
+            lines += map(
+                _visible,
+                difflib.unified_diff(
+                    there.splitlines(),
+                    text.splitlines(),
+                    str(path),
+                    f"{path} as it should be",
+                    lineterm="",
+                    n=0,
+                ),
             )
             if there.splitlines() == text.splitlines():
                 lines.append(f"{path}: other line ends")
     return lines
+
+
+def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> list[str]:
+    """What a proposed leaderboard does to another one beyond adding entries, one line each.
+
+    Whatever is not generated must be there byte by byte; new entries are welcome, but none may say
+    of itself that it was reproduced. Git keeps no empty folder, so that one in a checkout is a
+    submodule.
+
+    Args:
+        root: the proposed leaderboard.
+        against: the one that it is to be merged into.
+
+    Raises:
+        WsolbenchError: see `generated`, of the proposed leaderboard; links in either folder.
+    """
+    made = generated(root).keys()
+    there, here = (
+        {path.relative_to(folder).as_posix(): path for path in _plain_files(folder)}
+        for folder in (require_folder(against, "a leaderboard's folder"), Path(root))
+    )
+    lines = []
+    for name in sorted((there.keys() | here.keys()) - made):
+        path = printable(str(Path(root, name)))
+        if name not in here:
+            lines.append(f"{path}: removed")
+        elif name in there:
+            if here[name].read_bytes() != there[name].read_bytes():
+                lines.append(f"{path}: changed")
+        elif not name.startswith("entries/"):
+            lines.append(f"{path}: added, and no entry")
+        elif read_entry(here[name]).state == "reproduced":
+            lines.append(f"{path}: added as reproduced, not as measured")
+    empty = (path for path in Path(root).rglob("*") if path.is_dir() and not any(path.iterdir()))
+    return lines + [f"{printable(str(path))}: an empty folder" for path in sorted(empty)]
+
+
+def _visible(line: str) -> str:
+    """The start of a stranger's line for a terminal, with all of its blanks."""
+    cut = f"{line[:LONGEST_LINE]}..." if len(line) > LONGEST_LINE else line
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
+
+
+def _plain_files(root: str | os.PathLike[str]) -> list[Path]:
+    """All files below the leaderboard's folder, in the order of their paths.
+
+    Raises:
+        WsolbenchError: the folder or something in it is a link, a device or pipe, or too large.
+    """
+    files = []
+    for path in [Path(root), *sorted(Path(root).rglob("*"))]:
+        if not path.is_symlink() and not path.exists():
+            continue  # the folder itself, which the caller misses in words of its own
+        about = path.lstat()
+        if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_FILE_BYTES:
+            files.append(path)
+        elif not stat.S_ISDIR(about.st_mode):
+            kind = "a link" if stat.S_ISLNK(about.st_mode) else "a device or pipe"
+            large = stat.S_ISREG(about.st_mode)
+            raise WsolbenchError(
+                path,
+                found=f"{about.st_size} bytes" if large else kind,
+                expected=f"files of at most {MAX_FILE_BYTES} bytes, and folders",
+                cure="remove it, or put the file itself there",
+                exit_status=1,
+            )
+    return files
 
 
 def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,5 @@
-"""Plots of what was scored: they take results and axes, compute no score and return the axes.
+"""Plots of what was scored: they take results or leaderboard entries, and axes, compute no score
+and return the axes.
 
 Source of the looks: paper Figs. 1d, 5, 6, 7 and 9, Table 6, and Fig. 1 of its supplement. Colours
 are Okabe and Ito's, told apart by people who are colour-blind; each method has a line style of its
@@ -6,8 +7,8 @@ own as well. The two kinds of box keep the paper's red and green and differ in t
 
 Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
 `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`; `count_area_rates`;
-`save_curves`, `save_areas`, `save_seeds`, `save_maps`; `curves_held`, `picture`; `CURVES`,
-`STYLES`.
+`save_curves`, `save_areas`, `save_seeds`, `save_maps`; `curves_held`, `picture`, `require_form`;
+`Scored`, `CURVES`, `STYLES`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import COLUMNS, Result, check_alike
+from .results import COLUMNS, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from .overlays import Overlay
     from .store import AnnotationStore
     from .submission import Submission
+
+Scored = Result | Entry
+"""What curves and seeds are drawn of."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":")
@@ -77,39 +84,40 @@ SEED_SCORES = ("peak_iou", "gt_known_loc")
 """What the paper's Table 6 tells for each number of seeds."""
 
 
-def iou_threshold(results: Sequence[Result], ax: Axes) -> Axes:
+def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
     """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
-    for place, result in enumerate(results):
-        peak, at = result.scores["peak_iou"], result.scores["peak_threshold"]
-        text = f"{_legend(result)}: {100 * peak:.2f} at T = {at}"
-        _line(ax, result.curves["threshold"], _percent(result.curves["iou"]), place, text)
+    for place, (item, name) in enumerate(zip(scored, _legends(scored), strict=True)):
+        peak, at = item.scores["peak_iou"], item.scores["peak_threshold"]
+        text = f"{name}: {100 * peak:.2f} at T = {at}"
+        curve = _percent(item.curves["iou"])
+        _line(ax, range(len(curve)), curve, place, text)
         ax.plot([at], [100 * peak], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
     ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=(0, 255))
     return _finished(ax, "Peak-IoU, pooled over pixels")
 
 
-def precision_recall(results: Sequence[Result], ax: Axes) -> Axes:
+def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
     """Precision against recall, pooled over pixels, from T = 255 down to 0 (paper Fig. 5)."""
-    for place, result in enumerate(results):
-        text = f"{_legend(result)}: {100 * result.scores['ap']:.2f}"
-        recalls, precisions = result.curves["recall"], result.curves["precision"]
+    for place, (item, name) in enumerate(zip(scored, _legends(scored), strict=True)):
+        text = f"{name}: {100 * item.scores['ap']:.2f}"
+        recalls, precisions = item.curves["recall"], item.curves["precision"]
         _line(ax, _percent(recalls), _percent(precisions), place, text)
     ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100))
     return _finished(ax, "AP, pooled over pixels")
 
 
-def box_accuracy(results: Sequence[Result], ax: Axes) -> Axes:
+def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
     """Share of images whose box has IoU of 0.5 or more, against the threshold."""
-    for place, result in enumerate(results):
-        key = "gt_known_loc" if result.label == "gt" else "predicted_loc"
-        curve = _percent(result.curves[key])
-        text = f"{_legend(result)}: {max(curve):.2f}"
-        _line(ax, result.curves["threshold"], curve, place, text)
+    for place, (item, name) in enumerate(zip(scored, _legends(scored), strict=True)):
+        key = "gt_known_loc" if item.label == "gt" else "predicted_loc"
+        curve = _percent(item.curves[key])
+        text = f"{name}: {max(curve):.2f}"
+        _line(ax, range(len(curve)), curve, place, text)
     ax.set(xlabel="Threshold T", ylabel="Images with a right box (%)", xlim=(0, 255))
     return _finished(ax, "Highest box accuracy (IoU >= 0.5)")
 
 
-CURVES: dict[str, Callable[[Sequence[Result], Axes], Axes]] = {
+CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
     "iou": iou_threshold,
     "precision-recall": precision_recall,
     "box": box_accuracy,
@@ -158,20 +166,21 @@ def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes
     return _with_legend(ax, "")
 
 
-def seed_scores(results: Sequence[Result], ax: Axes, score: str = "peak_iou") -> Axes:
+def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> Axes:
     """One score against the number of SEM seeds, a line a method and backbone (paper Table 6).
 
     Args:
-        results: each states its seeds in `method.parameters.seeds`: all of them counts, or all of
-            them shares of the map's positions.
+        scored: each states its seeds, an entry in `seeds`, a result in `method.parameters.seeds`:
+            all of them counts, or all of them shares of the map's positions. The interval of an
+            entry is drawn as a bar.
         ax: to draw on.
-        score: a key of `Result.scores`, a fraction.
+        score: a key of `scores`, a fraction.
 
     Raises:
-        WsolbenchError: a result without seeds or without the score, counts beside shares, results
-            of one line that share their seeds or differ in other parameters too.
+        WsolbenchError: one without seeds or without the score, counts beside shares, points of one
+            line that share their seeds or differ in more than them.
     """
-    seeds = [_seeds(result) for result in results]
+    seeds = [_seeds(item) for item in scored]
     shares = {isinstance(value, float) for value in seeds}
     if len(shares) > 1:
         raise WsolbenchError(
@@ -180,20 +189,29 @@ def seed_scores(results: Sequence[Result], ax: Axes, score: str = "peak_iou") ->
             expected="one kind in one picture",
             cure="plot them apart",
         )
-    lines: dict[str, list[tuple[float, Result]]] = {}
-    for value, result in zip(seeds, results, strict=True):
-        _require_score(result, score)
-        lines.setdefault(_legend(result), []).append((value, result))
+    lines: dict[str, list[tuple[float, Scored]]] = {}
+    for value, item in zip(seeds, scored, strict=True):
+        _require_score(item, score)
+        lines.setdefault(_legend(item, variant=False), []).append((value, item))
+    factor, unit = (100, " %") if shares == {True} else (1, "")
     for place, (text, points) in enumerate(lines.items()):
         _check_line(text, points)
         points.sort(key=lambda point: point[0])
-        x = [100 * value if shares == {True} else value for value, _ in points]
-        y = [100 * result.scores[score] for _, result in points]
+        x = [factor * value for value, _ in points]
+        y = [100 * item.scores[score] for _, item in points]
         best = max(range(len(y)), key=y.__getitem__)
-        _line(ax, x, y, place, f"{text}: {y[best]:.2f} at {x[best]:g}")
+        _line(ax, x, y, place, f"{text}: {y[best]:.2f} at {x[best]:g}{unit}")
         colour = COLOURS[place % len(COLOURS)]
         ax.plot(x, y, "o", color=colour, markersize=3.5)
         ax.plot([x[best]], [y[best]], "o", color=colour, markersize=8, fillstyle="none")
+        for at, (_, item) in zip(x, points, strict=True):
+            if isinstance(item, Entry) and score in item.intervals:
+                low, high = _percent(item.intervals[score])
+                ax.vlines(at, low, high, colors=colour, linewidth=1)
+    ticks = [factor * value for value in sorted(set(seeds))]
+    gaps = [high - low for low, high in pairwise(ticks)]
+    if gaps and min(gaps) >= (ticks[-1] - ticks[0]) / 20:  # else their labels would overlap
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     named = "Seeds, share of the map (%)" if shares == {True} else "Seeds K"
     ax.set(xlabel=named, ylabel=f"{COLUMNS[score]} (%)")
     return _with_legend(ax, f"Highest {COLUMNS[score]}")
@@ -275,36 +293,45 @@ def map_with_boxes(
 
 
 def save_curves(
-    results: Sequence[Result],
+    scored: Sequence[Scored],
     path: str | os.PathLike[str],
     kinds: Sequence[str] = tuple(CURVES),
     style: str = "screen",
 ) -> None:
-    """Draw curves of some results side by side, one panel a kind, into a PNG, SVG or PDF file.
+    """Draw curves side by side, one panel a kind, into a PNG, SVG or PDF file.
 
     Raises:
-        WsolbenchError: another suffix; results of different protocols; a result without the curve.
+        WsolbenchError: another suffix; different protocols; one without the curve, as all reported
+            entries are.
     """
-    _form(path)
-    check_alike(results)
+    require_form(path)
+    for item in scored:
+        if isinstance(item, Entry) and not item.curves:
+            raise WsolbenchError(
+                _where(item),
+                found=f"a {item.state} entry without curves",
+                expected="a measured entry with them, a result or a submission",
+                cure="score the method's maps, or leave it out",
+            )
+    _check_alike(scored)
     if not kinds:
         raise WsolbenchError(
             "curves",
-            found="no kind of curve that all results hold",
+            found="no kind of curve that all of them hold",
             expected=" or ".join(CURVES),
             cure="evaluate again with the same metrics",
         )
     for kind in kinds:
-        for result in results:
-            if not _holds(result, kind):
+        for item in scored:
+            if not _holds(item, kind):
                 raise WsolbenchError(
-                    f"result of {result.name}",
+                    _where(item),
                     found=f"no curve of {kind}",
                     cure="evaluate it with the metrics that it needs, or leave that kind out",
                 )
     with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.6), style) as axes:
         for kind, ax in zip(kinds, axes[0], strict=True):
-            CURVES[kind](results, ax)
+            CURVES[kind](scored, ax)
 
 
 def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
@@ -313,25 +340,26 @@ def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str 
     Raises:
         WsolbenchError: another suffix, a damaged store.
     """
-    _form(path)
+    require_form(path)
     counts = count_area_rates(store)
     with picture(path, 1, 1, (5.2, 3.4), style) as axes:
         area_rates(counts, axes[0, 0])
 
 
 def save_seeds(
-    results: Sequence[Result], path: str | os.PathLike[str], style: str = "screen"
+    scored: Sequence[Scored], path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
     """Draw Peak-IoU and box accuracy against the seeds of SEM into a PNG, SVG or PDF file.
 
-    A score that not every result holds is left out.
+    A score that not all hold is left out.
 
     Raises:
-        WsolbenchError: another suffix, no score that all hold, and what `seed_scores` refuses.
+        WsolbenchError: another suffix, different protocols, no score that all hold, and what
+            `seed_scores` refuses.
     """
-    _form(path)
-    check_alike(results)
-    scores = [key for key in SEED_SCORES if all(key in result.scores for result in results)]
+    require_form(path)
+    _check_alike(scored)
+    scores = [key for key in SEED_SCORES if all(key in item.scores for item in scored)]
     if not scores:
         raise WsolbenchError(
             "results",
@@ -341,7 +369,7 @@ def save_seeds(
         )
     with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
         for key, ax in zip(scores, axes[0], strict=True):
-            seed_scores(results, ax, key)
+            seed_scores(scored, ax, key)
 
 
 def save_maps(
@@ -369,7 +397,7 @@ def save_maps(
     """
     from .overlays import pair_results, read_overlays
 
-    _form(path)
+    require_form(path)
     if not 1 <= len(image_ids) <= MAX_PHOTOS:
         raise WsolbenchError(
             "images",
@@ -425,7 +453,7 @@ def picture(
     Raises:
         WsolbenchError: another ending or style, a file that cannot be written.
     """
-    form = _form(path)
+    form = require_form(path)
     if style not in STYLES:
         raise WsolbenchError(
             "style", found=style, expected=" or ".join(STYLES), cure="name one of these"
@@ -440,12 +468,17 @@ def picture(
         figure.savefig(temporary, format=form, metadata=dated)
 
 
-def curves_held(results: Sequence[Result]) -> list[str]:
-    """The kinds of curve that every one of the results holds."""
-    return [kind for kind in CURVES if all(_holds(result, kind) for result in results)]
+def curves_held(scored: Sequence[Scored]) -> list[str]:
+    """The kinds of curve that every one of them holds."""
+    return [kind for kind in CURVES if all(_holds(item, kind) for item in scored)]
 
 
-def _form(path: str | os.PathLike[str]) -> str:
+def require_form(path: str | os.PathLike[str]) -> str:
+    """The form of a picture that the file's ending tells: png, svg or pdf.
+
+    Raises:
+        WsolbenchError: another ending.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise WsolbenchError(
@@ -457,44 +490,73 @@ def _form(path: str | os.PathLike[str]) -> str:
     return suffix[1:]
 
 
-def _holds(result: Result, kind: str) -> bool:
-    keys = {
-        "iou": {"iou"},
-        "precision-recall": {"precision", "recall"},
-        "box": {"gt_known_loc" if result.label == "gt" else "predicted_loc"},
+def _check_alike(scored: Sequence[Scored]) -> None:
+    """Refuse numbers that may not stand side by side: of two protocols, or of two sources."""
+    if not scored:
+        raise WsolbenchError("results", found="none", cure="name one or more")
+    sources = dict(map(_source, scored))
+    if len(sources) > 1:
+        raise WsolbenchError(
+            "results",
+            found=some(list(sources.values())),
+            expected="one protocol, or what one paper reports, in one picture",
+            cure="plot them apart",
+        )
+
+
+def _source(item: Scored) -> tuple[str, str]:
+    """What must agree in one picture, and what an error calls it."""
+    if isinstance(item, Entry) and item.state == "reported":
+        title = item.provenance["paper"]["title"]
+        return title, f"numbers reported in {title}"
+    protocol = item.provenance["protocol"] if isinstance(item, Entry) else item.protocol
+    name = f"protocol {protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
+    return protocol["sha256"], name
+
+
+def _holds(item: Scored, kind: str) -> bool:
+    """Whether the curve is there, and the scores that its legend tells."""
+    curves, scores = {
+        "iou": ({"iou"}, {"peak_iou", "peak_threshold"}),
+        "precision-recall": ({"precision", "recall"}, {"ap"}),
+        "box": ({"gt_known_loc" if item.label == "gt" else "predicted_loc"}, set()),
     }[kind]
-    return keys <= result.curves.keys()
+    return curves <= item.curves.keys() and scores <= item.scores.keys()
 
 
-def _seeds(result: Result) -> int | float:
-    parameters = result.method.get("parameters")
-    seeds = parameters.get("seeds") if isinstance(parameters, Mapping) else None
-    if isinstance(seeds, bool) or not isinstance(seeds, (int, float)) or seeds <= 0:
+def _stated_seeds(item: Scored) -> Any:
+    """SEM's seeds as an entry or a submission's header states them: whatever that is, or None."""
+    if isinstance(item, Entry):
+        return item.seeds
+    parameters = item.method.get("parameters")
+    return parameters.get("seeds") if isinstance(parameters, Mapping) else None
+
+
+def _seeds(item: Scored) -> int | float:
+    seeds = _stated_seeds(item)
+    sound = isinstance(seeds, (int, float)) and not isinstance(seeds, bool) and seeds > 0
+    if not sound or (isinstance(seeds, float) and seeds > 1):
         raise WsolbenchError(
-            f"result of {result.name} on {result.split}",
-            found=f"method.parameters.seeds {seeds}",
+            _where(item),
+            found=f"{'' if isinstance(item, Entry) else 'method.parameters.'}seeds {seeds}",
             expected="a count of SEM's seeds, or a share of the map",
-            cure="name results of SEM, each with its own seeds",
+            cure="name results or entries of SEM, each with its own seeds",
         )
-    return seeds
+    checked: int | float = seeds
+    return checked
 
 
-def _require_score(result: Result, score: str) -> None:
-    if score not in result.scores:
+def _require_score(item: Scored, score: str) -> None:
+    if score not in item.scores:
         raise WsolbenchError(
-            f"result of {result.name} on {result.split}",
-            found=f"no {score}",
-            cure="evaluate it with the metrics that it needs",
+            _where(item), found=f"no {score}", cure="evaluate it with the metrics that it needs"
         )
 
 
-def _check_line(text: str, points: Sequence[tuple[float, Result]]) -> None:
+def _check_line(text: str, points: Sequence[tuple[float, Scored]]) -> None:
     """Refuse a line whose points differ in more than their seeds, or that has one twice."""
     seeds = [value for value, _ in points]
-    others = {
-        json.dumps({**result.method["parameters"], "seeds": None}, sort_keys=True)
-        for _, result in points
-    }
+    others = {json.dumps(_settings(item), sort_keys=True) for _, item in points}
     if len(set(seeds)) < len(seeds) or len(others) > 1:
         different = (
             "other parameters that differ too" if len(others) > 1 else "the same seeds twice"
@@ -507,10 +569,37 @@ def _check_line(text: str, points: Sequence[tuple[float, Result]]) -> None:
         )
 
 
-def _legend(result: Result) -> str:
-    trial = "" if result.limit is None else ", trial"
-    text = f"{result.name} ({result.dataset} {result.split}{trial})"
-    return text[:60].lstrip("_")
+def _settings(item: Scored) -> dict[str, Any]:
+    """What the points of one line share beside their names; an entry's variant tells its seeds."""
+    if isinstance(item, Entry):
+        named = ("label", "map_size", "pretraining", "study", "supervision")
+        return {"rule": item.threshold["rule"], **{key: getattr(item, key) for key in named}}
+    return {**item.method["parameters"], "seeds": None}
+
+
+def _where(item: Scored) -> str:
+    kind = "entry" if isinstance(item, Entry) else "result"
+    return f"{kind} of {item.name} on {item.split}"
+
+
+def _legend(item: Scored, variant: bool = True) -> str:
+    if isinstance(item, Entry):
+        named = item if variant else replace(item, variant="")
+        name, more = f"{named.name} {item.backbone}", item.state == "reported" and ", reported"
+    else:
+        name, more = item.name, item.limit is not None and ", trial"
+    return f"{name} ({item.dataset} {item.split}{more or ''})"[:60].lstrip("_")
+
+
+def _legends(scored: Sequence[Scored]) -> list[str]:
+    """A legend each; those that are alike tell their seeds, if they have any."""
+    texts = [_legend(item) for item in scored]
+    told = []
+    for text, item in zip(texts, scored, strict=True):
+        seeds = _stated_seeds(item)
+        alike = texts.count(text) > 1 and seeds is not None
+        told.append(f"{text}, seeds {printable(str(seeds))[:9]}" if alike else text)
+    return told
 
 
 def _percent(curve: Sequence[float]) -> list[float]:
@@ -534,8 +623,13 @@ def _finished(ax: Axes, title: str) -> Axes:
 
 
 def _with_legend(ax: Axes, title: str) -> Axes:
+    texts = ax.get_legend_handles_labels()[1]
     legend = ax.legend(
-        title=title, fontsize=8, title_fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+        title=title,
+        fontsize=7 if max(map(len, texts)) > 50 else 8,
+        title_fontsize=8,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
