@@ -29,10 +29,11 @@ from .files import available_processors
 from .metrics import boxes as box_metrics
 from .metrics import images as image_metrics
 from .metrics import pixel as pixel_metrics
+from .metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
 from .metrics.levels import LEVELS
 from .progress import Progress
 from .protocols import Protocol, protocol_named
-from .results import Result, Threshold
+from .results import Bootstrap, Result, Threshold
 from .submission import Submission
 from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 
@@ -43,7 +44,8 @@ FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
 
 _UNIT = 1 << 40  # per-image fractions are added as multiples of 1 / _UNIT
-_BLOCK = 64  # images read and scored at a time
+_BLOCK = 128  # images read and scored at a time
+_RESAMPLED = 1024  # images whose sums over all resamples are formed at a time
 _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
@@ -260,6 +262,8 @@ class Evaluator:
         threshold: int | Result | None = None,
         allow_missing: bool = False,
         submission_sha256: str = "",
+        bootstrap: Bootstrap | None = None,
+        progress: Progress | None = None,
     ) -> Result:
         """The scores of what has come so far, which must be the whole data set.
 
@@ -268,22 +272,22 @@ class Evaluator:
                 number 0..255 or another result's choice is used as it is, and adds the IoU there.
             allow_missing: score images without map as maps of zeros, and count them.
             submission_sha256: of the file that the maps came from.
+            bootstrap: how many resamples of the images give each score an interval. Under the rule
+                "max" each resample chooses its own thresholds; carried and fixed ones stay.
+            progress: called with (resamples scored, resamples).
 
         Raises:
-            WsolbenchError: images without map; a threshold out of range or of another protocol.
+            WsolbenchError: images without map; a threshold out of range or of another protocol;
+                intervals without `keep_images`.
         """
+        if bootstrap is not None and not self.keep_images:
+            raise WsolbenchError(
+                "bootstrap", found="no records of images", cure="pass keep_images=True"
+            )
         chosen = self._threshold(threshold, submission_sha256)
         missing = self._missing(allow_missing)
-        tally, images = self._tally + missing.tally, len(self.dataset)
-        scores: dict[str, float | int] = {}
-        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
-        if "pixel" in self.metrics:
-            _pixel_scores(tally, images, chosen, scores, curves)
-        if self.ranked:
-            scores["top1_cls"] = float(tally.top[0] / images)
-            scores["top5_cls"] = float(tally.top[1] / images)
-        if "box" in self.metrics:
-            self._box_scores(tally, chosen, scores, curves)
+        tally = self._tally + missing.tally
+        scores, curves = self._scores(tally, chosen)
         header = self.header
         constant, full_frame = (int(count) for count in tally.counts)
         return Result(
@@ -292,7 +296,7 @@ class Evaluator:
             split=self.dataset.split,
             label=self.label,
             normalisation=header.normalisation if header else "",
-            images=images,
+            images=len(self.dataset),
             protocol=self.protocol.as_dict(),
             annotations_sha256=self.dataset.store.content_sha256,
             submission_sha256=submission_sha256,
@@ -306,6 +310,8 @@ class Evaluator:
                 "full_frame_masks": full_frame,
             },
             limit=self.dataset.limit,
+            intervals={} if bootstrap is None else self._intervals(bootstrap, chosen, progress),
+            bootstrap=bootstrap,
         )
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
@@ -535,6 +541,54 @@ class Evaluator:
         block.tally.counts[0] = 0  # a map that is not there is missing, not constant
         return block
 
+    def _scores(
+        self, tally: Tally, threshold: Threshold
+    ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
+        """All scores and curves of the sums over as many images as the data set has."""
+        images = len(self.dataset)
+        scores: dict[str, float | int] = {}
+        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
+        if "pixel" in self.metrics:
+            _pixel_scores(tally, images, threshold, scores, curves)
+        if self.ranked:
+            scores["top1_cls"] = float(tally.top[0] / images)
+            scores["top5_cls"] = float(tally.top[1] / images)
+        if "box" in self.metrics:
+            self._box_scores(tally, threshold, scores, curves)
+        return scores, curves
+
+    def _intervals(
+        self, bootstrap: Bootstrap, threshold: Threshold, progress: Progress | None
+    ) -> dict[str, list[float]]:
+        """[low, high] of every score over resamples of the images."""
+        rng = np.random.default_rng(bootstrap.seed)
+        images, count = self._all_images(), len(self.dataset)
+        weights = draw_weights(count, bootstrap.resamples, rng)
+        sums = {
+            name: np.zeros((bootstrap.resamples, *field.shape), np.int64)
+            for name, field in vars(Tally.empty(self.protocol)).items()
+        }
+        largest = {"pixels": 1 << 28, "iou": _UNIT, "ap": _UNIT}
+        for start in range(0, count, _RESAMPLED):
+            places = range(start, min(start + _RESAMPLED, count))
+            part = images.part(slice(places.start, places.stop))
+            for name, column in self._columns(part, places).items():
+                flat = column.reshape(len(places), -1)
+                drawn = weights[:, places.start : places.stop]
+                more = weighted_sums(drawn, flat, largest.get(name, 1))
+                sums[name] += more.reshape(sums[name].shape)
+        scored: dict[str, list[float]] = {}
+        for place in range(bootstrap.resamples):
+            tally = Tally(**{name: total[place] for name, total in sums.items()})
+            for key, score in self._scores(tally, threshold)[0].items():
+                scored.setdefault(key, []).append(score)
+            if progress:
+                progress(place + 1, bootstrap.resamples)
+        return {
+            key: list(percentile_interval(values, bootstrap.level))
+            for key, values in scored.items()
+        }
+
     def _box_scores(
         self,
         tally: Tally,
@@ -665,6 +719,7 @@ def evaluate(
     allow_missing: bool = False,
     limit: int | None = None,
     jobs: int | None = None,
+    bootstrap: Bootstrap | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Score a submission file on one split.
@@ -678,6 +733,7 @@ def evaluate(
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is stamped as a trial.
         jobs: threads; None for one a processor. The result does not depend on it.
+        bootstrap: see `Evaluator.result`.
         progress: called with (images done, images in all).
 
     Raises:
@@ -686,10 +742,15 @@ def evaluate(
     """
     opened = submission if isinstance(submission, Submission) else Submission.open(submission)
     kept = dataset if limit is None else dataset.first(limit)
-    evaluator = Evaluator(kept, protocol, metrics, header=opened.header)
+    evaluator = Evaluator(
+        kept, protocol, metrics, header=opened.header, keep_images=bootstrap is not None
+    )
     evaluator.score(opened, jobs=jobs, progress=progress)
     return evaluator.result(
-        threshold=threshold, allow_missing=allow_missing, submission_sha256=opened.sha256
+        threshold=threshold,
+        allow_missing=allow_missing,
+        submission_sha256=opened.sha256,
+        bootstrap=bootstrap,
     )
 
 
