@@ -261,7 +261,7 @@ class Entry:
     study: str = ""
     images: int | None = None
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    bootstrap: Mapping[str, float | int] = field(default_factory=dict)
+    bootstrap: Mapping[str, Any] = field(default_factory=dict)
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     footnotes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     licence: str = ""
