@@ -23,7 +23,7 @@ from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.leaderboard import About
-from wsolbench.results import Result, read_result
+from wsolbench.results import Bootstrap, Result, read_result
 from wsolbench.standings import tables
 from wsolbench.submission import SubmissionHeader
 from wsolbench.submission_writer import SubmissionWriter
@@ -118,7 +118,7 @@ def scored(tmp_path: Path) -> tuple[Path, Path, Result]:
         ({"dataset": "../up"}, "rule of names"),
         ({"state": "measured"}, "provenance: not the keys"),
         ({"format_version": 2}, "entry.format_version"),
-        ({"intervals": {"peak_iou": [0.6, 0.7]}}, "does not hold the score"),
+        ({"intervals": {"peak_iou": [0.7, 0.6]}}, "upside down"),
         ({"footnotes": {"ap": [1]}}, "no such score"),
     ],
 )
@@ -441,6 +441,24 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
         leaderboard.verify(entry(), maps, store)
     with pytest.raises(WsolbenchError, match="the threshold's rule max"):
         leaderboard.verify(added, maps, store, threshold_from=result)
+
+
+def test_intervals_are_entered_and_drawn_again(
+    scored: tuple[Path, Path, Result], tmp_path: Path
+) -> None:
+    store, maps, _ = scored
+    result = evaluate(Dataset.open(store), maps, bootstrap=Bootstrap(40, seed=3))
+    added = read_entry(leaderboard.add(result, ABOUT, tmp_path / "root"))
+    assert added.intervals == result.intervals
+    assert added.bootstrap == {"resamples": 40, "seed": 3, "level": 0.95}
+    assert leaderboard.verify(added, maps, store) == []
+    other = replace(added, bootstrap={**added.bootstrap, "seed": 4})
+    differences = leaderboard.verify(other, maps, store)
+    assert differences
+    assert all(line.startswith("intervals.") for line in differences)
+    content = json.loads(replace(added, bootstrap={}).to_json())
+    with pytest.raises(WsolbenchError, match="go with bootstrap"):
+        entry_from_json(content, "entry")
 
 
 def test_every_published_number_has_its_entry() -> None:

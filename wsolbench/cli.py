@@ -104,6 +104,13 @@ def cli() -> None:
 @click.option("--per-image", type=_File, help="Write per-image scores to a .csv or .parquet file.")
 @click.option("--threshold-from", type=_File, help="Read scores at the thresholds of this result.")
 @click.option("--threshold", type=click.IntRange(0, 255), help="Read scores at this threshold.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(20, 100_000),
+    metavar="B",
+    help="95 % intervals from B resamples of the images, e.g. 1000.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Of the resamples [default: 0].")
 @click.option("--allow-missing", is_flag=True, help="Count images without map as maps of zeros.")
 @click.option("--limit", type=click.IntRange(1), help="A trial on the first N images.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
@@ -120,6 +127,8 @@ def evaluate(
     per_image: Path | None,
     threshold_from: Path | None,
     threshold: int | None,
+    bootstrap: int | None,
+    seed: int | None,
     allow_missing: bool,
     limit: int | None,
     jobs: int | None,
@@ -130,9 +139,11 @@ def evaluate(
     """Score a submission's maps."""
     from .dataset import Dataset
     from .evaluation import Evaluator
-    from .results import read_result, signature, table
+    from .results import Bootstrap, read_result, signature, table
     from .submission import Submission
 
+    if seed is not None and bootstrap is None:
+        raise click.UsageError("--seed needs --bootstrap.")
     if threshold is not None and threshold_from is not None:
         raise click.UsageError("--threshold and --threshold-from exclude each other.")
     if as_json and form != "text":
@@ -156,13 +167,18 @@ def evaluate(
         protocol,
         None if metrics is None else [name.strip() for name in metrics.split(",")],
         header=opened.header,
-        keep_images=per_image is not None,
+        keep_images=per_image is not None or bootstrap is not None,
     )
     with bar("evaluate", quiet=quiet) as progress:
         evaluator.score(opened, jobs=jobs, progress=progress)
-    result = evaluator.result(
-        threshold=carried, allow_missing=allow_missing, submission_sha256=opened.sha256
-    )
+    with bar("bootstrap", "resample", quiet=quiet or bootstrap is None) as progress:
+        result = evaluator.result(
+            threshold=carried,
+            allow_missing=allow_missing,
+            submission_sha256=opened.sha256,
+            bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
+            progress=progress,
+        )
     if per_image:
         save_table(evaluator.image_table(result))
     if out:

@@ -154,6 +154,14 @@ SCHEMA: dict[str, Any] = {
                     for key, value in _SCORE_VALUES.items()
                 }
             ),
+            "bootstrap": record(
+                {
+                    "resamples": {"type": "integer", "minimum": 20, "maximum": 100_000},
+                    "seed": _COUNT,
+                    "level": _FRACTION,
+                },
+                ["resamples", "seed", "level"],
+            ),
             "curves": record(dict.fromkeys(CURVES, _CURVE)),
             "footnotes": record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
             "licence": _text(),
@@ -223,6 +231,7 @@ class Entry:
         study: the ablation an entry belongs to; ablations have tables of their own.
         images: how many were scored.
         intervals: [low, high] by key.
+        bootstrap: how a measured one's intervals were drawn: see `results.Bootstrap`.
         curves: of a measured one, 256 values by key of `CURVES`.
         footnotes: numbers of notes, by key of score or "entry".
         licence: of the maps.
@@ -252,6 +261,7 @@ class Entry:
     study: str = ""
     images: int | None = None
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    bootstrap: Mapping[str, Any] = field(default_factory=dict)
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     footnotes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     licence: str = ""
@@ -348,7 +358,7 @@ def entry_from_json(content: object, where: object) -> Entry:
     Beyond `SCHEMA`: texts are printable, in Unicode's composed form and without blanks at the ends
     or in a row; a reported entry has a paper and printed cells that agree with its scores, any
     other one the hashes, protocol, version and command, images, label and licence; the protocol's
-    hash is that of its fields; an interval holds its score.
+    hash is that of its fields; intervals of a measured entry say how they were drawn.
 
     Args:
         content: parsed JSON.
@@ -441,8 +451,9 @@ def _state_faults(entry: Entry) -> list[str]:
         if not is_image_id(getattr(entry, name)):
             faults.append(f"{name}: {getattr(entry, name)!r} breaks the rule of names")
     for key, (low, high) in entry.intervals.items():
-        if key not in entry.scores or not low <= entry.scores[key] <= high:
-            faults.append(f"intervals.{key}: [{low}, {high}] does not hold the score")
+        # A percentile interval of a maximum need not hold the score itself.
+        if key not in entry.scores or low > high:
+            faults.append(f"intervals.{key}: [{low}, {high}] of no score, or upside down")
     for key in sorted(entry.footnotes.keys() - {"entry"} - entry.scores.keys()):
         faults.append(f"footnotes.{key}: no such score in this entry")
     wanted = _REPORTED if entry.state == "reported" else _MEASURED
@@ -481,6 +492,8 @@ def _measured_faults(entry: Entry) -> list[str]:
         iou.index(max(iou)),
     ):
         faults.append("curves.iou: its peak is not the score")
+    if bool(entry.intervals) != bool(entry.bootstrap):
+        faults.append("intervals: go with bootstrap, which tells how they were drawn")
     if entry.threshold["rule"] == "unstated":
         faults.append("threshold.rule: unstated")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -27,11 +27,13 @@ from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors
 from .metrics import boxes as box_metrics
+from .metrics import images as image_metrics
 from .metrics import pixel as pixel_metrics
-from .metrics.levels import LEVELS, level_map
+from .metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
+from .metrics.levels import LEVELS
 from .progress import Progress
 from .protocols import Protocol, protocol_named
-from .results import Result, Threshold
+from .results import Bootstrap, Result, Threshold
 from .submission import Submission
 from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 
@@ -42,7 +44,8 @@ FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
 
 _UNIT = 1 << 40  # per-image fractions are added as multiples of 1 / _UNIT
-_BLOCK = 64  # images read and scored at a time
+_BLOCK = 128  # images read and scored at a time
+_RESAMPLED = 1024  # images whose sums over all resamples are formed at a time
 _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
@@ -81,27 +84,47 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class ImageRecord:
-    """What one image is kept as when per-image scores are wanted: 4 kB.
+class Images:
+    """What images are kept as where per-image scores or intervals are wanted: 4 kB each.
 
     Attributes:
-        pixels: int32 (2, 256) histograms of levels; None without pixel scores.
-        boxes: int16 (256, 4), or (1, 4) for a submitted box; None without box scores.
-        top: whether its class is first, and among five; None without top5 or class.
+        pixels: int32 (n, 2, 256) histograms of levels; (n, 0, 256) without pixel scores.
+        boxes: int16 (n, 256, 4), (n, 1, 4) for submitted boxes; (n, 0, 4) without box scores.
+        top: bool (n, 2), whether the class is first, and among five; (n, 0) without classes.
     """
 
-    pixels: NDArray[np.int32] | None
-    boxes: NDArray[np.int16] | None
-    top: tuple[bool, bool] | None
+    pixels: NDArray[np.int32]
+    boxes: NDArray[np.int16]
+    top: NDArray[np.bool_]
+
+    def like(self, count: int) -> Images:
+        """Room for as many images as these are kept."""
+        rooms = ((count, *kept.shape[1:]) for kept in vars(self).values())
+        kinds = (kept.dtype for kept in vars(self).values())
+        return Images(*(np.zeros(room, kind) for room, kind in zip(rooms, kinds, strict=True)))
+
+    def put(self, places: Sequence[int], others: Images) -> None:
+        """Keep others at these places."""
+        for kept, more in zip(vars(self).values(), vars(others).values(), strict=True):
+            kept[places] = more
+
+    def part(self, places: slice | NDArray[np.int64]) -> Images:
+        """Those at these places."""
+        return Images(*(kept[places] for kept in vars(self).values()))
+
+
+_NO_IMAGES = Images(
+    np.empty((0, 0, LEVELS), np.int32), np.empty((0, 0, 4), np.int16), np.empty((0, 0), np.bool_)
+)
 
 
 @dataclass
 class _Block:
-    """The sums over some images, and their records where those are kept."""
+    """The sums over some images, and the images themselves."""
 
     indices: list[int]
     tally: Tally
-    records: dict[int, ImageRecord] = field(default_factory=dict)
+    images: Images
 
 
 class Evaluator:
@@ -135,7 +158,7 @@ class Evaluator:
         self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
         self._seen = np.zeros(len(dataset), dtype=np.bool_)
         self._tally = Tally.empty(self.protocol)
-        self._records: dict[int, ImageRecord] = {}
+        self._images: Images | None = None
         self._ranked: bool | None = None
         self._boxed: bool | None = None
 
@@ -228,7 +251,9 @@ class Evaluator:
                 "merge", found="other images or annotations", cure="open both on the same split"
             )
         if other._seen.any():
-            block = _Block(np.flatnonzero(other._seen).tolist(), other._tally, other._records)
+            seen = np.flatnonzero(other._seen)
+            images = other._images.part(seen) if other._images else _NO_IMAGES
+            block = _Block(seen.tolist(), other._tally, images)
             self._absorb(block, bool(other._ranked), bool(other._boxed))
 
     def result(
@@ -237,6 +262,8 @@ class Evaluator:
         threshold: int | Result | None = None,
         allow_missing: bool = False,
         submission_sha256: str = "",
+        bootstrap: Bootstrap | None = None,
+        progress: Progress | None = None,
     ) -> Result:
         """The scores of what has come so far, which must be the whole data set.
 
@@ -245,22 +272,22 @@ class Evaluator:
                 number 0..255 or another result's choice is used as it is, and adds the IoU there.
             allow_missing: score images without map as maps of zeros, and count them.
             submission_sha256: of the file that the maps came from.
+            bootstrap: how many resamples of the images give each score an interval. Under the rule
+                "max" each resample chooses its own thresholds; carried and fixed ones stay.
+            progress: called with (resamples scored, resamples).
 
         Raises:
-            WsolbenchError: images without map; a threshold out of range or of another protocol.
+            WsolbenchError: images without map; a threshold out of range or of another protocol;
+                intervals without `keep_images`.
         """
+        if bootstrap is not None and not self.keep_images:
+            raise WsolbenchError(
+                "bootstrap", found="no records of images", cure="pass keep_images=True"
+            )
         chosen = self._threshold(threshold, submission_sha256)
         missing = self._missing(allow_missing)
-        tally, images = self._tally + missing.tally, len(self.dataset)
-        scores: dict[str, float | int] = {}
-        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
-        if "pixel" in self.metrics:
-            _pixel_scores(tally, images, chosen, scores, curves)
-        if self.ranked:
-            scores["top1_cls"] = float(tally.top[0] / images)
-            scores["top5_cls"] = float(tally.top[1] / images)
-        if "box" in self.metrics:
-            self._box_scores(tally, chosen, scores, curves)
+        tally = self._tally + missing.tally
+        scores, curves = self._scores(tally, chosen)
         header = self.header
         constant, full_frame = (int(count) for count in tally.counts)
         return Result(
@@ -269,7 +296,7 @@ class Evaluator:
             split=self.dataset.split,
             label=self.label,
             normalisation=header.normalisation if header else "",
-            images=images,
+            images=len(self.dataset),
             protocol=self.protocol.as_dict(),
             annotations_sha256=self.dataset.store.content_sha256,
             submission_sha256=submission_sha256,
@@ -283,6 +310,8 @@ class Evaluator:
                 "full_frame_masks": full_frame,
             },
             limit=self.dataset.limit,
+            intervals={} if bootstrap is None else self._intervals(bootstrap, chosen, progress),
+            bootstrap=bootstrap,
         )
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
@@ -307,12 +336,20 @@ class Evaluator:
         if pixel_t is None:
             pixel_t = int(result.scores.get("peak_threshold", 0))
         box_t = int(result.scores.get("box_threshold", 0))
-        records = {**self._records, **self._missing(allow_missing=True).records}
+        images = self._all_images()
         rows = [
-            self._image_row(index, records[index], pixel_t, box_t)
+            self._image_row(index, images.part(slice(index, index + 1)), pixel_t, box_t)
             for index in range(len(self.dataset))
         ]
         return {name: [row[name] for row in rows] for name in rows[0]}
+
+    def _all_images(self) -> Images:
+        """The images kept, those without map among them as zeros score."""
+        missing = self._missing(allow_missing=True)
+        images = missing.images.like(len(self.dataset)) if self._images is None else self._images
+        if missing.indices:
+            images.put(missing.indices, missing.images)
+        return images
 
     @property
     def label(self) -> str:
@@ -352,23 +389,13 @@ class Evaluator:
                 cure="score the split that the maps were made for",
                 exit_status=1,
             )
-        block = _Block(
-            [self._places[image_id] for image_id in image_ids], Tally.empty(self.protocol)
-        )
-        if len(set(block.indices)) < len(block.indices):
+        indices = [self._places[image_id] for image_id in image_ids]
+        if len(set(indices)) < len(indices):
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
-        self._check_beside(block.indices, top5, boxes)
-        for place, index in enumerate(block.indices):
-            self._add_image(
-                block,
-                index,
-                np.asarray(maps[place]),
-                None if top5 is None else top5[place],
-                None if boxes is None else boxes[place],
-            )
-        return block
+        self._check_beside(indices, top5, boxes)
+        return self._block(indices, [np.asarray(map_) for map_ in maps], top5, boxes)
 
     def _check_beside(
         self,
@@ -407,55 +434,69 @@ class Evaluator:
                     exit_status=1,
                 )
 
-    def _add_image(
+    def _block(
         self,
-        block: _Block,
-        index: int,
-        map_: NDArray[Any],
+        indices: list[int],
+        maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
-        box: NDArray[np.integer[Any]] | None,
-    ) -> None:
-        sample = self.dataset[index]
-        tally = block.tally
-        try:
-            levels = level_map(map_, sample.height, sample.width)
-        except WsolbenchError as error:
-            raise WsolbenchError(
-                f"map of {sample.image_id}",
-                found=error.found,
-                expected=error.expected,
-                cure=error.cure,
-                exit_status=1,
-            ) from error
-        store = self.dataset.store
-        mask_area = int(store.areas[sample.row])
-        tally.counts[0] += bool((map_ == map_.flat[0]).all())
-        tally.counts[1] += mask_area >= FULL_FRAME * sample.height * sample.width
-        pixels = boxes = ranked = None
+        submitted: NDArray[np.integer[Any]] | None,
+    ) -> _Block:
+        store, rows = self.dataset.store, self.dataset.rows[indices]
+        sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
+        counts, boxes, constant = image_metrics.measure(
+            [self.dataset.image_ids[index] for index in indices],
+            maps,
+            sizes,
+            store.packed("masks", rows),
+            store.packed("ignored", rows),
+            with_boxes="box" in self.metrics and submitted is None,
+        )
+        if "box" in self.metrics and submitted is not None:
+            boxes = np.asarray(submitted, dtype=np.int32)[:, None]
+        no_class = np.empty((len(indices), 0), dtype=np.bool_)
+        images = Images(
+            counts if "pixel" in self.metrics else counts[:, :0],
+            (boxes if "box" in self.metrics else np.empty((len(indices), 0, 4))).astype(np.int16),
+            no_class if top5 is None else self._ranks(indices, np.asarray(top5)),
+        )
+        tally = self._tally_of(images, indices)
+        full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
+        tally.counts[...] = constant.sum(), full.sum()
+        return _Block(indices, tally, images)
+
+    def _ranks(self, indices: Sequence[int], top5: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Whether each image's class is first, and among five: bool (n, 2)."""
+        classes = self.dataset.class_indices[list(indices), None]
+        met = (top5 == classes) & (classes >= 0)
+        return np.stack((met[:, 0], met.any(axis=1)), axis=1)
+
+    def _tally_of(self, images: Images, indices: Sequence[int]) -> Tally:
+        """The sums over some images, but for the counts."""
+        columns = self._columns(images, indices)
+        return Tally(**{name: column.sum(axis=0) for name, column in columns.items()})
+
+    def _columns(self, images: Images, indices: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+        """What each image adds to each field of a `Tally`: int64 (n, ...)."""
+        none = vars(Tally.empty(self.protocol))
+        columns = {
+            name: np.zeros((len(indices), *field.shape), np.int64) for name, field in none.items()
+        }
         if "pixel" in self.metrics:
-            pixels = pixel_metrics.count_pixels(levels, sample.mask, sample.ignore)
-            tally.pixels[...] += pixels
-            tally.iou[...] += _units(pixel_metrics.iou(pixels))
-            tally.ap[...] += _units(pixel_metrics.average_precision(pixels))
-        if top5 is not None and sample.class_index >= 0:
-            place = np.flatnonzero(np.asarray(top5) == sample.class_index)
-            ranked = (bool(place.size and place[0] == 0), bool(place.size))
-            tally.top[...] += ranked
+            counts = images.pixels.astype(np.int64)
+            columns["pixels"] = counts
+            columns["iou"] = _units(pixel_metrics.iou(counts))
+            columns["ap"] = _units(pixel_metrics.average_precision(counts))[:, None]
+        if images.top.size:
+            columns["top"] = images.top.astype(np.int64)
         if "box" in self.metrics:
-            boxes = box_metrics.largest_boxes(levels) if box is None else np.asarray(box)[None]
-            overlap = box_metrics.best_iou(boxes, sample.boxes)
-            for row, delta in enumerate(self.protocol.box_iou_thresholds):
-                tally.right[row] += overlap >= delta
-            if ranked is not None:
-                right = overlap >= self.protocol.box_iou_thresholds[0]
-                tally.right_top[0] += right & ranked[0]
-                tally.right_top[1] += right & ranked[1]
-        if self.keep_images:
-            block.records[index] = ImageRecord(
-                None if pixels is None else pixels.astype(np.int32),
-                None if boxes is None else boxes.astype(np.int16),
-                ranked,
-            )
+            truth = self.dataset.store.packed("boxes", self.dataset.rows[list(indices)])
+            overlap = image_metrics.best_overlaps(images.boxes.astype(np.int32), truth)
+            deltas = np.array(self.protocol.box_iou_thresholds)[:, None]
+            right = overlap[:, None, :] >= deltas
+            columns["right"][...] = right
+            if images.top.size:
+                columns["right_top"][...] = right[:, :1] & images.top[:, :, None]
+        return columns
 
     def _absorb(self, block: _Block, ranked: bool, boxed: bool) -> None:
         again = [index for index in block.indices if self._seen[index]]
@@ -474,7 +515,10 @@ class Evaluator:
         self._ranked, self._boxed = ranked, boxed
         self._tally = self._tally + block.tally
         self._seen[block.indices] = True
-        self._records.update(block.records)
+        if self.keep_images:
+            if self._images is None:
+                self._images = block.images.like(len(self.dataset))
+            self._images.put(block.indices, block.images)
 
     def _missing(self, allow_missing: bool) -> _Block:
         """The images without map, measured as maps of zeros; refused unless they are allowed."""
@@ -488,13 +532,62 @@ class Evaluator:
                 cure="add them, or count them as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
-        block = _Block(indices, Tally.empty(self.protocol))
-        no_class = np.full(5, -1) if self._ranked else None
-        no_box = np.zeros(4, dtype=np.int64) if self._boxed else None
-        for index in indices:
-            self._add_image(block, index, np.zeros((1, 1), dtype=np.uint8), no_class, no_box)
+        block = self._block(
+            indices,
+            [np.zeros((1, 1), dtype=np.uint8)] * len(indices),
+            np.full((len(indices), 5), -1) if self._ranked else None,
+            np.zeros((len(indices), 4), dtype=np.int64) if self._boxed else None,
+        )
         block.tally.counts[0] = 0  # a map that is not there is missing, not constant
         return block
+
+    def _scores(
+        self, tally: Tally, threshold: Threshold
+    ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
+        """All scores and curves of the sums over as many images as the data set has."""
+        images = len(self.dataset)
+        scores: dict[str, float | int] = {}
+        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
+        if "pixel" in self.metrics:
+            _pixel_scores(tally, images, threshold, scores, curves)
+        if self.ranked:
+            scores["top1_cls"] = float(tally.top[0] / images)
+            scores["top5_cls"] = float(tally.top[1] / images)
+        if "box" in self.metrics:
+            self._box_scores(tally, threshold, scores, curves)
+        return scores, curves
+
+    def _intervals(
+        self, bootstrap: Bootstrap, threshold: Threshold, progress: Progress | None
+    ) -> dict[str, list[float]]:
+        """[low, high] of every score over resamples of the images."""
+        rng = np.random.default_rng(bootstrap.seed)
+        images, count = self._all_images(), len(self.dataset)
+        weights = draw_weights(count, bootstrap.resamples, rng)
+        sums = {
+            name: np.zeros((bootstrap.resamples, *field.shape), np.int64)
+            for name, field in vars(Tally.empty(self.protocol)).items()
+        }
+        largest = {"pixels": 1 << 28, "iou": _UNIT, "ap": _UNIT}
+        for start in range(0, count, _RESAMPLED):
+            places = range(start, min(start + _RESAMPLED, count))
+            part = images.part(slice(places.start, places.stop))
+            for name, column in self._columns(part, places).items():
+                flat = column.reshape(len(places), -1)
+                drawn = weights[:, places.start : places.stop]
+                more = weighted_sums(drawn, flat, largest.get(name, 1))
+                sums[name] += more.reshape(sums[name].shape)
+        scored: dict[str, list[float]] = {}
+        for place in range(bootstrap.resamples):
+            tally = Tally(**{name: total[place] for name, total in sums.items()})
+            for key, score in self._scores(tally, threshold)[0].items():
+                scored.setdefault(key, []).append(score)
+            if progress:
+                progress(place + 1, bootstrap.resamples)
+        return {
+            key: list(percentile_interval(values, bootstrap.level))
+            for key, values in scored.items()
+        }
 
     def _box_scores(
         self,
@@ -591,30 +684,28 @@ class Evaluator:
             source=source,
         )
 
-    def _image_row(
-        self, index: int, record: ImageRecord, pixel_t: int, box_t: int
-    ) -> dict[str, Any]:
+    def _image_row(self, index: int, image: Images, pixel_t: int, box_t: int) -> dict[str, Any]:
         sample = self.dataset[index]
         row: dict[str, Any] = {
             "image_id": sample.image_id,
             "class_index": sample.class_index,
             "area": int(self.dataset.store.areas[sample.row]),
         }
-        if record.pixels is not None:
-            counts = record.pixels.astype(np.int64)
+        if image.pixels.size:
+            counts = image.pixels[0].astype(np.int64)
             curve = pixel_metrics.iou(counts)
             row["best_iou"], row["best_threshold"] = pixel_metrics.peak(curve)
             row["threshold"] = pixel_t
             row["iou"] = float(curve[pixel_t])
             row["ap"] = float(pixel_metrics.average_precision(counts))
-        if record.boxes is not None:
-            box = record.boxes[0 if self._boxed else box_t].astype(np.int32)
+        if image.boxes.size:
+            box = image.boxes[0, 0 if self._boxed else box_t].astype(np.int32)
             overlap = float(box_metrics.best_iou(box, sample.boxes))
             row.update(zip(("x0", "y0", "x1", "y1"), box.tolist(), strict=True))
             row["box_iou"] = overlap
             row["box_right"] = overlap >= self.protocol.box_iou_thresholds[0]
-        if self.ranked and record.top is not None:
-            row["top1"], row["top5"] = record.top
+        if self.ranked and image.top.size:
+            row["top1"], row["top5"] = image.top[0].tolist()
         return row
 
 
@@ -628,6 +719,7 @@ def evaluate(
     allow_missing: bool = False,
     limit: int | None = None,
     jobs: int | None = None,
+    bootstrap: Bootstrap | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Score a submission file on one split.
@@ -641,6 +733,7 @@ def evaluate(
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is stamped as a trial.
         jobs: threads; None for one a processor. The result does not depend on it.
+        bootstrap: see `Evaluator.result`.
         progress: called with (images done, images in all).
 
     Raises:
@@ -649,10 +742,15 @@ def evaluate(
     """
     opened = submission if isinstance(submission, Submission) else Submission.open(submission)
     kept = dataset if limit is None else dataset.first(limit)
-    evaluator = Evaluator(kept, protocol, metrics, header=opened.header)
+    evaluator = Evaluator(
+        kept, protocol, metrics, header=opened.header, keep_images=bootstrap is not None
+    )
     evaluator.score(opened, jobs=jobs, progress=progress)
     return evaluator.result(
-        threshold=threshold, allow_missing=allow_missing, submission_sha256=opened.sha256
+        threshold=threshold,
+        allow_missing=allow_missing,
+        submission_sha256=opened.sha256,
+        bootstrap=bootstrap,
     )
 
 

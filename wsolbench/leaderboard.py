@@ -36,7 +36,7 @@ from .entries import (
 from .errors import WsolbenchError, printable, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
 from .gallery import read_gallery
-from .results import Result, markdown_text
+from .results import Bootstrap, Result, markdown_text
 from .site import SHOWN, page
 from .standings import THRESHOLD_RULES, Cell, Table, tables
 
@@ -337,7 +337,7 @@ def verify(
 ) -> list[str]:
     """Score an entry's submission again and compare every number, exactly.
 
-    Intervals are not drawn again, and the version of wsolbench may differ.
+    The version of wsolbench may differ.
 
     Args:
         entry: a measured or reproduced one.
@@ -389,6 +389,7 @@ def verify(
         str(provenance["protocol"]["name"]),
         [name for name, key in kinds.items() if key in entry.scores],
         threshold=threshold,
+        bootstrap=Bootstrap(**entry.bootstrap) if entry.bootstrap else None,
         progress=progress,
     )
     again = {"images": result.images, "label": result.label, "dataset": result.dataset}
@@ -398,6 +399,7 @@ def verify(
         *_differences({"protocol": dict(result.protocol)}, provenance, "provenance"),
         *_differences(_threshold(result), entry.threshold, "threshold"),
         *_differences(result.scores, entry.scores, "scores"),
+        *_differences(result.intervals, entry.intervals, "intervals"),
         *(
             f"curves.{key}: differs"
             for key, curve in entry.curves.items()
@@ -477,7 +479,8 @@ def _measured(result: Result, about: About) -> Entry:
         "variant": about.variant,
         "images": result.images,
         "scores": dict(result.scores),
-        "intervals": dict(getattr(result, "intervals", None) or {}),
+        "intervals": {key: list(ends) for key, ends in result.intervals.items()},
+        "bootstrap": vars(result.bootstrap) if result.bootstrap else {},
         "curves": {key: list(result.curves[key]) for key in CURVES if key in result.curves},
         "licence": about.licence,
         "date": about.date,

@@ -205,7 +205,7 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
         ax.plot(x, y, "o", color=colour, markersize=3.5)
         ax.plot([x[best]], [y[best]], "o", color=colour, markersize=8, fillstyle="none")
         for at, (_, item) in zip(x, points, strict=True):
-            if isinstance(item, Entry) and score in item.intervals:
+            if score in item.intervals:
                 low, high = _percent(item.intervals[score])
                 ax.vlines(at, low, high, colors=colour, linewidth=1)
     ticks = [factor * value for value in sorted(set(seeds))]

@@ -3,8 +3,8 @@
 JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [0, 1]; percent
 exists only where text is printed. A score that cannot be had is absent.
 
-Public names: `Result`, `Threshold`, `read_result`, `table`, `signature`, `threshold_text`,
-`check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `LEVELS`,
+Public names: `Result`, `Threshold`, `Bootstrap`, `read_result`, `table`, `signature`,
+`threshold_text`, `check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `LEVELS`, `LEVEL`,
 `FORMATS`.
 """
 
@@ -17,7 +17,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import WsolbenchError, printable
@@ -60,6 +60,11 @@ LEVEL_SCORES = frozenset({"peak_threshold", "peak_threshold_image_mean", "box_th
 LEVELS = 256
 """Thresholds of a curve (paper, section 3.1)."""
 
+LEVEL = 0.95
+"""Share of the resamples within an interval."""
+
+_OPTIONAL = {"limit", "submission_sha256", "intervals", "bootstrap"}
+
 FORMATS = ("text", "md", "latex", "csv")
 """How a table may be printed."""
 
@@ -81,6 +86,21 @@ class Threshold:
     source: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals were drawn: percentiles over resamples of the images.
+
+    Attributes:
+        resamples: how many; 1,000 settle a 95 % interval to about a tenth of its width.
+        seed: of the draws.
+        level: share of the resamples that lie within an interval.
+    """
+
+    resamples: int
+    seed: int = 0
+    level: float = LEVEL
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """What one submission scored.
@@ -97,6 +117,8 @@ class Result:
         submission_sha256: of the submission file; empty where maps came from memory.
         wsolbench: the version that scored.
         threshold: how thresholds were chosen.
+        intervals: [low, high] by key of the scores, with `bootstrap`.
+        bootstrap: how the intervals were drawn; None where there are none.
         limit: of a trial on the first images: how many; None for the whole split.
         scores: by key (see `COLUMNS`).
         curves: lists of 256, by key.
@@ -118,6 +140,8 @@ class Result:
     curves: Mapping[str, Sequence[float]]
     counts: Mapping[str, int]
     limit: int | None = None
+    intervals: Mapping[str, Sequence[float | int]] = field(default_factory=dict)
+    bootstrap: Bootstrap | None = None
 
     @property
     def name(self) -> str:
@@ -130,8 +154,12 @@ class Result:
 
     def to_json(self) -> str:
         """The file's text."""
-        content: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        content: dict[str, Any] = {own.name: getattr(self, own.name) for own in fields(self)}
         content["threshold"] = {k: v for k, v in asdict(self.threshold).items() if v is not None}
+        if self.bootstrap is None:
+            del content["bootstrap"], content["intervals"]
+        else:
+            content["bootstrap"] = asdict(self.bootstrap)
         content["format"] = FORMAT
         content["format_version"] = FORMAT_VERSION
         content["comparable"] = self.limit is None
@@ -188,6 +216,11 @@ def signature(result: Result) -> str:
     }
     if "max_box_acc" in result.scores and "box_threshold" not in result.scores:
         parts["boxes"] = "the submission's"
+    if result.bootstrap is not None:
+        drawn = result.bootstrap
+        parts["intervals"] = (
+            f"{100 * drawn.level:g} % of {drawn.resamples} resamples of images, seed {drawn.seed}"
+        )
     if result.counts.get("missing"):
         parts["missing"] = result.counts["missing"]
     if result.limit is not None:
@@ -225,8 +258,9 @@ def table(results: Sequence[Result], form: str = "text") -> str:
 
     if form == "text" and len(results) == 1:
         scores = results[0].scores
-        rows = [[COLUMNS[key], _shown(key, scores)] for key in keys]
-        return tabulate(rows, tablefmt="plain", colalign=("left", "right"), disable_numparse=True)
+        rows = [[COLUMNS[key], _shown(key, scores), _interval(key, results[0])] for key in keys]
+        aligns = ("left", "right", "left")
+        return tabulate(rows, tablefmt="plain", colalign=aligns, disable_numparse=True)
     head = ["Method", "Data set", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
     rows = [
         [
@@ -235,7 +269,7 @@ def table(results: Sequence[Result], form: str = "text") -> str:
             result.split + ("" if result.limit is None else " (trial)"),
             str(result.images),
             threshold_text(result),
-            *(_shown(key, result.scores) for key in keys),
+            *(f"{_shown(key, result.scores)} {_interval(key, result)}".strip() for key in keys),
         ]
         for result in results
     ]
@@ -286,13 +320,23 @@ def _shown(key: str, scores: Mapping[str, float | int]) -> str:
     return str(scores[key]) if key in LEVEL_SCORES else f"{100 * scores[key]:.2f}"
 
 
+def _interval(key: str, result: Result) -> str:
+    if key not in result.intervals:
+        return ""
+    low, high = (_shown(key, {key: end}) for end in result.intervals[key])
+    return f"[{low}, {high}]"
+
+
 def _csv(results: Sequence[Result], keys: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "dataset", "split", "images", "limit", "threshold", *keys])
+    held = [key for key in keys if any(key in result.intervals for result in results)]
+    bounds = [f"{key}_{end}" for key in held for end in ("low", "high")]
+    head = ["method", "dataset", "split", "images", "limit", "threshold"]
+    writer.writerow([*head, *keys, *bounds])
     for result in results:
         limit = "" if result.limit is None else result.limit
-        head = [
+        about = [
             guard_cell(result.name),
             guard_cell(result.dataset),
             guard_cell(result.split),
@@ -300,7 +344,8 @@ def _csv(results: Sequence[Result], keys: Sequence[str]) -> str:
             limit,
             guard_cell(threshold_text(result)),
         ]
-        writer.writerow(head + [result.scores.get(key, "") for key in keys])
+        ends = [end for key in held for end in result.intervals.get(key, ("", ""))]
+        writer.writerow([*about, *(result.scores.get(key, "") for key in keys), *ends])
     return text.getvalue().rstrip("\n")
 
 
@@ -320,8 +365,8 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             cure="evaluate the submission again with this version of wsolbench",
         )
     envelope = {"format", "format_version", "comparable"}
-    own = {field.name for field in fields(Result)}
-    missing = sorted((own | envelope) - {"limit", "submission_sha256"} - content.keys())
+    own = {part.name for part in fields(Result)}
+    missing = sorted((own | envelope) - _OPTIONAL - content.keys())
     unknown = sorted(content.keys() - own - envelope)
     if missing or unknown:
         raise WsolbenchError(
@@ -330,9 +375,14 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             expected="the keys of a result",
             cure="evaluate the submission again",
         )
-    values = {"submission_sha256": "", **{key: content[key] for key in own & content.keys()}}
+    values: dict[str, Any] = {
+        "submission_sha256": "",
+        **{key: content[key] for key in own & content.keys()},
+    }
     try:
         values["threshold"] = Threshold(**values["threshold"])
+        if "bootstrap" in values:
+            values["bootstrap"] = Bootstrap(**values["bootstrap"])
         result = Result(**values)
         fault = _fault(result)
         result.to_json().encode()
@@ -370,6 +420,15 @@ def _fault(result: Result) -> str:
         "counts": all(map(_is_count, result.counts.values())),
         "scores": result.scores.keys() <= COLUMNS.keys()
         and all(_is_fraction(v) for k, v in result.scores.items() if k not in LEVEL_SCORES),
+        "intervals": (result.bootstrap is not None or not result.intervals)
+        and result.intervals.keys() <= result.scores.keys()
+        and all(map(_is_interval, result.intervals.items())),
+        "a bootstrap": result.bootstrap is None
+        or (
+            _is_count(result.bootstrap.resamples)
+            and _is_count(result.bootstrap.seed)
+            and result.bootstrap.level == LEVEL
+        ),
         "a threshold": all(map(_is_level, given)),
         "a threshold's rule": result.threshold.rule in ("max", "carried", "fixed")
         and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
@@ -388,6 +447,12 @@ def _is_number(value: object) -> bool:
 
 def _is_fraction(value: Any) -> bool:
     return _is_number(value) and 0 <= value <= 1
+
+
+def _is_interval(item: tuple[str, Any]) -> bool:
+    key, ends = item
+    sound = _is_level if key in LEVEL_SCORES else _is_fraction
+    return len(ends) == 2 and all(map(sound, ends)) and ends[0] <= ends[1]
 
 
 def _is_count(value: Any) -> bool:

@@ -32,6 +32,7 @@ from .files import replacing, require_file, strict_json
 from .hdf5_gate import SIGNATURE
 from .image_ids import RULE, is_image_id
 from .masks import RunLengths
+from .metrics.packed import Packed
 
 FORMAT = "wsolbench-annotations"
 FORMAT_VERSION = 1
@@ -305,6 +306,21 @@ class AnnotationStore:
             return None
         offsets, counts = self._ignore
         return self._run_lengths(row, counts, offsets) if offsets[row + 1] > offsets[row] else None
+
+    def packed(self, kind: str, rows: NDArray[np.int64]) -> Packed:
+        """What some images hold, one after the other.
+
+        Args:
+            kind: "masks" or "ignored" for compressed run lengths (uint8; an image without ignored
+                pixels has an empty part), "boxes" for int32 (m, 4).
+            rows: int64 (n,), the images.
+        """
+        if kind == "ignored" and not self.has_ignore:
+            return Packed(np.empty(0, np.uint8), np.zeros(len(rows) + 1, np.int64))
+        ragged = {"masks": "_rle", "ignored": "_ignore", "boxes": "_boxes"}[kind]
+        offsets, values = getattr(self, ragged)
+        parts = [values[offsets[row] : offsets[row + 1]] for row in rows]
+        return Packed.of(parts, values[:0])
 
     @cached_property
     def _rle(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

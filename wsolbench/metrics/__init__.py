@@ -3,6 +3,7 @@
 - `levels`: a map brought to the image's grid and cut into 256 levels.
 - `pixel`: IoU-Threshold and precision-recall curves from histograms of levels.
 - `boxes`: the largest component's box at every threshold, and box IoU.
+- `images`: all of these for many images at once, from run lengths (`packed`: their form).
 - `kernels`: the compiled loops behind them.
 
 Axes are (height, width); boxes are (x0, y0, x1, y1) in pixels, half-open; counts are int64.

@@ -2,8 +2,13 @@
 
 Compiled by numba when first called and kept on disk; they release the interpreter's lock, so that
 blocks of images run in threads. No fast-math: the order of float operations is part of the result.
+Scratch space is made once a call, whatever the number of images.
 
-Public names: `LEVELS`, `upsample_levels`, `count_levels`, `largest_boxes`.
+Components are found by one flood (Nister and Stewenius, Linear Time Maximally Stable Extremal
+Regions, 2008): it climbs to the brightest neighbour, keeps a stack of pixels for each level and a
+stack of open components, and answers a range of thresholds whenever a component closes.
+
+Public names: `LEVELS`, `upsample_levels`, `count_levels`, `largest_boxes`, `measure`, `overlaps`.
 """
 
 from __future__ import annotations
@@ -15,18 +20,20 @@ from numpy.typing import NDArray
 LEVELS = 256
 """Levels and thresholds: 0..255 (paper, section 3.1)."""
 
+_SHIFT = 29
+"""Bits of a waiting pixel's place, in rows of 32768 at most; its next neighbour stands above."""
+
+_BANKS = 4  # histograms that take turns, so that equal levels in a row do not wait for each other
+
 
 @njit(cache=True, nogil=True)
-def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _taps(target: int, source: int, left: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
     """Left neighbour and weight of the right one for each target pixel, half-pixel centres."""
-    left = np.empty(target, dtype=np.int64)
-    weight = np.empty(target, dtype=np.float32)
     scale = source / target
     for place in range(target):
         position = min(max((place + 0.5) * scale - 0.5, 0.0), source - 1.0)
         left[place] = int(position)
         weight[place] = np.float32(position - left[place])
-    return left, weight
 
 
 @njit(cache=True, nogil=True)
@@ -44,26 +51,44 @@ def _stretch_row(
 
 
 @njit(cache=True, nogil=True)
+def _upsample(
+    scaled: NDArray[np.float32],
+    levels: NDArray[np.uint8],
+    left: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    rows: NDArray[np.float32],
+) -> None:
+    """Levels (height, width) of a map in [0, 255]; the other arrays are scratch."""
+    height, width = levels.shape
+    source = scaled.shape[0]
+    upper, lower = rows[0, :width], rows[1, :width]
+    left_x, weight_x = left[0, :width], weight[0, :width]
+    top, weight_y = left[1, :height], weight[1, :height]
+    _taps(width, scaled.shape[1], left_x, weight_x)
+    _taps(height, source, top, weight_y)
+    held = -1
+    for y in range(height):
+        if top[y] != held:
+            held = top[y]
+            _stretch_row(scaled[held], left_x, weight_x, upper)
+            _stretch_row(scaled[min(held + 1, source - 1)], left_x, weight_x, lower)
+        for x in range(width):
+            value = upper[x] + weight_y[y] * (lower[x] - upper[x])
+            levels[y, x] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
+
+
+@njit(cache=True, nogil=True)
 def upsample_levels(scaled: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Bilinear upsampling of a map in [0, 255], then floor: uint8 (height, width).
 
     Rows first, then columns, each as `near + weight * (far - near)` in float32: equal neighbours
     give their own value, so a constant map keeps its level.
     """
-    left, weight_x = _taps(scaled.shape[1], width)
-    top, weight_y = _taps(scaled.shape[0], height)
+    longest = max(height, width)
     levels = np.empty((height, width), dtype=np.uint8)
-    upper = np.empty(width, dtype=np.float32)
-    lower = np.empty(width, dtype=np.float32)
-    held = -1
-    for y in range(height):
-        if top[y] != held:
-            held = top[y]
-            _stretch_row(scaled[held], left, weight_x, upper)
-            _stretch_row(scaled[min(held + 1, scaled.shape[0] - 1)], left, weight_x, lower)
-        for x in range(width):
-            value = upper[x] + weight_y[y] * (lower[x] - upper[x])
-            levels[y, x] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
+    left = np.empty((2, longest), dtype=np.int64)
+    weight = np.empty((2, longest), dtype=np.float32)
+    _upsample(scaled, levels, left, weight, np.empty((2, longest), dtype=np.float32))
     return levels
 
 
@@ -85,27 +110,200 @@ def count_levels(
 
 
 @njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int32], pixel: int) -> int:
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
+def _runs(text: NDArray[np.uint8], pixels: int, runs: NDArray[np.int64]) -> int:
+    """Plain run lengths from COCO's compressed ones; how many, or -1 where they are malformed."""
+    count = total = place = 0
+    while place < text.size:
+        value = shift = 0
+        more = True
+        while more:
+            if place == text.size or shift > 30:
+                return -1
+            group = np.int64(text[place]) - 48
+            if group < 0 or group > 63:
+                return -1
+            place += 1
+            value |= (group & 31) << shift
+            shift += 5
+            more = group >= 32
+            if not more and group & 16:
+                value -= 1 << shift
+        if count > 2:
+            value += runs[count - 2]
+        if value < 0:
+            return -1
+        runs[count] = value
+        total += value
+        count += 1
+    return count if total == pixels else -1
 
 
 @njit(cache=True, nogil=True)
-def _by_level(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Pixels ordered by level, row-major within one: where each level starts, and the pixels."""
-    starts = np.zeros(LEVELS + 1, dtype=np.int64)
-    for level in levels:
-        starts[level + 1] += 1
-    starts = np.cumsum(starts)
-    place = starts[:-1].copy()
-    order = np.empty(levels.size, dtype=np.int32)
-    for pixel in range(levels.size):
-        level = levels[pixel]
-        order[place[level]] = pixel
-        place[level] += 1
-    return starts, order
+def _count_runs(
+    levels: NDArray[np.uint8],
+    runs: NDArray[np.int64],
+    ignored: NDArray[np.int64],
+    banks: NDArray[np.int32],
+    counts: NDArray[np.int32],
+) -> None:
+    """Histograms int32 (3, 256) of the levels: off the object, on it, ignored.
+
+    Run lengths go down one column after the other; `ignored` is empty where every pixel counts. A
+    tile of columns stays in the nearest cache, so that no mask need be unpacked.
+    """
+    height, width = levels.shape
+    banks[:] = 0
+    run = other = 0
+    left = runs[0]
+    beside = ignored[0] if ignored.size else height * width
+    for x in range(width):
+        y = 0
+        while y < height:
+            while left == 0:
+                run += 1
+                left = runs[run]
+            while beside == 0:
+                other += 1
+                beside = ignored[other]
+            length = min(left, beside, height - y)
+            bank = banks[2 if other & 1 else run & 1]
+            whole = y + length // _BANKS * _BANKS
+            for at in range(y, whole, _BANKS):
+                for turn in range(_BANKS):
+                    bank[turn, levels[at + turn, x]] += 1
+            for at in range(whole, y + length):
+                bank[0, levels[at, x]] += 1
+            y += length
+            left -= length
+            beside -= length
+    for kind in range(3):
+        for level in range(LEVELS):
+            counts[kind, level] = 0
+            for turn in range(_BANKS):
+                counts[kind, level] += banks[kind, turn, level]
+
+
+@njit(cache=True, nogil=True)
+def _pad(levels: NDArray[np.uint8], padded: NDArray[np.int16]) -> int:
+    """The levels within a frame of -1, in rows of a power of two: its exponent."""
+    height, width = levels.shape
+    shift = 0
+    while 1 << shift < width + 2:
+        shift += 1
+    stride = 1 << shift
+    padded[: stride * (height + 2)] = -1
+    for y in range(height):
+        row = padded[(y + 1) * stride + 1 : (y + 1) * stride + 1 + width]
+        for x in range(width):
+            row[x] = levels[y, x]
+    return shift
+
+
+@njit(cache=True, nogil=True)
+def _flood(
+    padded: NDArray[np.int16],
+    shift: int,
+    width: int,
+    totals: NDArray[np.int32],
+    stack: NDArray[np.uint32],
+    boxes: NDArray[np.int32],
+) -> None:
+    """Box of the largest component of {level >= T}, T = 0..255: see `largest_boxes`.
+
+    Args:
+        padded: from `_pad`; taken apart: a pixel that was seen becomes -1.
+        shift: the exponent of its rows' length.
+        width: of the image.
+        totals: pixels of each level.
+        stack: scratch, one place a pixel.
+        boxes: int32 (256, 4), written.
+    """
+    # Pixels that wait, by level, in parts of one stack; `below` is the next lower level there is.
+    start = np.empty(LEVELS, dtype=np.int64)
+    top = np.empty(LEVELS, dtype=np.int64)
+    below = np.empty(LEVELS, dtype=np.int64)
+    place = 0
+    lower = -1
+    for level in range(LEVELS):
+        start[level] = top[level] = place
+        below[level] = lower
+        place += totals[level]
+        if totals[level]:
+            lower = level
+    best = np.zeros((LEVELS, 6), dtype=np.int32)  # area, first pixel, box
+    # Open components below the one in hand: level, area, first pixel, x0, x1, y1.
+    held = np.empty((LEVELS + 1, 6), dtype=np.int32)
+    depth = 0
+    stride = 1 << shift
+    steps = np.array(
+        [1, -1, stride, -stride, stride + 1, stride - 1, 1 - stride, -1 - stride], dtype=np.int64
+    )
+    none = 1 << 30
+    pixel = stride + 1
+    level = np.int64(padded[pixel])
+    padded[pixel] = -1
+    area, first, x0, x1, y1 = 0, none, none, -1, -1
+    step = 0
+    # Unsigned indices spare numba's test for negative ones.
+    while True:
+        while step < 8:
+            near = np.uint64(pixel + steps[np.uint64(step)])
+            step += 1
+            its = np.int64(padded[near])
+            if its < 0:
+                continue
+            padded[near] = -1
+            if its > level:
+                resumed = pixel - stride | min(step, 7) << _SHIFT
+                stack[np.uint64(top[np.uint64(level)])] = np.uint32(resumed)
+                top[np.uint64(level)] += 1
+                kept = held[np.uint64(depth)]
+                kept[0], kept[1], kept[2] = level, area, first
+                kept[3], kept[4], kept[5] = x0, x1, y1
+                depth += 1
+                pixel, level, step = np.int64(near), its, 0
+                area, first, x0, x1, y1 = 0, none, none, -1, -1
+            else:
+                stack[np.uint64(top[np.uint64(its)])] = np.uint32(np.int64(near) - stride)
+                top[np.uint64(its)] += 1
+        y = (pixel >> shift) - 1
+        x = (pixel & (stride - 1)) - 1
+        area += 1
+        first = min(first, y * width + x)
+        x0, x1, y1 = min(x0, x), max(x1, x), max(y1, y)
+        following = level
+        while following >= 0 and top[np.uint64(following)] == start[np.uint64(following)]:
+            following = below[np.uint64(following)]
+        while level > following:
+            under = np.int64(held[np.uint64(depth - 1), 0]) if depth else -1
+            parent = max(following, under)
+            while level > parent:  # the component is the same at all levels down to its parent's
+                known = best[np.uint64(level)]
+                if area > known[0] or (area == known[0] and first < known[1]):
+                    known[0], known[1] = area, first
+                    known[2], known[3], known[4], known[5] = x0, first // width, x1 + 1, y1 + 1
+                level = below[np.uint64(level)]
+            level = parent
+            if depth and under == parent:
+                depth -= 1
+                kept = held[np.uint64(depth)]
+                area += kept[1]
+                first = min(first, np.int64(kept[2]))
+                x0 = min(x0, np.int64(kept[3]))
+                x1, y1 = max(x1, np.int64(kept[4])), max(y1, np.int64(kept[5]))
+        if following < 0:
+            break
+        top[np.uint64(following)] -= 1
+        entry = np.int64(stack[np.uint64(top[np.uint64(following)])])
+        step = entry >> _SHIFT
+        pixel = (entry & ((1 << _SHIFT) - 1)) + stride
+    boxes[:] = 0
+    present = -1
+    for level in range(LEVELS - 1, -1, -1):
+        if totals[level]:
+            present = level
+        if present >= 0:
+            boxes[level] = best[present, 2:]
 
 
 @njit(cache=True, nogil=True)
@@ -114,56 +312,107 @@ def largest_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
 
     Largest by pixels; of equal ones that whose first pixel comes first in row-major order. Zeros
     where no pixel reaches T.
-
-    Pixels join from the highest level down, components merge and never shrink, so the largest is
-    followed as they grow: one pass gives every threshold.
     """
     height, width = levels.shape
-    pixels = height * width
-    starts, order = _by_level(levels.ravel())
-    parent = np.full(pixels, -1, dtype=np.int32)
-    # Of each component, kept at its root: pixels, first pixel, box.
-    area = np.empty(pixels, dtype=np.int32)
-    first = np.empty(pixels, dtype=np.int32)
-    box = np.empty((pixels, 4), dtype=np.int32)
-    boxes = np.zeros((LEVELS, 4), dtype=np.int32)
-    best = -1
-    best_area = 0
-    best_first = 0
-    for level in range(LEVELS - 1, -1, -1):
-        for place in range(starts[level], starts[level + 1]):
-            pixel = order[place]
-            y = pixel // width
-            x = pixel - y * width
-            root = pixel
-            parent[pixel] = pixel
-            area[pixel] = 1
-            first[pixel] = pixel
-            box[pixel, 0] = x
-            box[pixel, 1] = y
-            box[pixel, 2] = x + 1
-            box[pixel, 3] = y + 1
-            for ny in range(max(y - 1, 0), min(y + 2, height)):
-                for nx in range(max(x - 1, 0), min(x + 2, width)):
-                    neighbour = ny * width + nx
-                    if parent[neighbour] < 0:
-                        continue
-                    other = _root(parent, neighbour)
-                    if other == root:
-                        continue
-                    if area[other] > area[root]:
-                        other, root = root, other
-                    parent[other] = root
-                    area[root] += area[other]
-                    first[root] = min(first[root], first[other])
-                    box[root, 0] = min(box[root, 0], box[other, 0])
-                    box[root, 1] = min(box[root, 1], box[other, 1])
-                    box[root, 2] = max(box[root, 2], box[other, 2])
-                    box[root, 3] = max(box[root, 3], box[other, 3])
-            if area[root] > best_area or (area[root] == best_area and first[root] < best_first):
-                best = root
-                best_area = area[root]
-                best_first = first[root]
-        if best >= 0:
-            boxes[level] = box[best]
+    totals = np.zeros(LEVELS, dtype=np.int32)
+    for level in levels.ravel():
+        totals[level] += 1
+    padded = np.empty(2 * (width + 2) * (height + 2), dtype=np.int16)
+    boxes = np.empty((LEVELS, 4), dtype=np.int32)
+    stack = np.empty(levels.size, dtype=np.uint32)
+    _flood(padded, _pad(levels, padded), width, totals, stack, boxes)
     return boxes
+
+
+@njit(cache=True, nogil=True)
+def measure(
+    scaled: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    shapes: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    masks: NDArray[np.uint8],
+    mask_starts: NDArray[np.int64],
+    ignored: NDArray[np.uint8],
+    ignored_starts: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    boxes: NDArray[np.int32],
+) -> int:
+    """Pixel histograms and boxes of n images, straight from their run lengths.
+
+    Args:
+        scaled: maps in [0, 255], one after the other.
+        starts: (n + 1,) where each begins.
+        shapes: (n, 2) height and width of each.
+        sizes: (n, 2) height and width of each image.
+        masks: COCO compressed run lengths, one after the other.
+        mask_starts: (n + 1,) where those of each image begin.
+        ignored: the same of pixels that count nowhere.
+        ignored_starts: (n + 1,); an image without ignored pixels has an empty part.
+        counts: (n, 3, 256), written: levels off the object, on it, ignored.
+        boxes: (n, 256, 4), written; (0, 256, 4) where boxes are not wanted.
+
+    Returns:
+        -1, or the place of the first image with malformed run lengths.
+    """
+    longest = pixels = area = text = 1
+    for image in range(len(sizes)):
+        height, width = sizes[image]
+        longest = max(longest, height, width)
+        pixels = max(pixels, height * width)
+        area = max(area, 2 * (width + 2) * (height + 2))
+        text = max(text, mask_starts[image + 1] - mask_starts[image])
+        text = max(text, ignored_starts[image + 1] - ignored_starts[image])
+    plane = np.empty(pixels, dtype=np.uint8)
+    left = np.empty((2, longest), dtype=np.int64)
+    weight = np.empty((2, longest), dtype=np.float32)
+    rows = np.empty((2, longest), dtype=np.float32)
+    banks = np.empty((3, _BANKS, LEVELS), dtype=np.int32)
+    runs = np.empty((2, text), dtype=np.int64)
+    flooded = len(boxes) > 0
+    padded = np.empty(area if flooded else 0, dtype=np.int16)
+    stack = np.empty(pixels if flooded else 0, dtype=np.uint32)
+    for image in range(len(sizes)):
+        height, width = sizes[image]
+        levels = plane[: height * width].reshape(height, width)
+        map_height, map_width = shapes[image]
+        map_ = scaled[starts[image] : starts[image + 1]].reshape(map_height, map_width)
+        _upsample(map_, levels, left, weight, rows)
+        part = masks[mask_starts[image] : mask_starts[image + 1]]
+        mask_runs = _runs(part, height * width, runs[0])
+        part = ignored[ignored_starts[image] : ignored_starts[image + 1]]
+        other_runs = _runs(part, height * width, runs[1]) if part.size else 0
+        if mask_runs < 0 or other_runs < 0:
+            return image
+        _count_runs(levels, runs[0, :mask_runs], runs[1, :other_runs], banks, counts[image])
+        if flooded:
+            totals = counts[image, 0] + counts[image, 1] + counts[image, 2]
+            _flood(padded, _pad(levels, padded), width, totals, stack, boxes[image])
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def overlaps(
+    boxes: NDArray[np.int32], truth: NDArray[np.int32], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Highest IoU of each box with any true one of its image: float64 (n, k).
+
+    Args:
+        boxes: (n, k, 4).
+        truth: true boxes, one image's after the other's.
+        starts: (n + 1,) where each image's begin.
+    """
+    found = np.zeros(boxes.shape[:2], dtype=np.float64)
+    for image in range(len(boxes)):
+        for place in range(boxes.shape[1]):
+            x0, y0, x1, y1 = boxes[image, place]
+            if place and (boxes[image, place] == boxes[image, place - 1]).all():
+                found[image, place] = found[image, place - 1]
+                continue
+            area = np.int64(x1 - x0) * np.int64(y1 - y0)
+            for row in range(starts[image], starts[image + 1]):
+                u0, v0, u1, v1 = truth[row]
+                across = np.int64(max(min(x1, u1) - max(x0, u0), 0))
+                shared = across * np.int64(max(min(y1, v1) - max(y0, v0), 0))
+                total = area + np.int64(u1 - u0) * np.int64(v1 - v0) - shared
+                found[image, place] = max(found[image, place], shared / max(total, 1))
+    return found

@@ -1,0 +1,38 @@
+"""Arrays of different lengths as one: how many images are handed to a compiled loop.
+
+Public names: `Packed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Parts of different lengths, one after the other.
+
+    Attributes:
+        values: all of them.
+        starts: int64 (n + 1,), where each part begins, and the end.
+    """
+
+    values: NDArray[Any]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[Any]], empty: NDArray[Any]) -> Packed:
+        """Pack arrays along their first axis.
+
+        Args:
+            parts: alike but for their lengths.
+            empty: what no part at all packs to; its dtype is that of the values.
+        """
+        starts = np.zeros(len(parts) + 1, dtype=np.int64)
+        starts[1:] = np.cumsum([len(part) for part in parts])
+        return cls(np.concatenate([*parts, empty], dtype=empty.dtype), starts)
