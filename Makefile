@@ -19,7 +19,9 @@ check: $(READY)
 	$(BIN)/wsolbench leaderboard check
 
 bench: $(READY)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $$(ls benchmarks | grep -v common); do \
+		echo "== $$script"; $(BIN)/python -m benchmarks.$${script%.py} || exit 1; \
+	done
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11")'
