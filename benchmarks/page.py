@@ -41,7 +41,10 @@ def made_up(number: int) -> Entry:
         threshold={"rule": "max"},
         scores={"peak_iou": float(iou.max()), "peak_threshold": int(iou.argmax())},
         date="2026",
-        provenance={"protocol": {"name": "sem", "version": 1, "sha256": "0" * 64}},
+        provenance={
+            "protocol": {"name": "sem", "version": 1, "sha256": "0" * 64},
+            "annotations_sha256": "0" * 64,
+        },
         curves={key: curve.tolist() for key, curve in curves.items()},
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 from dataclasses import replace
@@ -12,12 +15,15 @@ import numpy as np
 import pytest
 
 from tests.test_leaderboard import ROOT, entry
-from wsolbench.entries import Entry
+from wsolbench.entries import Entry, entry_path
 from wsolbench.errors import WsolbenchError
 from wsolbench.gallery import read_gallery
 from wsolbench.leaderboard import read_entries
+from wsolbench.metrics import pixel
+from wsolbench.metrics.boxes import largest_boxes
+from wsolbench.metrics.levels import level_map
 from wsolbench.site import bibtex, page
-from wsolbench.standings import tables
+from wsolbench.standings import SHOWN, tables
 
 HOSTILE = (
     "<script>document.title='stolen'</script>",
@@ -31,19 +37,23 @@ HOSTILE = (
 
 
 class _Page(HTMLParser):
-    """Every element with its attributes, and the text of `title` and `script`."""
+    """Every element with its attributes, and the text but for scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.code: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.cdata_elem is None:
+            self.text += data
+        else:
+            self.code.append(data)
 
 
 def measured(name: str, seed: int, **more: object) -> Entry:
@@ -65,7 +75,7 @@ def measured(name: str, seed: int, **more: object) -> Entry:
         "licence": "CC0",
         "scores": {"peak_iou": float(iou.max()), "peak_threshold": int(iou.argmax())},
         "curves": curves,
-        "provenance": {"protocol": protocol},
+        "provenance": {"protocol": protocol, "annotations_sha256": "0" * 64},
         **more,
     }
     return replace(entry("CAM"), method=name, **given)
@@ -94,13 +104,17 @@ def test_what_entries_say_stays_text() -> None:
 
 def test_the_policy_allows_what_the_page_holds_and_no_more() -> None:
     text = page(tables([measured("CAM", 1)]), {})
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
-    assert policy.count("sha256-") == 4
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    code = [part for part in _Page(text).code if not part.startswith("{")]
+    hashes = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in code]
+    allowed = re.findall("'sha256-([^']+)'", policy)
+    assert sorted(allowed) == sorted(hashes)
+    assert len(hashes) == 4
     assert "unsafe" not in policy
-    assert policy.startswith("default-src &#39;none&#39;;")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
 
 
-def test_the_page_needs_no_other_file() -> None:
+def test_the_page_loads_nothing_and_its_links_lead_somewhere() -> None:
     parsed = _Page((ROOT / "index.html").read_text())
     for tag, attributes in parsed.elements:
         assert tag != "link"
@@ -124,13 +138,18 @@ def test_every_anchor_of_a_note_is_there() -> None:
 
 def test_the_page_says_what_the_tables_say() -> None:
     entries = read_entries(ROOT)
-    parsed = _Page((ROOT / "index.html").read_text())
+    text = (ROOT / "index.html").read_text()
+    rows = dict(re.findall(r'<tr data-id="([^"]+)"[^>]*>(.*?)</tr>', text, flags=re.DOTALL))
+    assert len(rows) == len(entries)
     for table in tables(entries):
-        for cell in table.column("peak_iou"):
-            assert cell.shown in parsed.text
-    shown = sum("data-id" in attributes for tag, attributes in parsed.elements if tag == "tr")
-    assert shown == len(entries)
-    assert f"{len(entries)} entries" in parsed.text
+        keys = [key for key in table.keys if key in SHOWN]
+        for key in keys:
+            for item, cell in zip(table.entries, table.column(key), strict=True):
+                path = entry_path(item)
+                row = rows[f"{path.parent.name}/{path.stem}"]
+                cells = re.findall(r'data-value="([^"]*)">([^< ]+)', row)[-len(keys) :]
+                assert cells[keys.index(key)] == (str(item.scores.get(key, "")), cell.shown)
+    assert f"{len(entries)} entries" in text
 
 
 def test_intervals_stand_under_the_score_or_are_said_to_lack() -> None:
@@ -147,8 +166,8 @@ def test_bibtex_names_the_method_and_where_it_was_printed() -> None:
     link = "https://arxiv.org/abs/1512.04150"
     given = entry("CAM", authors="Zhou et al.", paper={"title": "Deep & {Features}", "link": link})
     assert bibtex(given) == (
-        "@misc{deep-features,\n"
-        "  title = {{Deep \\& \\{Features\\}}},\n"
+        "@misc{arxiv1512.04150,\n"
+        "  title = {{Deep \\& \\textbraceleft{}Features\\textbraceright{}}},\n"
         "  author = {Zhou and others},\n"
         "  year = {2015},\n"
         "  eprint = {1512.04150},\n"
@@ -178,22 +197,37 @@ def test_copies_are_rows_of_the_table() -> None:
         ({"methods": ["CAM"]}, "2 maps"),
         ({"format_version": 2}, "none of 1"),
         ({"scenes": []}, "0 items"),
+        ({"photo": "AAAA"}, "no JPEG of its size"),
+        ({"boxes": [[1, 0, 0, 1, 1]]}, "boxes at 1"),
+        ({"values": "AAAA"}, "a map of 3 values"),
     ],
 )
 def test_a_gallery_that_is_not_strict_is_refused(
     change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     content = json.loads((ROOT / "gallery.json").read_text())
-    (tmp_path / "gallery.json").write_text(json.dumps({**content, **change}))
+    scene = content["scenes"][0]
+    for key, value in change.items():
+        owner = {"photo": scene, "boxes": scene["maps"][0], "values": scene["maps"][0]}
+        owner.get(key, content)[key] = value
+    (tmp_path / "gallery.json").write_text(json.dumps(content))
     with pytest.raises(WsolbenchError, match=message):
         read_gallery(tmp_path / "gallery.json")
 
 
 def test_a_gallery_holds_what_its_maps_score() -> None:
     gallery = read_gallery(ROOT / "gallery.json")
-    for scene in gallery["scenes"]:
-        pixels = scene["height"] * scene["width"]
-        share = sum(scene["mask"][1::2]) / pixels
+    for scene in gallery["scenes"][:3]:
+        size = scene["height"], scene["width"]
+        on_object = np.arange(len(scene["mask"])) % 2 == 1
+        mask = np.repeat(on_object, scene["mask"]).reshape(size)
         for map_ in scene["maps"]:
-            assert map_["iou"][0] == round(10_000 * share)  # at T = 0 all is foreground
-            assert map_["boxes"][0] == [0, 0, 0, scene["width"], scene["height"]]
+            values = np.frombuffer(base64.b64decode(map_["values"]), np.uint8)
+            levels = level_map(values.reshape(map_["height"], map_["width"]), *size)
+            iou = pixel.iou(pixel.count_pixels(levels, mask))
+            assert map_["iou"] == np.rint(10_000 * iou).tolist()
+            starts = {row[0]: row[1:] for row in map_["boxes"]}
+            held: list[int] = []
+            for threshold, box in enumerate(largest_boxes(levels).tolist()):
+                held = starts.get(threshold, held)
+                assert box == held

@@ -146,6 +146,7 @@ def test_the_slider_moves_through_curves_tables_and_maps_alike(visit: Any) -> No
             for method, map_ in zip(data["gallery"]["methods"], scene["maps"], strict=True)
         ]
         assert captions == wanted
+    page.locator("#threshold").dispatch_event("change")
     assert "t=255" in page.url
 
 
@@ -185,6 +186,7 @@ def test_a_link_brings_the_view_back(visit: Any) -> None:
     page = visit(ROOT / "index.html")
     page.select_option("#dataset", "mini")
     page.locator("#threshold").fill("40")
+    page.locator("#threshold").dispatch_event("change")
     page.wait_for_url("**t=40**")
     table = table_of(page, "mini", "val")
     page.locator(f"{table} input.draw").nth(1).check()
@@ -194,9 +196,41 @@ def test_a_link_brings_the_view_back(visit: Any) -> None:
     for what in ("#legend", "#level"):
         assert again.inner_text(what) == page.inner_text(what)
     assert column(again, table, "Method") == column(page, table, "Method")
-    broken = visit(ROOT / "index.html", "#t=nan&draw=nobody&sort=table-99.1.up&dataset=none")
-    assert broken.inner_text("#level") == "128"
-    assert broken.inner_text("#status").endswith("tables")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "#t=nan&draw=nobody&sort=table-99.1.up&dataset=none",
+        "#t=&draw=constructor",
+        "#draw=__proto__~toString&sort=data.rank.ascending",
+        "#sort=threshold.0.ascending",
+    ],
+)
+def test_a_link_that_names_nothing_opens_the_page(visit: Any, view: str) -> None:
+    page = visit(ROOT / "index.html", view)
+    assert page.inner_text("#level") == "128"
+    assert page.inner_text("#status").endswith("tables")
+    sync_api.expect(page.locator(".scene")).to_have_count(8)
+
+
+def test_a_note_is_shown_and_the_view_stays(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#dataset=ILSVRC&t=40")
+    page.locator(".notes a:visible").first.click()
+    assert page.evaluate("document.activeElement.tagName") == "LI"
+    assert page.url.endswith("#dataset=ILSVRC&t=40")
+
+
+def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    first, second = (table_of(page, "ILSVRC", split) for split in ("val", "test"))
+    before = column(page, first, "Peak-T")
+    page.locator(f"{first} thead th", has_text="Peak-T").get_by_role("button").click()
+    assert column(page, first, "Peak-T") != before
+    page.locator(f"{second} thead th", has_text="Peak-T").get_by_role("button").click()
+    assert column(page, first, "Peak-T") == before
+    page.click("#reset")
+    assert page.locator("th[aria-sort='descending']").count() == 0
 
 
 def test_curves_of_two_tables_never_share_a_picture(visit: Any) -> None:
@@ -253,7 +287,7 @@ def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:
     assert page.inner_text("#status") == "201 entries in 2 tables"
     page.fill("#find", "Net1 17")
     expected = [f"Method {n:03}" for n in range(200) if "17" in f"{n:03}" and n % 2]
-    shown = column(page, "#table-0", "Method")
+    shown = column(page, ".board table", "Method")
     assert sorted(name.split(" (")[0] for name in shown) == expected
     page.click("#reset")
     for box in page.locator("input.draw:not(:checked)").all()[:4]:

@@ -693,7 +693,7 @@ _root = click.option(
 @leaderboard.command("build")
 @_root
 def leaderboard_build(root: Path) -> None:
-    """Write README.md, schema.json and the CSV files anew."""
+    """Write README.md, index.html, schema.json and the CSV files anew."""
     from .leaderboard import build
 
     changed = build(root)

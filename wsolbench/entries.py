@@ -29,7 +29,7 @@ from .errors import WsolbenchError, some
 from .files import require_file, strict_json, write_text
 from .image_ids import is_image_id
 from .protocols import fields_sha256
-from .results import COLUMNS, LEVEL_SCORES, LEVELS, Result, read_result
+from .results import COLUMNS, LEVEL, LEVEL_SCORES, LEVELS, Result, read_result
 
 FORMAT = "wsolbench-entry"
 FORMAT_VERSION = 1
@@ -55,6 +55,10 @@ CURVES = (
 """Every curve that an entry may hold, as results name them: 256 values, one a threshold."""
 
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters that show nothing, though Unicode calls them printable."""
+
+_DATE = "^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
 _LINK = r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/?#=&%+:,;-]*)?$"
 
 
@@ -96,11 +100,6 @@ _PRINTED = record(
         "text": matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", 8),
     },
     ["table", "score", "text"],
-)
-
-_REQUIRED = (
-    *("format", "format_version", "state", "method", "authors", "backbone", "supervision"),
-    *("dataset", "split", "threshold", "scores", "date", "provenance"),
 )
 
 SCHEMA: dict[str, Any] = {
@@ -158,21 +157,29 @@ SCHEMA: dict[str, Any] = {
                 {
                     "resamples": {"type": "integer", "minimum": 20, "maximum": 100_000},
                     "seed": _COUNT,
-                    "level": _FRACTION,
+                    "level": {"type": "number", "enum": [LEVEL]},
                 },
                 ["resamples", "seed", "level"],
             ),
             "curves": record(dict.fromkeys(CURVES, _CURVE)),
             "footnotes": record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
             "licence": _text(),
-            "date": matching("^[0-9]{4}(-[0-9]{2}){0,2}$", 10),
+            "date": matching(_DATE, 10),
             "provenance": record(
                 {
                     "paper": _PAPER,
                     "printed": {"type": "array", "items": _PRINTED, "minItems": 1, "maxItems": 99},
                     "submission_sha256": _SHA256,
                     "annotations_sha256": _SHA256,
-                    "protocol": {"type": "object"},
+                    "protocol": {
+                        "type": "object",
+                        "properties": {
+                            "name": _text(64),
+                            "version": {"type": "integer", "minimum": 1, "maximum": 999},
+                            "sha256": _SHA256,
+                        },
+                        "required": ["name", "sha256", "version"],
+                    },
                     "wsolbench": _text(),
                     "command": _text(1000),
                 }
@@ -418,10 +425,9 @@ def schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[str
 
 
 def _object_faults(value: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> list[str]:
-    if "properties" not in schema:
-        return []
     known = schema["properties"]
-    faults = [f"{where}: unknown key {key!r}" for key in sorted(value.keys() - known.keys())]
+    strangers = sorted(value.keys() - known.keys()) if "additionalProperties" in schema else []
+    faults = [f"{where}: unknown key {key!r}" for key in strangers]
     missing = sorted(set(schema["required"]) - value.keys())
     faults += [f"{where}: no {key}" for key in missing]
     if len(value) < schema.get("minProperties", 0):
@@ -438,7 +444,7 @@ def _text_faults(value: object, where: str) -> list[str]:
         return [f for i, item in enumerate(value) for f in _text_faults(item, f"{where}[{i}]")]
     if not isinstance(value, str):
         return []
-    if not value.isprintable():
+    if not value.isprintable() or _INVISIBLE & set(value):
         return [f"{where}: characters that do not print: {value!a}"]
     if unicodedata.normalize("NFC", value) != value or " ".join(value.split()) != value:
         return [f"{where}: {value!a} is not in composed form with single blanks"]
@@ -472,7 +478,7 @@ def _printed_faults(entry: Entry) -> list[str]:
     first: dict[str, float | int] = {}
     for cell in entry.provenance["printed"]:
         if cell["score"] in LEVEL_SCORES:
-            value: float | int = int(float(cell["text"]))
+            value: float | int = int(cell["text"]) if cell["text"].isdecimal() else -1
         else:
             value = float(Decimal(cell["text"]) / 100)
         first.setdefault(cell["score"], value)
@@ -486,18 +492,52 @@ def _measured_faults(entry: Entry) -> list[str]:
     named = is_image_id(str(protocol.get("name", ""))) and isinstance(protocol.get("version"), int)
     if not named or stated != fields_sha256(protocol):
         faults.append("provenance.protocol: its hash is not that of its fields")
-    iou = entry.curves.get("iou")
-    if iou and (entry.scores.get("peak_iou"), entry.scores.get("peak_threshold")) != (
-        max(iou),
-        iou.index(max(iou)),
-    ):
-        faults.append("curves.iou: its peak is not the score")
+    faults += _curve_faults(entry)
     if bool(entry.intervals) != bool(entry.bootstrap):
         faults.append("intervals: go with bootstrap, which tells how they were drawn")
     if entry.threshold["rule"] == "unstated":
         faults.append("threshold.rule: unstated")
+    levels = {"pixel", "box"} & entry.threshold.keys()
+    if (entry.threshold["rule"] == "max") != (not levels):
+        faults.append("threshold: levels go with the rules carried and fixed, not with max")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):
         faults.append("threshold.source: goes with the rule carried, and with no other")
+    return faults
+
+
+_BEST = {"gt_known_loc": "", "predicted_loc": "", "box_acc_30": "_30", "box_acc_70": "_70"}
+"""The end of the key of each curve's maximum."""
+
+
+def _curve_faults(entry: Entry) -> list[str]:
+    """Curves that come in part, or from which the scores do not follow."""
+    scores, curves = entry.scores, entry.curves
+    if ("precision" in curves) != ("recall" in curves):
+        return ["curves: precision and recall go together"]
+    followed: list[tuple[str, str, float]] = []
+    if "iou" in curves:
+        peak = max(curves["iou"])
+        followed += [("iou", "peak_iou", peak)]
+        followed += [("iou", "peak_threshold", curves["iou"].index(peak))]
+        if "iou_at_threshold" in scores and "pixel" in entry.threshold:
+            followed += [("iou", "iou_at_threshold", curves["iou"][entry.threshold["pixel"]])]
+    for key in ("gt_known_loc", "predicted_loc", "top1_loc", "top5_loc"):
+        if key in curves and "box_threshold" in scores:
+            followed += [(key, key, curves[key][int(scores["box_threshold"])])]
+    for key, name in _BEST.items():
+        if key in curves:
+            followed += [(key, f"max_box_acc{name}", max(curves[key]))]
+    faults = [
+        f"curves.{key}: {value} at the place of {name} {scores.get(name)}"
+        for key, name, value in followed
+        if scores.get(name) != value
+    ]
+    if "precision" in curves:
+        later = [*curves["recall"][1:], 0.0]
+        gained = zip(curves["precision"], curves["recall"], later, strict=True)
+        area = sum(p * (now - after) for p, now, after in gained)
+        if abs(area - scores.get("ap", -1)) > 1e-9:
+            faults.append(f"curves.precision: area {area} for ap {scores.get('ap')}")
     return faults
 
 

@@ -178,7 +178,8 @@ def strict_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-_FORMULA_STARTS = "=+-@\t\r'"  # the quote itself too, so that guarding can be undone
+_FORMULA_STARTS = "=+-@\t\r'\uff1d\uff0b\uff0d\uff20"
+"""Some spreadsheets take full-width signs too; the quote is here so that guarding can be undone."""
 
 
 def guard_cell(text: str) -> str:

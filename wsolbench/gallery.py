@@ -36,7 +36,7 @@ MAX_BYTES = 1 << 20
 
 JPEG_QUALITY = 80
 
-_BASE64 = matching("^[A-Za-z0-9+/]+={0,2}$", 1 << 17)
+_BASE64 = matching("^([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", 1 << 17)
 _NAME = matching(r"^[A-Za-z0-9 ._()=+,:/-]{1,80}$", 80)
 _SIDE = {"type": "integer", "minimum": 1, "maximum": 1024}
 _PLACE = {"type": "integer", "minimum": 0, "maximum": 1 << 20}
@@ -186,10 +186,15 @@ def _require_sound(where: object, content: Any) -> None:
                 faults.append(f"{name}: {len(scene['maps'])} maps")
             if sum(scene["mask"]) != scene["height"] * scene["width"]:
                 faults.append(f"{name}: its mask does not fill the photo")
+            if not _is_photo(scene):
+                faults.append(f"{name}: its photo is no JPEG of its size")
             for map_ in scene["maps"]:
-                held = len(base64.b64decode(map_["values"] + "=="))
+                held = len(base64.b64decode(map_["values"]))
                 if held != map_["height"] * map_["width"]:
                     faults.append(f"{name}: a map of {held} values")
+                rows = [box[0] for box in map_["boxes"]]
+                if rows[0] != 0 or rows != sorted(set(rows)) or rows[-1] >= LEVELS:
+                    faults.append(f"{name}: boxes at {some(rows)}")
     if faults:
         raise _malformed(where, some(faults))
 
@@ -214,6 +219,16 @@ def _jpeg(photo: NDArray[np.uint8]) -> str:
     data = io.BytesIO()
     Image.fromarray(photo).save(data, "JPEG", quality=JPEG_QUALITY)
     return _base64(data.getvalue())
+
+
+def _is_photo(scene: dict[str, Any]) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(scene["photo"])), formats=["JPEG"]) as photo:
+            return bool(photo.size == (scene["width"], scene["height"]))
+    except OSError:
+        return False
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[int]:

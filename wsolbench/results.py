@@ -310,8 +310,14 @@ def check_alike(results: Sequence[Result]) -> None:
 
 
 def markdown_text(text: str) -> str:
-    """A stranger's text as Markdown that stays text: no column, tag, link or emphasis."""
-    return re.sub(r"([\\|\[\]*_`~])", r"\\\1", html.escape(text, quote=False))
+    """A stranger's text as Markdown that stays text: no column, tag, link, emphasis or formula."""
+    safe = re.sub(r"([\\|\[\]*_`~#$])", r"\\\1", html.escape(text, quote=False))
+    # GitHub makes links of bare addresses.
+    return re.sub(r"(?i)(?<=https):|(?<=http):|(?<=ftp):|(?<=www)\.|@", _entity, safe)
+
+
+def _entity(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
 
 
 def _shown(key: str, scores: Mapping[str, float | int]) -> str:

@@ -19,14 +19,7 @@ from typing import Any
 
 from .entries import SCORES, Entry, entry_path, slug
 from .results import LEVEL_SCORES, markdown_text
-from .standings import RANKED_BY, THRESHOLD_RULES, Cell, Table
-
-SHOWN = (
-    *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
-    *("top1_loc", "top5_loc", "max_box_acc_v2", "top1_cls"),
-    *("boundary_ods", "boundary_ois", "boundary_ap"),
-)
-"""Scores that tables have room for; the CSV files have all."""
+from .standings import RANKED_BY, SHOWN, THRESHOLD_RULES, Cell, Table
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
 """Curves that the page draws."""
@@ -39,7 +32,9 @@ AT_THRESHOLD = {
 """Columns that follow the slider, by the curve that they read."""
 
 _LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{character: f"\\{character}" for character in "&%$#_"},
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -67,7 +62,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = [_table(table, place) for place, table in enumerate(_ordered(tables))]
+    shown = [_table(table) for table in _ordered(tables)]
     rows = [row for table in shown for row in table["rows"]]
     folder = files("wsolbench") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
@@ -118,28 +113,28 @@ def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 
 def bibtex(entry: Entry) -> str:
-    """The papers to cite: the method's, and for a reported entry the one that printed it."""
-    papers = [{"title": entry.name, "link": entry.code, **entry.paper}]
-    authors = [entry.authors]
-    if entry.state == "reported" and entry.provenance["paper"] != entry.paper:
-        papers.append(entry.provenance["paper"])
-        authors.append("")
-    return "\n\n".join(_misc(*pair) for pair in zip(papers, authors, strict=True))
+    """The papers to cite: the method's where it is known, and the one that printed the entry."""
+    papers = [{**entry.paper, "authors": entry.authors}] if entry.paper else []
+    printed = entry.provenance.get("paper")
+    if printed and printed != entry.paper:
+        papers.append(printed)
+    return "\n\n".join(map(_misc, papers)) or f"% {_latex(entry.name)}: no paper is known"
 
 
-def _misc(paper: Mapping[str, str], authors: str) -> str:
+def _misc(paper: Mapping[str, str]) -> str:
     link = paper.get("link", "")
     arxiv = re.fullmatch(r"https://arxiv\.org/abs/(([0-9]{2})[0-9]{2}\.[0-9]{4,5})", link)
+    authors = re.sub(r",? et al\.?$", " and others", paper.get("authors", ""))
     fields = {
         "title": f"{{{_latex(paper['title'])}}}",
-        "author": _latex(re.sub(r",? et al\.?$", " and others", authors)),
+        "author": "" if authors == "unstated" else _latex(authors.replace(", ", " and ")),
         "year": f"20{arxiv[2]}" if arxiv else "",
         "eprint": arxiv[1] if arxiv else "",
         "archiveprefix": "arXiv" if arxiv else "",
         "url": link,
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    key = "-".join(slug(paper["title"]).split("-")[:4])
+    key = f"arxiv{arxiv[1]}" if arxiv else "-".join(slug(paper["title"]).split("-")[:4])
     return "\n".join([f"@misc{{{key},", *lines, "}"])
 
 
@@ -161,17 +156,17 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=lambda table: (-counts[table.dataset], table.dataset))
 
 
-def _table(table: Table, place: int) -> dict[str, Any]:
+def _table(table: Table) -> dict[str, Any]:
     keys = [key for key in table.keys if key in SHOWN]
     columns = {key: table.column(key) for key in keys}
     followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
-    measured = table.entries[0].state != "reported"
+    digest = hashlib.sha256(table.title.encode()).hexdigest()
     return {
-        "id": f"table-{place}",
+        "id": f"table-{slug(f'{table.dataset} {table.split}')}-{digest[:6]}",
         "dataset": table.dataset,
         "split": table.split,
         "title": table.title,
-        "protocol": table.title.partition("protocol ")[2] if measured else "as reported",
+        "protocol": table.protocol,
         "notes": table.notes,
         "title_notes": table.common_notes("entry"),
         "ranked": any(table.ranks),
@@ -181,8 +176,8 @@ def _table(table: Table, place: int) -> dict[str, Any]:
         ],
         "followed": [{"curve": key, "name": AT_THRESHOLD[key]} for key in followed],
         "rows": [
-            _row(table, index, {key: columns[key][index] for key in keys})
-            for index in range(len(table.entries))
+            {**_row(table, index, {key: columns[key][index] for key in keys}), "notes": notes}
+            for index, notes in enumerate(table.own_notes("entry"))
         ],
     }
 
@@ -200,7 +195,6 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
         "state": entry.state,
         "threshold": _threshold(entry).removeprefix("threshold "),
         "path": path.as_posix(),
-        "notes": table.own_notes(entry, "entry"),
         "cells": [
             {
                 "shown": cell.shown,

@@ -6,7 +6,7 @@ The README, the CSV files and the page are three drawings of what this module de
 
 Source: paper, Tables 1 and 2, for the differences with and without SEM.
 
-Public names: `Table`, `Cell`, `tables`, `RANKED_BY`, `THRESHOLD_RULES`.
+Public names: `Table`, `Cell`, `tables`, `RANKED_BY`, `SHOWN`, `THRESHOLD_RULES`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .entries import SCORES, Entry, entry_path
 from .results import LEVEL_SCORES
 
 RANKED_BY = "peak_iou"
+
+SHOWN = (
+    *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
+    *("top1_loc", "top5_loc", "max_box_acc_v2", "top1_cls"),
+    *("boundary_ods", "boundary_ois", "boundary_ap"),
+)
+"""Scores that tables have room for; the CSV files have all."""
 
 THRESHOLD_RULES = {
     "max": "best on this split",
@@ -54,14 +62,17 @@ class Table:
         dataset: the data set's name.
         split: the split's name.
         title: what the entries have in common.
+        protocol: name, version and hash; "as reported" of reported entries.
         entries: best first.
-        ranks: of each entry, e.g. "1", "2=", "3~"; "-" without the score that ranks.
+        ranks: of each entry, e.g. "1", "2=", "3~"; "-" without the score that ranks, nothing in a
+            study.
         bases: of each entry: the same without post-processing; None where there is none.
     """
 
     dataset: str
     split: str
     title: str
+    protocol: str
     entries: tuple[Entry, ...]
     ranks: tuple[str, ...]
     bases: tuple[Entry | None, ...]
@@ -86,58 +97,59 @@ class Table:
             return []
         return sorted(set.intersection(*(set(entry.footnotes.get(key, ())) for entry in rows)))
 
-    def own_notes(self, entry: Entry, key: str) -> tuple[int, ...]:
-        """Notes of one entry's score that are not those of the column."""
+    def own_notes(self, key: str) -> list[tuple[int, ...]]:
+        """Notes of each entry's score that are not those of the whole column."""
         common = self.common_notes(key)
-        return tuple(sorted(n for n in entry.footnotes.get(key, ()) if n not in common))
+        own = (
+            [n for n in entry.footnotes.get(key, ()) if n not in common] for entry in self.entries
+        )
+        return [tuple(sorted(notes)) for notes in own]
 
     def column(self, key: str) -> list[Cell]:
         """The cells of one score, in the order of the entries."""
-        decimals = max(_decimals(entry, key) for entry in self.entries)
-        pairs = zip(self.entries, self.bases, strict=True)
-        return [self._cell(entry, base, key, decimals) for entry, base in pairs]
-
-    def _cell(self, entry: Entry, base: Entry | None, key: str, decimals: int) -> Cell:
-        if key not in entry.scores:
-            return Cell("-")
-        value = entry.scores[key]
-        notes = self.own_notes(entry, key)
-        if key in LEVEL_SCORES:
-            return Cell(str(value), notes=notes)
-        interval = gain = ""
-        if key in entry.intervals:
-            low, high = entry.intervals[key]
-            interval = f"[{100 * low:.{decimals}f}, {100 * high:.{decimals}f}]"
-        if base is not None and key in base.scores and not key.endswith("_cls"):
-            gain = f"{100 * (value - base.scores[key]):+.{decimals}f}"
-        return Cell(f"{100 * value:.{decimals}f}", interval, gain, notes)
+        rows = zip(self.entries, self.bases, self.own_notes(key), strict=True)
+        return [_cell(entry, base, key, notes) for entry, base, notes in rows]
 
 
 def tables(entries: Sequence[Entry]) -> list[Table]:
     """The entries as tables: measured ones first, studies last, in one order for any input."""
-    groups: dict[tuple[str, str, int, str], list[Entry]] = {}
+    groups: dict[tuple[str, str, int, str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault(_group(entry), []).append(entry)
-    return [_table(*key, groups[key]) for key in sorted(groups)]
+    return [_table(*key[:4], groups[key]) for key in sorted(groups)]
 
 
-def _group(entry: Entry) -> tuple[str, str, int, str]:
-    """Data set, split, kind and title of the table that an entry stands in."""
+def _group(entry: Entry) -> tuple[str, str, int, str, str]:
+    """Data set, split, kind and title of an entry's table, and what else its rows share."""
+    study = f": {entry.study}" if entry.study else ""
+    kind = 2 if entry.study else int(entry.state == "reported")
     if entry.state == "reported":
-        source = entry.provenance["paper"]["title"]
-        if entry.study:
-            return entry.dataset, entry.split, 2, f"Reported in {source}: {entry.study}"
-        return entry.dataset, entry.split, 1, f"Reported in {source}"
+        paper = entry.provenance["paper"]
+        title = f"Reported in {paper['title']}{study}"
+        return entry.dataset, entry.split, kind, title, paper.get("link", "")
+    annotations = entry.provenance["annotations_sha256"]
+    title = (
+        f"Measured, protocol {_protocol(entry)}, "
+        f"{entry.images} images, annotations {annotations[:8]}"
+    )
+    whose = "" if entry.label == "gt" else ", maps of the predicted class"
+    shared = f"{entry.provenance['protocol']['sha256']} {annotations}"
+    return entry.dataset, entry.split, kind, f"{title}{whose}{study}", shared
+
+
+def _protocol(entry: Entry) -> str:
+    if entry.state == "reported":
+        return "as reported"
     protocol = entry.provenance["protocol"]
-    name = f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
-    return entry.dataset, entry.split, 0, f"Measured, protocol {name}"
+    return f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
 
 
 def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[Entry]) -> Table:
+    protocol = _protocol(entries[0])
     if kind == 2:
         rows = sorted(entries, key=lambda e: (_natural(e.variant or e.method), _order(e)))
         none = tuple(None for _ in rows)
-        return Table(dataset, split, title, tuple(rows), tuple("" for _ in rows), none)
+        return Table(dataset, split, title, protocol, tuple(rows), tuple("" for _ in rows), none)
     rows = sorted(entries, key=_order)
     ranks: list[str] = []
     values = [entry.scores.get(RANKED_BY) for entry in rows]
@@ -149,7 +161,7 @@ def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[En
         overlap = "~" if place and _overlap(rows[place - 1], entry) else ""
         ranks.append(f"{values.index(value) + 1}{shared}{overlap}")
     bases = tuple(_base(entry, rows) for entry in rows)
-    return Table(dataset, split, title, tuple(rows), tuple(ranks), bases)
+    return Table(dataset, split, title, protocol, tuple(rows), tuple(ranks), bases)
 
 
 def _order(entry: Entry) -> tuple[object, ...]:
@@ -182,7 +194,30 @@ def _base(entry: Entry, others: Sequence[Entry]) -> Entry | None:
 
 
 def _sameness(entry: Entry) -> tuple[object, ...]:
-    return entry.method, entry.backbone, entry.map_size, entry.label, entry.threshold["rule"]
+    made = (entry.method, entry.backbone, entry.map_size, entry.supervision, entry.pretraining)
+    return *made, entry.label, entry.threshold["rule"]
+
+
+def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) -> Cell:
+    if key not in entry.scores:
+        return Cell("-")
+    value = entry.scores[key]
+    shown = partial(_shown, key=key, decimals=_decimals(entry, key))
+    ends = [shown(end) for end in entry.intervals.get(key, ())]
+    gain = ""
+    if (
+        base is not None
+        and key in base.scores
+        and key not in LEVEL_SCORES
+        and not key.endswith("_cls")
+    ):
+        decimals = max(_decimals(entry, key), _decimals(base, key))
+        gain = f"{100 * (value - base.scores[key]):+.{decimals}f}"
+    return Cell(shown(value), f"[{', '.join(ends)}]" if ends else "", gain, notes)
+
+
+def _shown(value: float, key: str, decimals: int) -> str:
+    return str(value) if key in LEVEL_SCORES else f"{100 * value:.{decimals}f}"
 
 
 def _decimals(entry: Entry, key: str) -> int:

@@ -1,12 +1,14 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const curvesOf = new Map(Object.entries(data.curves)); // a link may name anything, even "constructor"
   const $ = (id) => document.getElementById(id);
   const boards = [...document.querySelectorAll(".board")];
   const rows = new Map([...document.querySelectorAll("tbody tr")].map((row) => [row.dataset.id, row]));
   const filters = ["dataset", "split", "protocol", "backbone", "find"];
   const MOST = 6; // curves in one picture, as many as there are colours
   const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 2", "1 2"];
+  const order = new Map([...document.querySelectorAll("tbody")].map((body) => [body, [...body.rows]]));
   let threshold = 128;
   let chosen = []; // ids of the rows whose curves are drawn, all of one table
   let sorted = null; // {table, column, direction}
@@ -24,7 +26,7 @@
       );
       let shown = 0;
       for (const row of board.querySelectorAll("tbody tr")) {
-        const text = `${row.querySelector(".name").textContent} ${row.dataset.backbone}`.toLowerCase();
+        const text = `${nameOf(row.dataset.id)} ${row.dataset.backbone}`.toLowerCase();
         row.hidden = !(
           fits &&
           (!wanted.backbone || row.dataset.backbone === wanted.backbone) &&
@@ -54,10 +56,9 @@
     head.prepend(button);
     head.setAttribute("aria-sort", "none");
     button.addEventListener("click", () => {
-      const column = head.cellIndex;
-      const table = head.closest("table").id;
+      const [table, column] = [head.closest("table").id, head.dataset.key];
       const same = sorted && sorted.table === table && sorted.column === column;
-      const first = head.dataset.sort === "number" && column !== rankColumn(head) ? "descending" : "ascending";
+      const first = head.dataset.sort === "number" && column !== "rank" ? "descending" : "ascending";
       const other = first === "descending" ? "ascending" : "descending";
       sorted = { table, column, direction: same && sorted.direction === first ? other : first };
       sort();
@@ -65,21 +66,21 @@
     });
   }
 
-  function rankColumn(head) {
-    return [...head.parentNode.cells].findIndex((cell) => cell.textContent.trim() === "Rank");
-  }
-
+  // One table at most is sorted by its reader; the others stand as they came.
   function sort() {
-    for (const head of document.querySelectorAll("th[data-sort]")) head.setAttribute("aria-sort", "none");
-    if (!sorted) return;
-    const table = $(sorted.table);
-    const head = table && table.tHead.rows[0].cells[sorted.column];
-    if (!head || !head.dataset.sort) return;
+    for (const head of document.querySelectorAll("th[aria-sort]:not([aria-sort='none'])")) {
+      head.setAttribute("aria-sort", "none");
+      const body = head.closest("table").tBodies[0];
+      body.append(...order.get(body));
+    }
+    const head = sortedHead();
+    if (!head) return;
     head.setAttribute("aria-sort", sorted.direction);
     const sign = sorted.direction === "ascending" ? 1 : -1;
+    const at = head.cellIndex;
     const value = (row) => {
-      const cell = row.cells[sorted.column];
-      if (head.dataset.sort === "text") return cell.textContent.trim();
+      const cell = row.cells[at];
+      if (head.dataset.sort === "text") return (cell.querySelector("bdi") ?? cell).textContent.trim();
       return cell.dataset.value === undefined || cell.dataset.value === "" ? null : Number(cell.dataset.value);
     };
     const compare = (a, b) => {
@@ -87,7 +88,13 @@
       if (x === null || y === null) return (x === null) - (y === null); // what has no score is last
       return sign * (typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x - y);
     };
-    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+    const body = head.closest("table").tBodies[0];
+    body.append(...[...order.get(body)].sort(compare));
+  }
+
+  function sortedHead() {
+    const heads = document.querySelectorAll("th[data-sort]");
+    return [...heads].find((h) => sorted && h.closest("table").id === sorted.table && h.dataset.key === sorted.column);
   }
 
   // ------------------------------------------------------------------ threshold
@@ -97,14 +104,14 @@
       $("threshold").value = threshold;
       $("level").textContent = threshold;
     }
-    for (const [id, curves] of Object.entries(data.curves)) {
+    for (const [id, curves] of curvesOf) {
       for (const cell of rows.get(id).querySelectorAll("td.followed")) {
         const curve = curves[cell.dataset.curve];
         cell.dataset.value = curve ? curve[threshold] : "";
         cell.textContent = curve ? percent(curve[threshold]) : "-";
       }
     }
-    if (sorted && $(sorted.table)?.tHead.rows[0].cells[sorted.column]?.dataset.curve) sort();
+    if (sortedHead()?.dataset.curve) sort();
     draw();
     paint();
   }
@@ -140,7 +147,7 @@
   function draw() {
     if (!$("curves")) return;
     const lines = chosen.map((id, place) => ({
-      ...data.curves[id],
+      ...curvesOf.get(id),
       name: `${nameOf(id)}, ${backboneOf(id)}`,
       colour: `var(--curve-${place})`,
       dash: DASHES[place],
@@ -294,7 +301,7 @@
         edge: edgeOf(mask, scene),
         levels: scene.maps.map((map) => levelMap(map, scene.height, scene.width)),
       });
-      paint();
+      paint(scenes.slice(-1));
     }
   }
 
@@ -316,17 +323,18 @@
     });
   }
 
-  function paint() {
-    for (const scene of scenes) {
+  function paint(some = scenes) {
+    for (const scene of some) {
       scene.maps.forEach((map, place) => {
         const [canvas, caption] = scene.figures[place].children;
         const context = canvas.getContext("2d");
         const shown = new ImageData(new Uint8ClampedArray(scene.photo.data), scene.width, scene.height);
         const levels = scene.levels[place];
         for (let at = 0; at < levels.length; at++) {
-          const [r, g, b] = shown.data.subarray(4 * at, 4 * at + 3);
-          if (scene.edge[at]) shown.data.fill(255, 4 * at, 4 * at + 3);
-          else if (levels[at] < threshold) shown.data.fill((r + g + b) / 12, 4 * at, 4 * at + 3);
+          const pixel = 4 * at;
+          const grey = (shown.data[pixel] + shown.data[pixel + 1] + shown.data[pixel + 2]) / 12;
+          if (scene.edge[at]) shown.data.fill(255, pixel, pixel + 3);
+          else if (levels[at] < threshold) shown.data.fill(grey, pixel, pixel + 3);
         }
         context.putImageData(shown, 0, 0);
         for (const box of scene.boxes) frame(context, box, "#ff5c5c", [6, 4]);
@@ -391,12 +399,12 @@
       $(name).value = view.get(name) ?? "";
       if ($(name).selectedIndex === -1) $(name).value = "";
     }
-    const level = Number(view.get("t") ?? 128);
+    const level = Number(view.get("t") || 128);
     threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : 128;
     const [table, column, direction] = (view.get("sort") ?? "").split(".");
-    sorted = ["ascending", "descending"].includes(direction) ? { table, column: Number(column), direction } : null;
+    sorted = ["ascending", "descending"].includes(direction) ? { table, column, direction } : null;
     const named = view.has("draw") ? view.get("draw").split("~") : usual;
-    const known = named.filter((id) => data.curves[id]).slice(0, MOST);
+    const known = [...new Set(named)].filter((id) => curvesOf.has(id)).slice(0, MOST);
     const home = known.length && rows.get(known[0]).closest("table");
     chosen = known.filter((id) => rows.get(id).closest("table") === home);
     tick();
@@ -405,11 +413,11 @@
     follow();
   }
 
-  // The best of the first table that has curves, and what it is without post-processing.
+  // The first and the last of the first table that has curves: they differ most.
   function usualCurves() {
     const first = document.querySelector("input.draw");
     if (!first) return [];
-    const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => data.curves[id]);
+    const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => curvesOf.has(id));
     return [...new Set([ids[0], ids[ids.length - 1]])];
   }
 
@@ -422,7 +430,9 @@
   }
   $("reset").addEventListener("click", () => {
     for (const name of filters) $(name).value = "";
+    sorted = null;
     filter();
+    sort();
     save();
   });
   $("share").addEventListener("click", async () => {
@@ -435,15 +445,22 @@
       save();
     });
   }
+  for (const note of document.querySelectorAll(".notes a")) {
+    note.addEventListener("click", (event) => {
+      event.preventDefault(); // the address holds the view
+      const target = document.getElementById(note.getAttribute("href").slice(1));
+      target.tabIndex = -1;
+      target.scrollIntoView({ block: "center" });
+      target.focus();
+    });
+  }
   let waiting = 0;
   $("threshold")?.addEventListener("input", () => {
     threshold = Number($("threshold").value);
     cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => {
-      follow();
-      save();
-    });
+    waiting = requestAnimationFrame(follow);
   });
+  $("threshold")?.addEventListener("change", save); // once a drag: browsers limit it
   $("theme").addEventListener("input", () => {
     const theme = $("theme").value;
     if (theme) document.documentElement.dataset.theme = theme;
