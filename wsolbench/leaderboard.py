@@ -36,7 +36,7 @@ from .entries import (
 from .errors import WsolbenchError, printable, some
 from .files import guard_cell, require_file, require_folder, strict_json, write_text
 from .gallery import read_gallery
-from .results import Bootstrap, Result, markdown_text
+from .results import LEVELS, Bootstrap, Result, markdown_text
 from .site import SHOWN, page
 from .standings import THRESHOLD_RULES, Cell, Table, tables
 
@@ -382,12 +382,12 @@ def verify(
     if differences:
         return differences
     threshold = entry.threshold.get("pixel") if threshold_from is None else threshold_from
-    kinds = {"pixel": "peak_iou", "box": "max_box_acc"}
+    kinds = {"pixel": {"ap"}, "box": {"max_box_acc", "gt_known_loc", "predicted_loc"}}
     result = evaluate(
         dataset,
         opened,
         str(provenance["protocol"]["name"]),
-        [name for name, key in kinds.items() if key in entry.scores],
+        [name for name, keys in kinds.items() if keys & entry.scores.keys()],
         threshold=threshold,
         bootstrap=Bootstrap(**entry.bootstrap) if entry.bootstrap else None,
         progress=progress,
@@ -481,7 +481,7 @@ def _measured(result: Result, about: About) -> Entry:
         "scores": dict(result.scores),
         "intervals": {key: list(ends) for key, ends in result.intervals.items()},
         "bootstrap": vars(result.bootstrap) if result.bootstrap else {},
-        "curves": {key: list(result.curves[key]) for key in CURVES if key in result.curves},
+        "curves": _kept_curves(result),
         "licence": about.licence,
         "date": about.date,
         "provenance": {
@@ -494,6 +494,13 @@ def _measured(result: Result, about: About) -> Entry:
     }
     known = {key: value for key, value in content.items() if value not in ("", None, {})}
     return entry_from_json(known, f"entry of {result.name}")
+
+
+def _kept_curves(result: Result) -> dict[str, list[float]]:
+    """The curves that an entry holds: those over 256 levels."""
+    if len(result.curves.get("threshold", ())) != LEVELS:
+        return {}
+    return {key: list(result.curves[key]) for key in CURVES if key in result.curves}
 
 
 def _readme(all_tables: Sequence[Table], notes: Mapping[int, str]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .entries import SCORES, Entry, entry_path
-from .results import LEVEL_SCORES
+from .results import THRESHOLD_SCORES, shown
 
 RANKED_BY = "peak_iou"
 
@@ -102,8 +102,8 @@ class Table:
             return Cell("-")
         value = entry.scores[key]
         notes = self.own_notes(entry, key)
-        if key in LEVEL_SCORES:
-            return Cell(str(value), notes=notes)
+        if key in THRESHOLD_SCORES:
+            return Cell(shown(key, value), notes=notes)
         interval = gain = ""
         if key in entry.intervals:
             low, high = entry.intervals[key]
@@ -187,7 +187,7 @@ def _sameness(entry: Entry) -> tuple[object, ...]:
 
 def _decimals(entry: Entry, key: str) -> int:
     """Decimals of a percent: as printed for a reported score, else two."""
-    if key not in entry.scores or key in LEVEL_SCORES:
+    if key not in entry.scores or key in THRESHOLD_SCORES:
         return 0
     if entry.state != "reported":
         return 2
