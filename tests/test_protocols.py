@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import annotation, random_dataset, random_maps
+from wsolbench import masks
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
-from wsolbench.metrics import contours, regrids
+from wsolbench.metrics import contours, pixel, regrids
 from wsolbench.metrics.boxes import best_iou, largest_boxes
 from wsolbench.protocols import PROTOCOLS, changes, protocols_named
-from wsolbench.reproductions import SHARES, Truth, measure
+from wsolbench.reproductions import BIN_EDGES, SHARES, Truth, measure
 from wsolbench.results import Bootstrap, Result, read_result, signature, table
 from wsolbench.store import AnnotationSet, write_store
 
@@ -347,3 +348,115 @@ def test_without_opencv_one_line_tells_the_cure(
     with pytest.raises(WsolbenchError, match=r"pip install 'wsolbench\[opencv\]'"):
         Evaluator(dataset, "wsoleval-v1")
     assert scored(dataset, "sem", random_maps(COUNT)).scores
+
+
+# ------------------------------------------------------------------ wsoleval-pxap, dawsol-piou
+
+
+def test_bins_hold_their_lower_edge() -> None:
+    values = np.array([[0, 0.0005, 0.001, 0.5, 0.999, 1]])
+    mask = np.array([[1, 0, 0, 1, 1, 1]], bool)
+    counts = pixel.count_bins(values, BIN_EDGES, mask)
+    assert counts.shape == (2, 1001)
+    assert np.flatnonzero(counts[0]).tolist() == [0, 1]
+    assert np.flatnonzero(counts[1]).tolist() == [0, 500, 999, 1000]
+    assert counts.sum() == 6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bins_are_numpys(seed: int) -> None:
+    # Golden program: numpy.histogram over the edges of wsolevaluation's MaskEvaluator.
+    values = np.random.default_rng(seed).random((40, 30))
+    values[:3] = np.random.default_rng(seed).choice([0, 0.25, 1, *SHARES[:20]], (3, 30))
+    mask = values**2 > 0.3
+    edges = np.append(np.arange(0, 1, 0.001), [1.0, 2.0, 3.0])
+    found = pixel.count_bins(values, BIN_EDGES, mask)
+    for row, part in enumerate((values[~mask], values[mask])):
+        assert found[row].tolist() == np.histogram(part, edges)[0][:-1].tolist()
+
+
+def corner_case(tmp_path: Path, ignore: bool = False) -> tuple[Dataset, np.ndarray]:
+    """An object of 4 x 4 cells of 56 pixels, and a map of them that is best at .6."""
+    cells = np.array([[10, 6, 0, 0], [8, 6, 2, 0], [2, 2, 2, 0], [0, 0, 0, 0]])
+    on = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]], bool)
+    one = np.ones((56, 56))
+    extra = {}
+    if ignore:
+        away = np.zeros((4, 4), bool)
+        away[1, 1] = away[0, 0] = True  # one beside the object, one on it
+        extra["ignore"] = masks.encode(np.kron(away, one).astype(bool))
+    mask = np.kron(on, one).astype(bool)
+    dataset = store_of(tmp_path / "cells.h5", annotation("a", mask, **extra))
+    return dataset, (np.kron(cells, one) / 10).astype(np.float32)
+
+
+def test_pixel_scores_of_a_drawn_case(tmp_path: Path) -> None:
+    dataset, map_ = corner_case(tmp_path)
+    pxap, piou = (scored(dataset, name, [map_]) for name in ("wsoleval-pxap", "dawsol-piou"))
+    # t = 1: P 1, R 1/4; .8: 1, 2/4; .6: 3/4, 3/4; .2: 3/8, 3/4; 0: 4/16, 1.
+    expected = 1 / 4 + 1 / 4 + 3 / 4 / 4 + 4 / 16 / 4
+    assert pxap.scores == {"ap": pytest.approx(expected)}
+    assert piou.scores["ap"] == pxap.scores["ap"]
+    assert piou.scores["peak_iou"] == 3 / 5
+    # The map is float32, .6 just above .6 in float64; t just above .2 drops the cells of .2.
+    assert piou.scores["peak_threshold_fraction"] == 0.201
+    assert piou.curves["iou"][600] == 3 / 5
+    assert piou.curves["iou"][601] == 2 / 4
+    assert piou.curves["threshold"][-2:] == [0.999, 1.0]
+    assert "iou" not in pxap.curves
+
+
+def test_ignored_pixels_count_nowhere_but_on_the_object(tmp_path: Path) -> None:
+    dataset, map_ = corner_case(tmp_path, ignore=True)
+    piou = scored(dataset, "dawsol-piou", [map_])
+    assert piou.scores["peak_iou"] == 3 / 4  # without the cell beside, with the one on the object
+
+
+def test_maps_are_scaled_so_that_their_range_does_not_matter(tmp_path: Path) -> None:
+    dataset, map_ = corner_case(tmp_path)
+    faint = np.rint(map_ * 10).astype(np.uint8)
+    results = {
+        name: [scored(dataset, name, [own]).scores["peak_iou"] for own in (map_, faint)]
+        for name in ("sem", "dawsol-piou", "spa2net")
+    }
+    assert results["dawsol-piou"] == [3 / 5, 3 / 5]
+    assert results["spa2net"] == [3 / 5, 3 / 5]
+    assert results["sem"] == [3 / 5, 3 / 5]
+    assert scored(dataset, "sem", [faint]).scores["peak_threshold"] == 3
+
+
+def test_masks_come_to_the_grid_by_nearest_neighbour() -> None:
+    mask = np.zeros((4, 448), bool)
+    mask[:, 1::2] = True  # of each pair of columns the first is taken
+    assert not regrids.nearest(mask, (4, 224)).any()
+    assert regrids.nearest(~mask, (4, 224)).all()
+
+
+# -------------------------------------------------------------------------------------- spa2net
+
+
+def test_bytes_are_made_before_the_resize_and_never_reach_255() -> None:
+    map_ = np.array([[0.25, 0.5, 0.75]], np.float32)
+    assert regrids.byte_levels(map_, (1, 3)).tolist() == [[0, 127, 254]]
+    assert not regrids.byte_levels(np.full((2, 3), 0.7, np.float32), (4, 6)).any()
+    ends = np.array([[0, 1]], np.float32)
+    found = regrids.byte_levels(ends, (1, 4))
+    golden = cv2.resize(np.array([[0, 254]], np.uint8), (4, 1), interpolation=cv2.INTER_LINEAR)
+    assert found.tolist() == golden.tolist()
+    assert found[0, 0] == 0
+    assert found[0, 3] == 254
+
+
+def test_spa2net_scores_levels_at_the_images_own_size(tmp_path: Path) -> None:
+    mask = np.array([[0, 0, 1, 1]], bool)
+    dataset = store_of(tmp_path / "s.h5", annotation("a", mask))
+    result = scored(dataset, "spa2net", [np.array([[0, 0.25, 0.5, 1]], np.float32)])
+    # Levels 0, 63, 127, 254: exact from 64 to 127.
+    assert result.scores == {"peak_iou": 1, "peak_threshold": 64, "ap": 1}
+    assert result.curves["iou"][63] == 2 / 3
+    assert result.curves["iou"][127:129] == [1, 0.5]
+    assert result.curves["iou"][254:] == [0.5, 0]
+    # sem takes the map as it is: its highest level is 255.
+    assert (
+        scored(dataset, "sem", [np.array([[0, 0.25, 0.5, 1]], np.float32)]).curves["iou"][255] > 0
+    )
