@@ -460,3 +460,171 @@ def test_spa2net_scores_levels_at_the_images_own_size(tmp_path: Path) -> None:
     assert (
         scored(dataset, "sem", [np.array([[0, 0.25, 0.5, 1]], np.float32)]).curves["iou"][255] > 0
     )
+
+
+# ------------------------------------------------------------------------------ tscam, bas, adl
+
+FIXED = ["tscam", "bas", "bas-resnet", "bas-inception", "adl"]
+
+
+def test_one_pixel_wide_regions_are_nothing_to_contours_and_all_to_pixels() -> None:
+    map_ = drawn((slice(10, 11), slice(5, 205)), (slice(100, 105), slice(100, 105)))
+    truth = (5, 10, 205, 12)
+    assert {name: bool(right(name, map_, truth)[0, 0]) for name in FIXED} == {
+        "tscam": False,
+        "bas": True,
+        "bas-resnet": True,
+        "bas-inception": True,
+        "adl": False,
+    }
+
+
+def test_an_iou_of_one_half_is_enough_for_some() -> None:
+    # The box (10, 10, 107, 19) has 98 x 10 pixels under the +1 rule, the true one 98 x 5.
+    map_ = drawn((slice(10, 19), slice(10, 107)))
+    half = (10, 10, 108, 15)
+    assert (
+        contours.plus_one_iou(np.array([[10, 10, 107, 19]]), np.array([[10, 10, 107, 14]])).item()
+        == 0.5
+    )
+    assert right("wsoleval-v1", map_, half)[0].all()
+    assert right("tscam", map_, half).tolist() == [[True], [False]]  # GT-known, Top-k
+    assert right("adl", map_, half).tolist() == [[True], [True]]
+    assert right("bas", map_, half).tolist() == [[False], [False]]
+
+
+def test_without_foreground_each_has_a_box_of_its_own() -> None:
+    zeros, point, whole = drawn(), (0, 0, 1, 1), (0, 0, 224, 224)
+    boxed = [name for name in OTHERS if "box" in PROTOCOLS[name].metrics]
+    assert {name: bool(right(name, zeros, whole)[0].any()) for name in boxed} == {
+        "wsoleval-v1": False,
+        "wsoleval-v2": False,
+        "tscam": False,
+        "bas": True,
+        "bas-resnet": True,
+        "bas-inception": True,
+        "adl": False,
+    }
+    # The true box 0..0 is one pixel; (0, 0, 0, 0) is it, (0, 0, 1, 1) is 4 pixels under +1.
+    assert right("wsoleval-v1", zeros, point)[0].all()
+    assert not right("tscam", zeros, point).any()
+    assert right("tscam", zeros, (0, 0, 2, 2))[0].all()
+
+
+@pytest.mark.parametrize(
+    "name, background, foreground",
+    [
+        ("tscam", 30.5 / 255, 31.5 / 255),  # levels 30 = int(.12 * 255) and 31
+        ("adl", 51.5 / 256, 52.5 / 256),  # greys 50 or 51 = int(.2 * 255), and 52
+        ("bas", 0.5, 0.50001),
+        ("bas-inception", 0.3, 0.30001),
+    ],
+)
+def test_a_fixed_threshold_is_strict(name: str, background: float, foreground: float) -> None:
+    map_ = drawn((slice(50, 100), slice(50, 100))).astype(np.float32) / 255
+    wide, narrow = (50, 50, 200, 100), (50, 50, 100, 100)
+    for value, is_wide in ((background, False), (foreground, True)):
+        map_[50:100, 100:200] = value
+        assert right(name, map_, wide)[0, 0] == is_wide
+        assert right(name, map_, narrow)[0, 0] != is_wide
+
+
+def test_bas_takes_the_first_of_equal_components_and_diagonal_neighbours() -> None:
+    upper, lower = (slice(10, 60), slice(150, 200)), (slice(100, 150), slice(10, 60))
+    map_ = drawn(upper, lower)
+    assert right("bas", map_, (150, 10, 200, 60))[0, 0]
+    assert not right("bas", map_, (10, 100, 60, 150))[0, 0]
+    joined = drawn((slice(10, 60), slice(10, 60)), (slice(60, 110), slice(60, 110)))
+    assert right("bas", joined, (10, 10, 110, 110))[0, 0]
+
+
+def test_bas_scales_before_it_resizes_and_tscam_after() -> None:
+    map_ = np.array([[0, 0.5], [0, 1]], np.float32)
+    first, last = regrids.scaled_linear(map_, (3, 3)), regrids.resized_linear(map_, (3, 3))
+    linear = cv2.resize(map_, (3, 3), interpolation=cv2.INTER_LINEAR)
+    assert first.tolist() == linear.tolist()
+    assert (
+        last.tolist() == first.tolist()
+    )  # corners are kept, so that the order shows in cubic only
+    shrunk = np.array([[0, 1, 0, 1]], np.float32)
+    assert regrids.scaled_linear(shrunk, (1, 2)).tolist() == [[0.5, 0.5]]
+    assert regrids.resized_linear(shrunk, (1, 2)).tolist() == [[0, 0]]
+
+
+def test_adl_knows_one_true_box() -> None:
+    map_ = drawn((slice(10, 60), slice(10, 60)))
+    boxes = [(150, 150, 200, 200), (10, 10, 60, 60)]
+    assert right("tscam", map_, *boxes)[0, 0]
+    assert not right("adl", map_, *boxes)[0, 0]
+    assert right("adl", map_, *boxes[::-1])[0, 0]
+
+
+def test_adl_greys_rise_with_the_value_but_not_evenly() -> None:
+    greys = regrids.greys_of(np.linspace(0, 1, 256)).astype(int)
+    assert (greys[0], greys[255]) == (0, 255)
+    assert (np.diff(greys) >= 0).all()
+    assert greys[7] == greys[8] == 7
+    assert np.abs(greys - np.arange(256)).max() <= 4
+
+
+def test_tscam_cuts_true_boxes_at_223() -> None:
+    # A box past the image's edge, as a careless list has it: 0..230, cut to 0..223.
+    map_ = np.ones((224, 224), np.float32)
+    map_[150:] = map_[:, 150:] = 0  # its box 0..150 has 151^2 pixels, the true one 224^2 or 231^2
+    outside = np.array([[0, 0, 231, 231]], np.int32)
+    exact = dataclasses.replace(PROTOCOLS["tscam"], box_iou_thresholds=(151**2 / 224**2,))
+    truth = Truth(np.zeros((224, 224), bool), None, outside)
+    assert measure(exact, map_, truth, ["box"])[1][0].all()
+
+
+def three_and_one(tmp_path: Path) -> tuple[Dataset, list[np.ndarray]]:
+    """Three images of class 0 whose box is right, one of class 4 whose box is not."""
+    mask = np.zeros((224, 224), bool)
+    mask[10:60, 10:60] = True
+    classes = {"a": 0, "b": 0, "c": 0, "d": 4}
+    rows = [annotation(name, mask, class_index=number) for name, number in classes.items()]
+    good, bad = drawn((slice(10, 60), slice(10, 60))), drawn((slice(150, 220), slice(150, 220)))
+    return store_of(tmp_path / "s.h5", *rows), [good, good, good, bad]
+
+
+def test_accuracy_is_averaged_over_classes_or_images(tmp_path: Path) -> None:
+    dataset, maps = three_and_one(tmp_path)
+    top5 = np.array([[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [1, 2, 3, 4, 5], [4, 0, 1, 2, 3]])
+    by_class = scored(dataset, "bas", maps, top5).scores
+    assert by_class == {
+        "gt_known_loc": 0.5,
+        "top1_loc": pytest.approx(1 / 6),
+        "top5_loc": pytest.approx(1 / 3),
+        "top1_cls": pytest.approx((1 / 3 + 1) / 2),
+        "top5_cls": pytest.approx((2 / 3 + 1) / 2),
+    }
+    for name in ("tscam", "adl"):
+        assert scored(dataset, name, maps, top5).scores == {
+            "gt_known_loc": 0.75,
+            "top1_loc": 0.25,
+            "top5_loc": 0.5,
+            "top1_cls": 0.5,
+            "top5_cls": 0.75,
+        }
+    result = scored(dataset, "bas", maps)
+    assert result.scores == {"gt_known_loc": 0.5}
+    assert result.curves == {}
+    assert "threshold:fixed by the protocol at 0.5" in signature(result)
+
+
+def test_tscam_asks_more_of_top_1_than_of_gt_known(tmp_path: Path) -> None:
+    mask = np.zeros((224, 224), bool)
+    mask[10:15, 10:108] = True
+    dataset = store_of(tmp_path / "s.h5", annotation("a", mask))
+    map_ = drawn((slice(10, 19), slice(10, 107)))
+    found = scored(dataset, "tscam", [map_], np.arange(5)[None]).scores
+    assert (found["gt_known_loc"], found["top1_loc"], found["top1_cls"]) == (1, 0, 1)
+    assert scored(dataset, "adl", [map_], np.arange(5)[None]).scores["top1_loc"] == 1
+
+
+def test_averaging_over_classes_needs_them(tmp_path: Path) -> None:
+    mask = np.ones((3, 3), bool)
+    dataset = store_of(tmp_path / "s.h5", annotation("a", mask, class_index=-1))
+    with pytest.raises(WsolbenchError, match="1 of 1 images without class"):
+        Evaluator(dataset, "bas")
+    assert scored(dataset, "tscam", [mask * np.uint8(1)]).scores == {"gt_known_loc": 0}

@@ -129,6 +129,31 @@ FIRST_TRUNCATED = "the first box of the image alone, inclusive corners scaled to
 _NO_BOXES = "none, pixels alone"
 _WSOLEVALUATION = "clovaai/wsolevaluation: inference.py, evaluation.py"
 
+
+def _bas(name: str, threshold: float) -> Protocol:
+    """BAS with one of the thresholds that its program takes by backbone."""
+    return Protocol(
+        name=name,
+        version=1,
+        grid="224 x 224",
+        upsampling=MINMAX_LINEAR,
+        levels=VALUES,
+        foreground=f"value > {threshold}",
+        pixel_reductions=(),
+        component=MOST_PIXELS,
+        connectivity=8,
+        box_plus_one=True,
+        box_truth=BEST_SCALED,
+        box_iou_comparator=">",
+        box_iou_thresholds=(0.5,),
+        averaging="classes",
+        fixed_threshold=threshold,
+        box_empty=(0, 0, 224, 224),
+        box_clipped=False,
+        after="wpy1999/BAS: ILSVRC/BAS_inference.py, ILSVRC/utils/func.py, CUB/utils/IoU.py",
+    )
+
+
 PROTOCOLS: dict[str, Protocol] = {
     "sem": Protocol(
         name="sem",
@@ -237,6 +262,50 @@ PROTOCOLS: dict[str, Protocol] = {
         averaging="images",
         pixel_scores=("ap", "peak_iou"),
         after="MsterDC/SPA2Net: utils/val_mask/MaskEva.py, utils/val_mask/eval_mask.py",
+    ),
+    "tscam": Protocol(
+        name="tscam",
+        version=1,
+        grid="224 x 224",
+        upsampling=LINEAR,
+        levels=BYTES,
+        foreground="level > int(.12 * highest level)",
+        pixel_reductions=(),
+        component=OUTLINE_LARGEST,
+        connectivity=8,
+        box_plus_one=True,
+        box_truth=BEST_TRUNCATED_WITHIN,
+        box_iou_comparator=">=",
+        box_iou_thresholds=(0.5,),
+        averaging="images",
+        fixed_threshold=0.12,
+        top_iou_comparator=">",
+        box_empty=(0, 0, 1, 1),
+        box_clipped=False,
+        after="vasgaowei/TS-CAM: lib/cams_deit.py, lib/datasets/imagenet.py, configs/ILSVRC",
+    ),
+    "bas": _bas("bas", 0.5),
+    "bas-resnet": _bas("bas-resnet", 0.45),
+    "bas-inception": _bas("bas-inception", 0.3),
+    "adl": Protocol(
+        name="adl",
+        version=1,
+        grid="224 x 224",
+        upsampling=LINEAR,
+        levels=GREYS,
+        foreground="level > int(.2 * highest level)",
+        pixel_reductions=(),
+        component=OUTLINE_LARGEST,
+        connectivity=8,
+        box_plus_one=True,
+        box_truth=FIRST_TRUNCATED,
+        box_iou_comparator=">=",
+        box_iou_thresholds=(0.5,),
+        averaging="images",
+        fixed_threshold=0.2,
+        box_empty=(0, 0, 1, 1),
+        box_clipped=False,
+        after="junsukchoe/ADL: evaluate.py; tensorpack/tensorpack: tensorpack/utils/viz.py",
     ),
 }
 
