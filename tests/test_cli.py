@@ -165,6 +165,61 @@ def test_formats_and_trials(run: Run, scene: Path) -> None:
     assert len(pandas.read_parquet(scene / "v.parquet")) == 6
 
 
+def test_protocols_are_listed_with_what_differs(run: Run) -> None:
+    shown = run("protocols").stdout
+    assert shown.startswith("sem version 1 (5a1acf2f)\n")
+    assert "wsoleval-v1 version 1 (" in shown
+    assert "  box_plus_one        yes\n" in shown
+    records = json.loads(run("protocols", "--json").stdout)
+    assert [record["name"] for record in records[:3]] == ["sem", "wsoleval-v1", "wsoleval-v2"]
+    assert records[0]["sha256"].startswith("5a1acf2f")
+
+
+def test_several_protocols_in_one_pass(run: Run, scene: Path) -> None:
+    ask = ["evaluate", "val.h5", "--annotations", "toy.h5"]
+    both = [*ask, "--protocol", "sem,wsoleval-v2"]
+    shown = run(*both, "--out", "r.json").stdout
+    assert shown.index("protocol:sem.v1") < shown.index("protocol:wsoleval-v2.v1")
+    assert not (scene / "r.json").exists()
+    alone = [run(*ask, "--protocol", name, "--json").stdout for name in ("sem", "wsoleval-v2")]
+    written = [(scene / f"r.{name}.json").read_text() for name in ("sem", "wsoleval-v2")]
+    assert written == alone
+    listed = {run(*both, "--json", "--jobs", jobs).stdout for jobs in (1, 3)}
+    assert [json.loads(text) for text in listed] == [[json.loads(text) for text in alone]]
+    tables = run(*both, "--format", "md").stdout
+    assert tables.count("| Method") == 2
+    run("plot", "curves", "r.wsoleval-v2.json", "--out", "c.svg")
+    assert "one protocol" in run("info", "r.sem.json", "r.wsoleval-v2.json", status=2).stderr
+
+
+def test_what_other_protocols_cannot_do_is_said_before_the_work(run: Run, scene: Path) -> None:
+    run("evaluate", "val.h5", "--annotations", "toy.h5", "--out", "val.json")
+    ask = ["evaluate", "test.h5", "--annotations", "toy.h5", "--protocol", "sem,wsoleval-v1"]
+    for option in (
+        ["--threshold", 9],
+        ["--threshold-from", "val.json"],
+        ["--per-image", "v.csv"],
+        ["--metrics", "pixel"],
+        ["--out", "none/r.json"],
+        ["--protocol", "sem,nothing"],
+    ):
+        done = run(*ask, *option, status=2)
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+    assert "evaluate under --protocol sem alone" in run(*ask, "--threshold", 9, status=2).stderr
+
+
+def test_without_opencv_one_line_tells_the_cure(scene: Path) -> None:
+    program = "import sys; sys.modules['cv2'] = None\nfrom wsolbench.cli import main; main()"
+    ask = ["evaluate", "val.h5", "--annotations", "toy.h5", "--protocol", "wsoleval-v1"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *ask], cwd=scene, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install 'wsolbench[opencv]'" in done.stderr
+
+
 def test_missing_maps_are_refused_or_counted(run: Run, scene: Path) -> None:
     with h5py.File(scene / "val.h5") as old, h5py.File(scene / "part.h5", "w") as new:
         new.attrs.update(old.attrs)
@@ -232,6 +287,7 @@ COMMANDS = [
     ["evaluate"],
     ["evaluate", "a.h5", "--threshold", "256"],
     ["evaluate", "a.h5", "--nothing"],
+    ["evaluate", "a.h5", "--protocol", "nothing"],
 ]
 
 

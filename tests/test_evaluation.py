@@ -434,7 +434,7 @@ def test_a_threshold_of_the_same_maps_on_the_same_split_is_not_carried(dataset: 
 def test_tables_escape_and_do_not_mix_protocols(dataset: Dataset) -> None:
     result = scored(dataset, random_maps(COUNT))
     hostile = dataclasses.replace(result, method={"name": "a|b <script> $x_$ [l](u)"})
-    assert r"a\|b &lt;script&gt; $x\_$ \[l\](u)" in table([hostile], "md")
+    assert r"a\|b &lt;script&gt; \$x\_\$ \[l\](u)" in table([hostile], "md")
     assert "$x_$" not in table([hostile], "latex")
     formula = dataclasses.replace(result, method={"name": "=1+1"})
     assert table([formula], "csv").splitlines()[1].startswith("'=1+1,")

@@ -23,6 +23,7 @@ from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.leaderboard import About
+from wsolbench.protocols import PROTOCOLS
 from wsolbench.results import Bootstrap, Result, read_result
 from wsolbench.standings import tables
 from wsolbench.submission import SubmissionHeader
@@ -442,6 +443,24 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
         leaderboard.verify(entry(), maps, store)
     with pytest.raises(WsolbenchError, match="the threshold's rule max"):
         leaderboard.verify(added, maps, store, threshold_from=result)
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "sem"])
+def test_other_protocols_are_entered_and_verified(
+    scored: tuple[Path, Path, Result], board: Callable[..., Path], name: str
+) -> None:
+    store, maps, plain = scored
+    root = board()
+    leaderboard.add(plain, ABOUT, root)
+    result = evaluate(Dataset.open(store), maps, name)
+    added = read_entry(leaderboard.add(result, replace(ABOUT, variant=name), root))
+    assert len(added.curves) == (3 if name == "spa2net" else 0)
+    assert leaderboard.verify(added, maps, store) == []
+    tables_made = tables([added, *leaderboard.read_entries(root)])
+    assert {table.title.split()[2] for table in tables_made} == {"sem.v1", f"{name}.v1"}
+    for table in tables_made:
+        for key in set(table.keys) & {"box_threshold_fraction", "peak_threshold_fraction"}:
+            assert table.column(key)[0].shown == f"{added.scores[key]:.3f}"
 
 
 def test_intervals_are_entered_and_drawn_again(

@@ -160,6 +160,18 @@ def test_box_accuracy_takes_the_curve_of_the_label(results: list[Result], ax: Ax
     assert legend(ax)[1].endswith(": 50.00")
 
 
+def test_finer_thresholds_have_their_own_axis(results: list[Result], ax: Axes) -> None:
+    scores = {"peak_iou": 0.5, "peak_threshold_fraction": 0.25}
+    curves = {"threshold": [0, 0.25, 1.0], "iou": [0.1, 0.5, 0.0], "gt_known_loc": [0.0, 1.0, 0.5]}
+    fine = dataclasses.replace(results[0], scores=scores, curves=curves)
+    assert plots.curves_held([fine]) == ["iou", "box"]
+    plots.iou_threshold([fine], ax)
+    assert ax.lines[0].get_xdata().tolist() == [0, 0.25, 1]
+    assert ax.lines[1].get_xdata().tolist() == [0.25]
+    assert legend(ax)[0].endswith(": 50.00 at T = 0.25")
+    assert ax.get_xlim() == (0, 1)
+
+
 def test_a_curve_that_a_result_lacks_is_refused(results: list[Result], tmp_path: Path) -> None:
     pixels = {key: results[0].curves[key] for key in ("threshold", "iou")}
     less = dataclasses.replace(results[0], curves=pixels)

@@ -20,7 +20,7 @@ LAYERS = [
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "overlays", "gallery"},
+    {"evaluation", "reproductions", "overlays", "gallery"},
     {"baselines", "plots", "leaderboard"},
     {"mini"},
     {"cli"},

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,13 +94,24 @@ def cli() -> None:
 @click.argument("submission", type=_File)
 @_annotations
 @click.option("--split", help="Refuse a submission for another split than this.")
-@click.option("--protocol", default="sem", show_default=True, help="What a score means: sem.")
+@click.option(
+    "--protocol",
+    "names",
+    metavar="NAME,NAME",
+    default="sem",
+    show_default=True,
+    help="What a score means; `wsolbench protocols` lists them. Several are scored in one pass.",
+)
 @click.option(
     "--metrics",
     metavar="pixel,box",
-    help="One or both [default: all that the annotations allow].",
+    help="One or both [default: all that protocol and annotations allow].",
 )
-@click.option("--out", type=_File, help="Write the result file.")
+@click.option(
+    "--out",
+    type=_File,
+    help="Write the result file; of several protocols r.json becomes r.<protocol>.json.",
+)
 @click.option("--per-image", type=_File, help="Write per-image scores to a .csv or .parquet file.")
 @click.option("--threshold-from", type=_File, help="Read scores at the thresholds of this result.")
 @click.option("--threshold", type=click.IntRange(0, 255), help="Read scores at this threshold.")
@@ -121,7 +132,7 @@ def evaluate(
     submission: Path,
     annotations: Path | None,
     split: str | None,
-    protocol: str,
+    names: str,
     metrics: str | None,
     out: Path | None,
     per_image: Path | None,
@@ -138,8 +149,9 @@ def evaluate(
 ) -> None:
     """Score a submission's maps."""
     from .dataset import Dataset
-    from .evaluation import Evaluator
-    from .results import Bootstrap, read_result, signature, table
+    from .evaluation import Evaluator, check_options, score_together
+    from .protocols import protocols_named
+    from .results import Bootstrap, read_result
     from .submission import Submission
 
     if seed is not None and bootstrap is None:
@@ -148,48 +160,82 @@ def evaluate(
         raise click.UsageError("--threshold and --threshold-from exclude each other.")
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
+    protocols = protocols_named(names)
+    check_options(
+        protocols,
+        threshold=threshold is not None or threshold_from is not None,
+        per_image=per_image is not None,
+    )
+    outs = [] if out is None else [out]
+    if out is not None and len(protocols) > 1:
+        outs = [out.with_name(f"{out.stem}.{own.name}{out.suffix}") for own in protocols]
     inputs = [submission, annotations, threshold_from]
-    for target, others in ((out, inputs), (per_image, [*inputs, out])):
-        if target is not None:
-            require_target(target, others)
+    for target in outs:
+        require_target(target, inputs)
+    if per_image is not None:
+        require_target(per_image, [*inputs, *outs])
     save_table = _table_writer(per_image)
     carried = read_result(threshold_from) if threshold_from else threshold
     opened = Submission.open(submission)
     found = _find_annotations(annotations, opened.header.dataset)
-    for target in (out, per_image):
-        if target is not None:
-            require_target(target, [found])
+    for target in [*outs, *([per_image] if per_image else [])]:
+        require_target(target, [found])
     dataset = Dataset.open(found, split or opened.header.split)
     if limit is not None:
         dataset = dataset.first(limit)
-    evaluator = Evaluator(
-        dataset,
-        protocol,
-        None if metrics is None else [name.strip() for name in metrics.split(",")],
-        header=opened.header,
-        keep_images=per_image is not None or bootstrap is not None,
-    )
-    with bar("evaluate", quiet=quiet) as progress:
-        evaluator.score(opened, jobs=jobs, progress=progress)
-    with bar("bootstrap", "resample", quiet=quiet or bootstrap is None) as progress:
-        result = evaluator.result(
-            threshold=carried,
-            allow_missing=allow_missing,
-            submission_sha256=opened.sha256,
-            bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
-            progress=progress,
+    evaluators = [
+        Evaluator(
+            dataset,
+            protocol.name,
+            None if metrics is None else [name.strip() for name in metrics.split(",")],
+            header=opened.header,
+            keep_images=per_image is not None or bootstrap is not None,
         )
+        for protocol in protocols
+    ]
+    with bar("evaluate", quiet=quiet) as progress:
+        score_together(evaluators, opened, jobs=jobs, progress=progress)
+    results = []
+    for evaluator in evaluators:
+        with bar("bootstrap", "resample", quiet=quiet or bootstrap is None) as progress:
+            results.append(
+                evaluator.result(
+                    threshold=carried,
+                    allow_missing=allow_missing,
+                    submission_sha256=opened.sha256,
+                    bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
+                    progress=progress,
+                )
+            )
     if per_image:
-        save_table(evaluator.image_table(result))
-    if out:
-        result.write(out)
+        save_table(evaluators[0].image_table(results[0]))
+    for result, target in zip(results, outs, strict=bool(outs)):
+        result.write(target)
+    _print_results(results, form, as_json)
+
+
+@cli.command()
+@_json
+def protocols(as_json: bool) -> None:
+    """List the protocols: what a score means, field by field.
+
+    Of others than sem the fields that differ from it; --json prints all fields of all.
+    """
+    from .protocols import PROTOCOLS, changes
+
     if as_json:
-        click.echo(result.to_json(), nl=False)
-    elif form == "text":
-        _print_result(result)
-    else:
-        click.echo(table([result], form))
-        click.echo(signature(result), err=True)
+        records = [protocol.as_dict() for protocol in PROTOCOLS.values()]
+        click.echo(json.dumps(records, indent=1, sort_keys=True))
+        return
+    first = PROTOCOLS["sem"]
+    for protocol in PROTOCOLS.values():
+        told = protocol.as_dict() if protocol is first else changes(protocol, first)
+        differs = "" if protocol is first else f", differs from {first.name} in"
+        head = f"{protocol.name} version {protocol.version} ({protocol.sha256[:8]}){differs}"
+        click.echo(click.style(head, bold=True))
+        for name, value in told.items():
+            if name not in ("name", "version", "sha256"):
+                click.echo(f"  {name:19} {_in_words(value)}")
 
 
 @cli.command()
@@ -738,6 +784,7 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 @click.option("--map-size", default="", help="In words [default: the submission's photo size].")
 @click.option("--post-processing", default="", help="What was applied to its maps, e.g. SEM.")
 @click.option("--variant", default="", help="What tells it apart from entries of its names.")
+@click.option("--study", default="", help="The ablation it belongs to: a table without ranks.")
 @_root
 def leaderboard_add(result: Path, root: Path, **about: str) -> None:
     """Make an entry of a result file."""
@@ -789,6 +836,33 @@ def leaderboard_verify(
 def _leave(message: str, status: int) -> None:
     click.echo("wsolbench: " + " ".join(message.split()), err=True)
     sys.exit(status)
+
+
+def _in_words(value: object) -> str:
+    """A protocol's field on one line."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
+    """Results one after the other; JSON of several is a list of what their files hold."""
+    from .results import signature, table
+
+    if as_json:
+        texts = [result.to_json().rstrip("\n") for result in results]
+        click.echo(texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]")
+        return
+    for place, result in enumerate(results):
+        if place:
+            click.echo()
+        if form == "text":
+            _print_result(result)
+        else:
+            click.echo(table([result], form))
+            click.echo(signature(result), err=True)
 
 
 def _print_result(result: Result) -> None:

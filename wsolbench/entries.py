@@ -498,7 +498,7 @@ def _measured_faults(entry: Entry) -> list[str]:
     if entry.threshold["rule"] == "unstated":
         faults.append("threshold.rule: unstated")
     levels = {"pixel", "box"} & entry.threshold.keys()
-    if (entry.threshold["rule"] == "max") != (not levels):
+    if entry.threshold["rule"] == "max" and levels:
         faults.append("threshold: levels go with the rules carried and fixed, not with max")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):
         faults.append("threshold.source: goes with the rule carried, and with no other")

@@ -1,13 +1,14 @@
 """Scoring maps against a data set: the only loop over images.
 
-Source: paper sections 3.1 and 4.1.2, read as `protocols.PROTOCOLS["sem"]` states.
+Source: paper sections 3.1 and 4.1.2, read as `protocols.PROTOCOLS["sem"]` states. What the other
+protocols do to an image is in `reproductions`.
 
 A metric is a sum. Each image adds integers to a `Tally`; tallies add up; scores are formed once,
 at the end. Two scores are means of per-image fractions (the image-mean IoU and AP): those fractions
 are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
 nor on how many threads or processes made it. The mean is off by less than 2**-40.
 
-Public names: `evaluate`, `Evaluator`, `check_match`, `METRICS`.
+Public names: `evaluate`, `Evaluator`, `score_together`, `check_options`, `check_match`, `METRICS`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
+from . import __version__, reproductions
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors
@@ -31,6 +32,7 @@ from .metrics import images as image_metrics
 from .metrics import pixel as pixel_metrics
 from .metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
 from .metrics.levels import LEVELS
+from .metrics.opencv import opencv
 from .progress import Progress
 from .protocols import Protocol, protocol_named
 from .results import Bootstrap, Result, Threshold
@@ -61,6 +63,9 @@ class Tally:
         right_top: (2, 256) of those right at the first: whose class is first, or among five.
         top: (2,) images whose class is first, or among five.
         counts: (2,) images with a constant map; with a full-frame mask.
+        by_class: (6, c) where a protocol averages over c classes: see `reproductions.class_sums`.
+
+    The numbers of levels and thresholds are those of `sem`; `reproductions.shapes` tells others.
     """
 
     pixels: NDArray[np.int64]
@@ -70,13 +75,15 @@ class Tally:
     right_top: NDArray[np.int64]
     top: NDArray[np.int64]
     counts: NDArray[np.int64]
+    by_class: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, protocol: Protocol) -> Tally:
-        """The sums over no image."""
-        deltas = len(protocol.box_iou_thresholds)
-        shapes = ((2, LEVELS), (LEVELS,), (1,), (deltas, LEVELS), (2, LEVELS), (2,), (2,))
-        return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes))
+    def empty(cls, protocol: Protocol, classes: int) -> Tally:
+        """The sums over no image, where there are so many classes to average over."""
+        shape = reproductions.shapes(protocol)
+        bins, times = shape.bins, shape.thresholds
+        shapes = ((2, bins), (bins,), (1,), (shape.rows, times), (2, times), (2,), (2,))
+        return cls(*(np.zeros(shape, dtype=np.int64) for shape in (*shapes, (6, classes))))
 
     def __add__(self, other: Tally) -> Tally:
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
@@ -91,11 +98,14 @@ class Images:
         pixels: int32 (n, 2, 256) histograms of levels; (n, 0, 256) without pixel scores.
         boxes: int16 (n, 256, 4), (n, 1, 4) for submitted boxes; (n, 0, 4) without box scores.
         top: bool (n, 2), whether the class is first, and among five; (n, 0) without classes.
+        right: bool (n, rows, thresholds), whether the box is right, where a protocol says so of
+            each image (see `reproductions.measure`); (n, 0, 0) under `sem`, which keeps boxes.
     """
 
     pixels: NDArray[np.int32]
     boxes: NDArray[np.int16]
     top: NDArray[np.bool_]
+    right: NDArray[np.bool_]
 
     def like(self, count: int) -> Images:
         """Room for as many images as these are kept."""
@@ -114,7 +124,10 @@ class Images:
 
 
 _NO_IMAGES = Images(
-    np.empty((0, 0, LEVELS), np.int32), np.empty((0, 0, 4), np.int16), np.empty((0, 0), np.bool_)
+    np.empty((0, 0, LEVELS), np.int32),
+    np.empty((0, 0, 4), np.int16),
+    np.empty((0, 0), np.bool_),
+    np.empty((0, 0, 0), np.bool_),
 )
 
 
@@ -133,12 +146,15 @@ class Evaluator:
     Args:
         dataset: the images; each must come once.
         protocol: a protocol's name.
-        metrics: any of `METRICS`. Box scores need boxes for every image.
+        metrics: any of `METRICS`; of these the ones that the protocol has. Box scores need boxes
+            for every image.
         header: of the submission; None for maps from memory, taken as ground-truth class maps.
         keep_images: keep what per-image scores need (4 kB an image).
 
     Raises:
-        WsolbenchError: no such protocol or metric; boxes asked for where images have none.
+        WsolbenchError: no such protocol or metric, none that the protocol has; boxes asked for
+            where images have none; accuracy by class where an image has none; no OpenCV where the
+            protocol needs it.
     """
 
     def __init__(
@@ -152,12 +168,15 @@ class Evaluator:
     ) -> None:
         self.dataset = dataset
         self.protocol = protocol_named(protocol)
-        self.metrics = _checked_metrics(dataset, metrics)
+        self.metrics = _checked_metrics(dataset, metrics, self.protocol)
+        self._classes = _classes_averaged(dataset, self.protocol)
+        if self.protocol.after is not None:
+            opencv()
         self.header = header
         self.keep_images = keep_images
         self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
         self._seen = np.zeros(len(dataset), dtype=np.bool_)
-        self._tally = Tally.empty(self.protocol)
+        self._tally = Tally.empty(self.protocol, self._classes)
         self._images: Images | None = None
         self._ranked: bool | None = None
         self._boxed: bool | None = None
@@ -205,31 +224,7 @@ class Evaluator:
             WsolbenchError: another data set or split, images that the split does not hold, or one
                 of the faults of `update`.
         """
-        check_match(self.dataset, submission)
-        _ = self.dataset.store.content_sha256  # a damaged store is refused before the work
-        rows = [row for row, image in enumerate(submission.image_ids) if image in self._places]
-        ranked, boxed = submission.top5 is not None, submission.boxes is not None
-
-        def measure(block: Sequence[int]) -> _Block:
-            return self._measure(
-                [submission.image_ids[row] for row in block],
-                submission.read(block),
-                None if submission.top5 is None else submission.top5[block],
-                None if submission.boxes is None else submission.boxes[block],
-            )
-
-        done, threads = 0, jobs or available_processors()
-        sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                for block in _in_flight(pool, measure, _blocks(rows, sizes), 2 * threads):
-                    self._absorb(block, ranked, boxed)
-                    done += len(block.indices)
-                    if progress:
-                        progress(done, len(rows))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        score_together([self], submission, jobs=jobs, progress=progress)
 
     def merge(self, other: Evaluator) -> None:
         """Add what another evaluator of the same data set, protocol and metrics has scored.
@@ -277,9 +272,10 @@ class Evaluator:
             progress: called with (resamples scored, resamples).
 
         Raises:
-            WsolbenchError: images without map; a threshold out of range or of another protocol;
-                intervals without `keep_images`.
+            WsolbenchError: images without map; a threshold out of range, of another protocol, or
+                under a protocol that reads none; intervals without `keep_images`.
         """
+        check_options([self.protocol], threshold=threshold is not None)
         if bootstrap is not None and not self.keep_images:
             raise WsolbenchError(
                 "bootstrap", found="no records of images", cure="pass keep_images=True"
@@ -326,8 +322,9 @@ class Evaluator:
             result: of this evaluator: tells the shared thresholds.
 
         Raises:
-            WsolbenchError: the evaluator was not told to keep images.
+            WsolbenchError: the evaluator was not told to keep images, or the protocol is not `sem`.
         """
+        check_options([self.protocol], per_image=True)
         if not self.keep_images:
             raise WsolbenchError(
                 "image_table", found="no records of images", cure="pass keep_images=True"
@@ -394,6 +391,13 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
+        if boxes is not None and "box" in self.metrics and self.protocol.after is not None:
+            raise WsolbenchError(
+                "boxes",
+                found="a method's own, which are not drawn from its maps",
+                expected=f"none: protocol {self.protocol.name} draws boxes itself",
+                cure="score them under protocol sem, or hand in the maps without boxes",
+            )
         self._check_beside(indices, top5, boxes)
         return self._block(indices, [np.asarray(map_) for map_ in maps], top5, boxes)
 
@@ -441,6 +445,8 @@ class Evaluator:
         top5: NDArray[np.integer[Any]] | None,
         submitted: NDArray[np.integer[Any]] | None,
     ) -> _Block:
+        if self.protocol.after is not None:
+            return self._reproduced(indices, maps, top5)
         store, rows = self.dataset.store, self.dataset.rows[indices]
         sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
         counts, boxes, constant = image_metrics.measure(
@@ -453,21 +459,56 @@ class Evaluator:
         )
         if "box" in self.metrics and submitted is not None:
             boxes = np.asarray(submitted, dtype=np.int32)[:, None]
-        no_class = np.empty((len(indices), 0), dtype=np.bool_)
         images = Images(
             counts if "pixel" in self.metrics else counts[:, :0],
             (boxes if "box" in self.metrics else np.empty((len(indices), 0, 4))).astype(np.int16),
-            no_class if top5 is None else self._ranks(indices, np.asarray(top5)),
+            self._ranks(indices, top5),
+            np.empty((len(indices), 0, 0), dtype=np.bool_),
         )
+        return self._counted(indices, images, constant)
+
+    def _reproduced(
+        self,
+        indices: list[int],
+        maps: Sequence[NDArray[Any]],
+        top5: NDArray[np.integer[Any]] | None,
+    ) -> _Block:
+        """As `_block`, for a protocol that reproduces another program: one image at a time."""
+        shape = reproductions.shapes(self.protocol)
+        wanted = [metric in self.metrics for metric in METRICS]
+        count = len(indices)
+        pixels = np.empty((count, 2 if wanted[0] else 0, shape.bins), dtype=np.int32)
+        right = np.empty((count, shape.rows if wanted[1] else 0, shape.thresholds), dtype=np.bool_)
+        constant = np.empty(count, dtype=np.bool_)
+        for place, (index, map_) in enumerate(zip(indices, maps, strict=True)):
+            sample = self.dataset[index]
+            image_metrics.check_map(sample.image_id, map_)
+            truth = reproductions.Truth(sample.mask, sample.ignore, sample.boxes)
+            pixels[place], right[place] = reproductions.measure(
+                self.protocol, map_, truth, self.metrics
+            )
+            constant[place] = map_.min() == map_.max()
+        none = np.empty((count, 0, 4), dtype=np.int16)
+        images = Images(pixels, none, self._ranks(indices, top5), right)
+        return self._counted(indices, images, constant)
+
+    def _counted(self, indices: list[int], images: Images, constant: NDArray[np.bool_]) -> _Block:
+        """The block of some images, of which these have a constant map."""
+        store, rows = self.dataset.store, self.dataset.rows[indices]
         tally = self._tally_of(images, indices)
-        full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
+        pixels = store.heights[rows].astype(np.int64) * store.widths[rows]
+        full = store.areas[rows] >= FULL_FRAME * pixels
         tally.counts[...] = constant.sum(), full.sum()
         return _Block(indices, tally, images)
 
-    def _ranks(self, indices: Sequence[int], top5: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Whether each image's class is first, and among five: bool (n, 2)."""
+    def _ranks(
+        self, indices: Sequence[int], top5: NDArray[np.integer[Any]] | None
+    ) -> NDArray[np.bool_]:
+        """Whether each image's class is first, and among five: bool (n, 2); (n, 0) if unknown."""
+        if top5 is None:
+            return np.empty((len(indices), 0), dtype=np.bool_)
         classes = self.dataset.class_indices[list(indices), None]
-        met = (top5 == classes) & (classes >= 0)
+        met = (np.asarray(top5) == classes) & (classes >= 0)
         return np.stack((met[:, 0], met.any(axis=1)), axis=1)
 
     def _tally_of(self, images: Images, indices: Sequence[int]) -> Tally:
@@ -477,18 +518,30 @@ class Evaluator:
 
     def _columns(self, images: Images, indices: Sequence[int]) -> dict[str, NDArray[np.int64]]:
         """What each image adds to each field of a `Tally`: int64 (n, ...)."""
-        none = vars(Tally.empty(self.protocol))
+        none = vars(Tally.empty(self.protocol, self._classes))
         columns = {
             name: np.zeros((len(indices), *field.shape), np.int64) for name, field in none.items()
         }
         if "pixel" in self.metrics:
             counts = images.pixels.astype(np.int64)
             columns["pixels"] = counts
-            columns["iou"] = _units(pixel_metrics.iou(counts))
-            columns["ap"] = _units(pixel_metrics.average_precision(counts))[:, None]
+            if "image_mean" in self.protocol.pixel_reductions:
+                columns["iou"] = _units(pixel_metrics.iou(counts))
+                columns["ap"] = _units(pixel_metrics.average_precision(counts))[:, None]
         if images.top.size:
             columns["top"] = images.top.astype(np.int64)
-        if "box" in self.metrics:
+        if "box" in self.metrics and self.protocol.after is not None:
+            columns["right"][...] = images.right
+            if images.top.size:  # the last row is the one that Top-k goes by
+                columns["right_top"][...] = images.right[:, -1:] & images.top[:, :, None]
+            if self._classes:
+                columns["by_class"] = reproductions.class_sums(
+                    columns["right"][..., 0],
+                    columns["top"] if images.top.size else columns["top"][:, :0],
+                    self.dataset.class_indices[list(indices)].astype(np.int64),
+                    self._classes,
+                )
+        elif "box" in self.metrics:
             truth = self.dataset.store.packed("boxes", self.dataset.rows[list(indices)])
             overlap = image_metrics.best_overlaps(images.boxes.astype(np.int32), truth)
             deltas = np.array(self.protocol.box_iou_thresholds)[:, None]
@@ -546,6 +599,10 @@ class Evaluator:
     ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
         """All scores and curves of the sums over as many images as the data set has."""
         images = len(self.dataset)
+        if self.protocol.after is not None:
+            return reproductions.scores(
+                self.protocol, vars(tally), images, self.label, self.ranked, self.metrics
+            )
         scores: dict[str, float | int] = {}
         curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
         if "pixel" in self.metrics:
@@ -566,7 +623,7 @@ class Evaluator:
         weights = draw_weights(count, bootstrap.resamples, rng)
         sums = {
             name: np.zeros((bootstrap.resamples, *field.shape), np.int64)
-            for name, field in vars(Tally.empty(self.protocol)).items()
+            for name, field in vars(Tally.empty(self.protocol, self._classes)).items()
         }
         largest = {"pixels": 1 << 28, "iou": _UNIT, "ap": _UNIT}
         for start in range(0, count, _RESAMPLED):
@@ -616,7 +673,7 @@ class Evaluator:
 
     def _threshold(self, threshold: int | Result | None, own: str) -> Threshold:
         if threshold is None:
-            return Threshold("max")
+            return Threshold("max" if self.protocol.fixed_threshold is None else "fixed")
         if isinstance(threshold, Result):
             return self._carried(threshold, own)
         if not isinstance(threshold, int) or not 0 <= threshold < LEVELS:
@@ -727,8 +784,8 @@ def evaluate(
     Args:
         dataset: the split.
         submission: the file, or its path.
-        protocol: a protocol's name.
-        metrics: any of `METRICS`; None for all that the annotations allow.
+        protocol: a protocol's name; several are scored in one pass by `score_together`.
+        metrics: any of `METRICS`; None for all that the protocol has and the annotations allow.
         threshold: see `Evaluator.result`.
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is stamped as a trial.
@@ -740,6 +797,7 @@ def evaluate(
         WsolbenchError: the submission cannot be read, is of another data set or split, holds
             images that the split does not or lacks some that it has, or a map is not legal.
     """
+    check_options([protocol_named(protocol)], threshold=threshold is not None)
     opened = submission if isinstance(submission, Submission) else Submission.open(submission)
     kept = dataset if limit is None else dataset.first(limit)
     evaluator = Evaluator(
@@ -752,6 +810,81 @@ def evaluate(
         submission_sha256=opened.sha256,
         bootstrap=bootstrap,
     )
+
+
+def score_together(
+    evaluators: Sequence[Evaluator],
+    submission: Submission,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Score the maps of a submission file under several protocols, reading each map once.
+
+    Args:
+        evaluators: of one data set, one a protocol.
+        submission: see `Evaluator.score`.
+        jobs: see there.
+        progress: see there.
+
+    Raises:
+        WsolbenchError: see `Evaluator.score`; evaluators of different images.
+    """
+    dataset = evaluators[0].dataset
+    if any(evaluator.dataset is not dataset for evaluator in evaluators):
+        raise WsolbenchError(
+            "evaluators", found="several data sets", cure="make all of them of the same one"
+        )
+    check_match(dataset, submission)
+    _ = dataset.store.content_sha256  # a damaged store is refused before the work
+    known = set(dataset.image_ids)
+    rows = [row for row, image in enumerate(submission.image_ids) if image in known]
+    ranked, boxed = submission.top5 is not None, submission.boxes is not None
+
+    def measure(block: Sequence[int]) -> list[_Block]:
+        ids, maps = [submission.image_ids[row] for row in block], submission.read(block)
+        top5 = None if submission.top5 is None else submission.top5[block]
+        boxes = None if submission.boxes is None else submission.boxes[block]
+        return [evaluator._measure(ids, maps, top5, boxes) for evaluator in evaluators]
+
+    done, threads = 0, jobs or available_processors()
+    sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for blocks in _in_flight(pool, measure, _blocks(rows, sizes), 2 * threads):
+                for evaluator, block in zip(evaluators, blocks, strict=True):
+                    evaluator._absorb(block, ranked, boxed)
+                done += len(blocks[0].indices)
+                if progress:
+                    progress(done, len(rows))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def check_options(
+    protocols: Sequence[Protocol], *, threshold: bool = False, per_image: bool = False
+) -> None:
+    """Refuse what a protocol has no answer to.
+
+    Args:
+        protocols: to score under.
+        threshold: whether a threshold is carried or fixed.
+        per_image: whether scores of each image are wanted.
+
+    Raises:
+        WsolbenchError: one of these, and a protocol other than `sem`.
+    """
+    others = [protocol.name for protocol in protocols if protocol.after is not None]
+    asked = {"threshold": threshold, "per-image scores": per_image}
+    for name, wanted in asked.items():
+        if wanted and others:
+            raise WsolbenchError(
+                name,
+                found=f"asked for under protocol {some(others)}",
+                expected="protocol sem: the others fix or search their thresholds, for all images",
+                cure="leave it out, or evaluate under --protocol sem alone",
+            )
 
 
 def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
@@ -770,13 +903,13 @@ def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]
 
 def _in_flight(
     pool: ThreadPoolExecutor,
-    work: Callable[[Sequence[int]], _Block],
+    work: Callable[[Sequence[int]], list[_Block]],
     items: Iterable[Sequence[int]],
     most: int,
-) -> Iterator[_Block]:
+) -> Iterator[list[_Block]]:
     """Results as they come, with no more than `most` items begun: memory stays constant."""
     queue = iter(items)
-    running: set[Future[_Block]] = {pool.submit(work, item) for item in islice(queue, most)}
+    running: set[Future[list[_Block]]] = {pool.submit(work, item) for item in islice(queue, most)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
@@ -784,26 +917,52 @@ def _in_flight(
             running.update(pool.submit(work, item) for item in islice(queue, 1))
 
 
-def _checked_metrics(dataset: Dataset, metrics: Sequence[str] | None) -> tuple[str, ...]:
+def _checked_metrics(
+    dataset: Dataset, metrics: Sequence[str] | None, protocol: Protocol
+) -> tuple[str, ...]:
     unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
-    if metrics is None:
-        return METRICS if not unboxed else ("pixel",)
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown or not metrics:
+    if metrics is None and "pixel" in protocol.metrics:
+        return protocol.metrics if not unboxed else ("pixel",)
+    asked = protocol.metrics if metrics is None else metrics
+    unknown = [name for name in asked if name not in METRICS]
+    if unknown or not asked:
         raise WsolbenchError(
             "metrics",
             found=some(unknown) or "none",
             expected=" or ".join(METRICS),
             cure="name one or more of these",
         )
-    if "box" in metrics and unboxed:
+    kept = tuple(name for name in protocol.metrics if name in asked)
+    if not kept:
+        raise WsolbenchError(
+            "metrics",
+            found=f"{some(asked)} under protocol {protocol.name}",
+            expected=" or ".join(protocol.metrics),
+            cure="ask for these, or for another protocol (wsolbench protocols lists them)",
+        )
+    if "box" in kept and unboxed:
         raise WsolbenchError(
             dataset.store.path,
             found=f"{unboxed} of {len(dataset)} images without box",
             expected="boxes for box scores",
             cure="import boxes too, or ask for the metrics pixel alone",
         )
-    return tuple(name for name in METRICS if name in metrics)
+    return kept
+
+
+def _classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
+    """How many classes a protocol averages over; 0 where it averages over images."""
+    if protocol.averaging != "classes":
+        return 0
+    unknown = int((dataset.class_indices < 0).sum())
+    if unknown:
+        raise WsolbenchError(
+            dataset.store.path,
+            found=f"{unknown} of {len(dataset)} images without class",
+            expected=f"a class of each: protocol {protocol.name} averages over classes",
+            cure="import the classes too, or take another protocol",
+        )
+    return int(dataset.class_indices.max()) + 1
 
 
 def check_match(dataset: Dataset, submission: Submission) -> None:

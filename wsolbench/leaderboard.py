@@ -34,9 +34,9 @@ from .entries import (
     slug,
 )
 from .errors import WsolbenchError, printable, some
-from .files import guard_cell, require_file, require_folder, strict_json, write_text
+from .files import guard_cell, require_folder, strict_json, write_text
 from .gallery import read_gallery
-from .results import Bootstrap, Result, markdown_text
+from .results import LEVELS, Bootstrap, Result, markdown_text
 from .site import page
 from .standings import SHOWN, THRESHOLD_RULES, Cell, Table, tables
 
@@ -89,6 +89,7 @@ class About:
     map_size: str = ""
     post_processing: str = ""
     variant: str = ""
+    study: str = ""
 
 
 def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
@@ -100,7 +101,9 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     """
     folder = Path(root, "entries")
     files = _plain_files(root)
-    require_folder(folder, "the folder of entries", "name its parent")
+    require_folder(
+        folder, "the folder of entries", "name its parent, or make it: wsolbench leaderboard add"
+    )
     entries: dict[tuple[object, ...], Entry] = {}
     for path in files:
         if folder not in path.parents:
@@ -127,12 +130,14 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
 
 
 def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
-    """The notes that entries point to: text by number.
+    """The notes that entries point to: text by number; none where there is no `notes.json`.
 
     Raises:
-        WsolbenchError: `notes.json` is missing or is not an object of numbers and lines of text.
+        WsolbenchError: `notes.json` is not an object of numbers and lines of text.
     """
-    path = require_file(Path(root, "notes.json"), "the notes of the leaderboard")
+    path = Path(root, "notes.json")
+    if not path.exists():
+        return {}
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("too large")
@@ -387,7 +392,7 @@ def verify(
     if differences:
         return differences
     threshold = entry.threshold.get("pixel") if threshold_from is None else threshold_from
-    kinds = {"pixel": {"peak_iou", "ap"}, "box": {"max_box_acc", "gt_known_loc", "predicted_loc"}}
+    kinds = {"pixel": {"ap"}, "box": {"max_box_acc", "gt_known_loc", "predicted_loc"}}
     result = evaluate(
         dataset,
         opened,
@@ -411,7 +416,7 @@ def verify(
         *(
             f"curves.{key}: differs"
             for key in CURVES
-            if list(entry.curves.get(key, ())) != list(result.curves.get(key, ()))
+            if list(entry.curves.get(key, ())) != _kept_curves(result).get(key, [])
         ),
     ]
 
@@ -490,11 +495,12 @@ def _measured(result: Result, about: About) -> Entry:
         "seeds": given.get("seeds"),
         "random_seed": method.get("seed"),
         "variant": about.variant,
+        "study": about.study,
         "images": result.images,
         "scores": dict(result.scores),
         "intervals": {key: list(ends) for key, ends in result.intervals.items()},
         "bootstrap": vars(result.bootstrap) if result.bootstrap else {},
-        "curves": {key: list(result.curves[key]) for key in CURVES if key in result.curves},
+        "curves": _kept_curves(result),
         "licence": about.licence,
         "date": about.date,
         "provenance": {
@@ -507,6 +513,13 @@ def _measured(result: Result, about: About) -> Entry:
     }
     known = {key: value for key, value in content.items() if value not in ("", None, {})}
     return entry_from_json(known, f"entry of {result.name}")
+
+
+def _kept_curves(result: Result) -> dict[str, list[float]]:
+    """The curves that an entry holds: those over 256 levels."""
+    if len(result.curves.get("threshold", ())) != LEVELS:
+        return {}
+    return {key: list(result.curves[key]) for key in CURVES if key in result.curves}
 
 
 def _readme(all_tables: Sequence[Table], notes: Mapping[int, str]) -> str:

@@ -66,6 +66,8 @@ def choose_images(
     Raises:
         WsolbenchError: none that all have, or fewer than `count`.
     """
+    for opened in submissions:
+        check_match(dataset, opened)
     shared = set(dataset.image_ids).intersection(*(opened.image_ids for opened in submissions))
     if not 1 <= count <= len(shared):
         raise WsolbenchError(

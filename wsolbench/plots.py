@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import COLUMNS, Result
+from .results import COLUMNS, LEVELS, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,12 +87,12 @@ SEED_SCORES = ("peak_iou", "gt_known_loc")
 def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
     """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
     for place, (item, name) in enumerate(zip(scored, _legends(scored), strict=True)):
-        peak, at = item.scores["peak_iou"], item.scores["peak_threshold"]
+        peak = item.scores["peak_iou"]
+        at = next(item.scores[key] for key in _PEAK_THRESHOLDS if key in item.scores)
         text = f"{name}: {100 * peak:.2f} at T = {at}"
-        curve = _percent(item.curves["iou"])
-        _line(ax, range(len(curve)), curve, place, text)
+        _line(ax, _thresholds(item), _percent(item.curves["iou"]), place, text)
         ax.plot([at], [100 * peak], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
-    ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=(0, 255))
+    ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=_range(scored))
     return _finished(ax, "Peak-IoU, pooled over pixels")
 
 
@@ -112,8 +112,8 @@ def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
         key = "gt_known_loc" if item.label == "gt" else "predicted_loc"
         curve = _percent(item.curves[key])
         text = f"{name}: {max(curve):.2f}"
-        _line(ax, range(len(curve)), curve, place, text)
-    ax.set(xlabel="Threshold T", ylabel="Images with a right box (%)", xlim=(0, 255))
+        _line(ax, _thresholds(item), curve, place, text)
+    ax.set(xlabel="Threshold T", ylabel="Images with a right box (%)", xlim=_range(scored))
     return _finished(ax, "Highest box accuracy (IoU >= 0.5)")
 
 
@@ -514,10 +514,24 @@ def _source(item: Scored) -> tuple[str, str]:
     return protocol["sha256"], name
 
 
+_PEAK_THRESHOLDS = ("peak_threshold", "peak_threshold_fraction")
+
+
+def _thresholds(item: Scored) -> Sequence[float]:
+    """The thresholds of an item's curves; entries hold curves over the 256 levels alone."""
+    return item.curves.get("threshold", range(LEVELS))
+
+
+def _range(scored: Sequence[Scored]) -> tuple[float, float]:
+    """From 0 to the highest threshold; all are of one protocol."""
+    return 0, _thresholds(scored[0])[-1] if scored else LEVELS - 1
+
+
 def _holds(item: Scored, kind: str) -> bool:
     """Whether the curve is there, and the scores that its legend tells."""
+    peak = next((key for key in _PEAK_THRESHOLDS if key in item.scores), _PEAK_THRESHOLDS[0])
     curves, scores = {
-        "iou": ({"iou"}, {"peak_iou", "peak_threshold"}),
+        "iou": ({"iou"}, {"peak_iou", peak}),
         "precision-recall": ({"precision", "recall"}, {"ap"}),
         "box": ({"gt_known_loc" if item.label == "gt" else "predicted_loc"}, set()),
     }[kind]

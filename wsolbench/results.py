@@ -4,8 +4,8 @@ JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [
 exists only where text is printed. A score that cannot be had is absent.
 
 Public names: `Result`, `Threshold`, `Bootstrap`, `read_result`, `table`, `signature`,
-`threshold_text`, `check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`, `LEVELS`, `LEVEL`,
-`FORMATS`.
+`threshold_text`, `shown`, `check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`,
+`THRESHOLD_SCORES`, `LEVELS`, `LEVEL`, `FORMATS`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ MAX_BYTES = 64 << 20
 COLUMNS: dict[str, str] = {
     "peak_iou": "Peak-IoU",
     "peak_threshold": "Peak-T",
+    "peak_threshold_fraction": "Peak-T (fraction)",
     "ap": "AP",
     "peak_iou_image_mean": "Peak-IoU (image mean)",
     "peak_threshold_image_mean": "Peak-T (image mean)",
@@ -45,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "top1_loc": "Top-1 loc",
     "top5_loc": "Top-5 loc",
     "box_threshold": "Box-T",
+    "box_threshold_fraction": "Box-T (fraction)",
     "max_box_acc": "MaxBoxAcc .5",
     "max_box_acc_30": "MaxBoxAcc .3",
     "max_box_acc_70": "MaxBoxAcc .7",
@@ -57,11 +59,16 @@ COLUMNS: dict[str, str] = {
 LEVEL_SCORES = frozenset({"peak_threshold", "peak_threshold_image_mean", "box_threshold"})
 """Scores that are thresholds 0..255, not fractions."""
 
+THRESHOLD_SCORES = LEVEL_SCORES | {"peak_threshold_fraction", "box_threshold_fraction"}
+"""Scores that are thresholds: levels, or fractions where a protocol has finer ones than levels."""
+
 LEVELS = 256
 """Thresholds of a curve (paper, section 3.1)."""
 
 LEVEL = 0.95
 """Share of the resamples within an interval."""
+
+_BOX_THRESHOLDS = {"box_threshold", "box_threshold_fraction"}
 
 _OPTIONAL = {"limit", "submission_sha256", "intervals", "bootstrap"}
 
@@ -75,8 +82,9 @@ class Threshold:
 
     Attributes:
         rule: "max" (the best on this very split), "carried" (from another result) or "fixed".
-        pixel: T of `iou_at_threshold`; absent under "max".
-        box: T of the localization scores; absent under "max", where `box_threshold` tells.
+        pixel: T of `iou_at_threshold`; absent under "max", and where the protocol fixes it.
+        box: T of the localization scores; absent under "max", where `box_threshold` tells, and
+            where the protocol fixes it.
         source: of a carried one: the other result's method, split and submission hash.
     """
 
@@ -121,7 +129,7 @@ class Result:
         bootstrap: how the intervals were drawn; None where there are none.
         limit: of a trial on the first images: how many; None for the whole split.
         scores: by key (see `COLUMNS`).
-        curves: lists of 256, by key.
+        curves: lists by key, as long as `threshold` among them: 256 under `sem`.
         counts: of images, by what is worth knowing about them.
     """
 
@@ -214,7 +222,7 @@ def signature(result: Result) -> str:
         "maps": result.label,
         "threshold": threshold_text(result),
     }
-    if "max_box_acc" in result.scores and "box_threshold" not in result.scores:
+    if "max_box_acc" in result.scores and not _BOX_THRESHOLDS & result.scores.keys():
         parts["boxes"] = "the submission's"
     if result.bootstrap is not None:
         drawn = result.bootstrap
@@ -233,6 +241,8 @@ def threshold_text(result: Result) -> str:
     threshold = result.threshold
     if threshold.rule == "max":
         return "max on this split"
+    if threshold.rule == "fixed" and threshold.pixel is None:
+        return f"fixed by the protocol at {result.protocol.get('fixed_threshold')}"
     if threshold.rule == "fixed":
         return f"fixed at {threshold.pixel}"
     source = threshold.source or {}
@@ -320,10 +330,15 @@ def _entity(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};"
 
 
+def shown(key: str, value: float | int, decimals: int = 2) -> str:
+    """A score as tables print it: percent, but for thresholds, which stay as they are."""
+    if key in LEVEL_SCORES:
+        return str(value)
+    return f"{value:.3f}" if key in THRESHOLD_SCORES else f"{100 * value:.{decimals}f}"
+
+
 def _shown(key: str, scores: Mapping[str, float | int]) -> str:
-    if key not in scores:
-        return "-"
-    return str(scores[key]) if key in LEVEL_SCORES else f"{100 * scores[key]:.2f}"
+    return shown(key, scores[key]) if key in scores else "-"
 
 
 def _interval(key: str, result: Result) -> str:

@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 from .entries import SCORES, Entry, entry_path, slug
-from .results import LEVEL_SCORES, markdown_text
+from .results import THRESHOLD_SCORES, markdown_text
 from .standings import RANKED_BY, SHOWN, THRESHOLD_RULES, Cell, Table
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
@@ -203,7 +203,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "no_interval": key == RANKED_BY and key in entry.scores and not cell.interval,
                 "gain": cell.gain,
                 "notes": cell.notes,
-                "level": key in LEVEL_SCORES,
+                "level": key in THRESHOLD_SCORES,
             }
             for key, cell in cells.items()
         ],

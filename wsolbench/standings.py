@@ -14,10 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from .entries import SCORES, Entry, entry_path
-from .results import LEVEL_SCORES
+from .results import THRESHOLD_SCORES, shown
 
 RANKED_BY = "peak_iou"
 
@@ -201,28 +200,19 @@ def _sameness(entry: Entry) -> tuple[object, ...]:
 def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) -> Cell:
     if key not in entry.scores:
         return Cell("-")
-    value = entry.scores[key]
-    shown = partial(_shown, key=key, decimals=_decimals(entry, key))
-    ends = [shown(end) for end in entry.intervals.get(key, ())]
+    value, decimals = entry.scores[key], _decimals(entry, key)
+    ends = [shown(key, end, decimals) for end in entry.intervals.get(key, ())]
     gain = ""
-    if (
-        base is not None
-        and key in base.scores
-        and key not in LEVEL_SCORES
-        and not key.endswith("_cls")
-    ):
-        decimals = max(_decimals(entry, key), _decimals(base, key))
-        gain = f"{100 * (value - base.scores[key]):+.{decimals}f}"
-    return Cell(shown(value), f"[{', '.join(ends)}]" if ends else "", gain, notes)
-
-
-def _shown(value: float, key: str, decimals: int) -> str:
-    return str(value) if key in LEVEL_SCORES else f"{100 * value:.{decimals}f}"
+    gains = key not in THRESHOLD_SCORES and not key.endswith("_cls")
+    if gains and base is not None and key in base.scores:
+        finer = max(decimals, _decimals(base, key))
+        gain = f"{100 * (value - base.scores[key]):+.{finer}f}"
+    return Cell(shown(key, value, decimals), f"[{', '.join(ends)}]" if ends else "", gain, notes)
 
 
 def _decimals(entry: Entry, key: str) -> int:
     """Decimals of a percent: as printed for a reported score, else two."""
-    if key not in entry.scores or key in LEVEL_SCORES:
+    if key not in entry.scores or key in THRESHOLD_SCORES:
         return 0
     if entry.state != "reported":
         return 2

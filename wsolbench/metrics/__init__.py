@@ -5,6 +5,7 @@
 - `boxes`: the largest component's box at every threshold, and box IoU.
 - `images`: all of these for many images at once, from run lengths (`packed`: their form).
 - `kernels`: the compiled loops behind them.
+- `regrids`, `contours`: maps and boxes as the programs of other protocols make them (`opencv`).
 
 Axes are (height, width); boxes are (x0, y0, x1, y1) in pixels, half-open; counts are int64.
 """

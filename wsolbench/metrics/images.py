@@ -5,7 +5,7 @@ call of a compiled loop, with the same outcome, bit for bit.
 
 Conventions: run lengths are COCO's compressed ones, uint8.
 
-Public names: `measure`, `best_overlaps`.
+Public names: `measure`, `best_overlaps`, `check_map`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _scaled(
     """All values on the scale 0..255 as float32, where each map begins, and which are constant."""
     for name, map_ in zip(names, maps, strict=True):
         if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or not map_.size:
-            _refuse(name, map_)
+            check_map(name, map_)
     packed = Packed.of([map_.ravel() for map_ in maps], np.empty(0, np.float32))
     values, starts = packed.values, packed.starts
     if not maps:
@@ -104,12 +104,12 @@ def _scaled(
     factors = np.array([1 if map_.dtype == np.uint8 else 255 for map_ in maps], dtype=np.float32)
     bad = np.flatnonzero((factors != 1) & ~((low >= 0) & (high <= 1)))
     if bad.size:
-        _refuse(names[bad[0]], maps[bad[0]])
+        check_map(names[bad[0]], maps[bad[0]])
     return values * np.repeat(factors, np.diff(starts)), starts, low == high
 
 
-def _refuse(name: str, map_: NDArray[Any]) -> None:
-    """Raise what `level_map` says of a map, with the image's name."""
+def check_map(name: str, map_: NDArray[Any]) -> None:
+    """Raise what `level_map` says of a map that is not legal, with the image's name."""
     try:
         level_map(map_, 1, 1)
     except WsolbenchError as error:

@@ -7,8 +7,10 @@ arrays here are int64 (..., 256), one histogram or any stack of them.
 A pixel is foreground at threshold T when its level is at least T. A ratio of nothing to nothing is
 0, but for precision where nothing is foreground, which is 1: no pixel called foreground is wrong.
 
-Public names: `count_pixels`, `reach`, `iou`, `precision`, `recall`, `average_precision`,
-`peak`.
+`count_bins` makes histograms of finer bins than 256; the scores take any number of them.
+
+Public names: `count_pixels`, `count_bins`, `reach`, `iou`, `precision`, `recall`,
+`average_precision`, `peak`.
 """
 
 from __future__ import annotations
@@ -52,6 +54,30 @@ def count_pixels(
         levels, mask, _NOWHERE if ignore is None else ignore
     )
     return counts
+
+
+def count_bins(
+    values: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    ignore: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int64]:
+    """Histograms of an image's values in bins of any width.
+
+    Args:
+        values: float64 (height, width), none below the first edge.
+        edges: float64 (n,), ascending; bin i holds edges[i] <= value < edges[i + 1], the last one
+            all from its edge up.
+        mask: bool (height, width), true on the object.
+        ignore: bool (height, width), true where a pixel counts nowhere.
+
+    Returns:
+        int64 (2, n): row 0 counts pixels off the object, row 1 those on it.
+    """
+    bins = np.searchsorted(edges, values, side="right") - 1
+    counted = np.ones(mask.shape, np.bool_) if ignore is None else ~ignore
+    rows = [np.bincount(bins[counted & kind], minlength=len(edges)) for kind in (~mask, mask)]
+    return np.stack(rows).astype(np.int64)
 
 
 def reach(histogram: NDArray[np.int64]) -> NDArray[np.int64]:

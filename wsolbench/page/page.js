@@ -9,7 +9,8 @@
   const MOST = 6; // curves in one picture, as many as there are colours
   const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 2", "1 2"];
   const order = new Map([...document.querySelectorAll("tbody")].map((body) => [body, [...body.rows]]));
-  let threshold = 128;
+  const START = peakOf(usualCurves()[0]);
+  let threshold = START;
   let chosen = []; // ids of the rows whose curves are drawn, all of one table
   let sorted = null; // {table, column, direction}
 
@@ -38,6 +39,9 @@
       tables += shown > 0;
       entries += shown;
     }
+    const drawn = chosen.length && rows.get(chosen[0]).closest(".board").hidden;
+    if ($("curves")) $("curves").hidden = Boolean(drawn);
+    if ($("gallery")) $("gallery").hidden = Boolean(wanted.dataset) && wanted.dataset !== data.gallery.dataset;
     const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
     say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry fits. Reset the filters to see all.");
   }
@@ -388,8 +392,8 @@
     const view = new URLSearchParams();
     for (const name of filters) if ($(name).value) view.set(name, $(name).value);
     if (sorted) view.set("sort", `${sorted.table}.${sorted.column}.${sorted.direction}`);
-    if (threshold !== 128) view.set("t", threshold);
-    if (chosen.join() !== usual.join()) view.set("draw", chosen.join("~"));
+    if (threshold !== START) view.set("t", threshold);
+    if (chosen.join() !== usualCurves().join()) view.set("draw", chosen.join("~"));
     history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
   }
 
@@ -399,11 +403,11 @@
       $(name).value = view.get(name) ?? "";
       if ($(name).selectedIndex === -1) $(name).value = "";
     }
-    const level = Number(view.get("t") || 128);
-    threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : 128;
+    const level = Number(view.get("t") || START);
+    threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : START;
     const [table, column, direction] = (view.get("sort") ?? "").split(".");
     sorted = ["ascending", "descending"].includes(direction) ? { table, column, direction } : null;
-    const named = view.has("draw") ? view.get("draw").split("~") : usual;
+    const named = view.has("draw") ? view.get("draw").split("~") : usualCurves();
     const known = [...new Set(named)].filter((id) => curvesOf.has(id)).slice(0, MOST);
     const home = known.length && rows.get(known[0]).closest("table");
     chosen = known.filter((id) => rows.get(id).closest("table") === home);
@@ -421,10 +425,16 @@
     return [...new Set([ids[0], ids[ids.length - 1]])];
   }
 
-  const usual = usualCurves();
+  // Where the IoU of a method is highest: the slider's first place.
+  function peakOf(id) {
+    const iou = curvesOf.get(id)?.iou ?? [];
+    return iou.length ? iou.indexOf(Math.max(...iou)) : 128;
+  }
+
   for (const name of filters) {
     $(name).addEventListener("input", () => {
       filter();
+      draw(); // its place may have come back
       save();
     });
   }
@@ -433,6 +443,7 @@
     sorted = null;
     filter();
     sort();
+    draw();
     save();
   });
   $("share").addEventListener("click", async () => {

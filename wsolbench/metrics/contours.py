@@ -1,0 +1,121 @@
+"""Boxes around OpenCV's contours, and the IoU that counts one pixel more.
+
+Sources: clovaai/wsolevaluation (evaluation.py), vasgaowei/TS-CAM (lib/cams_deit.py),
+junsukchoe/ADL (evaluate.py). A contour runs through the centres of a region's edge pixels, so that
+`contourArea` is less than the pixels inside, and 0 of a region one pixel wide. A hole has a contour
+of its own, along the foreground pixels around it.
+
+Conventions: levels are uint8 (height, width); boxes are (x0, y0, x1, y1). The far corner is where
+the program leaves it, x0 + width; under the +1 rule both corners count as inside.
+
+Public names: `outline_boxes`, `best_outline_overlaps`, `plus_one_iou`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .opencv import opencv
+
+
+def outline_boxes(
+    levels: NDArray[np.uint8],
+    threshold: int,
+    *,
+    every: bool,
+    clipped: bool,
+    empty: tuple[int, int, int, int],
+) -> NDArray[np.int64]:
+    """Boxes of the foreground {level > threshold}.
+
+    Args:
+        levels: uint8 (height, width).
+        threshold: 0..255.
+        every: the boxes of all contours, not only of the one of largest area (of equal ones
+            OpenCV's first).
+        clipped: whether far corners are at most width - 1 and height - 1.
+        empty: the box where nothing is foreground.
+
+    Returns:
+        int64 (n, 4), n at least 1.
+    """
+    cv2 = opencv()
+    _, binary = cv2.threshold(levels, threshold, 255, cv2.THRESH_BINARY)
+    # The place of the contours among what is returned differs between major versions.
+    contours = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    if len(contours) == 0:
+        return np.array([empty], dtype=np.int64)
+    if not every:
+        contours = [max(contours, key=cv2.contourArea)]
+    boxes = np.array([cv2.boundingRect(contour) for contour in contours], dtype=np.int64)
+    boxes[:, 2:] += boxes[:, :2]
+    if clipped:
+        height, width = levels.shape
+        boxes[:, 2:] = np.minimum(boxes[:, 2:], (width - 1, height - 1))
+    return boxes
+
+
+def best_outline_overlaps(
+    levels: NDArray[np.uint8],
+    thresholds: NDArray[np.int64],
+    truth: NDArray[Any],
+    *,
+    every: bool,
+    clipped: bool,
+    empty: tuple[int, int, int, int],
+) -> NDArray[np.float64]:
+    """Highest IoU, with the +1 rule, of any box at each threshold with any true box.
+
+    Thresholds between two levels that occur give one picture, which is looked at once.
+
+    Args:
+        levels: uint8 (height, width).
+        thresholds: (t,), ascending.
+        truth: (m, 4), m at least 1.
+        every: as in `outline_boxes`; so are `clipped` and `empty`.
+        clipped: see there.
+        empty: see there.
+
+    Returns:
+        float64 (t,).
+    """
+    overlaps = np.empty(len(thresholds), dtype=np.float64)
+    for part in _alike(levels, thresholds):
+        threshold = int(thresholds[part.start])
+        boxes = outline_boxes(levels, threshold, every=every, clipped=clipped, empty=empty)
+        overlaps[part] = plus_one_iou(boxes, truth).max()
+    return overlaps
+
+
+def plus_one_iou(boxes: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
+    """IoU of boxes (n, 4) and (m, 4) whose sides count one more than their corners' difference.
+
+    Returns:
+        float64 (n, m).
+    """
+    ours, theirs = boxes[:, None], truth[None]
+    low = np.maximum(ours[..., :2], theirs[..., :2])
+    high = np.minimum(ours[..., 2:], theirs[..., 2:])
+    shared = np.maximum(high - low + 1, 0).prod(axis=-1)
+    total = _area(ours) + _area(theirs) - shared
+    return np.asarray(shared / total)
+
+
+def _alike(levels: NDArray[np.uint8], thresholds: NDArray[np.int64]) -> Iterator[slice]:
+    """Runs of thresholds that leave the same foreground."""
+    if len(thresholds) == 0:
+        return
+    present = np.flatnonzero(np.bincount(levels.ravel(), minlength=256))
+    below = np.searchsorted(present, thresholds, side="right")
+    starts = [0, *(np.flatnonzero(np.diff(below)) + 1).tolist(), len(thresholds)]
+    for start, end in pairwise(starts):
+        yield slice(start, end)
+
+
+def _area(boxes: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray((boxes[..., 2:] - boxes[..., :2] + 1).prod(axis=-1))

@@ -1,0 +1,28 @@
+"""OpenCV, which only the reproduced protocols need.
+
+Public names: `opencv`.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from ..errors import WsolbenchError
+
+
+def opencv() -> ModuleType:
+    """The module cv2.
+
+    Raises:
+        WsolbenchError: it is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise WsolbenchError(
+            "opencv",
+            found="cv2 not installed",
+            expected="OpenCV, whose resizing and contours this protocol reproduces",
+            cure="pip install 'wsolbench[opencv]', or score with --protocol sem",
+        ) from error
+    return cv2
