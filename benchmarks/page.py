@@ -1,6 +1,6 @@
 """How fast the leaderboard's page opens and follows the slider, with 200 measured entries.
 
-    python benchmarks/page.py
+    python -m benchmarks.page
 
 It needs playwright and a Chromium. Times are the browser's own: to the end of loading, and of one
 move of the slider (six curves in three charts, 200 rows).

@@ -1,6 +1,6 @@
 """The annotation file at full size against a folder of PNG masks: bytes, opening, random reads.
 
-Usage: python benchmarks/store.py [--images 44271]
+    python -m benchmarks.store [--images 44271]
 
 Masks are ragged blobs at the sizes that ILSVRC photos have (recorded shares below). Both ways read
 the same random masks in alternation, in one process; medians and their ratio are printed.
@@ -9,45 +9,21 @@ the same random masks in alternation, in one process; medians and their ratio ar
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from wsolbench import masks
 from wsolbench.store import Annotation, AnnotationSet, AnnotationStore, write_store
 
-# Height, width and share of the most frequent sizes of the 50,000 ILSVRC validation photos.
-SIZES = [
-    (375, 500, 0.310),
-    (500, 375, 0.095),
-    (333, 500, 0.056),
-    (500, 500, 0.032),
-    (334, 500, 0.020),
-    (500, 333, 0.020),
-    (400, 500, 0.015),
-]
+from .common import blob, frequent_sizes, machine
+
 SHAPES = 300  # distinct masks; each is written many times under different ids
 PNGS = 2000  # masks also written as PNG, their bytes extrapolated
-
-
-def blob(rng: np.random.Generator, height: int, width: int) -> NDArray[np.bool_]:
-    """A ragged ellipse: an outline moved by noise, as hand-drawn masks have it."""
-    y, x = np.mgrid[:height, :width]
-    centre_y, centre_x = rng.uniform(0.35, 0.65, size=2) * (height, width)
-    angle = np.arctan2(y - centre_y, x - centre_x)
-    radius = np.hypot((y - centre_y) / height, (x - centre_x) / width)
-    outline = rng.uniform(0.2, 0.4)
-    for wave in range(1, 30):
-        outline = outline + rng.normal(0, 0.05 / wave) * np.sin(wave * angle + rng.uniform(0, 6.3))
-    return np.asarray(radius < outline)
 
 
 def main() -> None:
@@ -55,9 +31,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=44271)
     count = parser.parse_args().images
     rng = np.random.default_rng(0)
-    shares = np.array([share for *_, share in SIZES])
-    kinds = rng.choice(len(SIZES), size=SHAPES, p=shares / shares.sum())
-    drawn = [blob(rng, *SIZES[kind][:2]) for kind in kinds]
+    drawn = [blob(rng, *size) for size in frequent_sizes(rng, SHAPES)]
     encoded = [masks.encode(mask) for mask in drawn]
     boxes = [np.array([masks.tight_box(mask)], dtype=np.int32) for mask in drawn]
     rows = [
@@ -98,10 +72,7 @@ def main() -> None:
             theirs.append(time.perf_counter() - started)
             if (mask != loose).any():
                 raise SystemExit("the two ways disagree")
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors")
-        print(
-            f"python {platform.python_version()}, h5py {h5py.__version__}, numpy {np.__version__}"
-        )
+        print(machine("h5py", "numpy"))
         size = path.stat().st_size
         print(f"{count} masks: store {size / 1e6:.1f} MB, PNG files {png_bytes / 1e6:.1f} MB, "
               f"ratio {png_bytes / size:.1f}")  # fmt: skip

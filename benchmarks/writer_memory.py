@@ -1,6 +1,6 @@
 """Peak memory and speed of `SubmissionWriter` and `Submission`, for more and more maps.
 
-    python benchmarks/writer_memory.py [--side 40] [--counts 1000 20000] [--dtype uint8]
+    python -m benchmarks.writer_memory [--side 40] [--counts 1000 20000] [--dtype uint8]
 
 Each count runs in a process of its own, which prints its peak resident memory. The peak must not
 grow with the number of maps, only with their ids (some 200 bytes each).
