@@ -1,158 +1,213 @@
-"""One image of 500x375 at all 256 thresholds on one core: pixels and boxes, ours and others'.
+"""What one image costs on one core: pixel counts and boxes at all 256 thresholds.
 
-    python -m benchmarks.kernels [--rounds 15]
+    python -m benchmarks.kernels [--images 4] [--rounds 5]
 
-Pixels: the IoU curve from a map and compressed run lengths, decoding included; beside it a NumPy
-loop that compares arrays, and the histograms of PySODMetrics where it is installed (its pins are
-older than ours: pip install --no-deps pysodmetrics, and what it imports). Boxes: the box of the
-largest component; beside it OpenCV's contours (the largest by area, which is another box where a
-region has holes or is thin) and its components with statistics (the same box).
+Masks of 500x375 as stored; maps of 40x40 (smooth, rough, noise) and noise of 500x375. Each way
+starts at the stored mask and the map. For pixels the others are a loop of NumPy comparisons and
+PySODMetrics, where it is installed; for boxes, OpenCV's contours (the box of the largest outline,
+which is not always the largest component) and its components at each threshold. Processor time is
+taken, which other processes disturb little.
 
-The floor of the pixel count is one read and one increment a pixel: it is measured as NumPy's own
-histogram of bytes (np.bincount) and as a plain pass over the bytes of the image.
+The floor under pixels: the map brought to 187,500 pixels once and each of them counted once, here
+by OpenCV's own loops. Under boxes: one labelling of the image, at a single threshold. Moving bytes
+is no bottleneck: the last line tells how long this core copies as many.
+
+PySODMetrics wants older NumPy and OpenCV than the pinned ones, and runs with these as well:
+pip install scikit-image scikit-learn; pip install --no-deps pysodmetrics
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import warnings
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import blob, by_turns, machine, row, smooth_map
 from wsolbench import masks
-from wsolbench.metrics import boxes as box_metrics
-from wsolbench.metrics import kernels, pixel
-from wsolbench.metrics.levels import level_map
+from wsolbench.masks import RunLengths
+from wsolbench.metrics import images
+from wsolbench.metrics.packed import Packed
 
-HEIGHT, WIDTH = 375, 500
-SAME = 32  # images in one call of ours: the evaluator hands over blocks
+from .common import SIDE, blob, both, by_turns, heading, machine, ratio, row, smooth_maps
 
-
-def numpy_curve(map_: NDArray[np.uint8], packed: masks.RunLengths) -> NDArray[np.float64]:
-    """The IoU at each threshold by comparing arrays."""
-    mask = masks.decode(packed)
-    levels = cv2.resize(map_.astype(np.float32), (WIDTH, HEIGHT)).astype(np.uint8)
-    curve = np.empty(256)
-    for threshold in range(256):
-        found = levels >= threshold
-        curve[threshold] = (found & mask).sum() / (found | mask).sum()
-    return curve
+HEIGHT, WIDTH = 375, 500  # the most frequent size in ILSVRC
+LEVELS = 256
+COPIED = 64 << 20  # bytes
 
 
-def pysod_curve(map_: NDArray[np.uint8], packed: masks.RunLengths) -> object:
-    """The same with PySODMetrics."""
-    import py_sod_metrics  # type: ignore[import-not-found,unused-ignore]
+def draw_maps(rng: np.random.Generator, count: int) -> dict[str, list[NDArray[np.uint8]]]:
+    """uint8 maps of each kind; rough ones are smooth ones with a third of noise."""
+    smooth = smooth_maps(rng, count)
+    noise = rng.integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
+    return {
+        "smooth": list(smooth),
+        "rough": list((smooth / 1.5 + noise / 3).astype(np.uint8)),
+        "noise 40x40": list(noise),
+        "noise 500x375": list(rng.integers(0, 256, (count, HEIGHT, WIDTH), dtype=np.uint8)),
+    }
 
-    handler = py_sod_metrics.IOUHandler(with_dynamic=True, with_adaptive=False)
-    metric = py_sod_metrics.FmeasureV2(metric_handlers={"iou": handler})
-    levels = cv2.resize(map_.astype(np.float32), (WIDTH, HEIGHT)).astype(np.uint8)
-    metric.step(pred=levels, gt=masks.decode(packed).astype(np.uint8) * 255)
-    return metric.get_results()["iou"]["dynamic"]
+
+def levels_of(map_: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The map on the image's grid, by OpenCV."""
+    return np.asarray(cv2.resize(np.float32(map_), (WIDTH, HEIGHT))).astype(np.uint8)
 
 
-def contour_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The box of the contour of largest area at each threshold."""
-    found = np.zeros((256, 4), np.int32)
-    for threshold in range(256):
-        binary = (levels >= threshold).astype(np.uint8)
-        contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+def count_in_loop(mask: RunLengths, map_: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Foreground on the object, and all foreground, at each threshold: (256, 2)."""
+    decoded, levels = masks.decode(mask), levels_of(map_)
+    counts = np.empty((LEVELS, 2), dtype=np.int64)
+    for threshold in range(LEVELS):
+        foreground = levels >= threshold
+        counts[threshold] = np.count_nonzero(foreground & decoded), np.count_nonzero(foreground)
+    return counts
+
+
+def count_once(map_: NDArray[np.uint8]) -> object:
+    """The floor: levels made once and counted once, without a mask, by OpenCV."""
+    return cv2.calcHist([levels_of(map_)], [0], None, [LEVELS], [0, LEVELS])
+
+
+def count_with_pysodmetrics() -> Callable[[RunLengths, NDArray[np.uint8]], object]:
+    """Its IoU at each threshold, from histograms."""
+    from py_sod_metrics import FmeasureV2, IOUHandler
+
+    handler = IOUHandler(with_dynamic=True, with_adaptive=False)
+    metric = FmeasureV2(metric_handlers={"iou": handler})
+
+    def count(mask: RunLengths, map_: NDArray[np.uint8]) -> None:
+        metric.step(pred=levels_of(map_), gt=np.uint8(255) * masks.decode(mask))
+        handler.dynamic_results.clear()
+
+    return count
+
+
+def contour_boxes(map_: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Box around the contour that encloses most, at each threshold: (256, 4)."""
+    levels, boxes = levels_of(map_), np.zeros((LEVELS, 4), dtype=np.int32)
+    for threshold in range(LEVELS):
+        foreground = (levels >= threshold).view(np.uint8)
+        contours, _ = cv2.findContours(foreground, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         if contours:
             x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
-            found[threshold] = x, y, x + width, y + height
-    return found
+            boxes[threshold] = x, y, x + width, y + height
+    return boxes
 
 
-def component_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The box of the component with the most pixels at each threshold."""
-    found = np.zeros((256, 4), np.int32)
-    for threshold in range(256):
-        binary = (levels >= threshold).astype(np.uint8)
-        count, _, about, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
-        if count > 1:
-            x, y, width, height, _ = about[1 + about[1:, cv2.CC_STAT_AREA].argmax()]
-            found[threshold] = x, y, x + width, y + height
-    return found
+def largest_components(map_: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
+    """The components with most pixels at each threshold, one or more: rows x, y, w, h, pixels."""
+    levels, largest = levels_of(map_), []
+    for threshold in range(LEVELS):
+        foreground = (levels >= threshold).view(np.uint8)
+        stats = cv2.connectedComponentsWithStats(foreground)[2][1:]
+        pixels = stats[:, cv2.CC_STAT_AREA]
+        largest.append(stats[pixels == pixels.max(initial=0)])
+    return largest
 
 
-def ours(
-    map_: NDArray[np.uint8], packed: masks.RunLengths, with_boxes: bool
-) -> Callable[[], NDArray[np.float64]]:
-    """A call that measures `SAME` images and forms their IoU curves."""
-    text = np.frombuffer(packed.counts, np.uint8)
-    counts = np.empty((SAME, 3, 256), np.int32)
-    boxes = np.empty((SAME if with_boxes else 0, 256, 4), np.int32)
-    none, starts = np.empty(0, np.uint8), np.arange(SAME + 1)
-    arguments = (
-        np.tile(map_.ravel(), SAME).astype(np.float32),
-        starts * map_.size,
-        np.tile(map_.shape, (SAME, 1)),
-        np.tile((HEIGHT, WIDTH), (SAME, 1)),
-        np.tile(text, SAME),
-        starts * text.size,
-        none,
-        np.zeros(SAME + 1, np.int64),
-        counts,
-        boxes,
-    )
+def measure(
+    encoded: Sequence[RunLengths], maps: Sequence[NDArray[np.uint8]], with_boxes: bool
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Histograms and boxes, ours: a block of images in one call."""
+    sizes = np.full((len(maps), 2), (HEIGHT, WIDTH), dtype=np.int64)
+    empty = np.empty(0, dtype=np.uint8)
+    packed = Packed.of([np.frombuffer(mask.counts, np.uint8) for mask in encoded], empty)
+    every = Packed(empty, np.zeros(len(maps) + 1, dtype=np.int64))
+    names = [""] * len(maps)
+    counts, boxes, _ = images.measure(names, maps, sizes, packed, every, with_boxes=with_boxes)
+    return counts, boxes
 
-    def call() -> NDArray[np.float64]:
-        kernels.measure(*arguments)
-        return pixel.iou(counts[:, :2].astype(np.int64))
 
-    return call
+def check(encoded: Sequence[RunLengths], maps: Sequence[NDArray[np.uint8]]) -> float:
+    """Compare the ways on OpenCV's levels; the share of thresholds where contours are right."""
+    counts, boxes = measure(encoded, [levels_of(map_) for map_ in maps], with_boxes=True)
+    right = 0
+    for mask, map_, counted, ours in zip(encoded, maps, counts, boxes, strict=True):
+        reached = np.cumsum(counted[:, ::-1], axis=1)[:, ::-1]
+        if (count_in_loop(mask, map_) != np.stack((reached[1], reached.sum(axis=0)), 1)).any():
+            raise SystemExit("the pixel counts disagree")
+        for box, contour, rows in zip(
+            ours, contour_boxes(map_), largest_components(map_), strict=True
+        ):
+            found = rows if len(rows) else np.zeros((1, 5), dtype=np.int32)
+            allowed = np.column_stack((found[:, :2], found[:, :2] + found[:, 2:4]))
+            if not (allowed == box).all(axis=1).any():
+                raise SystemExit("the boxes disagree")
+            right += int((contour == box).all())
+    return right / (len(maps) * LEVELS)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time one image at all thresholds.")
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description="Time pixel counts and boxes of one image.")
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    mask = blob(rng, HEIGHT, WIDTH)
-    packed = masks.encode(mask)
-    maps = {
-        "smooth, 40x40": smooth_map(rng),
-        "rough, 40x40": smooth_map(rng, sigma=1),
-        "noise, 40x40": smooth_map(rng, sigma=0),
-        "noise, 500x375": rng.integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8),
-    }
-    print(machine("numpy", "numba", "opencv-python-headless", "pysodmetrics"))
-    for name, map_ in maps.items():
-        levels = level_map(map_, HEIGHT, WIDTH)
-        pixels, both = ours(map_, packed, False), ours(map_, packed, True)
-        if not (box_metrics.largest_boxes(levels) == component_boxes(levels)).all():
-            raise SystemExit("the boxes differ from OpenCV's components")
-        plain = levels.ravel()
+    encoded = [masks.encode(blob(rng, HEIGHT, WIDTH)) for _ in range(options.images)]
+    sod = count_with_pysodmetrics() if find_spec("py_sod_metrics") else None
+
+    print(machine("numpy", "numba", "opencv-python-headless"), end="")
+    print(f", pysodmetrics {version('pysodmetrics')}" if sod else "; no pysodmetrics")
+    print(f"ms an image on one core, median (fastest) of {options.rounds} rounds by turns\n")
+    pixels = [heading("map", "NumPy x256", "PySODMetrics", "ours", "ratios", "floor")]
+    boxes = [heading("map", "contours x256", "right", "components x256", "ours", "ratios", "floor")]
+    for kind, maps in draw_maps(rng, options.images).items():
+        right = check(encoded[:2], maps[:2])
+        levels = [levels_of(map_) for map_ in maps]
+        thresholded = [(plane >= LEVELS // 2).view(np.uint8) for plane in levels]
+
+        def each(way: Callable[..., object], *columns: Sequence[Any]) -> Callable[[], object]:
+            return lambda: [way(*given) for given in zip(*columns, strict=True)]
+
         ways: dict[str, Callable[[], object]] = {
-            "ours, pixels": pixels,
-            "NumPy, arrays compared": lambda map_=map_: numpy_curve(map_, packed),  # type: ignore[misc]
-            "ours, pixels and boxes": both,
-            "OpenCV, contours": lambda levels=levels: contour_boxes(levels),  # type: ignore[misc]
-            "OpenCV, components": lambda levels=levels: component_boxes(levels),  # type: ignore[misc]
-            "floor: np.bincount": lambda plain=plain: np.bincount(plain, minlength=256),  # type: ignore[misc]
-            "floor: one pass": lambda plain=plain: plain.max(),  # type: ignore[misc]
+            "loop": each(count_in_loop, encoded, maps),
+            "sod": each(sod or levels_of, *((encoded, maps) if sod else (maps,))),
+            "pixels": partial(measure, encoded, maps, False),
+            "pixel floor": each(count_once, maps),
+            "contours": each(contour_boxes, maps),
+            "components": each(largest_components, maps),
+            "boxes": partial(measure, encoded, maps, True),
+            "box floor": each(cv2.connectedComponentsWithStats, thresholded),
         }
-        try:
-            pysod_curve(map_, packed)
-            ways["PySODMetrics, histograms"] = lambda map_=map_: pysod_curve(map_, packed)  # type: ignore[misc]
-        except ImportError:
-            pass
-        seconds = by_turns(ways, rounds)
-        for key in ("ours, pixels", "ours, pixels and boxes"):
-            seconds[key] = [value / SAME for value in seconds[key]]
-        base = statistics.median(seconds["ours, pixels"])
-        pairs = zip(seconds["ours, pixels and boxes"], seconds["ours, pixels"], strict=True)
-        seconds["ours, boxes alone"] = [both - alone for both, alone in pairs]
-        boxes = statistics.median(seconds["ours, boxes alone"])
-        print(f"\n{name}\n\n| ms an image | median | fastest | times ours |\n|---|---:|---:|---:|")
-        for key in sorted(seconds, key=lambda key: statistics.median(seconds[key])):
-            print(row(key, seconds[key], boxes if "OpenCV" in key else base))
+        times = by_turns(ways, options.rounds, clock=time.process_time)
+        ms = {name: both(seconds, 1e3 / options.images) for name, seconds in times.items()}
+        ratios = {
+            name: ratio(times[name], times["pixels" if name in ("loop", "sod") else "boxes"])
+            for name in ("loop", "sod", "contours", "components")
+        }
+        pixels.append(
+            row(
+                kind,
+                ms["loop"],
+                ms["sod"] if sod else "-",
+                ms["pixels"],
+                f"{ratios['loop']}, {ratios['sod'] if sod else '-'}",
+                f"{ms['pixel floor']}, x{ratio(times['pixels'], times['pixel floor'])}",
+            )
+        )
+        boxes.append(
+            row(
+                kind,
+                ms["contours"],
+                f"{right:.0%}",
+                ms["components"],
+                ms["boxes"],
+                f"{ratios['contours']}, {ratios['components']}",
+                f"{ms['box floor']}, x{ratio(times['boxes'], times['box floor'])}",
+            )
+        )
+    print("\n".join([*pixels, "", *boxes]))
+    source = np.ones(COPIED, dtype=np.uint8)
+    copy = by_turns({"copy": source.copy}, options.rounds)["copy"]
+    print(f"\nmemory: {COPIED / min(copy) / 1e9:.1f} GB/s copied; ", end="")
+    print(f"{HEIGHT * WIDTH} bytes in {1e3 * min(copy) * HEIGHT * WIDTH / COPIED:.3f} ms")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import SIZES, blob, machine
 from wsolbench import masks
 from wsolbench.store import Annotation, AnnotationSet, AnnotationStore, write_store
+
+from .common import blob, frequent_sizes, machine
 
 SHAPES = 300  # distinct masks; each is written many times under different ids
 PNGS = 2000  # masks also written as PNG, their bytes extrapolated
@@ -30,9 +31,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=44271)
     count = parser.parse_args().images
     rng = np.random.default_rng(0)
-    shares = np.array([share for *_, share in SIZES])
-    kinds = rng.choice(len(SIZES), size=SHAPES, p=shares / shares.sum())
-    drawn = [blob(rng, *SIZES[kind][:2]) for kind in kinds]
+    drawn = [blob(rng, *size) for size in frequent_sizes(rng, SHAPES)]
     encoded = [masks.encode(mask) for mask in drawn]
     boxes = [np.array([masks.tight_box(mask)], dtype=np.int32) for mask in drawn]
     rows = [
@@ -73,7 +72,7 @@ def main() -> None:
             theirs.append(time.perf_counter() - started)
             if (mask != loose).any():
                 raise SystemExit("the two ways disagree")
-        print(machine("h5py", "numpy", "pillow"))
+        print(machine("h5py", "numpy"))
         size = path.stat().st_size
         print(f"{count} masks: store {size / 1e6:.1f} MB, PNG files {png_bytes / 1e6:.1f} MB, "
               f"ratio {png_bytes / size:.1f}")  # fmt: skip

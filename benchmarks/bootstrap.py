@@ -1,0 +1,111 @@
+"""What intervals cost: 1,000 resamples of every score, against a plain loop.
+
+    python -m benchmarks.bootstrap [--images 23151] [--resamples 1000] [--plain 5] [--rounds 3]
+
+The plain loop draws image ids, adds up what each of them contributes (known before), and scores the
+sums. It runs for few resamples and is compared by time a resample. Both ways draw the same images:
+the intervals over the few must be equal to the last bit. Images are a tenth as wide and high as
+ILSVRC's, so that scoring them first is quick; what is kept of each, and the cost of a resample, do
+not depend on it.
+
+Memory is what each way adds to what is kept, at its peak, in a run of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsolbench.dataset import Dataset
+from wsolbench.evaluation import Evaluator, Tally
+from wsolbench.metrics.bootstrap import percentile_interval
+from wsolbench.results import Bootstrap, Threshold
+from wsolbench.submission import Submission
+
+from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
+
+
+def columns_of(evaluator: Evaluator) -> dict[str, NDArray[np.int64]]:
+    """What each image adds to each sum, all images at once."""
+    return evaluator._columns(evaluator._all_images(), range(len(evaluator.dataset)))
+
+
+def plain_loop(
+    evaluator: Evaluator, columns: Mapping[str, NDArray[np.int64]], bootstrap: Bootstrap
+) -> dict[str, list[float]]:
+    """Intervals by adding up the images of each resample anew."""
+    rng = np.random.default_rng(bootstrap.seed)
+    images = len(evaluator.dataset)
+    scored: dict[str, list[float]] = {}
+    for _ in range(bootstrap.resamples):
+        drawn = rng.integers(images, size=images)
+        tally = Tally(**{name: column[drawn].sum(axis=0) for name, column in columns.items()})
+        for key, score in evaluator._scores(tally, Threshold("max"))[0].items():
+            scored.setdefault(key, []).append(score)
+    return {
+        key: list(percentile_interval(values, bootstrap.level)) for key, values in scored.items()
+    }
+
+
+def peak_memory(way: Callable[[], object]) -> float:
+    """MB that a call allocates at its peak."""
+    tracemalloc.start()
+    way()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time intervals.")
+    parser.add_argument("--images", type=int, default=23151)
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--plain", type=int, default=5, help="resamples of the plain loop")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    sizes = frequent_sizes(np.random.default_rng(0), options.images)
+    with tempfile.TemporaryDirectory() as folder:
+        store, maps = draw(Path(folder), [(height // 10, width // 10) for height, width in sizes])
+        submission = Submission.open(maps)
+        dataset = Dataset.open(store)
+        evaluator = Evaluator(dataset, header=submission.header, keep_images=True)
+        evaluator.score(submission)
+        few, many = Bootstrap(options.plain), Bootstrap(options.resamples)
+        columns = columns_of(evaluator)
+        if plain_loop(evaluator, columns, few) != evaluator.result(bootstrap=few).intervals:
+            raise SystemExit("the intervals differ")
+        ways: dict[str, Callable[[], object]] = {
+            "plain loop": lambda: plain_loop(evaluator, columns, few),
+            "ours": lambda: evaluator.result(bootstrap=many),
+        }
+        times = by_turns(ways, options.rounds)
+        memory = {
+            "plain loop": peak_memory(lambda: plain_loop(evaluator, columns_of(evaluator), few)),
+            "ours": peak_memory(ways["ours"]),
+        }
+        scores = len(evaluator.result().scores)
+        kept = sum(array.nbytes for array in vars(evaluator._all_images()).values())
+
+    each = {
+        "plain loop": [seconds / options.plain for seconds in times["plain loop"]],
+        "ours": [seconds / options.resamples for seconds in times["ours"]],
+    }
+    print(machine("numpy"))
+    print(
+        f"{options.images} images, {scores} scores; median (fastest) of {options.rounds} rounds\n"
+    )
+    print(heading("way", "resamples", "s", "ms a resample", "memory, MB"))
+    for name, count in (("plain loop", options.plain), ("ours", options.resamples)):
+        print(row(name, count, both(times[name]), both(each[name], 1e3), f"{memory[name]:.0f}"))
+    print(f"\nratio {ratio(each['plain loop'], each['ours'])}; ", end="")
+    print(f"{kept / options.images:,.0f} bytes kept an image; the same intervals, bit for bit")
+
+
+if __name__ == "__main__":
+    main()
