@@ -1,4 +1,4 @@
-"""Measure CAM and SEM on the embedded benchmark; write the entries and the page's gallery.
+"""Measure CAM, SEM and trivial maps on the embedded benchmark; write entries and the gallery.
 
     python leaderboard/make_mini.py [FOLDER]
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from wsolbench.baselines.predict import predict
+from wsolbench.baselines.trivial import TRIVIAL, predict_trivial
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import evaluate
 from wsolbench.files import write_text
@@ -19,7 +20,7 @@ from wsolbench.gallery import make_gallery
 from wsolbench.leaderboard import About, add
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark
-from wsolbench.results import Result
+from wsolbench.results import Bootstrap, Result
 from wsolbench.store import write_store
 from wsolbench.submission import Submission
 
@@ -28,6 +29,11 @@ SCENES = 120
 SIZE = 128
 SHARES = (None, 0.05, 0.1, 0.2)
 """Seeds of SEM as a share of the positions; None is CAM."""
+
+MAP_SIZE = 16
+"""Positions a side of trivial maps; those of the classifier have as many."""
+
+DRAWN = Bootstrap(1000)
 
 GALLERY = tuple(f"mini_val_{number:05}" for number in range(0, 120, 15))
 """Scenes of the page: every fifteenth, whatever they look like."""
@@ -50,6 +56,10 @@ def main() -> None:
         chosen: Result | None = None
         for split in ("val", "test"):
             chosen = _measure(folder, images, share, split, chosen)
+    for name in TRIVIAL:
+        chosen = None
+        for split in ("val", "test"):
+            chosen = _measure_trivial(folder, name, split, chosen)
     maps = [Submission.open(folder / f"{stem}-val.h5") for stem in ("cam", "sem-0.1")]
     dataset = Dataset.open(folder / "mini.h5", "val", images)
     write_text(ROOT / "gallery.json", make_gallery(dataset, maps, ("CAM", "CAM + SEM"), GALLERY))
@@ -71,7 +81,7 @@ def _measure(
         device="cpu",
         overwrite=True,
     )
-    result = evaluate(dataset, folder / f"{stem}.h5", threshold=chosen)
+    result = evaluate(dataset, folder / f"{stem}.h5", threshold=chosen, bootstrap=DRAWN)
     result.write(folder / f"{stem}.json")
     about = About(
         authors="Zhou et al.",
@@ -85,6 +95,26 @@ def _measure(
         pretraining="none",
         post_processing="" if share is None else "SEM",
         variant="" if share is None else f"K = {share:g} of positions",
+    )
+    print(add(result, about, ROOT))
+    return result
+
+
+def _measure_trivial(folder: Path, name: str, split: str, chosen: Result | None) -> Result:
+    dataset = Dataset.open(folder / "mini.h5", split)
+    maps = folder / f"{name}-{split}.h5"
+    predict_trivial(dataset, maps, name, size=MAP_SIZE, overwrite=True)
+    result = evaluate(dataset, maps, threshold=chosen, bootstrap=DRAWN)
+    result.write(maps.with_suffix(".json"))
+    about = About(
+        authors="The wsolbench authors",
+        supervision="the mask itself" if name == "mask" else "none",
+        licence="Apache-2.0",
+        date="2026-11",
+        command="python leaderboard/make_mini.py",
+        backbone="none",
+        study="upper bound of maps of a size" if name == "mask" else "",
+        map_size=f"maps {MAP_SIZE} x {MAP_SIZE}",
     )
     print(add(result, about, ROOT))
     return result

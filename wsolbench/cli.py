@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
+TRIVIAL = {  # as baselines.trivial.TRIVIAL, in the words of --help
+    "centre-gaussian": "A Gaussian in the middle of every image, sigma a quarter of the side.",
+    "whole-image": "1 everywhere.",
+    "centre-box": "A box in the middle that covers half of the image.",
+    "noise": "Every position at random.",
+    "mask": "The mask itself at the size of a map: what maps of that size can show.",
+}
 
 _File = click.Path(path_type=Path)
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -496,9 +503,21 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@cli.group()
+class _Predict(click.Group):
+    """Commands among which an unknown `trivial:NAME` is told the names."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name.partition(":")[0] == "trivial":
+            raise click.UsageError(
+                f"No map {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}.", ctx
+            )
+        return command
+
+
+@cli.group(cls=_Predict)
 def predict() -> None:
-    """Write a classifier's localization maps as a submission."""
+    """Write localization maps as a submission: a classifier's, or trivial ones."""
 
 
 @predict.command("cam")
@@ -570,6 +589,54 @@ def _predict(
             **options,
         )
     click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
+
+
+def _add_trivial(name: str) -> None:
+    """Add the command `predict trivial:NAME`; only noise is seeded."""
+
+    @_annotations
+    @click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations.")
+    @click.option("--split", default="val", show_default=True, help="Whose images to take.")
+    @click.option(
+        "--size",
+        type=click.IntRange(1, 4096),
+        default=28,
+        show_default=True,
+        help="Positions a side of the maps.",
+    )
+    @click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left.")
+    @click.option("--out", type=_File, required=True, help="The submission to write.")
+    @_quiet
+    def command(
+        annotations: Path | None,
+        dataset: str | None,
+        split: str,
+        out: Path,
+        quiet: bool,
+        **options: Any,
+    ) -> None:
+        if annotations is not None and dataset is not None:
+            raise click.UsageError("--annotations and --dataset exclude each other.")
+        require_target(out, [annotations])
+        from .baselines.trivial import predict_trivial
+        from .dataset import Dataset
+
+        found = _find_annotations(annotations, dataset)
+        require_target(out, [found])
+        opened = Dataset.open(found, split)
+        with bar(f"predict trivial:{name}", quiet=quiet) as progress:
+            predict_trivial(opened, out, name, progress=progress, **options)
+        click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
+
+    command.__doc__ = TRIVIAL[name]
+    if name == "noise":
+        seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+        command = seed(command)
+    predict.command(f"trivial:{name}")(command)
+
+
+for _name in TRIVIAL:
+    _add_trivial(_name)
 
 
 # ------------------------------------------------------------------------------------- pictures

@@ -85,6 +85,7 @@ def page(
         data={
             "curves": {row["id"]: row["curves"] for row in rows if row["curves"]},
             "copies": {row["id"]: row["copies"] for row in rows},
+            "bases": {row["id"]: row["base"] for row in rows if row["base"]},
             "gallery": gallery,
         },
         style=style,
@@ -184,10 +185,11 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
     entry = table.entries[index]
-    path = entry_path(entry)
+    path, base = entry_path(entry), table.bases[index]
     link = entry.paper.get("link") or entry.code
     return {
-        "id": f"{path.parent.name}/{path.stem}",
+        "id": _row_id(entry),
+        "base": "" if base is None else _row_id(base),
         "name": entry.name,
         "link": link,
         "backbone": entry.backbone,
@@ -218,6 +220,11 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
             "BibTeX": bibtex(entry),
         },
     }
+
+
+def _row_id(entry: Entry) -> str:
+    path = entry_path(entry)
+    return f"{path.parent.name}/{path.stem}"
 
 
 def _policy(style: str, scripts: Sequence[str]) -> str:

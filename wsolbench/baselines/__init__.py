@@ -8,6 +8,7 @@ need PyTorch, which `pip install "wsolbench[torch]"` brings.
 - `ClassMapModel`, `load_backbone`, `load_model_function`: networks that give class maps
   (`backbones`).
 - `predict`: a data set's photos -> a submission (`predict`).
+- `predict_trivial`: maps that no network made, without PyTorch (`trivial`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .cam import class_activation_maps, min_max
     from .predict import predict
     from .sem import self_enhancement_maps
+    from .trivial import predict_trivial
 
 _HOMES = {
     "ClassMapModel": "backbones",
@@ -30,6 +32,7 @@ _HOMES = {
     "load_model_function": "backbones",
     "min_max": "cam",
     "predict": "predict",
+    "predict_trivial": "trivial",
     "self_enhancement_maps": "sem",
 }
 
@@ -40,6 +43,7 @@ __all__ = [
     "load_model_function",
     "min_max",
     "predict",
+    "predict_trivial",
     "self_enhancement_maps",
 ]
 

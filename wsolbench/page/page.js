@@ -417,12 +417,12 @@
     follow();
   }
 
-  // The first and the last of the first table that has curves: they differ most.
+  // The best of the first table that has curves, and the same without post-processing.
   function usualCurves() {
     const first = document.querySelector("input.draw");
     if (!first) return [];
     const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => curvesOf.has(id));
-    return [...new Set([ids[0], ids[ids.length - 1]])];
+    return [ids[0], data.bases[ids[0]]].filter((id) => curvesOf.has(id));
   }
 
   // Where the IoU of a method is highest: the slider's first place.

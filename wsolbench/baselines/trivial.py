@@ -1,0 +1,192 @@
+"""Maps that no network made: what a score is worth without looking at the photo.
+
+Four know nothing of the image; one is the annotated mask itself, brought down to the size of a map,
+which tells how much of the object maps of that size can show. None needs PyTorch or photos.
+
+Conventions: a map covers its whole image, whatever the image's shape; a position is a cell of that
+cover, and its value the mean over the cell. Maps are uint8, round(255 * value).
+
+Public names: `predict_trivial`, `trivial_map`, `mean_over_cells`, `TRIVIAL`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..dataset import Dataset
+from ..errors import WsolbenchError
+from ..progress import Progress
+from ..submission_rules import MAX_SIDE, SubmissionHeader
+from ..submission_writer import SubmissionWriter
+
+SIGMA = 0.25
+"""Standard deviation of the Gaussian, as a share of the map's side."""
+
+BOX_SIDE = 0.7
+"""Side of the box in the middle, as a share of the image's: half of the image's area."""
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class _Trivial:
+    """What a submission says of a map that no network made; `parameters` beside the map's size."""
+
+    name: str
+    normalisation: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+TRIVIAL: Mapping[str, _Trivial] = MappingProxyType(
+    {
+        "centre-gaussian": _Trivial(
+            "Centre Gaussian", "min-max of the Gaussian", {"sigma_of_side": SIGMA}
+        ),
+        "whole-image": _Trivial("Whole image", "1 everywhere"),
+        "centre-box": _Trivial(
+            "Centre box", "share of each cell that the box covers", {"box_of_side": BOX_SIDE}
+        ),
+        "noise": _Trivial("Noise", "levels 0 to 255, all alike likely"),
+        "mask": _Trivial("Mask", "share of each cell that the mask covers"),
+    }
+)
+"""The maps by name."""
+
+
+def predict_trivial(
+    dataset: Dataset,
+    out: str | os.PathLike[str],
+    name: str,
+    *,
+    size: int = 28,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write a map of every image of a data set as a submission.
+
+    Args:
+        dataset: one split; photos are not needed.
+        out: the submission; whole or not there.
+        name: a key of `TRIVIAL`.
+        size: positions a side of the map.
+        seed: of "noise"; the others do not depend on it.
+        overwrite: throw away what a killed run left.
+        progress: called with (images done, images).
+
+    Raises:
+        WsolbenchError: no such name, a size or seed out of range, the file cannot be written.
+    """
+    if name not in TRIVIAL:
+        raise WsolbenchError(
+            "trivial map", found=repr(name), expected=" or ".join(TRIVIAL), cure="name one of these"
+        )
+    for what, value, low, high in (("size", size, 1, MAX_SIDE), ("seed", seed, 0, 2**63 - 1)):
+        if not low <= value <= high:
+            raise WsolbenchError(
+                what, found=str(value), expected=f"{low} to {high}", cure="give one of these"
+            )
+    rng = np.random.default_rng(seed)
+    kind = TRIVIAL[name]
+    method: dict[str, Any] = {
+        "name": f"{kind.name} at {size}x{size}" if name == "mask" else kind.name,
+        "code": f"wsolbench {__version__}",
+        "parameters": {"map_size": size, **kind.parameters},
+    }
+    if name == "noise":
+        method["seed"] = seed
+    header = SubmissionHeader(
+        dataset=dataset.name,
+        split=dataset.split,
+        label="gt",
+        normalisation=f"{kind.normalisation}; stored as round(255 * value) in uint8",
+        method=method,
+    )
+    batch = max(1, min(_BATCH, (64 << 20) // size**2))
+    with SubmissionWriter(out, header, overwrite=overwrite) as writer:
+        for start in range(0, len(dataset), batch):
+            rows = range(start, min(start + batch, len(dataset)))
+            writer.append(
+                [dataset.image_ids[row] for row in rows], _maps(dataset, rows, name, size, rng)
+            )
+            if progress is not None:
+                progress(rows.stop, len(dataset))
+
+
+def trivial_map(name: str, size: int) -> NDArray[np.float64]:
+    """A map that is the same for every image.
+
+    Args:
+        name: "centre-gaussian", "whole-image" or "centre-box".
+        size: positions a side.
+
+    Returns:
+        float64 (size, size) in [0, 1].
+    """
+    if name == "whole-image":
+        return np.ones((size, size))
+    if name == "centre-box":
+        covered = _covered((1 - BOX_SIDE) / 2, (1 + BOX_SIDE) / 2, size)
+        return np.outer(covered, covered)
+    middles = (np.arange(size) + 0.5) / size - 0.5
+    bell = np.exp(-(middles**2) / (2 * SIGMA**2))
+    map_: NDArray[np.float64] = np.outer(bell, bell)
+    low, high = map_.min(), map_.max()
+    # A map of one or two positions a side is constant: no contrast to stretch.
+    return (map_ - low) / (high - low) if high > low else np.ones((size, size))
+
+
+def mean_over_cells(mask: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
+    """The share of each cell that a mask covers, exact where cells cut through pixels.
+
+    Args:
+        mask: bool (height, width).
+        size: cells a side.
+
+    Returns:
+        float64 (size, size) in [0, 1].
+    """
+    down, across = (_averaging(side, size) for side in mask.shape)
+    shares: NDArray[np.float64] = down @ mask.astype(np.float64) @ across.T
+    return np.clip(shares, 0.0, 1.0)  # rounding may end a hair above 1
+
+
+def _maps(
+    dataset: Dataset, rows: Sequence[int], name: str, size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    if name == "noise":
+        # One draw an image, so that maps do not depend on how many are written at a time.
+        drawn = [rng.integers(256, size=(size, size), dtype=np.uint8) for _ in rows]
+        return np.stack(drawn)
+    if name == "mask":
+        return np.stack([_levels(mean_over_cells(dataset[row].mask, size)) for row in rows])
+    return np.broadcast_to(_levels(trivial_map(name, size)), (len(rows), size, size))
+
+
+def _levels(map_: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.rint(255 * map_).astype(np.uint8)
+
+
+def _covered(low: float, high: float, size: int) -> NDArray[np.float64]:
+    """The share of each of `size` equal parts of [0, 1] that [low, high] covers."""
+    edges = np.arange(size + 1) / size
+    inside = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+    return np.clip(inside * size, 0.0, 1.0)
+
+
+def _averaging(side: int, size: int) -> NDArray[np.float64]:
+    """Weights (size, side) that average `side` pixels in `size` equal cells."""
+    cell, pixel = np.arange(size)[:, None], np.arange(side)[None]
+    # In units of 1 / (side * size), so that borders are whole numbers.
+    overlap = np.minimum((cell + 1) * side, (pixel + 1) * size) - np.maximum(
+        cell * side, pixel * size
+    )
+    return np.maximum(overlap, 0) / side
