@@ -172,14 +172,14 @@ def _maps(
 
 
 def _levels(map_: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return np.rint(255 * map_).astype(np.uint8)
+    return np.asarray(np.rint(255 * map_), dtype=np.uint8)
 
 
 def _covered(low: float, high: float, size: int) -> NDArray[np.float64]:
     """The share of each of `size` equal parts of [0, 1] that [low, high] covers."""
     edges = np.arange(size + 1) / size
     inside = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
-    return np.clip(inside * size, 0.0, 1.0)
+    return np.asarray(np.clip(inside * size, 0.0, 1.0))
 
 
 def _averaging(side: int, size: int) -> NDArray[np.float64]:
@@ -189,4 +189,4 @@ def _averaging(side: int, size: int) -> NDArray[np.float64]:
     overlap = np.minimum((cell + 1) * side, (pixel + 1) * size) - np.maximum(
         cell * side, pixel * size
     )
-    return np.maximum(overlap, 0) / side
+    return np.asarray(np.maximum(overlap, 0) / side)
