@@ -631,8 +631,8 @@ def test_a_file_tells_whether_it_is_a_result_or_an_entry(folder: Path, tmp_path:
             read_scored(tmp_path / "e.json")
 
 
-def test_the_readmes_pictures_are_small() -> None:
+def test_the_pictures_of_readme_and_docs_are_small() -> None:
     pictures = Path(__file__).resolve().parents[1] / "docs" / "pictures"
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
-    assert sizes.keys() == {"curves.png", "strip.png"}
+    assert sizes.keys() == {"curves.png", "strip.png", "scaling.png"}
     assert sum(sizes.values()) < 300_000
