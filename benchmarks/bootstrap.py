@@ -22,31 +22,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wsolbench.counts import Counts
 from wsolbench.dataset import Dataset
-from wsolbench.evaluation import Evaluator, Tally
+from wsolbench.evaluation import Evaluator
 from wsolbench.metrics.bootstrap import percentile_interval
 from wsolbench.results import Bootstrap, Threshold
 from wsolbench.submission import Submission
+from wsolbench.tallies import Tally
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
 
 
-def columns_of(evaluator: Evaluator) -> dict[str, NDArray[np.int64]]:
+def columns_of(counts: Counts) -> dict[str, NDArray[np.int64]]:
     """What each image adds to each sum, all images at once."""
-    return evaluator._columns(evaluator._all_images(), range(len(evaluator.dataset)))
+    return counts.scoring.columns(counts.records, counts.class_indices)
 
 
 def plain_loop(
-    evaluator: Evaluator, columns: Mapping[str, NDArray[np.int64]], bootstrap: Bootstrap
+    counts: Counts, columns: Mapping[str, NDArray[np.int64]], bootstrap: Bootstrap
 ) -> dict[str, list[float]]:
     """Intervals by adding up the images of each resample anew."""
     rng = np.random.default_rng(bootstrap.seed)
-    images = len(evaluator.dataset)
+    images = len(counts.image_ids)
     scored: dict[str, list[float]] = {}
     for _ in range(bootstrap.resamples):
         drawn = rng.integers(images, size=images)
         tally = Tally(**{name: column[drawn].sum(axis=0) for name, column in columns.items()})
-        for key, score in evaluator._scores(tally, Threshold("max"))[0].items():
+        for key, score in counts.scoring.scores(tally, images, Threshold("max"))[0].items():
             scored.setdefault(key, []).append(score)
     return {
         key: list(percentile_interval(values, bootstrap.level)) for key, values in scored.items()
@@ -77,20 +79,21 @@ def main() -> None:
         evaluator = Evaluator(dataset, header=submission.header, keep_images=True)
         evaluator.score(submission)
         few, many = Bootstrap(options.plain), Bootstrap(options.resamples)
-        columns = columns_of(evaluator)
-        if plain_loop(evaluator, columns, few) != evaluator.result(bootstrap=few).intervals:
+        counts = evaluator.counts(evaluator.result())
+        columns = columns_of(counts)
+        if plain_loop(counts, columns, few) != evaluator.result(bootstrap=few).intervals:
             raise SystemExit("the intervals differ")
         ways: dict[str, Callable[[], object]] = {
-            "plain loop": lambda: plain_loop(evaluator, columns, few),
+            "plain loop": lambda: plain_loop(counts, columns, few),
             "ours": lambda: evaluator.result(bootstrap=many),
         }
         times = by_turns(ways, options.rounds)
         memory = {
-            "plain loop": peak_memory(lambda: plain_loop(evaluator, columns_of(evaluator), few)),
+            "plain loop": peak_memory(lambda: plain_loop(counts, columns_of(counts), few)),
             "ours": peak_memory(ways["ours"]),
         }
-        scores = len(evaluator.result().scores)
-        kept = sum(array.nbytes for array in vars(evaluator._all_images()).values())
+        scores = len(counts.result.scores)
+        kept = sum(array.nbytes for array in vars(evaluator._records).values())
 
     each = {
         "plain loop": [seconds / options.plain for seconds in times["plain loop"]],

@@ -31,9 +31,9 @@ def one_image_each(made: Evaluator) -> list[Evaluator]:
     parts = []
     for index in range(COUNT):
         part = Evaluator(made.dataset, keep_images=True)
-        image = made._images.part(slice(index, index + 1))
+        image = made._records.part(slice(index, index + 1))
         part._ranked = True
-        part._tally = made._tally_of(image, [index])
+        part._tally = made.scoring.tally(image, made.dataset.class_indices[[index]])
         parts.append(part)
     return parts
 
@@ -51,7 +51,7 @@ def test_intervals_are_those_of_a_plain_loop(tmp_path: Path, threshold: int | No
         total._ranked = True
         for index in rng.integers(COUNT, size=COUNT):
             total._tally = total._tally + parts[index]._tally
-        for key, score in total._scores(total._tally, result.threshold)[0].items():
+        for key, score in made.scoring.scores(total._tally, COUNT, result.threshold)[0].items():
             scored.setdefault(key, []).append(score)
     assert result.intervals.keys() == result.scores.keys() == scored.keys()
     for key, values in scored.items():

@@ -20,7 +20,8 @@ LAYERS = [
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "reproductions", "overlays", "gallery"},
+    {"evaluation", "groups", "reproductions", "tallies", "counts", "comparison"}
+    | {"overlays", "gallery"},
     {"baselines", "plots", "leaderboard"},
     {"mini"},
     {"cli"},

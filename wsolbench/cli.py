@@ -24,6 +24,7 @@ from .files import require_target
 from .progress import bar
 
 if TYPE_CHECKING:
+    from .counts import Counts
     from .entries import Entry
     from .results import Result
     from .submission import Submission
@@ -129,6 +130,12 @@ def cli() -> None:
     help="95 % intervals from B resamples of the images, e.g. 1000.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Of the resamples [default: 0].")
+@click.option(
+    "--by", metavar="area,boxes,class", help="Score groups of images too: one or more of these."
+)
+@click.option(
+    "--counts", is_flag=True, help="Keep each image's counts beside --out, for `compare`."
+)
 @click.option("--allow-missing", is_flag=True, help="Count images without map as maps of zeros.")
 @click.option("--limit", type=click.IntRange(1), help="A trial on the first N images.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
@@ -147,6 +154,8 @@ def evaluate(
     threshold: int | None,
     bootstrap: int | None,
     seed: int | None,
+    by: str | None,
+    counts: bool,
     allow_missing: bool,
     limit: int | None,
     jobs: int | None,
@@ -155,6 +164,7 @@ def evaluate(
     quiet: bool,
 ) -> None:
     """Score a submission's maps."""
+    from .counts import counts_path, write_counts
     from .dataset import Dataset
     from .evaluation import Evaluator, check_options, score_together
     from .protocols import protocols_named
@@ -167,25 +177,30 @@ def evaluate(
         raise click.UsageError("--threshold and --threshold-from exclude each other.")
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
+    if counts and out is None:
+        raise click.UsageError("--counts needs --out, beside which they are kept.")
     protocols = protocols_named(names)
+    kinds = _listed(by)
     check_options(
         protocols,
         threshold=threshold is not None or threshold_from is not None,
         per_image=per_image is not None,
+        by=kinds,
     )
     outs = [] if out is None else [out]
     if out is not None and len(protocols) > 1:
         outs = [out.with_name(f"{out.stem}.{own.name}{out.suffix}") for own in protocols]
     inputs = [submission, annotations, threshold_from]
-    for target in outs:
+    kept = [counts_path(target) for target in outs] if counts else []
+    for target in [*outs, *kept]:
         require_target(target, inputs)
     if per_image is not None:
-        require_target(per_image, [*inputs, *outs])
+        require_target(per_image, [*inputs, *outs, *kept])
     save_table = _table_writer(per_image)
     carried = read_result(threshold_from) if threshold_from else threshold
     opened = Submission.open(submission)
     found = _find_annotations(annotations, opened.header.dataset)
-    for target in [*outs, *([per_image] if per_image else [])]:
+    for target in [*outs, *kept, *([per_image] if per_image else [])]:
         require_target(target, [found])
     dataset = Dataset.open(found, split or opened.header.split)
     if limit is not None:
@@ -194,9 +209,9 @@ def evaluate(
         Evaluator(
             dataset,
             protocol.name,
-            None if metrics is None else [name.strip() for name in metrics.split(",")],
+            None if metrics is None else _listed(metrics),
             header=opened.header,
-            keep_images=per_image is not None or bootstrap is not None,
+            keep_images=bool(per_image or bootstrap or kinds or counts),
         )
         for protocol in protocols
     ]
@@ -204,13 +219,16 @@ def evaluate(
         score_together(evaluators, opened, jobs=jobs, progress=progress)
     results = []
     for evaluator in evaluators:
-        with bar("bootstrap", "resample", quiet=quiet or bootstrap is None) as progress:
+        with bar(
+            "intervals and groups", "step", quiet=quiet or not (bootstrap or kinds)
+        ) as progress:
             results.append(
                 evaluator.result(
                     threshold=carried,
                     allow_missing=allow_missing,
                     submission_sha256=opened.sha256,
                     bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
+                    by=kinds,
                     progress=progress,
                 )
             )
@@ -218,7 +236,89 @@ def evaluate(
         save_table(evaluators[0].image_table(results[0]))
     for result, target in zip(results, outs, strict=bool(outs)):
         result.write(target)
+    for evaluator, result, target in zip(evaluators, results, kept, strict=bool(kept)):
+        write_counts(target, evaluator.counts(result))
     _print_results(results, form, as_json)
+
+
+@cli.command()
+@click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=_File)
+@_annotations
+@click.option(
+    "--protocol",
+    "name",
+    help="Under which submissions are scored [default: that of the results, else sem].",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(20, 100_000),
+    metavar="B",
+    default=1000,
+    show_default=True,
+    help="Resamples of the images.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=_File, help="Write the comparison as JSON.")
+@click.option("--plot", "picture", type=_File, help="Draw it: a .png, .svg or .pdf file.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@_format
+@_json
+@_quiet
+def compare(
+    files: tuple[Path, ...],
+    annotations: Path | None,
+    name: str | None,
+    bootstrap: int,
+    seed: int,
+    out: Path | None,
+    picture: Path | None,
+    jobs: int | None,
+    form: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compare methods in pairs, on the images that all of them have maps of.
+
+    A FILE is a result that `evaluate --out R.json --counts` wrote, or a submission, which is scored
+    first. Differences have 95 % intervals over paired resamples of the images, and the share of
+    the resamples in which the order is the same.
+    """
+    from .comparison import check_alike, comparison_table, signature
+    from .comparison import compare as compare_counts
+    from .counts import counts_path, read_counts
+    from .files import write_text
+    from .plots import require_form, save_forest
+    from .results import Bootstrap, Result, read_result
+    from .submission import Submission
+
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+    for target in [path for path in (out, picture) if path]:
+        others = [out] if target is picture else []
+        require_target(target, [*files, annotations, *others])
+    if picture:
+        require_form(picture)
+    read = [Submission.open(file) if _is_hdf5(file) else read_result(file) for file in files]
+    results = [item for item in read if isinstance(item, Result)]
+    protocol = name or (str(results[0].protocol["name"]) if results else "sem")
+    check_alike(results)
+    counted = [
+        read_counts(counts_path(file), item)
+        if isinstance(item, Result)
+        else _counted(item, annotations, protocol, jobs, quiet)
+        for file, item in zip(files, read, strict=True)
+    ]
+    with bar("compare", "resample", quiet=quiet) as progress:
+        comparison = compare_counts(counted, Bootstrap(bootstrap, seed), progress)
+    if picture:
+        save_forest(comparison, picture)
+    if out:
+        write_text(out, comparison.to_json())
+    if as_json:
+        click.echo(comparison.to_json().rstrip("\n"))
+        return
+    click.echo(comparison_table(comparison, form))
+    click.echo(f"\n{signature(comparison)}", err=form != "text")
 
 
 @cli.command()
@@ -916,7 +1016,7 @@ def _in_words(value: object) -> str:
 
 def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
     """Results one after the other; JSON of several is a list of what their files hold."""
-    from .results import signature, table
+    from .results import breakdown_table, signature, table
 
     if as_json:
         texts = [result.to_json().rstrip("\n") for result in results]
@@ -929,15 +1029,19 @@ def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
             _print_result(result)
         else:
             click.echo(table([result], form))
+            for kind in result.breakdowns if form != "csv" else ():
+                click.echo(f"\n{breakdown_table(result, kind, form)}")
             click.echo(signature(result), err=True)
 
 
 def _print_result(result: Result) -> None:
-    from .results import signature, table
+    from .results import breakdown_table, signature, table
 
     head = f"{result.name} on {result.dataset} {result.split}, {result.images} images, percent"
     click.echo(click.style(head, bold=True))
     click.echo(table([result]))
+    for kind in result.breakdowns:
+        click.echo(f"\n{breakdown_table(result, kind)}\n")
     counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result.counts.items() if n)
     if counts:
         click.echo(f"counts: {counts}")
@@ -996,6 +1100,27 @@ def _scored(
         else:
             scored.append(item)
     return scored
+
+
+def _counted(
+    submission: Submission, annotations: Path | None, protocol: str, jobs: int | None, quiet: bool
+) -> Counts:
+    """A submission scored, image by image."""
+    from .dataset import Dataset
+    from .evaluation import Evaluator
+
+    header = submission.header
+    dataset = Dataset.open(_find_annotations(annotations, header.dataset), header.split)
+    evaluator = Evaluator(dataset, protocol, header=header, keep_images=True)
+    with submission, bar("evaluate", quiet=quiet) as progress:
+        evaluator.score(submission, jobs=jobs, progress=progress)
+    result = evaluator.result(allow_missing=True, submission_sha256=submission.sha256)
+    return evaluator.counts(result)
+
+
+def _listed(text: str | None) -> list[str]:
+    """The items of a list with commas between them."""
+    return [] if text is None else [name.strip() for name in text.split(",")]
 
 
 def _find_annotations(given: Path | None, dataset: str | None) -> Path:

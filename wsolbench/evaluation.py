@@ -1,12 +1,7 @@
 """Scoring maps against a data set: the only loop over images.
 
-Source: paper sections 3.1 and 4.1.2, read as `protocols.PROTOCOLS["sem"]` states. What the other
-protocols do to an image is in `reproductions`.
-
-A metric is a sum. Each image adds integers to a `Tally`; tallies add up; scores are formed once,
-at the end. Two scores are means of per-image fractions (the image-mean IoU and AP): those fractions
-are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
-nor on how many threads or processes made it. The mean is off by less than 2**-40.
+What an image adds and what the sums score is in `tallies`; what the protocols other than `sem` do
+to an image in `reproductions`.
 
 Public names: `evaluate`, `Evaluator`, `score_together`, `check_options`, `check_match`, `METRICS`.
 """
@@ -14,30 +9,32 @@ Public names: `evaluate`, `Evaluator`, `score_together`, `check_options`, `check
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, reproductions
+from . import __version__, groups, reproductions
+from .counts import Counts
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors
 from .metrics import boxes as box_metrics
 from .metrics import images as image_metrics
 from .metrics import pixel as pixel_metrics
-from .metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
+from .metrics.bootstrap import draw_weights, percentile_interval
 from .metrics.levels import LEVELS
 from .metrics.opencv import opencv
 from .progress import Progress
 from .protocols import Protocol, protocol_named
-from .results import Bootstrap, Result, Threshold
+from .results import Bootstrap, Group, Result, Threshold
 from .submission import Submission
 from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
+from .tallies import NO_RECORDS, Records, Scoring, Tally
 
 METRICS = ("pixel", "box")
 """What may be scored; boxes cost most of the time."""
@@ -45,99 +42,17 @@ METRICS = ("pixel", "box")
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
 
-_UNIT = 1 << 40  # per-image fractions are added as multiples of 1 / _UNIT
 _BLOCK = 128  # images read and scored at a time
-_RESAMPLED = 1024  # images whose sums over all resamples are formed at a time
 _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Sums over images; all int64. Add two to get the sums over both.
-
-    Attributes:
-        pixels: (2, 256) histograms of levels off the object and on it.
-        iou: (256,) the images' IoU at each T, in units of 2**-40.
-        ap: (1,) the images' AP, in units of 2**-40.
-        right: (d, 256) images whose box is right at each of the protocol's d IoU thresholds and T.
-        right_top: (2, 256) of those right at the first: whose class is first, or among five.
-        top: (2,) images whose class is first, or among five.
-        counts: (2,) images with a constant map; with a full-frame mask.
-        by_class: (6, c) where a protocol averages over c classes: see `reproductions.class_sums`.
-
-    The numbers of levels and thresholds are those of `sem`; `reproductions.shapes` tells others.
-    """
-
-    pixels: NDArray[np.int64]
-    iou: NDArray[np.int64]
-    ap: NDArray[np.int64]
-    right: NDArray[np.int64]
-    right_top: NDArray[np.int64]
-    top: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    by_class: NDArray[np.int64]
-
-    @classmethod
-    def empty(cls, protocol: Protocol, classes: int) -> Tally:
-        """The sums over no image, where there are so many classes to average over."""
-        shape = reproductions.shapes(protocol)
-        bins, times = shape.bins, shape.thresholds
-        shapes = ((2, bins), (bins,), (1,), (shape.rows, times), (2, times), (2,), (2,))
-        return cls(*(np.zeros(shape, dtype=np.int64) for shape in (*shapes, (6, classes))))
-
-    def __add__(self, other: Tally) -> Tally:
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Tally(*(ours + theirs for ours, theirs in pairs))
-
-
-@dataclass(frozen=True)
-class Images:
-    """What images are kept as where per-image scores or intervals are wanted: 4 kB each.
-
-    Attributes:
-        pixels: int32 (n, 2, 256) histograms of levels; (n, 0, 256) without pixel scores.
-        boxes: int16 (n, 256, 4), (n, 1, 4) for submitted boxes; (n, 0, 4) without box scores.
-        top: bool (n, 2), whether the class is first, and among five; (n, 0) without classes.
-        right: bool (n, rows, thresholds), whether the box is right, where a protocol says so of
-            each image (see `reproductions.measure`); (n, 0, 0) under `sem`, which keeps boxes.
-    """
-
-    pixels: NDArray[np.int32]
-    boxes: NDArray[np.int16]
-    top: NDArray[np.bool_]
-    right: NDArray[np.bool_]
-
-    def like(self, count: int) -> Images:
-        """Room for as many images as these are kept."""
-        rooms = ((count, *kept.shape[1:]) for kept in vars(self).values())
-        kinds = (kept.dtype for kept in vars(self).values())
-        return Images(*(np.zeros(room, kind) for room, kind in zip(rooms, kinds, strict=True)))
-
-    def put(self, places: Sequence[int], others: Images) -> None:
-        """Keep others at these places."""
-        for kept, more in zip(vars(self).values(), vars(others).values(), strict=True):
-            kept[places] = more
-
-    def part(self, places: slice | NDArray[np.int64]) -> Images:
-        """Those at these places."""
-        return Images(*(kept[places] for kept in vars(self).values()))
-
-
-_NO_IMAGES = Images(
-    np.empty((0, 0, LEVELS), np.int32),
-    np.empty((0, 0, 4), np.int16),
-    np.empty((0, 0), np.bool_),
-    np.empty((0, 0, 0), np.bool_),
-)
 
 
 @dataclass
 class _Block:
-    """The sums over some images, and the images themselves."""
+    """The sums over some images, and what each of them is kept as."""
 
     indices: list[int]
     tally: Tally
-    images: Images
+    records: Records
 
 
 class Evaluator:
@@ -149,7 +64,7 @@ class Evaluator:
         metrics: any of `METRICS`; of these the ones that the protocol has. Box scores need boxes
             for every image.
         header: of the submission; None for maps from memory, taken as ground-truth class maps.
-        keep_images: keep what per-image scores need (4 kB an image).
+        keep_images: keep what each image's scores, intervals and groups need (4.9 kB an image).
 
     Raises:
         WsolbenchError: no such protocol or metric, none that the protocol has; boxes asked for
@@ -177,7 +92,7 @@ class Evaluator:
         self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
         self._seen = np.zeros(len(dataset), dtype=np.bool_)
         self._tally = Tally.empty(self.protocol, self._classes)
-        self._images: Images | None = None
+        self._records: Records | None = None
         self._ranked: bool | None = None
         self._boxed: bool | None = None
 
@@ -247,8 +162,8 @@ class Evaluator:
             )
         if other._seen.any():
             seen = np.flatnonzero(other._seen)
-            images = other._images.part(seen) if other._images else _NO_IMAGES
-            block = _Block(seen.tolist(), other._tally, images)
+            records = other._records.part(seen) if other._records else NO_RECORDS
+            block = _Block(seen.tolist(), other._tally, records)
             self._absorb(block, bool(other._ranked), bool(other._boxed))
 
     def result(
@@ -258,6 +173,7 @@ class Evaluator:
         allow_missing: bool = False,
         submission_sha256: str = "",
         bootstrap: Bootstrap | None = None,
+        by: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> Result:
         """The scores of what has come so far, which must be the whole data set.
@@ -269,21 +185,23 @@ class Evaluator:
             submission_sha256: of the file that the maps came from.
             bootstrap: how many resamples of the images give each score an interval. Under the rule
                 "max" each resample chooses its own thresholds; carried and fixed ones stay.
-            progress: called with (resamples scored, resamples).
+            by: any of `groups.KINDS`: scores of groups of images, with intervals if there are any.
+            progress: called with (resamples and groups scored, all of them).
 
         Raises:
             WsolbenchError: images without map; a threshold out of range, of another protocol, or
-                under a protocol that reads none; intervals without `keep_images`.
+                under a protocol that reads none; no such kind of group; intervals or groups
+                without `keep_images`.
         """
-        check_options([self.protocol], threshold=threshold is not None)
-        if bootstrap is not None and not self.keep_images:
-            raise WsolbenchError(
-                "bootstrap", found="no records of images", cure="pass keep_images=True"
-            )
+        check_options([self.protocol], threshold=threshold is not None, by=by)
+        if bootstrap is not None or by:
+            self._require_records("bootstrap" if bootstrap is not None else "by")
         chosen = self._threshold(threshold, submission_sha256)
         missing = self._missing(allow_missing)
         tally = self._tally + missing.tally
-        scores, curves = self._scores(tally, chosen)
+        scoring = self.scoring
+        scores, curves = scoring.scores(tally, len(self.dataset), chosen)
+        intervals, breakdowns = self._spread(missing, scores, chosen, bootstrap, by, progress)
         header = self.header
         constant, full_frame = (int(count) for count in tally.counts)
         return Result(
@@ -306,9 +224,87 @@ class Evaluator:
                 "full_frame_masks": full_frame,
             },
             limit=self.dataset.limit,
-            intervals={} if bootstrap is None else self._intervals(bootstrap, chosen, progress),
+            intervals=intervals,
             bootstrap=bootstrap,
+            breakdowns=breakdowns,
         )
+
+    def counts(self, result: Result) -> Counts:
+        """What each image adds to a result of this evaluator, for `compare`.
+
+        Raises:
+            WsolbenchError: the evaluator was not told to keep images.
+        """
+        self._require_records("counts")
+        records = self._all_records(self._missing(allow_missing=True))
+        no_boxes = replace(records, boxes=records.boxes[:, :0])
+        return Counts(
+            result,
+            self.dataset.image_ids,
+            self._seen.copy(),
+            self.dataset.class_indices,
+            no_boxes,
+            self.scoring,
+        )
+
+    def _spread(
+        self,
+        missing: _Block,
+        scores: Mapping[str, float | int],
+        threshold: Threshold,
+        bootstrap: Bootstrap | None,
+        by: Sequence[str],
+        progress: Progress | None,
+    ) -> tuple[dict[str, list[float | int]], dict[str, list[Group]]]:
+        """[low, high] of every score over resamples of the images, and the scores of groups."""
+        if bootstrap is None and not by:
+            return {}, {}
+        scoring, records = self.scoring, self._all_records(missing)
+        classes, count = self.dataset.class_indices, len(self.dataset)
+        members = {kind: groups.group_images(self.dataset, kind) for kind in by}
+        resamples = 0 if bootstrap is None else bootstrap.resamples
+        steps = resamples + sum(map(len, members.values()))
+        done = 0
+
+        def step(own: int, _: int) -> None:
+            if progress:
+                progress(done + own, steps)
+
+        at = {
+            key: int(scores.get(key, 0)) if chosen is None else chosen
+            for key, chosen in (
+                ("peak_threshold", threshold.pixel),
+                ("box_threshold", threshold.box),
+            )
+        }
+        intervals: dict[str, list[float | int]] = {}
+        draws = None
+        if bootstrap is not None:
+            rng = np.random.default_rng(bootstrap.seed)
+            weights = draw_weights(count, resamples, rng)
+            drawn = scoring.resampled(records, classes, weights, threshold, step)
+            intervals = {
+                key: list(percentile_interval(values.tolist(), bootstrap.level))
+                for key, values in drawn.items()
+            }
+            chosen = drawn if threshold.rule == "max" else {}
+            pixel, box = (
+                np.asarray(chosen.get(key, np.full(resamples, level)), dtype=np.int64)
+                for key, level in at.items()
+            )
+            draws = groups.Draws(weights, pixel, box, bootstrap.level)
+            done = resamples
+        breakdowns = {}
+        for kind, parts in members.items():
+            breakdowns[kind] = groups.scored_groups(
+                scoring, records, classes, parts, tuple(at.values()), draws, step
+            )
+            done += len(parts)
+        return intervals, breakdowns
+
+    def _require_records(self, where: str) -> None:
+        if not self.keep_images:
+            raise WsolbenchError(where, found="no records of images", cure="pass keep_images=True")
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
         """Per-image scores as columns, in the data set's order.
@@ -325,33 +321,38 @@ class Evaluator:
             WsolbenchError: the evaluator was not told to keep images, or the protocol is not `sem`.
         """
         check_options([self.protocol], per_image=True)
-        if not self.keep_images:
-            raise WsolbenchError(
-                "image_table", found="no records of images", cure="pass keep_images=True"
-            )
+        self._require_records("image_table")
         pixel_t = result.threshold.pixel
         if pixel_t is None:
             pixel_t = int(result.scores.get("peak_threshold", 0))
         box_t = int(result.scores.get("box_threshold", 0))
-        images = self._all_images()
+        records = self._all_records(self._missing(allow_missing=True))
         rows = [
-            self._image_row(index, images.part(slice(index, index + 1)), pixel_t, box_t)
+            self._image_row(index, records.part(slice(index, index + 1)), pixel_t, box_t)
             for index in range(len(self.dataset))
         ]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    def _all_images(self) -> Images:
+    def _all_records(self, missing: _Block) -> Records:
         """The images kept, those without map among them as zeros score."""
-        missing = self._missing(allow_missing=True)
-        images = missing.images.like(len(self.dataset)) if self._images is None else self._images
+        records = self._records
+        if records is None:
+            records = missing.records.like(len(self.dataset))
         if missing.indices:
-            images.put(missing.indices, missing.images)
-        return images
+            records.put(missing.indices, missing.records)
+        return records
 
     @property
     def label(self) -> str:
         """Whose class's maps they are: "gt" or "predicted"."""
         return self.header.label if self.header else "gt"
+
+    @property
+    def scoring(self) -> Scoring:
+        """What decides which scores there are, by what has come so far."""
+        return Scoring(
+            self.protocol, self.metrics, self.label, self.ranked, bool(self._boxed), self._classes
+        )
 
     @property
     def ranked(self) -> bool:
@@ -459,13 +460,20 @@ class Evaluator:
         )
         if "box" in self.metrics and submitted is not None:
             boxes = np.asarray(submitted, dtype=np.int32)[:, None]
-        images = Images(
+        deltas = np.array(self.protocol.box_iou_thresholds)[:, None]
+        if "box" in self.metrics:
+            overlaps = image_metrics.best_overlaps(boxes, store.packed("boxes", rows))
+            right = overlaps[:, None, :] >= deltas
+        else:
+            boxes = np.empty((len(indices), 0, 4), dtype=np.int32)
+            right = np.empty((len(indices), 0, LEVELS), dtype=np.bool_)
+        records = Records(
             counts if "pixel" in self.metrics else counts[:, :0],
-            (boxes if "box" in self.metrics else np.empty((len(indices), 0, 4))).astype(np.int16),
+            right,
             self._ranks(indices, top5),
-            np.empty((len(indices), 0, 0), dtype=np.bool_),
+            boxes.astype(np.int16),
         )
-        return self._counted(indices, images, constant)
+        return self._counted(indices, records, constant)
 
     def _reproduced(
         self,
@@ -489,17 +497,17 @@ class Evaluator:
             )
             constant[place] = map_.min() == map_.max()
         none = np.empty((count, 0, 4), dtype=np.int16)
-        images = Images(pixels, none, self._ranks(indices, top5), right)
-        return self._counted(indices, images, constant)
+        records = Records(pixels, right, self._ranks(indices, top5), none)
+        return self._counted(indices, records, constant)
 
-    def _counted(self, indices: list[int], images: Images, constant: NDArray[np.bool_]) -> _Block:
+    def _counted(self, indices: list[int], records: Records, constant: NDArray[np.bool_]) -> _Block:
         """The block of some images, of which these have a constant map."""
         store, rows = self.dataset.store, self.dataset.rows[indices]
-        tally = self._tally_of(images, indices)
+        tally = self.scoring.tally(records, self.dataset.class_indices[indices])
         pixels = store.heights[rows].astype(np.int64) * store.widths[rows]
         full = store.areas[rows] >= FULL_FRAME * pixels
         tally.counts[...] = constant.sum(), full.sum()
-        return _Block(indices, tally, images)
+        return _Block(indices, tally, records)
 
     def _ranks(
         self, indices: Sequence[int], top5: NDArray[np.integer[Any]] | None
@@ -510,46 +518,6 @@ class Evaluator:
         classes = self.dataset.class_indices[list(indices), None]
         met = (np.asarray(top5) == classes) & (classes >= 0)
         return np.stack((met[:, 0], met.any(axis=1)), axis=1)
-
-    def _tally_of(self, images: Images, indices: Sequence[int]) -> Tally:
-        """The sums over some images, but for the counts."""
-        columns = self._columns(images, indices)
-        return Tally(**{name: column.sum(axis=0) for name, column in columns.items()})
-
-    def _columns(self, images: Images, indices: Sequence[int]) -> dict[str, NDArray[np.int64]]:
-        """What each image adds to each field of a `Tally`: int64 (n, ...)."""
-        none = vars(Tally.empty(self.protocol, self._classes))
-        columns = {
-            name: np.zeros((len(indices), *field.shape), np.int64) for name, field in none.items()
-        }
-        if "pixel" in self.metrics:
-            counts = images.pixels.astype(np.int64)
-            columns["pixels"] = counts
-            if "image_mean" in self.protocol.pixel_reductions:
-                columns["iou"] = _units(pixel_metrics.iou(counts))
-                columns["ap"] = _units(pixel_metrics.average_precision(counts))[:, None]
-        if images.top.size:
-            columns["top"] = images.top.astype(np.int64)
-        if "box" in self.metrics and self.protocol.after is not None:
-            columns["right"][...] = images.right
-            if images.top.size:  # the last row is the one that Top-k goes by
-                columns["right_top"][...] = images.right[:, -1:] & images.top[:, :, None]
-            if self._classes:
-                columns["by_class"] = reproductions.class_sums(
-                    columns["right"][..., 0],
-                    columns["top"] if images.top.size else columns["top"][:, :0],
-                    self.dataset.class_indices[list(indices)].astype(np.int64),
-                    self._classes,
-                )
-        elif "box" in self.metrics:
-            truth = self.dataset.store.packed("boxes", self.dataset.rows[list(indices)])
-            overlap = image_metrics.best_overlaps(images.boxes.astype(np.int32), truth)
-            deltas = np.array(self.protocol.box_iou_thresholds)[:, None]
-            right = overlap[:, None, :] >= deltas
-            columns["right"][...] = right
-            if images.top.size:
-                columns["right_top"][...] = right[:, :1] & images.top[:, :, None]
-        return columns
 
     def _absorb(self, block: _Block, ranked: bool, boxed: bool) -> None:
         again = [index for index in block.indices if self._seen[index]]
@@ -569,9 +537,9 @@ class Evaluator:
         self._tally = self._tally + block.tally
         self._seen[block.indices] = True
         if self.keep_images:
-            if self._images is None:
-                self._images = block.images.like(len(self.dataset))
-            self._images.put(block.indices, block.images)
+            if self._records is None:
+                self._records = block.records.like(len(self.dataset))
+            self._records.put(block.indices, block.records)
 
     def _missing(self, allow_missing: bool) -> _Block:
         """The images without map, measured as maps of zeros; refused unless they are allowed."""
@@ -593,83 +561,6 @@ class Evaluator:
         )
         block.tally.counts[0] = 0  # a map that is not there is missing, not constant
         return block
-
-    def _scores(
-        self, tally: Tally, threshold: Threshold
-    ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
-        """All scores and curves of the sums over as many images as the data set has."""
-        images = len(self.dataset)
-        if self.protocol.after is not None:
-            return reproductions.scores(
-                self.protocol, vars(tally), images, self.label, self.ranked, self.metrics
-            )
-        scores: dict[str, float | int] = {}
-        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
-        if "pixel" in self.metrics:
-            _pixel_scores(tally, images, threshold, scores, curves)
-        if self.ranked:
-            scores["top1_cls"] = float(tally.top[0] / images)
-            scores["top5_cls"] = float(tally.top[1] / images)
-        if "box" in self.metrics:
-            self._box_scores(tally, threshold, scores, curves)
-        return scores, curves
-
-    def _intervals(
-        self, bootstrap: Bootstrap, threshold: Threshold, progress: Progress | None
-    ) -> dict[str, list[float]]:
-        """[low, high] of every score over resamples of the images."""
-        rng = np.random.default_rng(bootstrap.seed)
-        images, count = self._all_images(), len(self.dataset)
-        weights = draw_weights(count, bootstrap.resamples, rng)
-        sums = {
-            name: np.zeros((bootstrap.resamples, *field.shape), np.int64)
-            for name, field in vars(Tally.empty(self.protocol, self._classes)).items()
-        }
-        largest = {"pixels": 1 << 28, "iou": _UNIT, "ap": _UNIT}
-        for start in range(0, count, _RESAMPLED):
-            places = range(start, min(start + _RESAMPLED, count))
-            part = images.part(slice(places.start, places.stop))
-            for name, column in self._columns(part, places).items():
-                flat = column.reshape(len(places), -1)
-                drawn = weights[:, places.start : places.stop]
-                more = weighted_sums(drawn, flat, largest.get(name, 1))
-                sums[name] += more.reshape(sums[name].shape)
-        scored: dict[str, list[float]] = {}
-        for place in range(bootstrap.resamples):
-            tally = Tally(**{name: total[place] for name, total in sums.items()})
-            for key, score in self._scores(tally, threshold)[0].items():
-                scored.setdefault(key, []).append(score)
-            if progress:
-                progress(place + 1, bootstrap.resamples)
-        return {
-            key: list(percentile_interval(values, bootstrap.level))
-            for key, values in scored.items()
-        }
-
-    def _box_scores(
-        self,
-        tally: Tally,
-        threshold: Threshold,
-        scores: dict[str, float | int],
-        curves: dict[str, list[float]],
-    ) -> None:
-        right = tally.right / len(self.dataset)
-        at = int(right[0].argmax()) if threshold.box is None else threshold.box
-        named = {"gt_known_loc" if self.label == "gt" else "predicted_loc": right[0]}
-        if self.ranked:
-            named["top1_loc"] = tally.right_top[0] / len(self.dataset)
-            if self.label == "gt":
-                named["top5_loc"] = tally.right_top[1] / len(self.dataset)
-        scores.update({key: float(curve[at]) for key, curve in named.items()})
-        highest = right.max(axis=1)
-        scores["max_box_acc"] = float(highest[0])
-        scores["max_box_acc_v2"] = float(highest.mean())
-        for row, delta in enumerate(self.protocol.box_iou_thresholds[1:], start=1):
-            scores[f"max_box_acc_{round(100 * delta)}"] = float(highest[row])
-            named[f"box_acc_{round(100 * delta)}"] = right[row]
-        if not self._boxed:  # a submitted box is the same at every threshold
-            scores["box_threshold"] = at
-            curves.update({key: curve.tolist() for key, curve in named.items()})
 
     def _threshold(self, threshold: int | Result | None, own: str) -> Threshold:
         if threshold is None:
@@ -741,7 +632,7 @@ class Evaluator:
             source=source,
         )
 
-    def _image_row(self, index: int, image: Images, pixel_t: int, box_t: int) -> dict[str, Any]:
+    def _image_row(self, index: int, image: Records, pixel_t: int, box_t: int) -> dict[str, Any]:
         sample = self.dataset[index]
         row: dict[str, Any] = {
             "image_id": sample.image_id,
@@ -777,6 +668,7 @@ def evaluate(
     limit: int | None = None,
     jobs: int | None = None,
     bootstrap: Bootstrap | None = None,
+    by: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Result:
     """Score a submission file on one split.
@@ -791,17 +683,22 @@ def evaluate(
         limit: score the first images only; the result is stamped as a trial.
         jobs: threads; None for one a processor. The result does not depend on it.
         bootstrap: see `Evaluator.result`.
+        by: see there.
         progress: called with (images done, images in all).
 
     Raises:
         WsolbenchError: the submission cannot be read, is of another data set or split, holds
             images that the split does not or lacks some that it has, or a map is not legal.
     """
-    check_options([protocol_named(protocol)], threshold=threshold is not None)
+    check_options([protocol_named(protocol)], threshold=threshold is not None, by=by)
     opened = submission if isinstance(submission, Submission) else Submission.open(submission)
     kept = dataset if limit is None else dataset.first(limit)
     evaluator = Evaluator(
-        kept, protocol, metrics, header=opened.header, keep_images=bootstrap is not None
+        kept,
+        protocol,
+        metrics,
+        header=opened.header,
+        keep_images=bootstrap is not None or bool(by),
     )
     evaluator.score(opened, jobs=jobs, progress=progress)
     return evaluator.result(
@@ -809,6 +706,7 @@ def evaluate(
         allow_missing=allow_missing,
         submission_sha256=opened.sha256,
         bootstrap=bootstrap,
+        by=by,
     )
 
 
@@ -863,7 +761,11 @@ def score_together(
 
 
 def check_options(
-    protocols: Sequence[Protocol], *, threshold: bool = False, per_image: bool = False
+    protocols: Sequence[Protocol],
+    *,
+    threshold: bool = False,
+    per_image: bool = False,
+    by: Sequence[str] = (),
 ) -> None:
     """Refuse what a protocol has no answer to.
 
@@ -871,12 +773,18 @@ def check_options(
         protocols: to score under.
         threshold: whether a threshold is carried or fixed.
         per_image: whether scores of each image are wanted.
+        by: groups whose scores are wanted.
 
     Raises:
-        WsolbenchError: one of these, and a protocol other than `sem`.
+        WsolbenchError: one of these, and a protocol other than `sem`; no such kind of group.
     """
+    unknown = [kind for kind in by if kind not in groups.KINDS]
+    if unknown:
+        raise WsolbenchError(
+            "by", found=some(unknown), expected=" or ".join(groups.KINDS), cure="name some of these"
+        )
     others = [protocol.name for protocol in protocols if protocol.after is not None]
-    asked = {"threshold": threshold, "per-image scores": per_image}
+    asked = {"threshold": threshold, "per-image scores": per_image, "groups": bool(by)}
     for name, wanted in asked.items():
         if wanted and others:
             raise WsolbenchError(
@@ -998,27 +906,3 @@ def check_match(dataset: Dataset, submission: Submission) -> None:
             cure="evaluate the split that the maps were made for",
             exit_status=1,
         )
-
-
-def _pixel_scores(
-    tally: Tally,
-    images: int,
-    threshold: Threshold,
-    scores: dict[str, float | int],
-    curves: dict[str, list[float]],
-) -> None:
-    pooled = pixel_metrics.iou(tally.pixels)
-    mean = tally.iou / (_UNIT * images)
-    for suffix, curve in (("", pooled), ("_image_mean", mean)):
-        scores[f"peak_iou{suffix}"], scores[f"peak_threshold{suffix}"] = pixel_metrics.peak(curve)
-        curves[f"iou{suffix}"] = curve.tolist()
-        if threshold.pixel is not None:
-            scores[f"iou_at_threshold{suffix}"] = float(curve[threshold.pixel])
-    scores["ap"] = float(pixel_metrics.average_precision(tally.pixels))
-    scores["ap_image_mean"] = float(tally.ap[0] / (_UNIT * images))
-    curves["precision"] = pixel_metrics.precision(tally.pixels).tolist()
-    curves["recall"] = pixel_metrics.recall(tally.pixels).tolist()
-
-
-def _units(fractions: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(np.asarray(fractions) * _UNIT).astype(np.int64)

@@ -6,9 +6,9 @@ are Okabe and Ito's, told apart by people who are colour-blind; each method has 
 own as well. The two kinds of box keep the paper's red and green and differ in their lines too.
 
 Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
-`photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`; `count_area_rates`;
-`save_curves`, `save_areas`, `save_seeds`, `save_maps`; `curves_held`, `picture`, `require_form`;
-`Scored`, `CURVES`, `STYLES`.
+`differences`, `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`;
+`count_area_rates`; `save_curves`, `save_areas`, `save_seeds`, `save_forest`, `save_maps`;
+`curves_held`, `picture`, `require_form`; `Scored`, `CURVES`, `STYLES`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .results import COLUMNS, LEVELS, Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .comparison import Comparison
     from .dataset import Dataset
     from .overlays import Overlay
     from .store import AnnotationStore
@@ -217,6 +218,40 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
     return _with_legend(ax, f"Highest {COLUMNS[score]}")
 
 
+def differences(comparison: Comparison, score: str, ax: Axes) -> Axes:
+    """A forest plot of one score: the difference of every two methods with its interval.
+
+    A row a pair, "B - A"; a dot right of the line at 0 says that B is ahead, and an interval that
+    does not touch the line that this held in 97.5 % of the resamples or more.
+    """
+    pairs = [pair for pair in comparison.pairs if pair.score == score]
+    for row, pair in enumerate(pairs):
+        low, high = _percent(pair.interval)
+        apart = low > 0 or high < 0
+        colour = COLOURS[0] if apart else "#666666"
+        ax.hlines(row, low, high, colors=colour, linewidth=1.6)
+        ax.plot(
+            [100 * pair.difference],
+            [row],
+            "o",
+            color=colour,
+            markersize=5,
+            fillstyle="full" if apart else "none",
+        )
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(
+        range(len(pairs)), [f"{_mark(pair.second)} - {_mark(pair.first)}" for pair in pairs]
+    )
+    ax.set(xlabel="Percentage points", ylim=(len(pairs) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    ax.set_title(COLUMNS[score], fontsize=9)
+    return ax
+
+
+def _mark(place: int) -> str:
+    return chr(ord("A") + place)
+
+
 def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
     """A photo, uint8 (height, width, 3), on axes whose units are pixels: no ticks, no frame."""
     height, width = photo.shape[:2]
@@ -370,6 +405,36 @@ def save_seeds(
     with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
         for key, ax in zip(scores, axes[0], strict=True):
             seed_scores(scored, ax, key)
+
+
+def save_forest(
+    comparison: Comparison, path: str | os.PathLike[str], style: str = "screen"
+) -> None:
+    """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a score.
+
+    Raises:
+        WsolbenchError: another suffix.
+    """
+    keys = list(comparison.scores)
+    columns = min(3, len(keys))
+    rows = -(-len(keys) // columns)
+    names = [
+        f"{_mark(place)}: {printable(name)[:70]}" for place, name in enumerate(comparison.names)
+    ]
+    pairs = len(comparison.pairs) // len(keys)
+    size = (3.1 * columns, rows * (0.85 + 0.22 * pairs) + 0.2 * len(names) + 0.5)
+    with picture(path, rows, columns, size, style) as axes:
+        panels = axes.ravel()
+        for key, ax in zip(keys, panels, strict=False):
+            differences(comparison, key, ax)
+        for ax in panels[len(keys) :]:
+            ax.set_visible(False)
+        drawn = comparison.bootstrap
+        title = (
+            f"{comparison.dataset} {comparison.split}, {comparison.images} images; "
+            f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
+        )
+        panels[0].figure.suptitle("\n".join([title, *names]), fontsize=9, parse_math=False)
 
 
 def save_maps(

@@ -3,7 +3,8 @@
 JSON with sorted keys, UTF-8, a final newline, no NaN. Scores are fractions in [0, 1]; percent
 exists only where text is printed. A score that cannot be had is absent.
 
-Public names: `Result`, `Threshold`, `Bootstrap`, `read_result`, `table`, `signature`,
+Public names: `Result`, `Threshold`, `Bootstrap`, `Group`, `read_result`, `table`,
+`breakdown_table`, `signature`,
 `threshold_text`, `shown`, `check_alike`, `markdown_text`, `COLUMNS`, `LEVEL_SCORES`,
 `THRESHOLD_SCORES`, `LEVELS`, `LEVEL`, `FORMATS`.
 """
@@ -70,7 +71,10 @@ LEVEL = 0.95
 
 _BOX_THRESHOLDS = {"box_threshold", "box_threshold_fraction"}
 
-_OPTIONAL = {"limit", "submission_sha256", "intervals", "bootstrap"}
+_OPTIONAL = {"limit", "submission_sha256", "intervals", "bootstrap", "breakdowns"}
+
+GROUPS = {"area": "Object area / image area", "boxes": "True boxes", "class": "Class"}
+"""What images may be grouped by, and what tables call it."""
 
 FORMATS = ("text", "md", "latex", "csv")
 """How a table may be printed."""
@@ -109,6 +113,23 @@ class Bootstrap:
     level: float = LEVEL
 
 
+@dataclass(frozen=True)
+class Group:
+    """What some of the images scored, at the thresholds of them all.
+
+    Attributes:
+        name: which images, in words.
+        images: how many.
+        scores: by key (see `COLUMNS`).
+        intervals: [low, high] by key, over the resamples of the result.
+    """
+
+    name: str
+    images: int
+    scores: Mapping[str, float | int]
+    intervals: Mapping[str, Sequence[float | int]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """What one submission scored.
@@ -131,6 +152,7 @@ class Result:
         scores: by key (see `COLUMNS`).
         curves: lists by key, as long as `threshold` among them: 256 under `sem`.
         counts: of images, by what is worth knowing about them.
+        breakdowns: scores of groups of images, by kind of group: "area", "boxes", "class".
     """
 
     method: Mapping[str, Any]
@@ -150,6 +172,7 @@ class Result:
     limit: int | None = None
     intervals: Mapping[str, Sequence[float | int]] = field(default_factory=dict)
     bootstrap: Bootstrap | None = None
+    breakdowns: Mapping[str, Sequence[Group]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -168,6 +191,12 @@ class Result:
             del content["bootstrap"], content["intervals"]
         else:
             content["bootstrap"] = asdict(self.bootstrap)
+        content["breakdowns"] = {
+            kind: [_group_content(group) for group in held]
+            for kind, held in self.breakdowns.items()
+        }
+        if not self.breakdowns:
+            del content["breakdowns"]
         content["format"] = FORMAT
         content["format_version"] = FORMAT_VERSION
         content["comparable"] = self.limit is None
@@ -263,12 +292,15 @@ def table(results: Sequence[Result], form: str = "text") -> str:
     check_alike(results)
     keys = [key for key in COLUMNS if any(key in result.scores for result in results)]
     if form == "csv":
-        return _csv(results, keys)
+        parts = [part for result in results for part in _parts(result)]
+        return _csv(results, [key for key in COLUMNS if any(key in p.scores for p in parts)])
     from tabulate import tabulate
 
     if form == "text" and len(results) == 1:
         scores = results[0].scores
-        rows = [[COLUMNS[key], _shown(key, scores), _interval(key, results[0])] for key in keys]
+        rows = [
+            [COLUMNS[key], _shown(key, scores), _ends(key, results[0].intervals)] for key in keys
+        ]
         aligns = ("left", "right", "left")
         return tabulate(rows, tablefmt="plain", colalign=aligns, disable_numparse=True)
     head = ["Method", "Data set", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
@@ -279,7 +311,10 @@ def table(results: Sequence[Result], form: str = "text") -> str:
             result.split + ("" if result.limit is None else " (trial)"),
             str(result.images),
             threshold_text(result),
-            *(f"{_shown(key, result.scores)} {_interval(key, result)}".strip() for key in keys),
+            *(
+                f"{_shown(key, result.scores)} {_ends(key, result.intervals)}".strip()
+                for key in keys
+            ),
         ]
         for result in results
     ]
@@ -298,6 +333,47 @@ def table(results: Sequence[Result], form: str = "text") -> str:
     if form == "md":
         rows = [[markdown_text(cell) for cell in row] for row in rows]
     return tabulate(rows, headers=head, tablefmt=kind, disable_numparse=True, colalign=aligned)
+
+
+_OF_GROUPS = ("iou_at_threshold", "ap", "gt_known_loc", "predicted_loc", "top1_loc")
+_SHOWN_GROUPS = 20
+
+
+def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
+    """The groups of one kind as a table, a row a group; `table` has them in CSV.
+
+    On a terminal the scores that say most; of more than 20 groups, the lowest and highest ten.
+    """
+    from tabulate import tabulate
+
+    groups = list(result.breakdowns[kind])
+    keys = [key for key in COLUMNS if any(key in group.scores for group in groups)]
+    gap = None
+    if form == "text":
+        keys = [key for key in keys if key in _OF_GROUPS]
+        if len(groups) > _SHOWN_GROUPS:
+            groups.sort(key=lambda group: group.scores.get(keys[0], 0))
+            gap = _SHOWN_GROUPS // 2
+            left = len(groups) - _SHOWN_GROUPS
+            groups = [*groups[:gap], *groups[-gap:]]
+    clean = markdown_text if form == "md" else str
+    rows = [
+        [
+            clean(group.name),
+            str(group.images),
+            *(f"{_shown(key, group.scores)} {_ends(key, group.intervals)}".strip() for key in keys),
+        ]
+        for group in groups
+    ]
+    if gap is not None:
+        rows.insert(gap, [f"... {left} between", *("" for _ in range(len(keys) + 1))])
+    return tabulate(
+        rows,
+        headers=[GROUPS[kind], "Images", *(COLUMNS[key] for key in keys)],
+        tablefmt={"text": "simple", "md": "github", "latex": "latex_booktabs"}[form],
+        disable_numparse=True,
+        colalign=("left", *("right" for _ in range(len(keys) + 1))),
+    )
 
 
 def check_alike(results: Sequence[Result]) -> None:
@@ -341,33 +417,51 @@ def _shown(key: str, scores: Mapping[str, float | int]) -> str:
     return shown(key, scores[key]) if key in scores else "-"
 
 
-def _interval(key: str, result: Result) -> str:
-    if key not in result.intervals:
+def _ends(key: str, intervals: Mapping[str, Sequence[float | int]]) -> str:
+    if key not in intervals:
         return ""
-    low, high = (_shown(key, {key: end}) for end in result.intervals[key])
+    low, high = (shown(key, end) for end in intervals[key])
     return f"[{low}, {high}]"
 
 
 def _csv(results: Sequence[Result], keys: Sequence[str]) -> str:
+    """A row a result and, where there are any, a row each of its groups."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    held = [key for key in keys if any(key in result.intervals for result in results)]
+    grouped = any(result.breakdowns for result in results)
+    parts = [part for result in results for part in _parts(result)]
+    held = [key for key in keys if any(key in part.intervals for part in parts)]
     bounds = [f"{key}_{end}" for key in held for end in ("low", "high")]
     head = ["method", "dataset", "split", "images", "limit", "threshold"]
-    writer.writerow([*head, *keys, *bounds])
+    writer.writerow([*head, *(["by", "group"] if grouped else []), *keys, *bounds])
     for result in results:
-        limit = "" if result.limit is None else result.limit
-        about = [
-            guard_cell(result.name),
-            guard_cell(result.dataset),
-            guard_cell(result.split),
-            result.images,
-            limit,
-            guard_cell(threshold_text(result)),
-        ]
-        ends = [end for key in held for end in result.intervals.get(key, ("", ""))]
-        writer.writerow([*about, *(result.scores.get(key, "") for key in keys), *ends])
+        kinds = ["", *(kind for kind, found in result.breakdowns.items() for _ in found)]
+        for kind, part in zip(kinds, _parts(result), strict=True):
+            about = [
+                guard_cell(result.name),
+                guard_cell(result.dataset),
+                guard_cell(result.split),
+                part.images,
+                "" if result.limit is None else result.limit,
+                guard_cell(threshold_text(result)),
+            ]
+            if grouped:
+                about += [kind, guard_cell(part.name) if kind else ""]
+            ends = [end for key in held for end in part.intervals.get(key, ("", ""))]
+            writer.writerow([*about, *(part.scores.get(key, "") for key in keys), *ends])
     return text.getvalue().rstrip("\n")
+
+
+def _parts(result: Result) -> list[Result | Group]:
+    """A result and its groups."""
+    return [result, *(group for held in result.breakdowns.values() for group in held)]
+
+
+def _group_content(group: Group) -> dict[str, Any]:
+    content = asdict(group)
+    if not group.intervals:
+        del content["intervals"]
+    return content
 
 
 def _result(file: os.PathLike[str], content: object) -> Result:
@@ -404,6 +498,10 @@ def _result(file: os.PathLike[str], content: object) -> Result:
         values["threshold"] = Threshold(**values["threshold"])
         if "bootstrap" in values:
             values["bootstrap"] = Bootstrap(**values["bootstrap"])
+        values["breakdowns"] = {
+            kind: [Group(**group) for group in held]
+            for kind, held in content.get("breakdowns", {}).items()
+        }
         result = Result(**values)
         fault = _fault(result)
         result.to_json().encode()
@@ -425,8 +523,7 @@ def _fault(result: Result) -> str:
     texts = [getattr(result, name) for name in names]
     protocol = {key: value for key, value in result.protocol.items() if key != "sha256"}
     stated = (result.protocol["name"], result.protocol["version"], result.protocol["sha256"])
-    given = [result.scores[key] for key in LEVEL_SCORES & result.scores.keys()]
-    given += [t for t in (result.threshold.pixel, result.threshold.box) if t is not None]
+    given = [t for t in (result.threshold.pixel, result.threshold.box) if t is not None]
     source = result.threshold.source or {}
     checks = {
         "data set and split": is_image_id(result.dataset) and is_image_id(result.split),
@@ -439,8 +536,7 @@ def _fault(result: Result) -> str:
         "a count of images": _is_count(result.images) and result.images > 0,
         "a limit": result.limit is None or _is_count(result.limit),
         "counts": all(map(_is_count, result.counts.values())),
-        "scores": result.scores.keys() <= COLUMNS.keys()
-        and all(_is_fraction(v) for k, v in result.scores.items() if k not in LEVEL_SCORES),
+        "scores": _are_scores(result.scores),
         "intervals": (result.bootstrap is not None or not result.intervals)
         and result.intervals.keys() <= result.scores.keys()
         and all(map(_is_interval, result.intervals.items())),
@@ -449,6 +545,10 @@ def _fault(result: Result) -> str:
             _is_count(result.bootstrap.resamples)
             and _is_count(result.bootstrap.seed)
             and result.bootstrap.level == LEVEL
+        ),
+        "groups": all(
+            kind in GROUPS and all(_is_group(group, result.images) for group in held)
+            for kind, held in result.breakdowns.items()
         ),
         "a threshold": all(map(_is_level, given)),
         "a threshold's rule": result.threshold.rule in ("max", "carried", "fixed")
@@ -460,6 +560,25 @@ def _fault(result: Result) -> str:
     }
     wrong = [name for name, sound in checks.items() if not sound]
     return f"{' and '.join(wrong)} out of order" if wrong else ""
+
+
+def _is_group(group: Group, images: int) -> bool:
+    return (
+        isinstance(group.name, str)
+        and group.name.isprintable()
+        and _is_count(group.images)
+        and 0 < group.images <= images
+        and _are_scores(group.scores)
+        and group.intervals.keys() <= group.scores.keys()
+        and all(map(_is_interval, group.intervals.items()))
+    )
+
+
+def _are_scores(scores: Mapping[str, float | int]) -> bool:
+    return scores.keys() <= COLUMNS.keys() and all(
+        _is_level(value) if key in LEVEL_SCORES else _is_fraction(value)
+        for key, value in scores.items()
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,367 @@
+"""Paired comparison: which of several methods is ahead on the same images, and how surely.
+
+All methods are scored on the images that each of them has a map of, on the same resamples, so that
+what images have in common (easy ones are easy for all) cancels in the differences. Under the rule
+"max" every method chooses its own thresholds anew in each resample; carried and fixed ones stay.
+
+Source: the paired bootstrap, as Koehn, Statistical Significance Tests for Machine Translation
+Evaluation (EMNLP 2004), uses it.
+
+Public names: `compare`, `Comparison`, `Pair`, `check_alike`, `comparison_table`, `signature`,
+`FORMAT`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from .counts import Counts
+from .errors import WsolbenchError, printable
+from .files import guard_cell
+from .metrics.bootstrap import draw_weights, percentile_interval
+from .progress import Progress
+from .results import COLUMNS, THRESHOLD_SCORES, Bootstrap, Result, markdown_text, threshold_text
+
+FORMAT = "wsolbench-comparison"
+FORMAT_VERSION = 1
+
+MOST = 12
+"""Methods in one comparison: 66 pairs."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One score of two methods.
+
+    Attributes:
+        score: its key.
+        first: place of the one method among the names.
+        second: place of the other.
+        difference: second minus first.
+        interval: [low, high] of the difference over the resamples.
+        order: share of the resamples in which the method ahead here is ahead too, ties counted
+            half; 0.5 where the two score the same.
+    """
+
+    score: str
+    first: int
+    second: int
+    difference: float
+    interval: tuple[float, float]
+    order: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several methods on the images that all of them have maps of.
+
+    Attributes:
+        names: of the methods, told apart by their hashes where they are alike.
+        thresholds: how each chose its thresholds, in words.
+        normalisations: of each one's maps, in words.
+        dataset: the data set's name.
+        split: the split's name.
+        label: "gt" or "predicted": whose class's maps they are.
+        protocol: its fields and their hash.
+        annotations_sha256: of the annotations' content.
+        submissions: SHA-256 of each one's maps.
+        images: that all hold.
+        of: images that each was scored on, before those without maps were left aside.
+        bootstrap: how resamples were drawn.
+        scores: by key the score of each method on these images.
+        intervals: by key [low, high] of each.
+        pairs: of every two methods every score.
+    """
+
+    names: tuple[str, ...]
+    thresholds: tuple[str, ...]
+    normalisations: tuple[str, ...]
+    dataset: str
+    split: str
+    label: str
+    protocol: Mapping[str, Any]
+    annotations_sha256: str
+    submissions: tuple[str, ...]
+    images: int
+    of: tuple[int, ...]
+    bootstrap: Bootstrap
+    scores: Mapping[str, Sequence[float]]
+    intervals: Mapping[str, Sequence[tuple[float, float]]]
+    pairs: Sequence[Pair]
+
+    def to_json(self) -> str:
+        """The comparison as JSON: sorted keys, a final newline, no NaN."""
+        content = {**asdict(self), "format": FORMAT, "format_version": FORMAT_VERSION}
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+        return text + "\n"
+
+
+def compare(
+    compared: Sequence[Counts], bootstrap: Bootstrap, progress: Progress | None = None
+) -> Comparison:
+    """Compare methods in pairs.
+
+    Args:
+        compared: two or more, of the same images, annotations, protocol, label and kind of
+            threshold.
+        bootstrap: how many resamples, and their seed; all methods are scored on the same ones.
+        progress: called with (resamples scored, resamples of all methods).
+
+    Raises:
+        WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
+            a score means, saying in what; no image that all hold; no score that all have.
+    """
+    results = [counts.result for counts in compared]
+    if not 2 <= len(results) <= MOST:
+        raise WsolbenchError(
+            "comparison",
+            found=f"{len(results)} methods",
+            expected=f"2 to {MOST}",
+            cure="name the ones to compare",
+        )
+    check_alike(results)
+    common = _common_images(compared)
+    weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
+    scored, drawn = [], []
+    for done, counts in enumerate(compared):
+        places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
+        kept = np.array([places[image_id] for image_id in common])
+        records, classes = counts.records.part(kept), counts.class_indices[kept]
+        threshold = counts.result.threshold
+        tally = counts.scoring.tally(records, classes)
+        scored.append(counts.scoring.scores(tally, len(common), threshold)[0])
+
+        def step(own: int, resamples: int, done: int = done) -> None:
+            if progress:
+                progress(done * resamples + own, len(compared) * resamples)
+
+        drawn.append(counts.scoring.resampled(records, classes, weights, threshold, step))
+    keys = [
+        key
+        for key in COLUMNS
+        if key not in THRESHOLD_SCORES and all(key in scores for scores in scored)
+    ]
+    if not keys:
+        raise WsolbenchError(
+            "results", found="no score that all have", cure="evaluate with the same metrics"
+        )
+    pairs = []
+    for key in keys:
+        for first, second in combinations(range(len(compared)), 2):
+            difference = float(scored[second][key] - scored[first][key])
+            moved = drawn[second][key] - drawn[first][key]
+            ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
+            pairs.append(
+                Pair(
+                    key,
+                    first,
+                    second,
+                    difference,
+                    percentile_interval(moved.tolist(), bootstrap.level),
+                    ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5,
+                )
+            )
+    first_result = results[0]
+    return Comparison(
+        names=_names(results),
+        thresholds=tuple(map(threshold_text, results)),
+        normalisations=tuple(result.normalisation for result in results),
+        dataset=first_result.dataset,
+        split=first_result.split,
+        label=first_result.label,
+        protocol=first_result.protocol,
+        annotations_sha256=first_result.annotations_sha256,
+        submissions=tuple(result.submission_sha256 for result in results),
+        images=len(common),
+        of=tuple(result.images for result in results),
+        bootstrap=bootstrap,
+        scores={key: [float(scores[key]) for scores in scored] for key in keys},
+        intervals={
+            key: [percentile_interval(own[key].tolist(), bootstrap.level) for own in drawn]
+            for key in keys
+        },
+        pairs=pairs,
+    )
+
+
+def comparison_table(comparison: Comparison, form: str = "text") -> str:
+    """Two tables, of the scores and of their differences; in CSV the differences alone.
+
+    Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
+    """
+    if form == "csv":
+        return _csv(comparison)
+    from tabulate import tabulate
+
+    kind = {"text": "simple", "md": "github", "latex": "latex_booktabs"}[form]
+    clean = markdown_text if form == "md" else str
+    marks = [chr(ord("A") + place) for place in range(len(comparison.names))]
+    named = [f"{mark}: {name}" for mark, name in zip(marks, comparison.names, strict=True)]
+    several = len(set(comparison.normalisations)) > 1
+    rows = [
+        [
+            COLUMNS[key],
+            *(
+                f"{100 * value:.2f} {_ends(ends)}"
+                for value, ends in zip(values, comparison.intervals[key], strict=True)
+            ),
+        ]
+        for key, values in comparison.scores.items()
+    ]
+    about = [["threshold", *comparison.thresholds]]
+    if several:
+        about.append(["normalisation", *comparison.normalisations])
+    scores = tabulate(
+        [[clean(cell) for cell in row] for row in [*rows, *about]],
+        headers=["percent", *map(clean, named)],
+        tablefmt=kind,
+        disable_numparse=True,
+        colalign=("left", *("right" for _ in marks)),
+    )
+    differences = tabulate(
+        [
+            [
+                COLUMNS[pair.score],
+                f"{marks[pair.second]} - {marks[pair.first]}",
+                f"{100 * pair.difference:+.2f}",
+                _ends(pair.interval, signed=True),
+                f"{100 * pair.order:.1f}",
+            ]
+            for pair in comparison.pairs
+        ],
+        headers=["percentage points", "", "difference", "interval", "order holds in %"],
+        tablefmt=kind,
+        disable_numparse=True,
+        colalign=("left", "left", "right", "left", "right"),
+    )
+    return f"{scores}\n\n{differences}"
+
+
+def signature(comparison: Comparison) -> str:
+    """What the numbers rest on, in one line."""
+    drawn, protocol = comparison.bootstrap, comparison.protocol
+    images = f"{comparison.images} that all hold"
+    if set(comparison.of) != {comparison.images}:
+        images += f" of {', '.join(map(str, comparison.of))}"
+    parts = {
+        "protocol": f"{protocol['name']}.v{protocol['version']}",
+        "hash": str(protocol["sha256"])[:8],
+        "annotations": f"{comparison.dataset}/{comparison.split}/"
+        f"{comparison.annotations_sha256[:8]}",
+        "images": images,
+        "maps": comparison.label,
+        "intervals": f"{100 * drawn.level:g} % of {drawn.resamples} paired resamples of images, "
+        f"seed {drawn.seed}",
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def check_alike(results: Sequence[Result]) -> None:
+    """Refuse results that differ in what decides what a score means.
+
+    Raises:
+        WsolbenchError: naming the field.
+    """
+    if not results:
+        return
+    first = results[0]
+    for other in results[1:]:
+        mine, theirs = first.protocol, other.protocol
+        fields = {
+            **{f"protocol's {key}": (mine.get(key), theirs.get(key)) for key in {**mine, **theirs}},
+            "data set": (first.dataset, other.dataset),
+            "split": (first.split, other.split),
+            "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
+            "label": (first.label, other.label),
+            "threshold": (first.threshold.rule, other.threshold.rule),
+        }
+        differing = [name for name, (ours, own) in fields.items() if ours != own]
+        if differing:
+            name = differing[0]
+            more = f" (and {', '.join(differing[1:4])})" if differing[1:] else ""
+            raise WsolbenchError(
+                f"{printable(other.name)} beside {printable(first.name)}",
+                found=f"another {name}{more}: {_short(fields[name][1])}",
+                expected=_short(fields[name][0]),
+                cure="evaluate both alike, then compare",
+            )
+
+
+def _short(value: object) -> str:
+    return printable(str(value))[:80]
+
+
+def _common_images(compared: Sequence[Counts]) -> list[str]:
+    """The images that all hold, in the order of the first."""
+    held = [
+        {name for name, there in zip(counts.image_ids, counts.held, strict=True) if there}
+        for counts in compared
+    ]
+    shared = set.intersection(*held)
+    common = [name for name in compared[0].image_ids if name in shared]
+    if not common:
+        raise WsolbenchError(
+            "comparison",
+            found="no image that all hold",
+            expected="maps of the same images",
+            cure="compare methods on one split",
+        )
+    return common
+
+
+def _names(results: Sequence[Result]) -> tuple[str, ...]:
+    """Names told apart: those that are alike get what differs, else their number."""
+    names = [result.name for result in results]
+    told = []
+    for place, (name, result) in enumerate(zip(names, results, strict=True)):
+        alike = [other for other, own in zip(results, names, strict=True) if own == name]
+        seeds = [_parameter(other, "seeds") for other in alike]
+        if len(alike) == 1:
+            told.append(name)
+        elif len(set(seeds)) == len(seeds):
+            told.append(f"{name}, seeds {_parameter(result, 'seeds')}")
+        elif len({other.normalisation for other in alike}) == len(alike):
+            told.append(f"{name}, {printable(result.normalisation)[:40]}")
+        else:
+            told.append(f"{name} ({place + 1})")
+    return tuple(told)
+
+
+def _parameter(result: Result, key: str) -> str:
+    parameters = result.method.get("parameters")
+    return printable(str(parameters.get(key, ""))) if isinstance(parameters, Mapping) else ""
+
+
+def _ends(ends: Sequence[float], signed: bool = False) -> str:
+    low, high = ((f"{100 * end:+.2f}" if signed else f"{100 * end:.2f}") for end in ends)
+    return f"[{low}, {high}]"
+
+
+def _csv(comparison: Comparison) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["score", "first", "second", "first_score", "second_score", "difference"]
+    writer.writerow([*head, "difference_low", "difference_high", "order"])
+    for pair in comparison.pairs:
+        values = comparison.scores[pair.score]
+        writer.writerow(
+            [
+                pair.score,
+                guard_cell(comparison.names[pair.first]),
+                guard_cell(comparison.names[pair.second]),
+                values[pair.first],
+                values[pair.second],
+                pair.difference,
+                *pair.interval,
+                pair.order,
+            ]
+        )
+    return text.getvalue().rstrip("\n")
