@@ -220,6 +220,62 @@ def test_without_opencv_one_line_tells_the_cure(scene: Path) -> None:
     assert "pip install 'wsolbench[opencv]'" in done.stderr
 
 
+def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path) -> None:
+    submit(scene / "other.h5", scene / "toy.h5", "val", seed=2)
+    for name in ("val", "other"):
+        kept = ["--out", f"{name}.json", "--counts", "--by", "area,boxes", "--bootstrap", "20"]
+        shown = run("evaluate", f"{name}.h5", "--annotations", "toy.h5", *kept).stdout
+        assert "Object area / image area" in shown
+    assert (scene / "val.counts.npz").exists()
+    from_results = run(
+        *("compare", "val.json", "other.json", "--bootstrap", "50", "--out", "c.json"),
+        *("--plot", "c.png"),
+    ).stdout
+    assert "A: noise 1 dice" in from_results
+    compared = json.loads((scene / "c.json").read_text())
+    pair = next(pair for pair in compared["pairs"] if pair["score"] == "peak_iou")
+    read = [json.loads((scene / f"{name}.json").read_text()) for name in ("val", "other")]
+    gap = read[1]["scores"]["peak_iou"] - read[0]["scores"]["peak_iou"]
+    assert pair["difference"] == gap
+    assert Image.open(scene / "c.png").width > 300
+    given = ["--annotations", "toy.h5", "--bootstrap", "50"]
+    assert run("compare", "val.h5", "other.h5", *given).stdout == from_results
+    assert run("compare", "val.json", "other.h5", *given).stdout == from_results
+    both = run("compare", "val.h5", "other.h5", *given, "--json").stdout
+    assert json.loads(both) == compared
+    reseeded = run("compare", "val.h5", "other.h5", *given, "--seed", "1", "--json").stdout
+    assert json.loads(reseeded)["pairs"] != compared["pairs"]
+    run("plot", "groups", "val.json", "other.json", "--by", "boxes", "--out", "g.png")
+    assert Image.open(scene / "g.png").width > 300
+    run("evaluate", "val.h5", "--annotations", "toy.h5", "--out", "bare.json")
+    for files, cure in (
+        (["bare.json", "other.json"], "evaluate again with --counts"),
+        (["val.h5"], "expected 2 to 12"),
+        (["val.json", "test.h5"], "another split"),
+    ):
+        error = run("compare", *files, "--annotations", "toy.h5", status=2).stderr
+        assert cure in error
+        assert len(error.splitlines()) == 1
+    error = run("compare", "val.json", "other.json", "--out", "val.counts.npz", status=2).stderr
+    assert "val.counts.npz" in error
+
+
+def test_thresholds_stand_side_by_side(run: Run, scene: Path) -> None:
+    for split in ("val", "test"):
+        run("evaluate", f"{split}.h5", "--annotations", "toy.h5", "--out", f"{split}.json")
+    carried = ["--threshold-from", "val.json"]
+    run("evaluate", "test.h5", "--annotations", "toy.h5", *carried, "--out", "carried.json")
+    read = json.loads(run("thresholds", "test.json", *carried, "--json").stdout)
+    assert [row["pixel"] for row in read][2:] == [51, 128]
+    scores = json.loads((scene / "carried.json").read_text())["scores"]
+    assert read[1]["scores"]["iou_at_threshold"] == scores["iou_at_threshold"]
+    assert read[1]["scores"]["gt_known_loc"] == scores["gt_known_loc"]
+    shown = run("thresholds", "carried.json", "--threshold", "9").stdout
+    assert "from val (T" in shown
+    assert "fixed at 9 (0.04)" in shown
+    assert "fixed at 51" not in shown
+
+
 def test_missing_maps_are_refused_or_counted(run: Run, scene: Path) -> None:
     with h5py.File(scene / "val.h5") as old, h5py.File(scene / "part.h5", "w") as new:
         new.attrs.update(old.attrs)
@@ -283,8 +339,14 @@ COMMANDS = [
     ["leaderboard", "check"],
     ["leaderboard", "add", "none.json"],
     ["leaderboard", "verify", "none.json", "--submission", "a", "--annotations", "b"],
+    ["plot", "groups", "none.json", "--out", "x.png"],
+    ["compare", "none.json", "none.h5"],
+    ["compare", "none.h5"],
+    ["thresholds", "none.json"],
     ["nothing"],
     ["evaluate"],
+    ["evaluate", "a.h5", "--by", "size"],
+    ["evaluate", "a.h5", "--counts"],
     ["evaluate", "a.h5", "--threshold", "256"],
     ["evaluate", "a.h5", "--nothing"],
     ["evaluate", "a.h5", "--protocol", "nothing"],

@@ -19,14 +19,15 @@ from PIL import Image
 
 from wsolbench import plots
 from wsolbench.cli import cli
+from wsolbench.comparison import compare
 from wsolbench.dataset import Dataset
 from wsolbench.entries import Entry, read_entry, read_scored
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation import Evaluator, evaluate
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
 from wsolbench.overlays import choose_images, pair_results, read_overlays
-from wsolbench.results import Result
+from wsolbench.results import COLUMNS, Bootstrap, Result
 from wsolbench.store import AnnotationSet, write_store
 from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter
 
@@ -636,3 +637,71 @@ def test_the_pictures_of_readme_and_docs_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
     assert sizes.keys() == {"curves.png", "strip.png", "scaling.png"}
     assert sum(sizes.values()) < 300_000
+
+
+@pytest.fixture(scope="module")
+def grouped(folder: Path) -> list[Result]:
+    dataset = Dataset.open(folder / "s.h5")
+    return [
+        evaluate(dataset, folder / f"{name}.h5", by=["area", "class"], bootstrap=Bootstrap(30))
+        for name in ("left", "right")
+    ]
+
+
+def test_groups_are_drawn_with_their_intervals(grouped: list[Result], ax: Axes) -> None:
+    plots.group_scores(grouped, "area", "ap", ax)
+    groups = grouped[0].breakdowns["area"]
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == [group.name for group in groups]
+    assert list(ax.lines[0].get_ydata()) == [100 * group.scores["ap"] for group in groups]
+    bars = [tuple(100 * end for end in group.intervals["ap"]) for group in groups]
+    drawn = [tuple(bar.get_paths()[0].vertices[:, 1]) for bar in ax.collections]
+    assert drawn[: len(bars)] == bars
+
+
+def test_many_groups_are_sorted_by_their_score(grouped: list[Result], ax: Axes) -> None:
+    group = grouped[0].breakdowns["class"][0]
+    many = [
+        dataclasses.replace(group, name=f"c{n}", scores={"ap": (37 * n % 50) / 50})
+        for n in range(50)
+    ]
+    wide = dataclasses.replace(grouped[0], breakdowns={"class": many})
+    plots.group_scores([wide], "class", "ap", ax)
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([2 * n for n in range(50)])
+    assert ax.get_xlabel() == "50 groups, sorted by score (%)"
+
+
+def test_results_without_groups_cannot_be_drawn(
+    grouped: list[Result], results: list[Result], tmp_path: Path
+) -> None:
+    with pytest.raises(WsolbenchError, match=r"no groups by area.*--by area"):
+        plots.save_groups([grouped[0], results[0]], "area", tmp_path / "g.png")
+    fewer = dataclasses.replace(grouped[1], breakdowns={"area": grouped[1].breakdowns["area"][1:]})
+    with pytest.raises(WsolbenchError, match="other groups"):
+        plots.save_groups([grouped[0], fewer], "area", tmp_path / "g.png")
+    plots.save_groups(grouped, "area", tmp_path / "g.png")
+    assert (tmp_path / "g.png").stat().st_size > 1000
+
+
+def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5")
+    counted = []
+    for name in ("left", "right"):
+        submission = Submission.open(folder / f"{name}.h5")
+        made = Evaluator(dataset, header=submission.header, keep_images=True)
+        made.score(submission)
+        counted.append(made.counts(made.result()))
+    comparison = compare(counted, Bootstrap(30))
+    plots.differences(comparison, 0, 1, ax)
+    pairs = comparison.pairs
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        COLUMNS[pair.score] for pair in pairs
+    ]
+    bars = [tuple(bar.get_paths()[0].vertices[:, 0]) for bar in ax.collections]
+    assert bars == [tuple(100 * end for end in pair.interval) for pair in pairs]
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert dots == [100 * pair.difference for pair in pairs]
+    hollow = [line.get_fillstyle() == "none" for line in ax.lines if line.get_marker() == "o"]
+    assert hollow == [pair.interval[0] <= 0 <= pair.interval[1] for pair in pairs]
+    plots.save_forest(comparison, tmp_path / "f.svg")
+    assert "B - A" in (tmp_path / "f.svg").read_text() or (tmp_path / "f.svg").stat().st_size > 9000

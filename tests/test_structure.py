@@ -18,7 +18,7 @@ LAYERS = [
     {"files", "progress", "image_ids", "pictures", "protocols"},
     {"masks", "metrics"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
-    | {"results", "entries", "standings", "site"},
+    | {"results", "thresholds", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
     {"evaluation", "groups", "reproductions", "tallies", "counts", "comparison"}
     | {"overlays", "gallery"},

@@ -50,6 +50,14 @@ _format = click.option(
     show_default=True,
     help="How to print scores.",
 )
+_table_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "latex"]),
+    default="text",
+    show_default=True,
+    help="How to print the table.",
+)
 _annotations = click.option(
     "--annotations",
     type=_File,
@@ -293,15 +301,16 @@ def compare(
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
-    for target in [path for path in (out, picture) if path]:
-        others = [out] if target is picture else []
-        require_target(target, [*files, annotations, *others])
+    inputs = [*files, *map(counts_path, files), annotations]
+    if out:
+        require_target(out, inputs)
     if picture:
+        require_target(picture, [*inputs, out])
         require_form(picture)
     read = [Submission.open(file) if _is_hdf5(file) else read_result(file) for file in files]
     results = [item for item in read if isinstance(item, Result)]
     protocol = name or (str(results[0].protocol["name"]) if results else "sem")
-    check_alike(results)
+    check_alike([item if isinstance(item, Result) else item.header for item in read])
     counted = [
         read_counts(counts_path(file), item)
         if isinstance(item, Result)
@@ -319,6 +328,40 @@ def compare(
         return
     click.echo(comparison_table(comparison, form))
     click.echo(f"\n{signature(comparison)}", err=form != "text")
+
+
+@cli.command()
+@click.argument("result", type=_File)
+@click.option("--threshold-from", type=_File, help="A result whose thresholds are carried.")
+@click.option(
+    "--threshold",
+    "fixed",
+    type=click.IntRange(0, 255),
+    multiple=True,
+    help="A fixed one; may be repeated [default: 51 and 128].",
+)
+@_table_format
+@_json
+def thresholds(
+    result: Path, threshold_from: Path | None, fixed: tuple[int, ...], form: str, as_json: bool
+) -> None:
+    """Read one result at the best, at carried and at fixed thresholds, side by side.
+
+    Published numbers are mostly the best on the very images that they are reported on.
+    """
+    from .results import read_result, signature
+    from .thresholds import FIXED, readings, readings_table
+
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+    read = read_result(result)
+    carried = read_result(threshold_from) if threshold_from else None
+    rows = readings(read, carried, fixed or FIXED)
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows], indent=1, sort_keys=True))
+        return
+    click.echo(readings_table(rows, form))
+    click.echo(f"\n{signature(read)}", err=form != "text")
 
 
 @cli.command()
@@ -824,6 +867,28 @@ def plot_seeds(
     click.echo(f"{out}: {len(scored)} results")
 
 
+@plot.command("groups")
+@click.argument("files", metavar="RESULT...", nargs=-1, required=True, type=_File)
+@click.option(
+    "--by",
+    "kind",
+    type=click.Choice(["area", "boxes", "class"]),
+    default="area",
+    show_default=True,
+    help="Groups that the results have: `evaluate --by`.",
+)
+@_picture
+@_style
+def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> None:
+    """Scores of groups of images: by the object's area, the number of boxes, the class."""
+    from .plots import save_groups
+    from .results import read_result
+
+    require_target(out, files)
+    save_groups([read_result(file) for file in files], kind, out, style)
+    click.echo(f"{out}: {len(files)} results")
+
+
 @plot.command("maps")
 @click.argument("submissions", nargs=-1, required=True, type=_File)
 @_annotations
@@ -1114,7 +1179,7 @@ def _counted(
     evaluator = Evaluator(dataset, protocol, header=header, keep_images=True)
     with submission, bar("evaluate", quiet=quiet) as progress:
         evaluator.score(submission, jobs=jobs, progress=progress)
-    result = evaluator.result(allow_missing=True, submission_sha256=submission.sha256)
+        result = evaluator.result(allow_missing=True, submission_sha256=submission.sha256)
     return evaluator.counts(result)
 
 

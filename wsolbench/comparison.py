@@ -29,6 +29,7 @@ from .files import guard_cell
 from .metrics.bootstrap import draw_weights, percentile_interval
 from .progress import Progress
 from .results import COLUMNS, THRESHOLD_SCORES, Bootstrap, Result, markdown_text, threshold_text
+from .submission_rules import SubmissionHeader
 
 FORMAT = "wsolbench-comparison"
 FORMAT_VERSION = 1
@@ -79,6 +80,7 @@ class Comparison:
         scores: by key the score of each method on these images.
         intervals: by key [low, high] of each.
         pairs: of every two methods every score.
+        left_out: scores that some have and others not.
     """
 
     names: tuple[str, ...]
@@ -96,6 +98,7 @@ class Comparison:
     scores: Mapping[str, Sequence[float]]
     intervals: Mapping[str, Sequence[tuple[float, float]]]
     pairs: Sequence[Pair]
+    left_out: tuple[str, ...]
 
     def to_json(self) -> str:
         """The comparison as JSON: sorted keys, a final newline, no NaN."""
@@ -120,13 +123,6 @@ def compare(
             a score means, saying in what; no image that all hold; no score that all have.
     """
     results = [counts.result for counts in compared]
-    if not 2 <= len(results) <= MOST:
-        raise WsolbenchError(
-            "comparison",
-            found=f"{len(results)} methods",
-            expected=f"2 to {MOST}",
-            cure="name the ones to compare",
-        )
     check_alike(results)
     common = _common_images(compared)
     weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
@@ -144,11 +140,12 @@ def compare(
                 progress(done * resamples + own, len(compared) * resamples)
 
         drawn.append(counts.scoring.resampled(records, classes, weights, threshold, step))
-    keys = [
+    known = [
         key
         for key in COLUMNS
-        if key not in THRESHOLD_SCORES and all(key in scores for scores in scored)
+        if key not in THRESHOLD_SCORES and any(key in scores for scores in scored)
     ]
+    keys = [key for key in known if all(key in scores for scores in scored)]
     if not keys:
         raise WsolbenchError(
             "results", found="no score that all have", cure="evaluate with the same metrics"
@@ -189,6 +186,7 @@ def compare(
             for key in keys
         },
         pairs=pairs,
+        left_out=tuple(key for key in known if key not in keys),
     )
 
 
@@ -261,38 +259,54 @@ def signature(comparison: Comparison) -> str:
         "intervals": f"{100 * drawn.level:g} % of {drawn.resamples} paired resamples of images, "
         f"seed {drawn.seed}",
     }
+    if comparison.left_out:
+        parts["not of all"] = ", ".join(COLUMNS[key] for key in comparison.left_out)
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
-def check_alike(results: Sequence[Result]) -> None:
-    """Refuse results that differ in what decides what a score means.
+def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
+    """Refuse what differs in what decides the meaning of a score, before submissions are scored.
 
     Raises:
-        WsolbenchError: naming the field.
+        WsolbenchError: fewer than two or more than `MOST`; two that differ, naming the field.
     """
-    if not results:
-        return
-    first = results[0]
-    for other in results[1:]:
-        mine, theirs = first.protocol, other.protocol
-        fields = {
-            **{f"protocol's {key}": (mine.get(key), theirs.get(key)) for key in {**mine, **theirs}},
+    if not 2 <= len(compared) <= MOST:
+        raise WsolbenchError(
+            "comparison",
+            found=f"{len(compared)} methods",
+            expected=f"2 to {MOST}",
+            cure="name the ones to compare",
+        )
+    results = [item for item in compared if isinstance(item, Result)]
+    for first, other in [(compared[0], own) for own in compared] + [
+        (results[0], own) for own in results
+    ]:
+        fields: dict[str, tuple[object, object]] = {
             "data set": (first.dataset, other.dataset),
             "split": (first.split, other.split),
-            "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
             "label": (first.label, other.label),
-            "threshold": (first.threshold.rule, other.threshold.rule),
         }
+        if isinstance(first, Result) and isinstance(other, Result):
+            mine, theirs = first.protocol, other.protocol
+            fields |= {
+                **{f"protocol's {key}": (mine.get(key), theirs.get(key)) for key in {**mine, **theirs}},
+                "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
+                "threshold": (first.threshold.rule, other.threshold.rule),
+            }
         differing = [name for name, (ours, own) in fields.items() if ours != own]
         if differing:
             name = differing[0]
             more = f" (and {', '.join(differing[1:4])})" if differing[1:] else ""
             raise WsolbenchError(
-                f"{printable(other.name)} beside {printable(first.name)}",
+                f"{_name(other)} beside {_name(first)}",
                 found=f"another {name}{more}: {_short(fields[name][1])}",
                 expected=_short(fields[name][0]),
                 cure="evaluate both alike, then compare",
             )
+
+
+def _name(item: Result | SubmissionHeader) -> str:
+    return item.name if isinstance(item, Result) else printable(str(item.method.get("name")))
 
 
 def _short(value: object) -> str:

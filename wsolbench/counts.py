@@ -148,6 +148,8 @@ def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Proto
     count, shape = result.images, shapes(protocol)
     bits = tuple(columns["right_shape"].tolist())
     rows, times = bits[1:]
+    if columns["right"].shape != (-(-int(np.prod(bits)) // 8),):
+        raise ValueError(f"right of shape {columns['right'].shape}")
     right = np.unpackbits(columns["right"], count=int(np.prod(bits))).reshape(bits).astype(np.bool_)
     pixels, top = columns["pixels"], columns["top"]
     expected: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -180,7 +182,7 @@ def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Proto
             protocol,
             metrics,
             result.label,
-            "top1_cls" in result.scores,
+            bool(top.size) and bool((classes >= 0).all()),
             bool(columns["boxed"]),
             int(classes.max()) + 1 if by_class else 0,
         ),

@@ -35,6 +35,7 @@ from .results import Bootstrap, Group, Result, Threshold
 from .submission import Submission
 from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from .tallies import NO_RECORDS, Records, Scoring, Tally
+from .thresholds import check_carried
 
 METRICS = ("pixel", "box")
 """What may be scored; boxes cost most of the time."""
@@ -578,35 +579,14 @@ class Evaluator:
 
     def _carried(self, other: Result, own: str) -> Threshold:
         where = f"threshold from {other.name} on {other.split}"
-        for name, theirs, ours in (
-            ("protocol", other.protocol["sha256"], self.protocol.sha256),
-            ("data set", other.dataset, self.dataset.name),
-            ("label", other.label, self.label),
-        ):
-            if theirs != ours:
-                raise WsolbenchError(
-                    where,
-                    found=f"a result of {name} {theirs}",
-                    expected=str(ours),
-                    cure="name a result of the same kind",
-                )
-        if other.limit is not None:
-            raise WsolbenchError(
-                where,
-                found=f"a trial on {other.limit} images",
-                expected="a result on a whole split",
-                cure="evaluate that split without --limit",
-            )
-        if (
-            other.submission_sha256
-            and other.submission_sha256 == own
-            and other.split == self.dataset.split
-        ):
-            raise WsolbenchError(
-                where,
-                found="a result of the same maps on the same split",
-                cure="name a result on another split; the best on this one is what you get without",
-            )
+        check_carried(
+            other,
+            protocol_sha256=self.protocol.sha256,
+            dataset=self.dataset.name,
+            split=self.dataset.split,
+            label=self.label,
+            submission_sha256=own,
+        )
         scores = other.scores
         needed = {"pixel": "peak_threshold", "box": "box_threshold"}
         for metric in self.metrics:

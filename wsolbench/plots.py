@@ -6,8 +6,9 @@ are Okabe and Ito's, told apart by people who are colour-blind; each method has 
 own as well. The two kinds of box keep the paper's red and green and differ in their lines too.
 
 Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
-`differences`, `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`;
-`count_area_rates`; `save_curves`, `save_areas`, `save_seeds`, `save_forest`, `save_maps`;
+`differences`, `group_scores`, `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`;
+`count_area_rates`; `save_curves`, `save_areas`, `save_seeds`, `save_groups`,
+`save_forest`, `save_maps`;
 `curves_held`, `picture`, `require_form`; `Scored`, `CURVES`, `STYLES`.
 """
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import COLUMNS, LEVELS, Result
+from .results import COLUMNS, GROUPS, LEVELS, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,6 +81,12 @@ AREA_BINS = 20
 
 MAX_PHOTOS = 40
 """Rows of one picture of maps."""
+
+GROUP_SCORES = ("iou_at_threshold", "ap", "gt_known_loc", "predicted_loc")
+"""What is drawn of groups of images."""
+
+FEW_GROUPS = 20
+"""Groups that are drawn by name; more are sorted by their score."""
 
 SEED_SCORES = ("peak_iou", "gt_known_loc")
 """What the paper's Table 6 tells for each number of seeds."""
@@ -218,33 +225,74 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
     return _with_legend(ax, f"Highest {COLUMNS[score]}")
 
 
-def differences(comparison: Comparison, score: str, ax: Axes) -> Axes:
-    """A forest plot of one score: the difference of every two methods with its interval.
+def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> Axes:
+    """One score of groups of images, a line a result; intervals are drawn as bars.
 
-    A row a pair, "B - A"; a dot right of the line at 0 says that B is ahead, and an interval that
-    does not touch the line that this held in 97.5 % of the resamples or more.
+    Args:
+        results: with `breakdowns` of the kind, of the same images.
+        kind: "area", "boxes" or "class".
+        score: a key of the groups' scores, a fraction.
+        ax: to draw on. Of more than 20 groups each line is sorted by its own score.
     """
-    pairs = [pair for pair in comparison.pairs if pair.score == score]
+    names = [group.name for group in results[0].breakdowns[kind]]
+    few = len(names) <= FEW_GROUPS
+    for place, (result, text) in enumerate(zip(results, _legends(results), strict=True)):
+        held = [group for group in result.breakdowns[kind] if score in group.scores]
+        if few:
+            shift = 0.12 * (place - (len(results) - 1) / 2)
+            x = [names.index(group.name) + shift for group in held]
+        else:
+            held.sort(key=lambda group: group.scores[score])
+            x = [100 * (rank + 0.5) / len(held) for rank in range(len(held))]
+        _line(ax, x, [100 * group.scores[score] for group in held], place, text)
+        if few:
+            colour = COLOURS[place % len(COLOURS)]
+            ax.plot(x, [100 * group.scores[score] for group in held], "o", color=colour, ms=3.5)
+            for at, group in zip(x, held, strict=True):
+                if score in group.intervals:
+                    low, high = _percent(group.intervals[score])
+                    ax.vlines(at, low, high, colors=colour, linewidth=1)
+    if few:
+        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
+        for label in ax.get_xticklabels():
+            label.set_parse_math(False)
+    ax.set(xlabel=GROUPS[kind] if few else f"{len(names)} groups, sorted by score (%)")
+    ax.set(ylabel=f"{COLUMNS[score]} (%)")
+    return _finished(ax, "")
+
+
+def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
+    """A forest plot of two methods: by how much the second is ahead, a row a score.
+
+    A dot right of the line at 0 says that the second is ahead. Scores whose interval touches the
+    line are drawn hollow and grey.
+
+    Args:
+        comparison: of these two and maybe others.
+        first: place of the one method among its names.
+        second: place of the other.
+        ax: to draw on.
+    """
+    pairs = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
     for row, pair in enumerate(pairs):
         low, high = _percent(pair.interval)
         apart = low > 0 or high < 0
-        colour = COLOURS[0] if apart else "#666666"
+        colour, fill = (COLOURS[0], "full") if apart else ("#666666", "none")
         ax.hlines(row, low, high, colors=colour, linewidth=1.6)
-        ax.plot(
-            [100 * pair.difference],
-            [row],
-            "o",
-            color=colour,
-            markersize=5,
-            fillstyle="full" if apart else "none",
+        ax.plot([100 * pair.difference], [row], "o", color=colour, markersize=5, fillstyle=fill)
+        ax.annotate(
+            f"{100 * pair.difference:+.2f}  [{low:+.2f}, {high:+.2f}]",
+            (1.02, row),
+            xycoords=("axes fraction", "data"),
+            fontsize=7,
+            va="center",
+            annotation_clip=False,
         )
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(
-        range(len(pairs)), [f"{_mark(pair.second)} - {_mark(pair.first)}" for pair in pairs]
-    )
+    ax.set_yticks(range(len(pairs)), [COLUMNS[pair.score] for pair in pairs])
     ax.set(xlabel="Percentage points", ylim=(len(pairs) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
-    ax.set_title(COLUMNS[score], fontsize=9)
+    ax.set_title(f"{_mark(second)} - {_mark(first)}", fontsize=9)
     return ax
 
 
@@ -407,27 +455,61 @@ def save_seeds(
             seed_scores(scored, ax, key)
 
 
+def save_groups(
+    results: Sequence[Result], kind: str, path: str | os.PathLike[str], style: str = "screen"
+) -> None:
+    """Draw the scores of groups of images into a PNG, SVG or PDF file, a panel a score.
+
+    Raises:
+        WsolbenchError: another suffix, different protocols, results without such groups or with
+            other ones, no score that all have.
+    """
+    require_form(path)
+    _check_alike(results)
+    groups = [[group.name for group in result.breakdowns.get(kind, ())] for result in results]
+    for result, names in zip(results, groups, strict=True):
+        if not names or names != groups[0]:
+            raise WsolbenchError(
+                _where(result),
+                found="other groups" if names else f"no groups by {kind}",
+                expected="results of the same images",
+                cure=f"evaluate all of them on one split with --by {kind}",
+            )
+    keys = [
+        key
+        for key in GROUP_SCORES
+        if all(any(key in group.scores for group in result.breakdowns[kind]) for result in results)
+    ]
+    if not keys:
+        raise WsolbenchError(
+            "groups", found="no score that all have", cure="evaluate with the same metrics"
+        )
+    with picture(path, 1, len(keys), (4.2 * len(keys), 3.8), style) as axes:
+        for key, ax in zip(keys, axes[0], strict=True):
+            group_scores(results, kind, key, ax)
+
+
 def save_forest(
     comparison: Comparison, path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
-    """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a score.
+    """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a pair.
 
     Raises:
         WsolbenchError: another suffix.
     """
-    keys = list(comparison.scores)
-    columns = min(3, len(keys))
-    rows = -(-len(keys) // columns)
+    pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
+    columns = min(3, len(pairs))
+    rows = -(-len(pairs) // columns)
     names = [
         f"{_mark(place)}: {printable(name)[:70]}" for place, name in enumerate(comparison.names)
     ]
-    pairs = len(comparison.pairs) // len(keys)
-    size = (3.1 * columns, rows * (0.85 + 0.22 * pairs) + 0.2 * len(names) + 0.5)
+    high = 0.7 + 0.22 * len(comparison.scores)
+    size = (5.2 * columns, rows * high + 0.18 * len(names) + 0.4)
     with picture(path, rows, columns, size, style) as axes:
         panels = axes.ravel()
-        for key, ax in zip(keys, panels, strict=False):
-            differences(comparison, key, ax)
-        for ax in panels[len(keys) :]:
+        for (first, second), ax in zip(pairs, panels, strict=False):
+            differences(comparison, first, second, ax)
+        for ax in panels[len(pairs) :]:
             ax.set_visible(False)
         drawn = comparison.bootstrap
         title = (

@@ -1,0 +1,250 @@
+"""Comparisons: differences of the same resamples, from files that must add up to their results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import random_dataset, random_maps
+from wsolbench.comparison import Comparison, compare, comparison_table, signature
+from wsolbench.counts import Counts, counts_path, read_counts, write_counts
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation import Evaluator
+from wsolbench.results import COLUMNS, THRESHOLD_SCORES, Bootstrap
+from wsolbench.submission_rules import SubmissionHeader
+
+COUNT = 15
+
+
+def counted(
+    tmp_path: Path, seed: int, name: str = "", protocol: str = "sem", **options: Any
+) -> Counts:
+    """What random maps add; maps are those of the seed."""
+    dataset = random_dataset(tmp_path / "random.h5", COUNT)
+    header = SubmissionHeader(
+        "random", "val", options.pop("label", "gt"), "none", {"name": name or f"m{seed}"}
+    )
+    made = Evaluator(
+        dataset, protocol, options.pop("metrics", None), header=header, keep_images=True
+    )
+    kept = options.pop("kept", COUNT)
+    rng = np.random.default_rng(seed)
+    top5 = np.stack([rng.permutation(7)[:5] for _ in range(COUNT)])
+    made.update(dataset.image_ids[:kept], random_maps(COUNT, seed)[:kept], top5[:kept])
+    result = made.result(allow_missing=True, submission_sha256=f"{seed}" * 64, **options)
+    return made.counts(result)
+
+
+@pytest.mark.parametrize("options", [{}, {"threshold": 90}])
+def test_a_comparison_is_a_plain_loop_over_the_same_resamples(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    both = [counted(tmp_path, seed, **options) for seed in (1, 2)]
+    comparison = compare(both, Bootstrap(50, seed=4))
+    rng = np.random.default_rng(4)
+    moved: dict[str, list[float]] = {}
+    for _ in range(50):
+        drawn = rng.integers(COUNT, size=COUNT)
+        first, second = (
+            own.scoring.scores(
+                own.scoring.tally(own.records.part(drawn), own.class_indices[drawn]),
+                COUNT,
+                own.result.threshold,
+            )[0]
+            for own in both
+        )
+        for key, score in first.items():
+            moved.setdefault(key, []).append(second[key] - score)
+    assert {pair.score for pair in comparison.pairs} == moved.keys() - THRESHOLD_SCORES
+    for pair in comparison.pairs:
+        scores = [own.result.scores[pair.score] for own in both]
+        assert comparison.scores[pair.score] == scores
+        assert pair.difference == scores[1] - scores[0]
+        values = sorted(moved[pair.score])
+        assert pair.interval == (values[1], values[48])
+        sign = np.sign(pair.difference)
+        same = np.mean([(value * sign > 0) + (value == 0) / 2 for value in values])
+        assert pair.order == pytest.approx(same if sign else 0.5)
+
+
+def test_pairs_share_their_resamples(tmp_path: Path) -> None:
+    """A map and itself: no difference in any resample, however wide the scores' intervals."""
+    one = counted(tmp_path, 1)
+    comparison = compare([one, replace(one)], Bootstrap(50))
+    low, high = comparison.intervals["peak_iou"][0]
+    assert low < high
+    assert {pair.interval for pair in comparison.pairs} == {(0.0, 0.0)}
+    assert {pair.order for pair in comparison.pairs} == {0.5}
+
+
+def test_turned_round_it_says_the_same(tmp_path: Path) -> None:
+    both = [counted(tmp_path, seed) for seed in (1, 2)]
+    there, back = compare(both, Bootstrap(41)), compare(both[::-1], Bootstrap(41))
+    for pair, other in zip(there.pairs, back.pairs, strict=True):
+        assert other.difference == -pair.difference
+        assert other.order == pytest.approx(pair.order)
+        assert other.interval == pytest.approx((-pair.interval[1], -pair.interval[0]))
+
+
+def test_only_images_that_all_hold_count(tmp_path: Path) -> None:
+    whole, part = counted(tmp_path, 1), counted(tmp_path, 2, kept=9)
+    comparison = compare([whole, part], Bootstrap(30))
+    assert (comparison.images, comparison.of) == (9, (COUNT, COUNT))
+    assert "images:9 that all hold of 15, 15" in signature(comparison)
+    nine = [counted(tmp_path, seed, kept=9) for seed in (1, 2)]
+    again = compare(nine, Bootstrap(30))
+    assert again.scores == comparison.scores
+    assert again.pairs == comparison.pairs
+
+
+def test_three_methods_are_three_pairs(tmp_path: Path) -> None:
+    comparison = compare([counted(tmp_path, seed) for seed in (1, 2, 3)], Bootstrap(30))
+    pairs = [(pair.first, pair.second) for pair in comparison.pairs if pair.score == "ap"]
+    assert pairs == [(0, 1), (0, 2), (1, 2)]
+    content = json.loads(comparison.to_json())
+    assert content["format"] == "wsolbench-comparison"
+    assert content["pairs"][0].keys() == vars(comparison.pairs[0]).keys()
+
+
+def test_names_are_told_apart(tmp_path: Path) -> None:
+    alike = [counted(tmp_path, seed, "same") for seed in (1, 2)]
+    assert compare(alike, Bootstrap(20)).names == ("same (1)", "same (2)")
+    seeded = [
+        replace(own, result=replace(own.result, method={"name": "S", "parameters": {"seeds": k}}))
+        for own, k in zip(alike, (40, 60), strict=True)
+    ]
+    assert compare(seeded, Bootstrap(20)).names == ("S, seeds 40", "S, seeds 60")
+
+
+def test_scores_that_not_all_have_are_named(tmp_path: Path) -> None:
+    both = [counted(tmp_path, 1), counted(tmp_path, 2, metrics=["pixel"])]
+    comparison = compare(both, Bootstrap(20))
+    assert "gt_known_loc" not in comparison.scores
+    assert "gt_known_loc" in comparison.left_out
+    assert "not of all:GT-known, Top-1 loc" in signature(comparison)
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"annotations_sha256": "f" * 64}, "another annotations: ffffffff, expected"),
+        ({"dataset": "other"}, "another data set: other, expected random"),
+        ({"split": "test"}, "another split: test, expected val"),
+        ({"label": "predicted"}, "another label: predicted, expected gt"),
+    ],
+)
+def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: str) -> None:
+    one, two = (counted(tmp_path, seed) for seed in (1, 2))
+    changed = replace(two, result=replace(two.result, **change))
+    with pytest.raises(WsolbenchError, match=found):
+        compare([one, changed], Bootstrap(20))
+
+
+def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    one = counted(tmp_path, 1)
+    with pytest.raises(WsolbenchError, match=r"another protocol's name.*: adl, expected sem"):
+        compare([one, counted(tmp_path, 2, protocol="adl")], Bootstrap(20))
+    with pytest.raises(WsolbenchError, match="another threshold: fixed, expected max"):
+        compare([one, counted(tmp_path, 2, threshold=8)], Bootstrap(20))
+
+
+@pytest.mark.parametrize("number", [0, 1, 13])
+def test_too_few_or_too_many(tmp_path: Path, number: int) -> None:
+    with pytest.raises(WsolbenchError, match=f"{number} methods, expected 2 to 12"):
+        compare([counted(tmp_path, 1)] * number, Bootstrap(20))
+
+
+@pytest.mark.parametrize(
+    "protocol", ["sem", "wsoleval-v2", "wsoleval-pxap", "spa2net", "bas", "adl"]
+)
+def test_counts_come_back_from_their_file(tmp_path: Path, protocol: str) -> None:
+    if protocol != "sem":
+        pytest.importorskip("cv2")
+    made = counted(tmp_path, 1, protocol=protocol, kept=12)
+    path = counts_path(tmp_path / "r.json")
+    assert path.name == "r.counts.npz"
+    write_counts(path, made)
+    read = read_counts(path, made.result)
+    for name, kept in vars(made.records).items():
+        assert (getattr(read.records, name) == kept).all()
+        assert getattr(read.records, name).dtype == kept.dtype
+    assert list(read.image_ids) == list(made.image_ids)
+    assert read.held.tolist() == [True] * 12 + [False] * 3
+    assert read.scoring == made.scoring
+    first = path.read_bytes()
+    write_counts(path, made)
+    assert path.read_bytes() == first
+    other = counted(tmp_path, 2, protocol=protocol, kept=12)
+    assert (
+        compare([read, other], Bootstrap(20)).to_json()
+        == compare([made, other], Bootstrap(20)).to_json()
+    )
+
+
+def test_counts_of_another_result_are_refused(tmp_path: Path) -> None:
+    one, two = (counted(tmp_path, seed) for seed in (1, 2))
+    path = tmp_path / "one.counts.npz"
+    write_counts(path, one)
+    with pytest.raises(WsolbenchError, match="counts of another result"):
+        read_counts(path, two.result)
+
+
+def test_counts_must_add_up(tmp_path: Path) -> None:
+    one = counted(tmp_path, 1)
+    path = tmp_path / "one.counts.npz"
+    better = one.records.pixels.copy()
+    better[:, 0, 200] = 0
+    write_counts(path, replace(one, records=replace(one.records, pixels=better)))
+    with pytest.raises(WsolbenchError, match="do not add up"):
+        read_counts(path, one.result)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive at all"])
+def test_damaged_counts_are_refused(tmp_path: Path, content: bytes) -> None:
+    one = counted(tmp_path, 1)
+    path = tmp_path / "one.counts.npz"
+    path.write_bytes(content)
+    with pytest.raises(WsolbenchError, match=r"--counts"):
+        read_counts(path, one.result)
+
+
+@pytest.mark.parametrize("name", ["pixels", "right", "top", "held", "image_id", "class_index"])
+def test_counts_of_other_shapes_are_refused(tmp_path: Path, name: str) -> None:
+    one = counted(tmp_path, 1)
+    path = tmp_path / "one.counts.npz"
+    write_counts(path, one)
+    with np.load(path) as archive:
+        columns = {key: archive[key] for key in archive.files}
+    for changed in ({**columns, name: columns[name][:-1]}, {**columns, name: np.array("x")}):
+        np.savez(path, **changed)
+        with pytest.raises(WsolbenchError, match="evaluate again with --counts"):
+            read_counts(path, one.result)
+    del columns[name]
+    np.savez(path, **columns)
+    with pytest.raises(WsolbenchError, match="evaluate again with --counts"):
+        read_counts(path, one.result)
+
+
+def compared(tmp_path: Path) -> Comparison:
+    return compare([counted(tmp_path, seed) for seed in (1, 2)], Bootstrap(30))
+
+
+def test_tables_print_what_was_compared(tmp_path: Path) -> None:
+    comparison = compared(tmp_path)
+    pair = next(pair for pair in comparison.pairs if pair.score == "peak_iou")
+    low, high = (100 * end for end in pair.interval)
+    told = [f"{100 * pair.difference:+.2f}", f"[{low:+.2f}, {high:+.2f}]"]
+    for form in ("text", "md", "latex"):
+        shown = comparison_table(comparison, form).replace("\\", "")
+        assert all(text in shown for text in [*told, COLUMNS["peak_iou"], "A: m1", "B: m2"])
+    head, *rows = comparison_table(comparison, "csv").splitlines()
+    assert len(rows) == len(comparison.pairs)
+    cells = dict(zip(head.split(","), rows[0].split(","), strict=True))
+    assert float(cells["difference"]) == pair.difference
+    assert float(cells["order"]) == pair.order

@@ -1,0 +1,185 @@
+"""Groups of images: who is in them, and that they score as their images alone would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import annotation, random_dataset, random_maps
+from wsolbench.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation import Evaluator
+from wsolbench.groups import group_images
+from wsolbench.results import Bootstrap, Result, breakdown_table, read_result, table
+from wsolbench.store import AnnotationSet, write_store
+
+COUNT = 40
+KINDS = ["area", "boxes", "class"]
+
+
+def drawn_dataset(path: Path) -> Dataset:
+    """20 images of 10x10, the i-th with an object of i + 1 pixels; box counts and classes cycle."""
+    annotations = []
+    for place in range(20):
+        mask = np.zeros((10, 10), np.bool_)
+        mask.ravel()[: place + 1] = True
+        boxes = [(0, 0, 2 + k, 3) for k in range(1 + place % 7)]
+        annotations.append(annotation(f"i{place:02}", mask, boxes=boxes, class_index=place % 3))
+    classes = [("n0", "cat"), ("n1", "dog"), ("n2", "")]
+    write_store(path, AnnotationSet("drawn", annotations, classes))
+    return Dataset.open(path, "val")
+
+
+def evaluated(tmp_path: Path, **options: object) -> tuple[Evaluator, Result]:
+    dataset = random_dataset(tmp_path / "random.h5", COUNT)
+    made = Evaluator(dataset, keep_images=True)
+    rng = np.random.default_rng(3)
+    top5 = np.stack([rng.permutation(7)[:5] for _ in range(COUNT)])
+    made.update(dataset.image_ids, random_maps(COUNT), top5)
+    return made, made.result(by=KINDS, **options)
+
+
+def test_who_is_in_a_group(tmp_path: Path) -> None:
+    dataset = drawn_dataset(tmp_path / "drawn.h5")
+    areas = group_images(dataset, "area")
+    assert [places.tolist() for _, places in areas] == [[2 * k, 2 * k + 1] for k in range(10)]
+    assert areas[0][0] == "1.00-2.00 %"
+    boxes = {name: places.tolist() for name, places in group_images(dataset, "boxes")}
+    assert boxes["1"] == [0, 7, 14]
+    assert boxes["5 or more"] == [4, 5, 6, 11, 12, 13, 18, 19]
+    classes = {name: places.tolist() for name, places in group_images(dataset, "class")}
+    assert list(classes) == ["0 cat", "1 dog", "2 n2"]
+    assert classes["1 dog"] == [1, 4, 7, 10, 13, 16, 19]
+
+
+def test_equal_areas_stay_together(tmp_path: Path) -> None:
+    mask = np.ones((4, 4), np.bool_)
+    mask[0] = False
+    rows = [annotation(f"i{place:02}", mask) for place in range(15)]
+    write_store(tmp_path / "same.h5", AnnotationSet("same", rows))
+    groups = group_images(Dataset.open(tmp_path / "same.h5", "val"), "area")
+    assert [(name, len(places)) for name, places in groups] == [("75.00-75.00 %", 15)]
+
+
+@pytest.mark.parametrize("threshold", [None, 90])
+def test_groups_score_as_their_images_alone(tmp_path: Path, threshold: int | None) -> None:
+    made, result = evaluated(tmp_path, threshold=threshold)
+    at = replace(
+        result.threshold,
+        rule="fixed",
+        pixel=result.scores["peak_threshold"] if threshold is None else threshold,
+        box=result.scores["box_threshold"],
+    )
+    checked = 0
+    for kind in KINDS:
+        members = group_images(made.dataset, kind)
+        assert sum(len(places) for _, places in members) == COUNT
+        for group, (name, places) in zip(result.breakdowns[kind], members, strict=True):
+            assert (group.name, group.images) == (name, len(places))
+            records = made._records.part(places)
+            tally = made.scoring.tally(records, made.dataset.class_indices[places])
+            alone = made.scoring.scores(tally, len(places), at)[0]
+            assert group.scores.keys() <= alone.keys()
+            assert {key: alone[key] for key in group.scores} == pytest.approx(dict(group.scores))
+            checked += len(group.scores)
+    assert checked > 150
+
+
+def test_intervals_of_groups_are_those_of_a_plain_loop(tmp_path: Path) -> None:
+    made, result = evaluated(tmp_path, bootstrap=Bootstrap(60, seed=2))
+    members = group_images(made.dataset, "boxes")
+    rng = np.random.default_rng(2)
+    found: list[dict[str, list[float]]] = [{} for _ in members]
+    for _ in range(60):
+        drawn = rng.integers(COUNT, size=COUNT)
+        whole = made.scoring.tally(made._records.part(drawn), made.dataset.class_indices[drawn])
+        scores = made.scoring.scores(whole, COUNT, result.threshold)[0]
+        at = replace(
+            result.threshold,
+            rule="fixed",
+            pixel=scores["peak_threshold"],
+            box=scores["box_threshold"],
+        )
+        for values, (_, places) in zip(found, members, strict=True):
+            own = drawn[np.isin(drawn, places)]
+            if not own.size:
+                continue
+            tally = made.scoring.tally(made._records.part(own), made.dataset.class_indices[own])
+            for key, score in made.scoring.scores(tally, len(own), at)[0].items():
+                values.setdefault(key, []).append(score)
+    for group, values in zip(result.breakdowns["boxes"], found, strict=True):
+        assert group.intervals.keys() == group.scores.keys()
+        for key, ends in group.intervals.items():
+            ordered = sorted(values[key])
+            cut = int(len(ordered) * 0.025)
+            assert list(ends) == pytest.approx([ordered[cut], ordered[-1 - cut]]), key
+
+
+def test_files_and_tables_hold_groups(tmp_path: Path) -> None:
+    _, result = evaluated(tmp_path, bootstrap=Bootstrap(30))
+    result.write(tmp_path / "r.json")
+    read = read_result(tmp_path / "r.json")
+    assert read.to_json() == result.to_json()
+    first = read.breakdowns["area"][0]
+    shown = breakdown_table(read, "area")
+    assert f"{100 * first.scores['iou_at_threshold']:.2f} [" in shown
+    assert first.name in breakdown_table(read, "area", "md").replace("\\", "")
+    lines = table([read], "csv").splitlines()
+    assert len(lines) == 2 + sum(map(len, read.breakdowns.values()))
+    cells = dict(zip(lines[0].split(","), lines[2].split(","), strict=True))
+    assert (cells["by"], cells["group"], cells["images"]) == ("area", first.name, "4")
+    assert float(cells["iou_at_threshold"]) == first.scores["iou_at_threshold"]
+
+
+def test_many_groups_are_shortened_on_a_terminal(tmp_path: Path) -> None:
+    _, result = evaluated(tmp_path)
+    group = result.breakdowns["class"][0]
+    many = [
+        replace(group, name=f"c{place}", scores={"iou_at_threshold": place / 100})
+        for place in range(50)
+    ]
+    wide = replace(result, breakdowns={"class": many})
+    lines = breakdown_table(wide, "class").splitlines()
+    assert len(lines) == 2 + 10 + 1 + 10
+    assert lines[2].startswith("c0 ")
+    assert lines[12].startswith("... 30 between")
+    assert lines[-1].startswith("c49 ")
+    assert len(breakdown_table(wide, "class", "md").splitlines()) == 2 + 50
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 3},
+        {"images": 0},
+        {"images": COUNT + 1},
+        {"scores": {"ap": 2}},
+        {"scores": {"nothing": 0.5}},
+        {"intervals": {"ap": [0.9, 0.1]}},
+    ],
+)
+def test_a_strangers_groups_are_checked(tmp_path: Path, change: dict[str, object]) -> None:
+    _, result = evaluated(tmp_path)
+    content = json.loads(result.to_json())
+    content["breakdowns"]["boxes"][0].update(change)
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(WsolbenchError, match="groups out of order"):
+        read_result(tmp_path / "r.json")
+
+
+def test_groups_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
+    dataset = random_dataset(tmp_path / "random.h5", COUNT)
+    made = Evaluator(dataset)
+    made.update(dataset.image_ids, random_maps(COUNT))
+    with pytest.raises(WsolbenchError, match="keep_images=True"):
+        made.result(by=["area"])
+    with pytest.raises(WsolbenchError, match="area or boxes or class"):
+        made.result(by=["size"])
+    pytest.importorskip("cv2")
+    other = Evaluator(dataset, "adl", keep_images=True)
+    with pytest.raises(WsolbenchError, match="groups: found asked for under protocol adl"):
+        other.result(by=["area"])
