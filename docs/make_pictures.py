@@ -11,9 +11,11 @@ from pathlib import Path
 from PIL import Image
 
 from wsolbench import plots
+from wsolbench.comparison import compare
 from wsolbench.dataset import Dataset
+from wsolbench.evaluation import Evaluator
 from wsolbench.overlays import read_overlays
-from wsolbench.results import read_result
+from wsolbench.results import Bootstrap, read_result
 from wsolbench.submission import Submission
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -24,6 +26,18 @@ METHODS = ("cam", "sem")
 def draw_curves(demo: Path, out: Path) -> None:
     """The val curves of CAM and SEM."""
     plots.save_curves([read_result(demo / f"{method}-val.json") for method in METHODS], out)
+
+
+def draw_differences(demo: Path, out: Path) -> None:
+    """By how much SEM is ahead of CAM on val."""
+    dataset = Dataset.open(demo / "mini.h5", "val")
+    counted = []
+    for method in METHODS:
+        submission = Submission.open(demo / f"{method}-val.h5")
+        evaluator = Evaluator(dataset, header=submission.header, keep_images=True)
+        evaluator.score(submission)
+        counted.append(evaluator.counts(evaluator.result()))
+    plots.save_forest(compare(counted, Bootstrap(1000)), out)
 
 
 def draw_strip(demo: Path, out: Path) -> None:
@@ -50,12 +64,13 @@ def shrink(path: Path) -> None:
 
 
 def main() -> None:
-    """Draw both pictures and tell their sizes."""
+    """Draw the pictures and tell their sizes."""
     if len(sys.argv) != 2:
         sys.exit("python docs/make_pictures.py FOLDER  (made by: wsolbench demo --out FOLDER)")
     demo = Path(sys.argv[1])
     PICTURES.mkdir(exist_ok=True)
-    for name, draw in (("curves", draw_curves), ("strip", draw_strip)):
+    drawn = (("curves", draw_curves), ("strip", draw_strip), ("differences", draw_differences))
+    for name, draw in drawn:
         out = PICTURES / f"{name}.png"
         draw(demo, out)
         shrink(out)

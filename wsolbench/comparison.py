@@ -289,7 +289,10 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
         if isinstance(first, Result) and isinstance(other, Result):
             mine, theirs = first.protocol, other.protocol
             fields |= {
-                **{f"protocol's {key}": (mine.get(key), theirs.get(key)) for key in {**mine, **theirs}},
+                **{
+                    f"protocol's {key}": (mine.get(key), theirs.get(key))
+                    for key in {**mine, **theirs}
+                },
                 "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
                 "threshold": (first.threshold.rule, other.threshold.rule),
             }
