@@ -191,7 +191,7 @@ def compare(
 
 
 def comparison_table(comparison: Comparison, form: str = "text") -> str:
-    """Two tables, of the scores and of their differences; in CSV the differences alone.
+    """What the letters stand for, and tables of scores and differences; CSV has differences alone.
 
     Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
     """
@@ -200,26 +200,19 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
     from tabulate import tabulate
 
     kind = {"text": "simple", "md": "github", "latex": "latex_booktabs"}[form]
-    clean = markdown_text if form == "md" else str
     marks = [chr(ord("A") + place) for place in range(len(comparison.names))]
-    named = [f"{mark}: {name}" for mark, name in zip(marks, comparison.names, strict=True)]
-    several = len(set(comparison.normalisations)) > 1
-    rows = [
-        [
-            COLUMNS[key],
-            *(
-                f"{100 * value:.2f} {_ends(ends)}"
-                for value, ends in zip(values, comparison.intervals[key], strict=True)
-            ),
-        ]
-        for key, values in comparison.scores.items()
-    ]
-    about = [["threshold", *comparison.thresholds]]
-    if several:
-        about.append(["normalisation", *comparison.normalisations])
     scores = tabulate(
-        [[clean(cell) for cell in row] for row in [*rows, *about]],
-        headers=["percent", *map(clean, named)],
+        [
+            [
+                COLUMNS[key],
+                *(
+                    f"{100 * value:.2f} {_ends(ends)}"
+                    for value, ends in zip(values, comparison.intervals[key], strict=True)
+                ),
+            ]
+            for key, values in comparison.scores.items()
+        ],
+        headers=["percent", *marks],
         tablefmt=kind,
         disable_numparse=True,
         colalign=("left", *("right" for _ in marks)),
@@ -240,7 +233,20 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
         disable_numparse=True,
         colalign=("left", "left", "right", "left", "right"),
     )
-    return f"{scores}\n\n{differences}"
+    return f"{_legend(comparison, marks, form)}\n\n{scores}\n\n{differences}"
+
+
+def _legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
+    """What the letters stand for, a line each."""
+    lines = []
+    for mark, name, threshold, normalisation in zip(
+        marks, comparison.names, comparison.thresholds, comparison.normalisations, strict=True
+    ):
+        told = f"{name}; threshold: {threshold}; normalisation: {normalisation or 'not stated'}"
+        lines.append(f"{mark}: {printable(told)}")
+    starts = {"text": "", "md": "* ", "latex": "% "}
+    clean = markdown_text if form == "md" else str
+    return "\n".join(starts[form] + clean(line) for line in lines)
 
 
 def signature(comparison: Comparison) -> str:

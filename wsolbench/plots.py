@@ -226,7 +226,7 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
 
 
 def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> Axes:
-    """One score of groups of images, a line a result; intervals are drawn as bars.
+    """One score of groups of images, a line or kind of dot a result; intervals are bars.
 
     Args:
         results: with `breakdowns` of the kind, of the same images.
@@ -244,10 +244,14 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
         else:
             held.sort(key=lambda group: group.scores[score])
             x = [100 * (rank + 0.5) / len(held) for rank in range(len(held))]
-        _line(ax, x, [100 * group.scores[score] for group in held], place, text)
+        y = [100 * group.scores[score] for group in held]
+        colour = COLOURS[place % len(COLOURS)]
+        if few and kind == "class":  # classes have no order to join
+            ax.plot(x, y, "os^D"[place % 4], color=colour, markersize=4, label=text)
+        else:
+            _line(ax, x, y, place, text)
         if few:
-            colour = COLOURS[place % len(COLOURS)]
-            ax.plot(x, [100 * group.scores[score] for group in held], "o", color=colour, ms=3.5)
+            ax.plot(x, y, "o", color=colour, markersize=3.5)
             for at, group in zip(x, held, strict=True):
                 if score in group.intervals:
                     low, high = _percent(group.intervals[score])
@@ -257,8 +261,8 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
         for label in ax.get_xticklabels():
             label.set_parse_math(False)
     ax.set(xlabel=GROUPS[kind] if few else f"{len(names)} groups, sorted by score (%)")
-    ax.set(ylabel=f"{COLUMNS[score]} (%)")
-    return _finished(ax, "")
+    ax.set(ylabel=f"{COLUMNS[score]} (%)", ylim=(0, 102))
+    return _with_legend(ax, "")
 
 
 def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
