@@ -342,7 +342,7 @@ def _common_images(compared: Sequence[Counts]) -> list[str]:
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
     """Names told apart: those that are alike get what differs, else their number."""
-    names = [result.name for result in results]
+    names = [result.name + ("" if result.limit is None else ", trial") for result in results]
     told = []
     for place, (name, result) in enumerate(zip(names, results, strict=True)):
         alike = [other for other, own in zip(results, names, strict=True) if own == name]

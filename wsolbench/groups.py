@@ -87,12 +87,13 @@ def scored_groups(
         intervals: dict[str, list[float | int]] = {}
         if draws is not None:
             weights = draws.weights[:, places]
-            there = weights.any(axis=1)
-            weights = weights[there]
+            images = weights.sum(axis=1, dtype=np.int64)
+            there = images > 0
+            sums = scoring.resampled_sums(part, classes, weights)
             resampled = _scores(
                 scoring,
-                scoring.resampled_sums(part, classes, weights),
-                weights.sum(axis=1, dtype=np.int64),
+                {key: total[there] for key, total in sums.items()},
+                images[there],
                 draws.pixel[there],
                 draws.box[there],
             )

@@ -30,7 +30,7 @@ from .results import Threshold
 UNIT = 1 << 40
 """Per-image fractions are added as multiples of 1 / UNIT."""
 
-_AT_A_TIME = 1024  # images whose sums over all resamples are formed at a time
+_AT_A_TIME = 1024  # images that are added up at a time: memory stays constant
 _LARGEST = {"pixels": 1 << 28, "iou": UNIT, "ap": UNIT}  # what an image adds at most, else 1
 
 
@@ -179,8 +179,12 @@ class Scoring:
 
     def tally(self, records: Records, class_indices: NDArray[np.int32]) -> Tally:
         """The sums over images, but for the counts."""
-        columns = self.columns(records, class_indices)
-        return Tally(**{name: column.sum(axis=0) for name, column in columns.items()})
+        total = Tally.empty(self.protocol, self.classes)
+        for start in range(0, len(records), _AT_A_TIME):
+            places = slice(start, start + _AT_A_TIME)
+            columns = self.columns(records.part(places), class_indices[places])
+            total += Tally(**{name: column.sum(axis=0) for name, column in columns.items()})
+        return total
 
     def resampled_sums(
         self, records: Records, class_indices: NDArray[np.int32], weights: NDArray[np.uint16]
