@@ -79,31 +79,29 @@ def scored_groups(
     """
     scored = []
     for done, (name, places) in enumerate(members, start=1):
-        part, classes = records.part(places), class_indices[places]
-        tally = vars(scoring.tally(part, classes))
-        sums = {key: total[None] for key, total in tally.items()}
-        shared = (np.array([level]) for level in at)
-        scores = _scores(scoring, sums, np.array([len(places)]), *shared)
-        intervals: dict[str, list[float | int]] = {}
+        # The group itself is the first resample, every image of it drawn once.
+        weights = np.ones((1, len(places)), dtype=np.uint16)
+        levels = [np.array([level]) for level in at]
         if draws is not None:
-            weights = draws.weights[:, places]
-            images = weights.sum(axis=1, dtype=np.int64)
-            there = images > 0
-            sums = scoring.resampled_sums(part, classes, weights)
-            resampled = _scores(
-                scoring,
-                {key: total[there] for key, total in sums.items()},
-                images[there],
-                draws.pixel[there],
-                draws.box[there],
-            )
-            intervals = {
-                key: list(percentile_interval(values.tolist(), draws.level))
-                for key, values in resampled.items()
-                if len(values)
-            }
-        numbers: dict[str, float | int] = {key: row.tolist()[0] for key, row in scores.items()}
-        scored.append(Group(name, len(places), numbers, intervals))
+            weights = np.concatenate((weights, draws.weights[:, places]))
+            pairs = zip(levels, (draws.pixel, draws.box), strict=True)
+            levels = [np.concatenate(pair) for pair in pairs]
+        images = weights.sum(axis=1, dtype=np.int64)
+        there = images > 0
+        sums = scoring.resampled_sums(records.part(places), class_indices[places], weights)
+        scores = _scores(
+            scoring,
+            {key: total[there] for key, total in sums.items()},
+            images[there],
+            *(level[there] for level in levels),
+        )
+        intervals = {
+            key: list(percentile_interval(values[1:].tolist(), draws.level))
+            for key, values in scores.items()
+            if draws is not None and len(values) > 1
+        }
+        own: dict[str, float | int] = {key: values.tolist()[0] for key, values in scores.items()}
+        scored.append(Group(name, len(places), own, intervals))
         if progress:
             progress(done, len(members))
     return scored
