@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsolbench.counts import Counts
+from wsolbench.comparison import compare
+from wsolbench.counts import Counts, read_counts, write_counts
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import Evaluator
 from wsolbench.metrics.bootstrap import percentile_interval
@@ -53,6 +55,21 @@ def plain_loop(
     return {
         key: list(percentile_interval(values, bootstrap.level)) for key, values in scored.items()
     }
+
+
+def kept_times(counts: Counts, path: Path, resamples: int) -> str:
+    """What a counts file costs, and a comparison of two, in words."""
+    ways: dict[str, Callable[[], object]] = {
+        "written in": lambda: write_counts(path, counts),
+        "read and added up in": lambda: read_counts(path, counts.result),
+        "two compared in": lambda: compare([counts, counts], Bootstrap(resamples)),
+    }
+    told = []
+    for name, way in ways.items():
+        start = time.perf_counter()
+        way()
+        told.append(f"{name} {time.perf_counter() - start:.2f} s")
+    return f"counts file: {path.stat().st_size / 1e6:.1f} MB, {', '.join(told)}"
 
 
 def peak_memory(way: Callable[[], object]) -> float:
@@ -93,6 +110,7 @@ def main() -> None:
             "ours": peak_memory(ways["ours"]),
         }
         scores = len(counts.result.scores)
+        files = kept_times(counts, Path(folder) / "r.counts.npz", options.resamples)
         kept = sum(array.nbytes for array in vars(evaluator._records).values())
 
     each = {
@@ -108,6 +126,7 @@ def main() -> None:
         print(row(name, count, both(times[name]), both(each[name], 1e3), f"{memory[name]:.0f}"))
     print(f"\nratio {ratio(each['plain loop'], each['ours'])}; ", end="")
     print(f"{kept / options.images:,.0f} bytes kept an image; the same intervals, bit for bit")
+    print(files)
 
 
 if __name__ == "__main__":

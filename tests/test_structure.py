@@ -15,12 +15,12 @@ HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2"
 
 LAYERS = [
     {"errors"},
-    {"files", "progress", "image_ids", "pictures", "protocols"},
-    {"masks", "metrics"},
+    {"files", "progress", "image_ids", "pictures", "protocols", "normalisations"},
+    {"masks", "metrics", "adapters"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results", "thresholds", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "groups", "reproductions", "tallies", "counts", "comparison"}
+    {"evaluation", "groups", "reproductions", "tallies", "counts", "comparison", "map_files"}
     | {"overlays", "gallery"},
     {"baselines", "plots", "leaderboard"},
     {"mini"},

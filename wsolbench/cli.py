@@ -195,9 +195,7 @@ def evaluate(
         per_image=per_image is not None,
         by=kinds,
     )
-    outs = [] if out is None else [out]
-    if out is not None and len(protocols) > 1:
-        outs = [out.with_name(f"{out.stem}.{own.name}{out.suffix}") for own in protocols]
+    outs = [] if out is None else _each_out(out, [own.name for own in protocols])
     inputs = [submission, annotations, threshold_from]
     kept = [counts_path(target) for target in outs] if counts else []
     for target in [*outs, *kept]:
@@ -663,7 +661,15 @@ def predict() -> None:
     """Write localization maps as a submission: a classifier's, or trivial ones."""
 
 
+_normalise = click.option(
+    "--normalise",
+    metavar="NAME,NAME",
+    help="min-max, max, pas:P, ivr:P or none; of several m.h5 becomes m.<name>.h5.",
+)
+
+
 @predict.command("cam")
+@_normalise
 @_prediction_options
 def predict_cam(**options: Any) -> None:
     """Class activation maps: the class's channel, min-max normalised."""
@@ -698,8 +704,11 @@ def _predict(
     split: str,
     name: str | None,
     quiet: bool,
+    normalise: str | None = None,
     **options: Any,
 ) -> None:
+    from .normalisations import normalisations_named
+
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")
     if (backbone is None) == (model is None):
@@ -709,7 +718,10 @@ def _predict(
     if model is not None and (weights is not None or random_weights is not None):
         raise click.UsageError("--weights and --random-weights go with --backbone.")
     out: Path = options.pop("out")
-    require_target(out, [annotations, weights])
+    names = [own.name for own in normalisations_named(normalise or "min-max")]
+    outs = dict(zip(names, _each_out(out, names), strict=True))
+    for target in outs.values():
+        require_target(target, [annotations, weights])
     _require_torch()
     from .baselines.backbones import load_backbone, load_model_function
     from .baselines.predict import predict as write_maps
@@ -724,14 +736,15 @@ def _predict(
         write_maps(
             network,
             opened,
-            out,
+            outs,
             method=method,
             map_dtype=options.pop("dtype"),
             progress=progress,
             metadata={"name": name} if name else None,
             **options,
         )
-    click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
+    for target in outs.values():
+        click.echo(f"{target}: {len(opened)} maps of {opened.name} {split}")
 
 
 def _add_trivial(name: str) -> None:
@@ -780,6 +793,68 @@ def _add_trivial(name: str) -> None:
 
 for _name in TRIVIAL:
     _add_trivial(_name)
+
+
+@cli.command("import-maps")
+@click.argument("folder", type=_File)
+@_annotations
+@click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations.")
+@click.option("--split", default="val", show_default=True, help="Whose images they are of.")
+@click.option("--name", help="The method's name in tables [default: the folder's].")
+@click.option("--backbone", help="The network, for tables.")
+@_normalise
+@click.option(
+    "--label",
+    type=click.Choice(["gt", "predicted"]),
+    default="gt",
+    show_default=True,
+    help="Whose class's maps they are: the annotated one, or the method's own.",
+)
+@click.option("--top5", type=_File, help="CSV: image_id, top1 to top5, predicted classes.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint8", "float16", "float32"]),
+    help="How maps are stored [default: float32, 8-bit files as they are].",
+)
+@click.option("--allow-missing", is_flag=True, help="Write a submission that lacks images.")
+@click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left.")
+@click.option("--out", type=_File, required=True, help="The submission to write.")
+@_quiet
+def import_maps_command(
+    folder: Path,
+    annotations: Path | None,
+    dataset: str | None,
+    split: str,
+    name: str | None,
+    backbone: str | None,
+    normalise: str | None,
+    out: Path,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make a submission of a folder of maps: <image id>.npy or .png.
+
+    Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
+    """
+    from .dataset import Dataset
+    from .map_files import import_maps
+    from .normalisations import normalisations_named
+
+    if annotations is not None and dataset is not None:
+        raise click.UsageError("--annotations and --dataset exclude each other.")
+    wanted = normalisations_named(normalise or "none")
+    outs = dict(zip(wanted, _each_out(out, [own.name for own in wanted]), strict=True))
+    found = _find_annotations(annotations, dataset)
+    for target in outs.values():
+        require_target(target, [found, options["top5"]])
+    method = {"name": name or folder.resolve().name}
+    if backbone:
+        method["backbone"] = backbone
+    with bar("import-maps", "map", quiet=quiet) as progress:
+        opened = Dataset.open(found, split)
+        count = import_maps(folder, opened, outs, method=method, progress=progress, **options)
+    for target in outs.values():
+        click.echo(f"{target}: {count} maps of {opened.name} {split}")
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -1181,6 +1256,14 @@ def _counted(
         evaluator.score(submission, jobs=jobs, progress=progress)
         result = evaluator.result(allow_missing=True, submission_sha256=submission.sha256)
     return evaluator.counts(result)
+
+
+def _each_out(out: Path, names: Sequence[str]) -> list[Path]:
+    """The file itself for one name; of several r.json becomes r.<name>.json."""
+    if len(names) == 1:
+        return [out]
+    marks = [name.replace(":", "-") for name in names]
+    return [out.with_name(f"{out.stem}.{mark}{out.suffix}") for mark in marks]
 
 
 def _listed(text: str | None) -> list[str]:

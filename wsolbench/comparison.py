@@ -346,13 +346,15 @@ def _names(results: Sequence[Result]) -> tuple[str, ...]:
     told = []
     for place, (name, result) in enumerate(zip(names, results, strict=True)):
         alike = [other for other, own in zip(results, names, strict=True) if own == name]
-        seeds = [_parameter(other, "seeds") for other in alike]
+        telling = [
+            key
+            for key in ("seeds", "normalisation", "size", "map_size")
+            if len({_parameter(other, key) for other in alike}) == len(alike)
+        ]
         if len(alike) == 1:
             told.append(name)
-        elif len(set(seeds)) == len(seeds):
-            told.append(f"{name}, seeds {_parameter(result, 'seeds')}")
-        elif len({other.normalisation for other in alike}) == len(alike):
-            told.append(f"{name}, {printable(result.normalisation)[:40]}")
+        elif telling:
+            told.append(f"{name}, {telling[0].replace('_', ' ')} {_parameter(result, telling[0])}")
         else:
             told.append(f"{name} ({place + 1})")
     return tuple(told)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,7 @@ from torch.utils import data
 from .. import __version__
 from ..dataset import Dataset
 from ..errors import WsolbenchError, some
+from ..normalisations import Normalisation, normalisation_named
 from ..submission_rules import NO_CLASS, SubmissionHeader
 from ..submission_writer import SubmissionWriter
 from .backbones import ClassMapModel, fault_in_user_code
@@ -73,13 +74,14 @@ MAP_DTYPES: Mapping[str, str] = MappingProxyType(
 )
 """How maps may be stored, and how the submission words it."""
 
-_NORMALISATION = "min-max of each map at feature size, a constant map is zero"
+_MIN_MAX = "min-max"
+_MIN_MAX_WORDS = "min-max of each map at feature size, a constant map is zero"
 
 
 def predict(
     model: ClassMapModel,
     dataset: Dataset,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
     *,
     method: str = "cam",
     size: int = 224,
@@ -100,7 +102,8 @@ def predict(
         model: run in evaluation mode and without gradients; its modes and its device are as before
             afterwards, whatever happens.
         dataset: one split, joined to its folder of photos.
-        out: the submission; whole or not there.
+        out: the submission; whole or not there. Or, of "cam", several by the names of their
+            normalisations (see `normalisations.NORMALISATIONS`): the network runs once.
         method: "cam" or "sem".
         size: pixels a side to which photos are brought.
         seeds: of "sem": a count, or as a float a share of the map's positions.
@@ -115,9 +118,10 @@ def predict(
         metadata: more for the submission's `method`, or instead: name, paper, code, commit, ...
 
     Raises:
-        WsolbenchError: an option out of range; a class that is not known or that the model has
-            not; more seeds than positions; outputs of the model that are no class maps, or not
-            finite; a photo that is missing, damaged or of another size.
+        WsolbenchError: an option out of range; a normalisation of "sem" but min-max; a class that
+            is not known or that the model has not; more seeds than positions; outputs of the model
+            that are no class maps, or not finite; a photo that is missing, damaged or of another
+            size.
     """
     _check_choice("method", method, METHODS)
     _check_choice("label", label, ("gt", "predicted"))
@@ -131,34 +135,63 @@ def predict(
             raise WsolbenchError(
                 name, found=str(value), expected=f"at least {least}", cure="give a larger number"
             )
+    outs = dict(out) if isinstance(out, Mapping) else {_MIN_MAX: out}
+    forms = [normalisation_named(name) for name in outs]
+    if method == "sem" and list(outs) != [_MIN_MAX]:
+        raise WsolbenchError(
+            "normalisation",
+            found=f"{some(list(outs))} of SEM",
+            expected="min-max, which is part of it",
+            cure="leave it out; CAM's maps take others",
+        )
     where = _device(device)
-    with _ready(model.module, where):
+    with ExitStack() as stack, _ready(model.module, where):
         classes, height, width = _probe(model, size, where)
         if method == "sem":
             seed_count(seeds, height, width)
         if label == "gt":
             _check_classes(dataset, classes, model.name)
-        header = SubmissionHeader(
-            dataset=dataset.name,
-            split=dataset.split,
-            label=label,
-            normalisation=f"{_NORMALISATION}; {MAP_DTYPES[map_dtype]}",
-            method=_described(model, method, size, seeds, metadata or {}),
-        )
-        with SubmissionWriter(out, header, resume=resume, overwrite=overwrite) as writer:
-            rows = [i for i, name in enumerate(dataset.image_ids) if name not in writer.written]
-            done = len(dataset) - len(rows)
+        writers = []
+        for form, path in zip(forms, outs.values(), strict=True):
+            words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
+            told = "" if list(outs) == [_MIN_MAX] else form.name
+            header = SubmissionHeader(
+                dataset=dataset.name,
+                split=dataset.split,
+                label=label,
+                normalisation=f"{words}; {MAP_DTYPES[map_dtype]}",
+                method=_described(model, method, size, seeds, told, metadata or {}),
+            )
+            writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
+            writers.append(stack.enter_context(writer))
+        lacking = [
+            row
+            for row, name in enumerate(dataset.image_ids)
+            if any(name not in writer.written for writer in writers)
+        ]
+        done = len(dataset) - len(lacking)
+        if progress is not None:
+            progress(done, len(dataset))
+        photos = _Photos(dataset, lacking, model.preprocess, size)
+        for batch_rows, images in _batches(photos, batch_size, workers, where):
+            ids = [dataset.image_ids[row] for row in batch_rows]
+            labels = dataset.class_indices[batch_rows] if label == "gt" else None
+            maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
+            for form, writer in zip(forms, writers, strict=True):
+                # A run that was killed may have left one submission a batch behind another.
+                own = [place for place, name in enumerate(ids) if name not in writer.written]
+                formed = _normalised(maps[own], form) if method == "cam" else maps[own]
+                names = [ids[place] for place in own]
+                writer.append(names, _stored(formed, map_dtype), top5=top[own])
+            done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
-            photos = _Photos(dataset, rows, model.preprocess, size)
-            for batch_rows, images in _batches(photos, batch_size, workers, where):
-                ids = [dataset.image_ids[row] for row in batch_rows]
-                labels = dataset.class_indices[batch_rows] if label == "gt" else None
-                maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
-                writer.append(ids, _stored(maps, map_dtype), top5=top)
-                done += len(ids)
-                if progress is not None:
-                    progress(done, len(dataset))
+
+
+def _normalised(channels: Tensor, form: Normalisation) -> Tensor:
+    if form.name == _MIN_MAX:
+        return min_max(channels)
+    return torch.from_numpy(np.stack([form(channel) for channel in channels.float().numpy()]))
 
 
 def _maps_of(
@@ -169,7 +202,9 @@ def _maps_of(
     method: str,
     seeds: int | float,
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Maps (B, h, w) float32 in [0, 1], and the best classes (B, 5), -1 where there are fewer."""
+    """Class maps as they are, or SEM's in [0, 1]: (B, h, w); and the best classes (B, 5), -1 where
+    there are fewer.
+    """
     with torch.inference_mode():
         class_maps, features, logits = _run(model, images)
         ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
@@ -186,10 +221,7 @@ def _maps_of(
                 expected="finite numbers",
                 cure="check the weights and the preprocessing",
             )
-        if method == "sem":
-            maps = self_enhancement_maps(channels, features, seeds)
-        else:
-            maps = min_max(channels)
+        maps = self_enhancement_maps(channels, features, seeds) if method == "sem" else channels
         empty = (0, max(0, TOP - ranked.shape[1]))
         top = nn.functional.pad(ranked[:, :TOP], empty, value=NO_CLASS)
         return maps.cpu(), top.cpu().numpy()
@@ -266,12 +298,15 @@ def _described(
     method: str,
     size: int,
     seeds: int | float,
+    normalisation: str,
     metadata: Mapping[str, object],
 ) -> dict[str, object]:
     parameters: dict[str, object] = {"size": size}
     if method == "sem":
         parameters["seeds"] = seeds
     provenance = dict(model.provenance)
+    if normalisation:
+        parameters["normalisation"] = normalisation
     described: dict[str, object] = {
         "name": METHODS[method].name,
         "backbone": model.name,

@@ -70,9 +70,11 @@ def annotations_of(records: Sequence[MaskRecord]) -> list[Annotation]:
 
 
 def list_masks(
-    folder: str | os.PathLike[str], what: str = "a folder of masks"
+    folder: str | os.PathLike[str],
+    what: str = "a folder of masks",
+    suffixes: Sequence[str] = (".png",),
 ) -> tuple[dict[str, Path], list[str]]:
-    """The masks `<image id>.png` of a folder, and the names of all else that lies there.
+    """The files `<image id>.png` of a folder, and the names of all else that lies there.
 
     Hidden files (a name with a leading dot) count as neither.
 
@@ -80,8 +82,8 @@ def list_masks(
         ({image id: path} in order of ids, [other names] in order).
 
     Raises:
-        WsolbenchError: no such folder, no mask in it, a name that is no image id, or two files of
-            one id.
+        WsolbenchError: no such folder, no such file in it, a name that is no image id, or two files
+            of one id.
     """
     place = require_folder(folder, what)
     found: dict[str, Path] = {}
@@ -90,7 +92,7 @@ def list_masks(
     for path in sorted(place.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.suffix.lower() != ".png" or path.is_dir():
+        if path.suffix.lower() not in suffixes or path.is_dir():
             others.append(path.name)
         elif not is_image_id(path.stem):
             faults.append(f"{path.name!r}, which is no image id")
@@ -98,13 +100,15 @@ def list_masks(
             faults.append(f"{found[path.stem].name} and {path.name}")
         else:
             found[path.stem] = path
-    refuse(place, faults, expected=f"<image id>.png, each id once ({RULE})", cure="rename them")
+    ending = " or ".join(suffixes)
+    wanted = f"<image id>{ending}"
+    refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename them")
     if not found:
         raise WsolbenchError(
             place,
-            found=f"no .png file{f' but {some(others)}' if others else ''}",
-            expected=f"{what}, <image id>.png",
-            cure="name the folder in which the PNG files lie",
+            found=f"no {ending} file{f' but {some(others)}' if others else ''}",
+            expected=f"{what}, {wanted}",
+            cure="name the folder in which the files lie",
         )
     return found, others
 

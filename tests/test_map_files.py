@@ -1,0 +1,187 @@
+"""Folders of maps become submissions that score what the maps do; faults are told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tests.conftest import random_dataset, random_maps
+from wsolbench.cli import cli
+from wsolbench.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation import Evaluator, evaluate
+from wsolbench.map_files import import_maps, read_map
+from wsolbench.normalisations import normalisation_named
+from wsolbench.submission import Submission
+
+COUNT = 9
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return random_dataset(tmp_path / "random.h5", COUNT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dataset: Dataset) -> Path:
+    """Raw maps: floats of any range, one .npy an image."""
+    place = tmp_path / "maps"
+    place.mkdir()
+    for image_id, map_ in zip(dataset.image_ids, random_maps(COUNT), strict=True):
+        np.save(place / f"{image_id}.npy", 3.0 * map_ - 100)
+    return place
+
+
+def imported(folder: Path, dataset: Dataset, *names: str, **options: Any) -> dict[str, Submission]:
+    outs = {
+        normalisation_named(name): folder.parent / f"{name.replace(':', '-')}.h5" for name in names
+    }
+    options = {"method": {"name": "folder"}, **options}
+    assert import_maps(folder, dataset, outs, **options) == len(list(folder.iterdir()))
+    return {own.name: Submission.open(path) for own, path in outs.items()}
+
+
+def test_maps_score_as_they_would_from_memory(folder: Path, dataset: Dataset) -> None:
+    read = imported(folder, dataset, "min-max", "max", "ivr:30")
+    raw = [3.0 * map_ - 100 for map_ in random_maps(COUNT)]
+    scores = []
+    for name, submission in read.items():
+        evaluator = Evaluator(dataset)
+        evaluator.update(dataset.image_ids, [normalisation_named(name)(map_) for map_ in raw])
+        found = evaluate(dataset, submission)
+        assert found.scores == evaluator.result().scores
+        assert found.method["parameters"] == {"normalisation": name}
+        assert found.normalisation.startswith(name.partition(":")[0])
+        scores.append((found.scores["peak_iou"], found.scores["ap"]))
+    assert len(set(scores)) == 3
+
+
+def test_several_at_once_are_each_alone(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    together = imported(folder, dataset, "min-max", "pas")
+    hashes = {name: submission.sha256 for name, submission in together.items()}
+    for name, found in hashes.items():
+        assert imported(folder, dataset, name, overwrite=True)[name].sha256 == found
+
+
+def test_8_bit_files_stay_as_they_are(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "png"
+    place.mkdir()
+    maps = random_maps(COUNT)
+    for number, (image_id, map_) in enumerate(zip(dataset.image_ids, maps, strict=True)):
+        if number % 2:
+            Image.fromarray(map_).save(place / f"{image_id}.png")
+        else:
+            np.save(place / f"{image_id}.npy", map_)
+    submission = imported(place, dataset, "none")["none"]
+    assert submission.dtype == np.uint8
+    for found, map_ in zip(submission.read(range(COUNT)), maps, strict=True):
+        assert (found == map_).all()
+    rounded = imported(place, dataset, "min-max", dtype="uint8")["min-max"]
+    assert rounded.dtype == np.uint8
+    assert imported(place, dataset, "max", dtype="float16")["max"].dtype == np.float16
+
+
+def test_16_bit_pictures(tmp_path: Path) -> None:
+    values = np.array([[0, 1000, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_map(tmp_path / "a.png")[0].tolist() == pytest.approx([0, 1000 / 65535, 1])
+
+
+def test_predicted_classes_come_from_a_table(folder: Path, dataset: Dataset) -> None:
+    rows = [
+        f"{image_id},{dataset.class_indices[place]},6,,,"
+        if dataset.class_indices[place] != 6
+        else f"{image_id},6,0,1,2,3"
+        for place, image_id in enumerate(dataset.image_ids)
+    ]
+    table = folder.parent / "top.csv"
+    table.write_text("\n".join(["image_id,top1,top2,top3,top4,top5", *rows]))
+    submission = imported(folder, dataset, "min-max", top5=table)["min-max"]
+    assert evaluate(dataset, submission).scores["top1_cls"] == 1
+    table.write_text("\n".join(["image_id,top1", *[f"{name},1" for name in dataset.image_ids[1:]]]))
+    with pytest.raises(WsolbenchError, match="no row for 1 images: image_000"):
+        imported(folder, dataset, "min-max", top5=table, overwrite=True)
+
+
+def break_object(path: Path) -> None:
+    np.save(path, np.array([[{}]], object), allow_pickle=True)
+
+
+def break_length(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def break_header(path: Path) -> None:
+    path.write_bytes(b"\x93NUMPY\x01\x00" + path.read_bytes()[8:40])
+
+
+@pytest.mark.parametrize("ruin", [break_object, break_length, break_header])
+def test_damaged_files_are_one_line(folder: Path, dataset: Dataset, ruin: Any) -> None:
+    ruin(folder / "image_004.npy")
+    with pytest.raises(WsolbenchError, match=r"image_004.npy: found no array of numbers"):
+        imported(folder, dataset, "min-max")
+    assert not (folder.parent / "min-max.h5").exists()
+    assert not (folder.parent / "min-max.h5.part").exists()
+
+
+def test_huge_shapes_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
+    text = (tmp_path / "a.npy").read_bytes().replace(b"(2, 2), }    ", b"(2000000, 2), }", 1)
+    (tmp_path / "a.npy").write_bytes(text[: len((tmp_path / "a.npy").read_bytes())])
+    with pytest.raises(WsolbenchError, match="no array of numbers"):
+        read_map(tmp_path / "a.npy")
+
+
+def test_all_faults_of_a_folder_are_told_at_once(folder: Path, dataset: Dataset) -> None:
+    np.save(folder / "image_001.npy", np.full((2, 2), np.nan))
+    np.save(folder / "image_005.npy", np.zeros(4))
+    with pytest.raises(WsolbenchError, match=r"2 unusable maps: image_001.npy has .*image_005.npy"):
+        imported(folder, dataset, "min-max")
+    (folder / "image_001.npy").unlink()
+    (folder / "image_005.npy").unlink()
+    Image.new("RGB", (4, 4)).save(folder / "image_001.png")
+    with pytest.raises(WsolbenchError, match="a picture of mode RGB"):
+        imported(folder, dataset, "min-max", allow_missing=True)
+
+
+def test_values_out_of_range_name_the_cure(folder: Path, dataset: Dataset) -> None:
+    with pytest.raises(WsolbenchError, match="normalise it by min-max, max, pas or ivr"):
+        imported(folder, dataset, "none")
+
+
+def test_files_and_images_must_match(folder: Path, dataset: Dataset) -> None:
+    (folder / "image_003.npy").rename(folder / "other.npy")
+    with pytest.raises(WsolbenchError, match=r"1 files of images .*: other.npy.*--split"):
+        imported(folder, dataset, "max")
+    (folder / "other.npy").unlink()
+    with pytest.raises(WsolbenchError, match=r"no map for 1 of the 9 .*image_003.*allow"):
+        imported(folder, dataset, "max")
+    assert len(imported(folder, dataset, "max", allow_missing=True)["max"]) == COUNT - 1
+
+
+def command(*arguments: object) -> Mapping[str, Any]:
+    done = CliRunner().invoke(cli, [*map(str, arguments)])
+    return {"status": done.exit_code, "out": done.output, "error": done.exception}
+
+
+def test_one_command_makes_a_submission(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    given = ["--annotations", dataset.store.path, "--name", "mine", "--backbone", "net", "--quiet"]
+    done = command("import-maps", folder, *given, "--normalise", "max", "--out", tmp_path / "m.h5")
+    assert done["out"] == f"{tmp_path / 'm.h5'}: 9 maps of random val\n"
+    method = Submission.open(tmp_path / "m.h5").header.method
+    assert (method["name"], method["backbone"]) == ("mine", "net")
+    done = command(
+        *("import-maps", folder, *given, "--normalise", "min-max,ivr:30"),
+        *("--out", tmp_path / "n.h5"),
+    )
+    assert done["status"] == 0
+    assert sorted(path.name for path in tmp_path.glob("n.*")) == ["n.ivr-30.h5", "n.min-max.h5"]
+    done = command("import-maps", folder, *given, "--out", tmp_path / "x.h5")
+    assert isinstance(done["error"], WsolbenchError)
+    assert not (tmp_path / "x.h5").exists()

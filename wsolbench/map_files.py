@@ -1,0 +1,296 @@
+"""A folder of maps that lie as loose files, as a submission.
+
+Maps are `<image id>.npy` or `<image id>.png`, one of either for each image of a split, of any size.
+PNG files are grey, 8-bit (value / 255) or 16-bit (value / 65535); a heat map in colours is no map.
+
+Public names: `import_maps`, `read_map`, `SUFFIXES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import Dataset
+from .errors import WsolbenchError, some
+from .files import available_processors, require_file
+from .importers.mask_files import list_masks
+from .importers.tables import read_table
+from .normalisations import Normalisation
+from .pictures import open_picture
+from .progress import Progress
+from .submission_rules import MAX_SIDE, NO_CLASS, SubmissionHeader
+from .submission_writer import SubmissionWriter
+
+SUFFIXES = (".npy", ".png")
+"""Endings of the files that hold maps."""
+
+DTYPES = ("uint8", "float16", "float32")
+"""How maps may be stored; uint8 holds round(255 * value)."""
+
+_BATCH = 128
+_HEADER_BYTES = 10_000
+_TOP_COLUMNS = ("top1", "top2", "top3", "top4", "top5")
+
+
+def import_maps(
+    folder: str | os.PathLike[str],
+    dataset: Dataset,
+    outs: Mapping[Normalisation, Path],
+    *,
+    method: Mapping[str, object],
+    label: str = "gt",
+    dtype: str | None = None,
+    top5: str | os.PathLike[str] | None = None,
+    allow_missing: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Write the maps of a folder as submissions, one a normalisation, reading each file once.
+
+    Args:
+        folder: with the files.
+        dataset: the split that they are of.
+        outs: the submission to write for each normalisation; all of them or none.
+        method: `name`, and what else is known (see `SubmissionHeader`); the normalisation is added
+            to its parameters.
+        label: "gt" or "predicted": whose class's maps they are.
+        dtype: how maps are stored; None keeps 8-bit files as they are where nothing normalises
+            them, and takes float32 else.
+        top5: CSV with the columns image_id, top1 to top5: the predicted classes, best first, from
+            0; fewer than five leave the last ones empty.
+        allow_missing: write a submission that lacks images.
+        overwrite: throw away what a killed run left.
+        progress: called with (files read, files).
+
+    Returns:
+        How many maps each submission holds.
+
+    Raises:
+        WsolbenchError: files that are no maps, values out of [0, 1] that nothing normalises, files
+            of images that the split has not or none for some that it has; all of a kind at once.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise WsolbenchError("dtype", found=dtype, expected=" or ".join(DTYPES), cure="name one")
+    place = Path(folder)
+    files, _ = list_masks(place, "a folder of maps", SUFFIXES)
+    _check_ids(place, files, dataset, allow_missing)
+    ids = [image_id for image_id in dataset.image_ids if image_id in files]
+    classes = None if top5 is None else _classes(top5, ids)
+    kept = dtype or _own_dtype(files[ids[0]], outs)
+    faults: list[WsolbenchError] = []
+    done = 0
+    with ExitStack() as stack:
+        writers = {
+            normalisation: stack.enter_context(
+                SubmissionWriter(
+                    out,
+                    _header(dataset, normalisation, method, label, kept),
+                    overwrite=overwrite,
+                )
+            )
+            for normalisation, out in outs.items()
+        }
+        for batch, read in _batches(ids, files, list(outs), kept):
+            faults += [item for item in read if isinstance(item, WsolbenchError)]
+            if not faults:
+                ranks = None if classes is None else np.array([classes[name] for name in batch])
+                planes = [item for item in read if not isinstance(item, WsolbenchError)]
+                for number, writer in enumerate(writers.values()):
+                    writer.append(batch, [maps[number] for maps in planes], ranks)
+            done += len(batch)
+            if progress:
+                progress(done, len(ids))
+        if faults:
+            raise _told(place, faults)
+    return len(ids)
+
+
+def read_map(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The values of one file, as it has them; a 16-bit picture as float32 value / 65535.
+
+    Returns:
+        (h, w), uint8 or any kind of number that NumPy stores.
+
+    Raises:
+        WsolbenchError: damaged, objects instead of numbers, a picture in colours, not two
+            dimensions, sides above 4096.
+    """
+    file = require_file(path, "a map")
+    values = _read_png(file) if file.suffix.lower() == ".png" else _read_npy(file)
+    if values.ndim != 2 or not all(1 <= side <= MAX_SIDE for side in values.shape):
+        raise WsolbenchError(
+            file,
+            found=f"shape {values.shape}",
+            expected=f"(height, width), sides from 1 to {MAX_SIDE}",
+            cure="save one plane a file",
+        )
+    return values
+
+
+def _read_png(file: Path) -> NDArray[Any]:
+    with open_picture(file, formats=("PNG",)) as picture:
+        if picture.mode in ("I;16", "I"):
+            return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32)
+        if picture.mode != "L":
+            raise WsolbenchError(
+                file,
+                found=f"a picture of mode {picture.mode}",
+                expected="grey, 8 or 16 bits",
+                cure="save the map itself: colours of a heat map do not give it back",
+            )
+        return np.array(picture)
+
+
+def _read_npy(file: Path) -> NDArray[Any]:
+    """The array, after its header was seen to state no more than the file has."""
+    try:
+        with open(file, "rb") as opened:
+            version = np.lib.format.read_magic(opened)
+            headers = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
+            if version not in headers:
+                raise ValueError(f"version {version} of the format")
+            shape, _, kind = headers[version](opened, max_header_size=_HEADER_BYTES)
+            room = file.stat().st_size - opened.tell()
+        if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=np.float64)) != room:
+            raise ValueError(f"{kind} of shape {shape} in {room} bytes")
+        array: NDArray[Any] = np.load(file, allow_pickle=False)
+        return array
+    except (OSError, ValueError, EOFError) as error:
+        raise WsolbenchError(
+            file,
+            found=f"no array of numbers ({error})",
+            expected="what numpy.save writes",
+            cure="save it again: numpy.save(name, map)",
+        ) from error
+
+
+def _batches(
+    ids: Sequence[str],
+    files: Mapping[str, Path],
+    normalisations: Sequence[Normalisation],
+    dtype: str,
+) -> Iterator[tuple[list[str], list[list[NDArray[Any]] | WsolbenchError]]]:
+    """Some ids at a time, and of each file its maps, one a normalisation, or what is wrong."""
+
+    def attempt(image_id: str) -> list[NDArray[Any]] | WsolbenchError:
+        try:
+            raw = read_map(files[image_id])
+            return [_stored(normalisation, raw, dtype) for normalisation in normalisations]
+        except WsolbenchError as error:
+            found, expected, cure = error.found, error.expected, error.cure
+            return WsolbenchError(files[image_id], found=found, expected=expected, cure=cure)
+
+    with ThreadPoolExecutor(available_processors()) as pool:
+        for start in range(0, len(ids), _BATCH):
+            batch = list(ids[start : start + _BATCH])
+            yield batch, list(pool.map(attempt, batch))
+
+
+def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDArray[Any]:
+    if normalisation.kind == "none" and raw.dtype == np.uint8 and dtype == "uint8":
+        return raw
+    values = normalisation(raw)
+    if dtype == "uint8":
+        return np.rint(255 * values.astype(np.float64)).astype(np.uint8)
+    return values.astype(dtype)
+
+
+def _own_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
+    alone = all(normalisation.kind == "none" for normalisation in outs)
+    return "uint8" if alone and read_map(first).dtype == np.uint8 else "float32"
+
+
+def _check_ids(
+    place: Path, files: Mapping[str, Path], dataset: Dataset, allow_missing: bool
+) -> None:
+    held = set(dataset.image_ids)
+    strangers = [path.name for image_id, path in files.items() if image_id not in held]
+    missing = [image_id for image_id in dataset.image_ids if image_id not in files]
+    where = f"{dataset.name} {dataset.split}"
+    if strangers:
+        raise WsolbenchError(
+            place,
+            found=f"{len(strangers)} files of images that {where} does not hold: {some(strangers)}",
+            expected=f"<image id>.npy or .png of its {len(held)} images",
+            cure="name the split that they are of (--split), or take them away",
+        )
+    if missing and not allow_missing:
+        raise WsolbenchError(
+            place,
+            found=f"no map for {len(missing)} of the {len(held)} images of {where}: "
+            f"{some(missing)}",
+            expected="a map of every image",
+            cure="add them, or leave them out knowingly (allow_missing, --allow-missing)",
+        )
+
+
+def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list[int]]:
+    rows = read_table(
+        path,
+        "a table of predicted classes",
+        required=("image_id", "top1"),
+        optional=_TOP_COLUMNS[1:],
+    )
+    classes: dict[str, list[int]] = {}
+    for line, row in rows:
+        texts = [row.get(column, "") for column in _TOP_COLUMNS]
+        if not all(text.isdecimal() for text in texts if text) or row["image_id"] in classes:
+            raise WsolbenchError(
+                path,
+                found=f"line {line}: {row}",
+                expected="each image once, classes as whole numbers from 0",
+                cure="mend the line",
+            )
+        classes[row["image_id"]] = [int(text) if text else NO_CLASS for text in texts]
+    without = [image_id for image_id in ids if image_id not in classes]
+    if without:
+        raise WsolbenchError(
+            path,
+            found=f"no row for {len(without)} images: {some(without)}",
+            expected="a row for each map",
+            cure="add them",
+        )
+    return classes
+
+
+def _header(
+    dataset: Dataset,
+    normalisation: Normalisation,
+    method: Mapping[str, object],
+    label: str,
+    dtype: str,
+) -> SubmissionHeader:
+    parameters = method.get("parameters")
+    known = dict(parameters) if isinstance(parameters, Mapping) else {}
+    rounded = "round(255 * value) in uint8" if dtype == "uint8" else dtype
+    return SubmissionHeader(
+        dataset=dataset.name,
+        split=dataset.split,
+        label=label,
+        normalisation=f"{normalisation.words}; stored as {rounded}",
+        method={**method, "parameters": {**known, "normalisation": normalisation.name}},
+    )
+
+
+def _told(place: Path, faults: Sequence[WsolbenchError]) -> WsolbenchError:
+    """All faults of the files as one."""
+    if len(faults) == 1:
+        return faults[0]
+    listed = [f"{Path(str(fault.where)).name} has {fault.found}" for fault in faults]
+    return WsolbenchError(
+        place,
+        found=f"{len(faults)} unusable maps: {some(listed)}",
+        expected=faults[0].expected,
+        cure=faults[0].cure,
+    )

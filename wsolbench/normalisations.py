@@ -1,0 +1,173 @@
+"""How the raw values of a map come into [0, 1]: it moves scores more than most methods do.
+
+Source: Kim et al., Normalization Matters in Weakly Supervised Object Localization (ICCV 2021),
+which names `max` (Grad-CAM's: a ReLU, then by the highest), `pas` and `ivr`. Its percentile of
+`pas` is the 90th; that of `ivr` is chosen for each method there, and 45 here is a choice of ours.
+Every map is normalised by itself, at the size it has, before any upsampling.
+
+Public names: `Normalisation`, `NORMALISATIONS`, `normalisation_named`, `normalisations_named`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WsolbenchError
+
+_Raw = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """One choice, e.g. that of `ivr:45`.
+
+    Attributes:
+        kind: a key of `NORMALISATIONS`.
+        percent: of the values below the percentile that `pas` and `ivr` read; None for others.
+    """
+
+    kind: str
+    percent: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is typed."""
+        return self.kind if self.percent is None else f"{self.kind}:{self.percent}"
+
+    @property
+    def words(self) -> str:
+        """As a submission states it."""
+        return NORMALISATIONS[self.kind].words.replace("P", str(self.percent))
+
+    def __call__(self, map_: NDArray[Any]) -> NDArray[np.float32]:
+        """A map brought into [0, 1].
+
+        Args:
+            map_: (h, w), of numbers; under `none` floats in [0, 1], or uint8, read as value / 255.
+
+        Returns:
+            float32 (h, w). A map without contrast gives zeros: it points nowhere.
+
+        Raises:
+            WsolbenchError: not two dimensions, no number, NaN or infinite; under `none` values out
+                of [0, 1] or whole numbers other than uint8.
+        """
+        if map_.ndim != 2 or not map_.size or map_.dtype.kind not in "fiub":
+            raise WsolbenchError(
+                "map",
+                found=f"{map_.dtype} of shape {map_.shape}",
+                expected="numbers (height, width)",
+                cure="save one plane a map",
+            )
+        raw = map_.astype(np.float64)
+        if not np.isfinite(raw).all():
+            raise WsolbenchError(
+                "map",
+                found=f"{int((~np.isfinite(raw)).sum())} NaN or infinite values",
+                expected="finite numbers",
+                cure="mend what wrote it",
+            )
+        if self.kind == "none":
+            return _as_they_are(map_, raw)
+        formed = NORMALISATIONS[self.kind].form(raw, self.percent or 0)
+        return np.clip(formed, 0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A formula, what a submission says of it, and the usual percentile, if it reads one."""
+
+    words: str
+    form: Callable[[_Raw, int], _Raw]
+    percent: int | None = None
+
+
+def _as_they_are(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
+    if map_.dtype == np.uint8:
+        return (raw / 255).astype(np.float32)
+    low, high = raw.min(), raw.max()
+    if map_.dtype.kind != "f" or low < 0 or high > 1:
+        raise WsolbenchError(
+            "map",
+            found=f"{map_.dtype} from {low:.6g} to {high:.6g}",
+            expected="floats in [0, 1], or uint8 (value / 255)",
+            cure="say how to bring it there: normalise it by min-max, max, pas or ivr",
+        )
+    return raw.astype(np.float32)
+
+
+def _stretched(values: _Raw, top: float) -> _Raw:
+    return values / top if top > 0 else np.zeros_like(values)
+
+
+def _min_max(raw: _Raw, _: int) -> _Raw:
+    return _stretched(raw - raw.min(), raw.max() - raw.min())
+
+
+def _max(raw: _Raw, _: int) -> _Raw:
+    return _stretched(np.maximum(raw, 0), raw.max())
+
+
+def _pas(raw: _Raw, percent: int) -> _Raw:
+    values = raw - raw.min()
+    top = _percentile(values, percent)
+    # Where most of the map is at its minimum, the rest is all the contrast there is.
+    return _stretched(values, top) if top > 0 else (values > 0).astype(np.float64)
+
+
+def _ivr(raw: _Raw, percent: int) -> _Raw:
+    values = np.maximum(raw - _percentile(raw, percent), 0)
+    return _stretched(values, values.max())
+
+
+def _percentile(values: _Raw, percent: int) -> float:
+    """The value below which so many percent of the sorted values stand."""
+    ordered = np.sort(values, axis=None)
+    return float(ordered[min(ordered.size * percent // 100, ordered.size - 1)])
+
+
+NORMALISATIONS: dict[str, _Kind] = {
+    "none": _Kind("none: values as they came", lambda raw, _: raw),
+    "min-max": _Kind("min-max of each map, a constant one is zero", _min_max),
+    "max": _Kind("max: negative values to 0, then by the highest of each map", _max),
+    "pas": _Kind("pas: less the lowest, by the P-th percentile of each map, at most 1", _pas, 90),
+    "ivr": _Kind("ivr: less the P-th percentile of each map, at least 0, by the highest", _ivr, 45),
+}
+"""By name; `pas` and `ivr` take another percentile after a colon, as in `ivr:30`."""
+
+
+def normalisation_named(text: str) -> Normalisation:
+    """The normalisation of a name, e.g. "min-max" or "ivr:30".
+
+    Raises:
+        WsolbenchError: there is none, or a percentile that it does not take.
+    """
+    kind, colon, given = text.partition(":")
+    known = NORMALISATIONS.get(kind)
+    if known is not None and not colon:
+        return Normalisation(kind, known.percent)
+    if known is not None and known.percent is not None and given.isdecimal() and int(given) < 100:
+        return Normalisation(kind, int(given))
+    raise WsolbenchError(
+        "normalisation",
+        found=repr(text),
+        expected=", ".join(NORMALISATIONS) + ", pas:P or ivr:P with P from 0 to 99",
+        cure="name one of these",
+    )
+
+
+def normalisations_named(text: str) -> list[Normalisation]:
+    """Those of a list with commas between them.
+
+    Raises:
+        WsolbenchError: one that there is not, or one twice.
+    """
+    found = [normalisation_named(name.strip()) for name in text.split(",")]
+    if len(set(found)) < len(found):
+        raise WsolbenchError("normalisation", found=text, cure="name each once")
+    return found
