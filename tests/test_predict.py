@@ -20,6 +20,7 @@ from wsolbench.baselines.predict import predict
 from wsolbench.baselines.sem import self_enhancement_maps
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
+from wsolbench.normalisations import normalisation_named
 from wsolbench.store import AnnotationSet, write_store
 from wsolbench.submission import Submission, validate
 
@@ -499,3 +500,43 @@ def test_constant_map_is_zero(dataset: Dataset, tmp_path: Path) -> None:
     for method in ("cam", "sem"):
         submission = run(model, dataset, tmp_path / "s.h5", method=method)
         assert max(plane.max() for plane in submission.read(range(COUNT))) == 0
+
+
+# -- normalisations ------------------------------------------------------------------------------
+
+
+def test_one_run_gives_a_submission_a_normalisation(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    outs = {name: tmp_path / f"{place}.h5" for place, name in enumerate(["max", "ivr:30"])}
+    options: dict[str, Any] = {"size": SIZE, "device": "cpu", "map_dtype": "float32"}
+    predict(model, dataset, {**outs, "min-max": tmp_path / "usual.h5"}, **options)
+    runs = len(model.module.seen)
+    usual = run(model, dataset, tmp_path / "alone.h5", map_dtype="float32")
+    assert len(model.module.seen) == 2 * runs
+    read = Submission.open(tmp_path / "usual.h5")
+    assert all(
+        (ours == alone).all()
+        for ours, alone in zip(read.read(range(COUNT)), usual.read(range(COUNT)), strict=True)
+    )
+    for name, path in outs.items():
+        submission = Submission.open(path)
+        assert submission.header.method["parameters"]["normalisation"] == name
+        assert submission.header.normalisation.startswith(name.partition(":")[0])
+        assert (submission.top5 == usual.top5).all()
+        for i, map_ in enumerate(submission.read(range(COUNT))):
+            class_maps, _, _ = by_hand(model, dataset, i)
+            raw = class_maps[0, int(dataset.class_indices[i])].numpy()
+            assert np.abs(map_ - normalisation_named(name)(raw)).max() < 1e-5
+
+
+def test_what_does_not_come_into_range_and_sem_are_refused(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path
+) -> None:
+    outs = {"none": tmp_path / "n.h5", "max": tmp_path / "m.h5"}
+    with pytest.raises(WsolbenchError, match="normalise it by"):
+        predict(model, dataset, outs, size=SIZE, device="cpu")
+    with pytest.raises(WsolbenchError, match="max of SEM, expected min-max"):
+        predict(model, dataset, {"max": tmp_path / "s.h5"}, method="sem", size=SIZE, seeds=5)
+    assert list(tmp_path.glob("*.h5")) == [tmp_path / "drawn.h5"]
+    assert list(tmp_path.glob("*.part")) == []
