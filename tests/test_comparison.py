@@ -150,7 +150,7 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: st
 def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     one = counted(tmp_path, 1)
-    with pytest.raises(WsolbenchError, match=r"another protocol's name.*: adl, expected sem"):
+    with pytest.raises(WsolbenchError, match=r"another protocol .and .*: adl.v1, expected sem.v1"):
         compare([one, counted(tmp_path, 2, protocol="adl")], Bootstrap(20))
     with pytest.raises(WsolbenchError, match="another threshold: fixed, expected max"):
         compare([one, counted(tmp_path, 2, threshold=8)], Bootstrap(20))

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .counts import Counts
-from .errors import WsolbenchError, printable
+from .errors import WsolbenchError, printable, some
 from .files import guard_cell
 from .metrics.bootstrap import draw_weights, percentile_interval
 from .progress import Progress
@@ -256,7 +256,7 @@ def signature(comparison: Comparison) -> str:
     if set(comparison.of) != {comparison.images}:
         images += f" of {', '.join(map(str, comparison.of))}"
     parts = {
-        "protocol": f"{protocol['name']}.v{protocol['version']}",
+        "protocol": _versioned(protocol),
         "hash": str(protocol["sha256"])[:8],
         "annotations": f"{comparison.dataset}/{comparison.split}/"
         f"{comparison.annotations_sha256[:8]}",
@@ -295,6 +295,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
         if isinstance(first, Result) and isinstance(other, Result):
             mine, theirs = first.protocol, other.protocol
             fields |= {
+                "protocol": (_versioned(mine), _versioned(theirs)),
                 **{
                     f"protocol's {key}": (mine.get(key), theirs.get(key))
                     for key in {**mine, **theirs}
@@ -305,7 +306,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
         differing = [name for name, (ours, own) in fields.items() if ours != own]
         if differing:
             name = differing[0]
-            more = f" (and {', '.join(differing[1:4])})" if differing[1:] else ""
+            more = f" (and {some(differing[1:])})" if differing[1:] else ""
             raise WsolbenchError(
                 f"{_name(other)} beside {_name(first)}",
                 found=f"another {name}{more}: {_short(fields[name][1])}",
@@ -316,6 +317,10 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
 
 def _name(item: Result | SubmissionHeader) -> str:
     return item.name if isinstance(item, Result) else printable(str(item.method.get("name")))
+
+
+def _versioned(protocol: Mapping[str, Any]) -> str:
+    return f"{protocol['name']}.v{protocol['version']}"
 
 
 def _short(value: object) -> str:
