@@ -171,6 +171,7 @@ def test_counts_come_back_from_their_file(tmp_path: Path, protocol: str) -> None
     made = counted(tmp_path, 1, protocol=protocol, kept=12)
     path = counts_path(tmp_path / "r.json")
     assert path.name == "r.counts.npz"
+    assert counts_path("a/r.v1").name == "r.v1.counts.npz"
     write_counts(path, made)
     read = read_counts(path, made.result)
     for name, kept in vars(made.records).items():

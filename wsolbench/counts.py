@@ -57,7 +57,8 @@ class Counts:
 
 def counts_path(result: str | os.PathLike[str]) -> Path:
     """Where the counts of a result file lie: r.json has them in r.counts.npz."""
-    return Path(result).with_suffix(".counts.npz")
+    path = Path(result)
+    return path.with_name(f"{path.name.removesuffix('.json')}.counts.npz")
 
 
 def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:
