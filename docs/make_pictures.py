@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from wsolbench import plots
+from wsolbench.cases import find_cases
 from wsolbench.comparison import compare
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import Evaluator
@@ -38,6 +39,13 @@ def draw_differences(demo: Path, out: Path) -> None:
         evaluator.score(submission)
         counted.append(evaluator.counts(evaluator.result()))
     plots.save_forest(compare(counted, Bootstrap(1000)), out)
+
+
+def draw_cases(demo: Path, out: Path) -> None:
+    """One image of each kind on which the metrics agree or not."""
+    dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
+    with Submission.open(demo / "sem-val.h5") as submission:
+        plots.save_cases(dataset, submission, find_cases(dataset, submission, count=1), out)
 
 
 def draw_strip(demo: Path, out: Path) -> None:
@@ -69,8 +77,13 @@ def main() -> None:
         sys.exit("python docs/make_pictures.py FOLDER  (made by: wsolbench demo --out FOLDER)")
     demo = Path(sys.argv[1])
     PICTURES.mkdir(exist_ok=True)
-    drawn = (("curves", draw_curves), ("strip", draw_strip), ("differences", draw_differences))
-    for name, draw in drawn:
+    drawn = {
+        "curves": draw_curves,
+        "strip": draw_strip,
+        "differences": draw_differences,
+        "cases": draw_cases,
+    }
+    for name, draw in drawn.items():
         out = PICTURES / f"{name}.png"
         draw(demo, out)
         shrink(out)

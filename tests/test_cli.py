@@ -340,6 +340,7 @@ COMMANDS = [
     ["leaderboard", "add", "none.json"],
     ["leaderboard", "verify", "none.json", "--submission", "a", "--annotations", "b"],
     ["plot", "groups", "none.json", "--out", "x.png"],
+    ["plot", "cases", "none.h5", "--images", "none", "--out", "x.png"],
     ["import-maps", "none", "--out", "x.h5"],
     ["import-maps", "none", "--annotations", "none.h5", "--normalise", "all", "--out", "x.h5"],
     ["compare", "none.json", "none.h5"],

@@ -635,8 +635,9 @@ def test_a_file_tells_whether_it_is_a_result_or_an_entry(folder: Path, tmp_path:
 def test_the_pictures_of_readme_and_docs_are_small() -> None:
     pictures = Path(__file__).resolve().parents[1] / "docs" / "pictures"
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
-    assert sizes.keys() == {"curves.png", "strip.png", "scaling.png"}
-    assert sum(sizes.values()) < 300_000
+    names = {"curves", "strip", "scaling", "differences", "cases"}
+    assert sizes.keys() == {f"{name}.png" for name in names}
+    assert sum(sizes.values()) < 500_000
 
 
 @pytest.fixture(scope="module")

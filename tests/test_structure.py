@@ -20,8 +20,8 @@ LAYERS = [
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results", "thresholds", "entries", "standings", "site"},
     {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "groups", "reproductions", "tallies", "counts", "comparison", "map_files"}
-    | {"overlays", "gallery"},
+    {"evaluation", "reproductions", "tallies", "groups", "counts", "comparison", "cases"}
+    | {"overlays", "gallery", "map_files"},
     {"baselines", "plots", "leaderboard"},
     {"mini"},
     {"cli"},

@@ -1019,6 +1019,70 @@ def plot_maps(
     click.echo(f"{out}: {', '.join(chosen)}")
 
 
+@plot.command("cases")
+@click.argument("submission", type=_File)
+@_annotations
+@click.option("--images", type=_File, required=True, help="Folder of photos.")
+@click.option(
+    "--result", type=_File, help="The submission's result: draws at its thresholds, e.g. carried."
+)
+@click.option(
+    "--count", type=click.IntRange(1, 13), default=3, show_default=True, help="Images of a kind."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@_picture
+@_style
+@_json
+@_quiet
+def plot_cases(
+    submission: Path,
+    annotations: Path | None,
+    images: Path,
+    result: Path | None,
+    count: int,
+    jobs: int | None,
+    out: Path,
+    style: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Where the metrics disagree: right boxes around poor maps, good maps with wrong boxes.
+
+    The submission is scored first. Of each kind the images come first whose two IoUs lie farthest
+    apart, beside those on which both are highest.
+    """
+    from .cases import KINDS, find_cases
+    from .dataset import Dataset
+    from .plots import require_form, save_cases
+    from .results import read_result
+    from .submission import Submission
+
+    require_form(out)
+    require_target(out, [submission, annotations, result])
+    read = read_result(result) if result else None
+    with Submission.open(submission) as opened:
+        found = _find_annotations(annotations, opened.header.dataset)
+        require_target(out, [found])
+        dataset = Dataset.open(found, opened.header.split, images)
+        with bar("evaluate", quiet=quiet) as progress:
+            cases = find_cases(dataset, opened, read, count, jobs=jobs, progress=progress)
+        save_cases(dataset, opened, cases, out, style)
+    if as_json:
+        click.echo(json.dumps(cases.as_dict(), indent=1, sort_keys=True))
+        return
+    at = "the submission's" if cases.box_threshold is None else f"at T = {cases.box_threshold}"
+    click.echo(f"{out}: {cases.images} images, masks at T = {cases.pixel_threshold}, boxes {at}")
+    for name, kind in KINDS.items():
+        group = cases.groups[name]
+        told = [
+            f"{case.image_id} ({100 * case.mask_iou:.1f}, {100 * case.box_iou:.1f})"
+            for case in group.chosen
+        ]
+        first = f"; IoU of mask and box: {', '.join(told)}" if told else ""
+        click.echo(f"  {kind.words}: {group.images}{first}")
+    click.echo(f"  box wrong, mask IoU low: {cases.neither}")
+
+
 @cli.command()
 @click.option("--out", type=_File, default="demo", show_default=True, help="Folder to make.")
 @_quiet

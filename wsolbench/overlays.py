@@ -47,6 +47,7 @@ class Overlay:
         image_id: its id.
         photo: uint8 (height, width, 3), RGB.
         mask: bool (height, width).
+        ignore: bool (height, width), true where a pixel counts nowhere; None where all count.
         boxes: int32 (n, 4), the true ones.
         maps: one a submission, in their order.
     """
@@ -54,6 +55,7 @@ class Overlay:
     image_id: str
     photo: NDArray[np.uint8]
     mask: NDArray[np.bool_]
+    ignore: NDArray[np.bool_] | None
     boxes: NDArray[np.int32]
     maps: tuple[Drawn, ...]
 
@@ -151,7 +153,8 @@ def read_overlays(
             _drawn(opened, row[image_id], (sample.height, sample.width), result)
             for opened, row, result in zip(submissions, rows, results, strict=True)
         ]
-        yield Overlay(image_id, np.asarray(sample.image), sample.mask, sample.boxes, tuple(maps))
+        photo = np.asarray(sample.image)
+        yield Overlay(image_id, photo, sample.mask, sample.ignore, sample.boxes, tuple(maps))
 
 
 def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:

@@ -6,9 +6,11 @@ are Okabe and Ito's, told apart by people who are colour-blind; each method has 
 own as well. The two kinds of box keep the paper's red and green and differ in their lines too.
 
 Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
-`differences`, `group_scores`, `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`;
-`count_area_rates`; `save_curves`, `save_areas`, `save_seeds`, `save_groups`,
-`save_forest`, `save_maps`;
+Public names: `iou_threshold`, `precision_recall`, `box_accuracy`, `area_rates`, `seed_scores`,
+`differences`, `group_scores`, `photo_alone`, `mask_alone`, `photo_with_mask`, `map_with_boxes`,
+`foreground_with_mask`; `count_area_rates`; `save_curves`, `save_areas`, `save_seeds`,
+`save_groups`, `save_forest`, `save_maps`, `save_cases`; `curves_held`, `picture`, `require_form`;
+`Scored`, `CURVES`, `STYLES`.
 `curves_held`, `picture`, `require_form`; `Scored`, `CURVES`, `STYLES`.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -34,6 +36,7 @@ from .results import COLUMNS, GROUPS, LEVELS, Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .cases import Case, Cases
     from .comparison import Comparison
     from .dataset import Dataset
     from .overlays import Overlay
@@ -76,11 +79,14 @@ STYLES: dict[str, dict[Any, Any]] = {
 TRUE_BOX, PREDICTED_BOX = "#E3000F", "#00E04B"
 """Red and green, as in the paper's Fig. 9."""
 
+HIT, MISS, FALSE_ALARM, IGNORED = "#0072B2", "#F0E442", "#D55E00", "#BBBBBB"
+"""Pixels of the foreground and the mask. Three of Okabe and Ito's, dark, light and between."""
+
 AREA_BINS = 20
 """Bins of the histogram of area rates, each 5 % of the image wide."""
 
 MAX_PHOTOS = 40
-"""Rows of one picture of maps."""
+"""Photos in one picture."""
 
 GROUP_SCORES = ("iou_at_threshold", "ap", "gt_known_loc", "predicted_loc")
 """What is drawn of groups of images."""
@@ -354,12 +360,52 @@ def map_with_boxes(
         predicted: int32 (4,), or None.
         ax: to draw on.
     """
-    from matplotlib.patches import Rectangle
-
     height, width = levels.shape
-    photo_alone(np.repeat(_grey(photo)[:, :, None], 3, axis=2), ax)
+    photo_alone(_grey(photo), ax)
     extent = (0.0, float(width), float(height), 0.0)
     ax.imshow(levels, cmap="plasma", vmin=0, vmax=255, alpha=0.65, extent=extent)
+    return _with_boxes(boxes, predicted, ax)
+
+
+def foreground_with_mask(
+    photo: NDArray[np.uint8],
+    foreground: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    ignore: NDArray[np.bool_] | None,
+    predicted: NDArray[np.int32] | None,
+    ax: Axes,
+) -> Axes:
+    """Where the foreground at a threshold meets the mask, over the photo in grey.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        foreground: bool (height, width), the map's levels at or above T.
+        mask: bool (height, width).
+        ignore: bool (height, width), true where a pixel counts nowhere, or None.
+        predicted: int32 (4,), a box to draw as well, or None.
+        ax: to draw on.
+    """
+    from matplotlib.colors import to_rgba
+
+    height, width = mask.shape
+    colours = np.zeros((height, width, 4))
+    for where, colour in (
+        (foreground & mask, HIT),
+        (~foreground & mask, MISS),
+        (foreground & ~mask, FALSE_ALARM),
+        (np.zeros_like(mask) if ignore is None else ignore, IGNORED),
+    ):
+        colours[where] = to_rgba(colour, 0.75)
+    photo_alone(_grey(photo), ax)
+    ax.imshow(colours, extent=(0.0, float(width), float(height), 0.0))
+    return _with_boxes((), predicted, ax)
+
+
+def _with_boxes(
+    boxes: Iterable[NDArray[np.int32]], predicted: NDArray[np.int32] | None, ax: Axes
+) -> Axes:
+    from matplotlib.patches import Rectangle
+
     given = [(box, TRUE_BOX, "--", "white", 1.6) for box in boxes]
     given += [] if predicted is None else [(predicted, PREDICTED_BOX, "-", "black", 2.6)]
     for (x0, y0, x1, y1), colour, line, below, below_width in given:
@@ -375,7 +421,8 @@ def map_with_boxes(
                     linewidth=line_width,
                 )
             )
-    ax.set(xlim=(0, width), ylim=(height, 0))
+    x0, x1, y0, y1 = ax.get_images()[0].get_extent()
+    ax.set(xlim=(x0, x1), ylim=(y0, y1))
     return ax
 
 
@@ -560,15 +607,13 @@ def save_maps(
     shown = list(read_overlays(dataset, submissions, image_ids, paired))
     titles = ["photo and mask"]
     for opened, result in zip(submissions, paired, strict=True):
-        words = [str(opened.header.method.get(key, "")) for key in ("name", "backbone")]
-        name = printable(" ".join(word for word in words if word)) or "unnamed"
         at = (
             "no predicted box"
             if result is None
             else f"box at T = {result.scores.get('box_threshold')}"
         )
-        titles.append(f"{name[:40]}\n{'own boxes' if opened.boxes is not None else at}")
-    tall = [min(1.0, overlay.mask.shape[0] / overlay.mask.shape[1]) for overlay in shown]
+        titles.append(f"{_method(opened)}\n{'own boxes' if opened.boxes is not None else at}")
+    tall = list(map(_tall, shown))
     size = (1.75 * len(titles) + 0.2, 1.75 * sum(tall) + 0.06 * len(tall) + 0.6)
     with picture(path, len(shown), len(titles), size, style, tall) as axes:
         for row, overlay in zip(axes, shown, strict=True):
@@ -577,6 +622,71 @@ def save_maps(
             ax.set_title(title, fontsize=8, parse_math=False)
         boxed = any(drawn.box is not None for overlay in shown for drawn in overlay.maps)
         _box_legend(axes, boxed)
+
+
+def save_cases(
+    dataset: Dataset,
+    submission: Submission,
+    cases: Cases,
+    path: str | os.PathLike[str],
+    style: str = "screen",
+) -> None:
+    """Draw the images that `cases.find_cases` chose into a PNG, SVG or PDF file: a row an image.
+
+    A row holds the photo with the mask's outline, the map with boxes, the foreground at the pixel
+    threshold against the mask, and, where the box has another threshold, the foreground at that.
+
+    Args:
+        dataset: the split, with a folder of photos.
+        submission: the one that was scored.
+        cases: what was found.
+        path: the picture to write.
+        style: a key of `STYLES`.
+
+    Raises:
+        WsolbenchError: another suffix, too many images, a photo that is missing or damaged.
+    """
+    from .cases import KINDS
+    from .overlays import read_overlays
+
+    require_form(path)
+    chosen = [case for group in cases.groups.values() for case in group.chosen]
+    if len(chosen) > MAX_PHOTOS:
+        raise WsolbenchError(
+            "images",
+            found=f"{len(chosen)} of them",
+            expected=f"at most {MAX_PHOTOS}",
+            cure="draw fewer of each kind",
+        )
+    ids = [case.image_id for case in chosen]
+    shown = list(read_overlays(dataset, [submission], ids, [None]))
+    at = [cases.pixel_threshold]
+    if cases.box_threshold not in (None, cases.pixel_threshold):
+        at.append(cases.box_threshold)
+    rows: list[str | tuple[Case, Overlay]] = []
+    drawn = iter(shown)
+    for name, kind in KINDS.items():
+        group = cases.groups[name]
+        counted = f"{group.images} of {cases.images} images" if group.images else "no image"
+        rows.append(f"{kind.words}: {counted}")
+        rows += [(case, next(drawn)) for case in group.chosen]
+    tall = [0.08 if isinstance(row, str) else _tall(row[1]) for row in rows]
+    size = (2.0 * (2 + len(at)), 1.95 * sum(tall) + 0.2 * len(shown) + 0.7)
+    with picture(path, len(rows), 2 + len(at), size, style, tall) as axes:
+        for row, line in zip(rows, axes, strict=True):
+            if isinstance(row, str):
+                for ax in line:
+                    ax.set_axis_off()
+                told = line[0].text(0, 0, row, fontsize=9, weight="bold")
+                told.set_in_layout(False)  # else its column would be as wide as the words
+            else:
+                _case(*row, at, line)
+        figure = axes[0, 0].figure
+        whose = f"{_method(submission)} on {dataset.name} {dataset.split}"
+        boxes = "own boxes" if cases.box_threshold is None else f"boxes at T = {at[-1]}"
+        title = f"{whose}: masks at T = {at[0]}, {boxes}"
+        figure.suptitle(title, fontsize=9, parse_math=False)
+        _case_legend(figure, any(overlay.ignore is not None for overlay in shown))
 
 
 @contextmanager
@@ -809,8 +919,9 @@ def _bare(ax: Axes) -> Axes:
 
 
 def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey: NDArray[np.uint8] = photo.mean(axis=2).astype(np.uint8)
-    return grey
+    """The photo without its colours, still (height, width, 3)."""
+    grey = photo.mean(axis=2).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _overlay(overlay: Overlay, axes: NDArray[Any]) -> None:
@@ -818,6 +929,49 @@ def _overlay(overlay: Overlay, axes: NDArray[Any]) -> None:
     axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
     for ax, drawn in zip(axes[1:], overlay.maps, strict=True):
         map_with_boxes(overlay.photo, drawn.levels, overlay.boxes, drawn.box, ax)
+
+
+def _case(case: Case, overlay: Overlay, at: Sequence[int], axes: NDArray[Any]) -> None:
+    """One row of `save_cases`: the first threshold is that of the mask, the last of the box."""
+    levels = overlay.maps[0].levels
+    box = None if case.box is None else np.array(case.box, dtype=np.int32)
+    photo_with_mask(overlay.photo, overlay.mask, axes[0])
+    axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
+    map_with_boxes(overlay.photo, levels, overlay.boxes, box, axes[1])
+    told = {0: f"mask IoU {100 * case.mask_iou:.1f} %"}
+    last = len(at) - 1
+    told[last] = f"{told[0]}, " if last == 0 else ""
+    told[last] += f"box IoU {100 * case.box_iou:.1f} %"
+    for place, (level, ax) in enumerate(zip(at, axes[2:], strict=True)):
+        shown = box if place == last else None
+        foreground = levels >= level
+        foreground_with_mask(overlay.photo, foreground, overlay.mask, overlay.ignore, shown, ax)
+        ax.set_title(f"T = {level}: {told[place]}", fontsize=7)
+    axes[0].set_title("photo, mask", fontsize=7)
+    axes[1].set_title("map, boxes", fontsize=7)
+
+
+def _case_legend(figure: Any, ignored: bool) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    kinds = [("hit", HIT), ("missed", MISS), ("false alarm", FALSE_ALARM)]
+    kinds += [("ignored", IGNORED)] if ignored else []
+    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in kinds]
+    handles.append(Line2D([], [], color=TRUE_BOX, linestyle="--", label="true box"))
+    handles.append(Line2D([], [], color=PREDICTED_BOX, label="predicted box"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7)
+
+
+def _tall(overlay: Overlay) -> float:
+    """Height of a row in widths of a column; tall photos are drawn smaller."""
+    height, width = overlay.mask.shape
+    return float(min(1.0, height / width))
+
+
+def _method(submission: Submission) -> str:
+    words = [str(submission.header.method.get(key, "")) for key in ("name", "backbone")]
+    return (printable(" ".join(word for word in words if word)) or "unnamed")[:40]
 
 
 def _box_legend(axes: NDArray[Any], boxed: bool) -> None:
