@@ -46,6 +46,9 @@ def draw_cases(demo: Path, out: Path) -> None:
     dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
     with Submission.open(demo / "sem-val.h5") as submission:
         plots.save_cases(dataset, submission, find_cases(dataset, submission, count=1), out)
+    with Image.open(out) as opened:
+        opened.thumbnail((900, 900))
+        opened.save(out)
 
 
 def draw_strip(demo: Path, out: Path) -> None:
