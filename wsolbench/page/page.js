@@ -417,9 +417,10 @@
     follow();
   }
 
-  // The best of the first table that has curves, and the same without post-processing.
+  // The best of the first table that has curves, of pixels if any, and the same without post-processing.
   function usualCurves() {
-    const first = document.querySelector("input.draw");
+    const boxes = [...document.querySelectorAll("input.draw")];
+    const first = boxes.find((box) => curvesOf.get(box.closest("tr").dataset.id)?.iou) ?? boxes[0];
     if (!first) return [];
     const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => curvesOf.has(id));
     return [ids[0], data.bases[ids[0]]].filter((id) => curvesOf.has(id));
@@ -456,10 +457,11 @@
       save();
     });
   }
-  for (const note of document.querySelectorAll(".notes a")) {
-    note.addEventListener("click", (event) => {
+  for (const link of document.querySelectorAll(".notes a, .floor a")) {
+    link.addEventListener("click", (event) => {
       event.preventDefault(); // the address holds the view
-      const target = document.getElementById(note.getAttribute("href").slice(1));
+      const target = document.getElementById(link.getAttribute("href").slice(1));
+      if (target.closest(".board").hidden) $("reset").click();
       target.tabIndex = -1;
       target.scrollIntoView({ block: "center" });
       target.focus();
