@@ -169,6 +169,8 @@
 
   function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
     const drawn = lines.map((line) => ({ ...line, points: points(line) })).filter((line) => line.points);
+    figure.hidden = lines.length && !drawn.length; // boxes alone have no curve of pixels
+    if (figure.hidden) return;
     const width = Math.max(260, Math.round(figure.clientWidth));
     const marks = [Plot.ruleX([0], { strokeOpacity: 0.4 }), Plot.ruleY([0], { strokeOpacity: 0.4 })];
     if (at.vertical) marks.push(Plot.ruleX([at.x], { strokeDasharray: "3 3", strokeOpacity: 0.7 }));
