@@ -39,8 +39,6 @@
       tables += shown > 0;
       entries += shown;
     }
-    const drawn = chosen.length && rows.get(chosen[0]).closest(".board").hidden;
-    if ($("curves")) $("curves").hidden = Boolean(drawn);
     if ($("gallery")) $("gallery").hidden = Boolean(wanted.dataset) && wanted.dataset !== data.gallery.dataset;
     const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
     say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry fits. Reset the filters to see all.");
@@ -150,6 +148,7 @@
 
   function draw() {
     if (!$("curves")) return;
+    $("curves").hidden = chosen.length > 0 && rows.get(chosen[0]).closest(".board").hidden;
     const lines = chosen.map((id, place) => ({
       ...curvesOf.get(id),
       name: `${nameOf(id)}, ${backboneOf(id)}`,
@@ -169,7 +168,7 @@
 
   function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
     const drawn = lines.map((line) => ({ ...line, points: points(line) })).filter((line) => line.points);
-    figure.hidden = lines.length && !drawn.length; // boxes alone have no curve of pixels
+    figure.hidden = lines.length > 0 && !drawn.length; // boxes alone have no curve of pixels
     if (figure.hidden) return;
     const width = Math.max(260, Math.round(figure.clientWidth));
     const marks = [Plot.ruleX([0], { strokeOpacity: 0.4 }), Plot.ruleY([0], { strokeOpacity: 0.4 })];
@@ -437,7 +436,7 @@
   for (const name of filters) {
     $(name).addEventListener("input", () => {
       filter();
-      draw(); // its place may have come back
+      draw(); // its place may have gone or come back
       save();
     });
   }
