@@ -25,7 +25,7 @@ from wsolbench.evaluation import evaluate
 from wsolbench.leaderboard import About
 from wsolbench.protocols import PROTOCOLS
 from wsolbench.results import Bootstrap, Result, read_result
-from wsolbench.standings import tables
+from wsolbench.standings import floor, tables
 from wsolbench.submission import SubmissionHeader
 from wsolbench.submission_writer import SubmissionWriter
 
@@ -184,6 +184,123 @@ def test_tables_do_not_depend_on_the_order_of_entries() -> None:
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(entries))
         assert tables([entries[i] for i in order]) == expected
+
+
+def floored(method: str = "CAM", backbone: str = "VGG16", **more: object) -> Entry:
+    """A measured entry of box scores alone, not strict."""
+    provenance = {
+        "annotations_sha256": "a" * 64,
+        "protocol": {"name": "sem", "version": 1, "sha256": "b" * 64},
+    }
+    given = {"scores": {"gt_known_loc": 0.5}, "images": 10, "label": "gt", **more}
+    return replace(
+        entry(method), state="measured", backbone=backbone, provenance=provenance, **given
+    )
+
+
+def test_a_table_of_box_scores_alone_ranks_by_gt_known() -> None:
+    scores = {"A": 0.4, "B": 0.6, "C": 0.5, "D": 0.5}
+    rows = [floored(name, scores={"gt_known_loc": score}) for name, score in scores.items()]
+    (table,) = tables(rows)
+    assert table.ranked_by == "gt_known_loc"
+    assert [item.method for item in table.entries] == ["B", "C", "D", "A"]
+    assert list(table.ranks) == ["1", "2=", "2=", "4"]
+    (both,) = tables([*rows, floored("E", scores={"peak_iou": 0.1})])
+    assert both.ranked_by == "peak_iou"
+    assert dict(zip((e.method for e in both.entries), both.ranks, strict=True)) == {
+        **dict.fromkeys("ABCD", "-"),
+        "E": "1",
+    }
+
+
+LACK = "No map that no network made stands in this table"
+MAKES = "wsolbench predict trivial:NAME"
+
+
+def said(entries: list[Entry], **wanted: object) -> tuple[str, list[tuple[str, str]], str] | None:
+    """What is said of the one table whose first entry has such fields."""
+    made = tables(entries)
+    (table,) = [
+        table
+        for table in made
+        if all(getattr(table.entries[0], key) == value for key, value in wanted.items())
+    ]
+    told = floor(table, made)
+    if told is None:
+        return None
+    return told.text, [(place.dataset, place.split) for place in told.places], told.command
+
+
+def test_a_table_without_trivial_maps_tells_how_to_measure_them() -> None:
+    assert said([floored()]) == (f"{LACK}.", [], MAKES)
+    assert said([floored(), floored("Whole image", "none")]) is None
+    assert said([entry()]) == (f"{LACK}.", [], MAKES)
+    # Other images say nothing of these.
+    other = floored("Whole image", "none", split="test")
+    assert said([floored(), other], split="val") == (f"{LACK}.", [], MAKES)
+
+
+def test_a_study_names_the_table_of_the_same_images() -> None:
+    gaussian = floored("Centre Gaussian", "none")
+    seeds = floored(study="number of seeds")
+    told = f"{LACK}, but in that of the same images and protocol:"
+    assert said([gaussian, seeds], study="number of seeds") == (told, [("drawn", "val")], "")
+    # The mask itself, a study of an upper bound, is no floor of others.
+    mask = floored("Mask", "none", study="upper bound")
+    assert said([mask, seeds], study="number of seeds") == (f"{LACK}.", [], MAKES)
+    assert said([mask, seeds], study="upper bound") is None
+
+
+def test_reported_boxes_name_the_tables_of_measured_boxes() -> None:
+    printed = [{"table": "Table 4", "score": "gt_known_loc", "text": "60"}]
+    boxes = {
+        "scores": {"gt_known_loc": 0.6},
+        "provenance": {"paper": {"title": "A paper"}, "printed": printed},
+    }
+    paper = [entry(dataset="ILSVRC", **boxes), entry(dataset="ILSVRC", split="test")]
+    measured = [
+        floored("Noise", "none", dataset="ilsvrc-boxes", split=split)
+        for split in ("val", "all", "others")
+    ]
+    told = f"{LACK}; box accuracy of such maps:"
+    places = [("ilsvrc-boxes", "all"), ("ilsvrc-boxes", "val")]
+    assert said(paper + measured, dataset="ILSVRC", split="val") == (told, places, MAKES)
+    assert said(paper + measured, dataset="ILSVRC", split="test") == (f"{LACK}.", [], MAKES)
+    assert said(paper, split="val") == (f"{LACK}.", [], MAKES)
+
+
+def test_boundaries_have_no_command() -> None:
+    printed = [{"table": "Table 7", "score": "boundary_ods", "text": "60"}]
+    provenance = {"paper": {"title": "A paper"}, "printed": printed}
+    item = entry(scores={"boundary_ods": 0.6}, provenance=provenance)
+    assert said([item]) == (f"{LACK}, and wsolbench scores no boundaries.", [], "")
+
+
+def test_every_table_holds_a_trivial_map_or_says_where_one_is() -> None:
+    made = tables(leaderboard.read_entries(ROOT))
+    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "index.html").read_text()
+    bare = [table for table in made if floor(table, made) is not None]
+    assert bare
+    assert readme.count(LACK) == page.count(f'<p class="floor">{LACK}') == len(bare)
+
+
+def test_box_scores_alone_are_entered_and_verified(
+    scored: tuple[Path, Path, Result], tmp_path: Path
+) -> None:
+    store, maps, plain = scored
+    drawn = Bootstrap(20)
+    best = evaluate(Dataset.open(store), maps, metrics=["box"], bootstrap=drawn)
+    added = read_entry(leaderboard.add(best, ABOUT, tmp_path / "root"))
+    assert added.scores.keys() == {"gt_known_loc", "box_threshold"} | {
+        f"max_box_acc{end}" for end in ("", "_v2", "_30", "_70")
+    }
+    assert added.curves.keys() == {"gt_known_loc", "box_acc_30", "box_acc_70"}
+    assert added.scores["gt_known_loc"] == plain.scores["gt_known_loc"]
+    assert leaderboard.verify(added, maps, store) == []
+    fixed = evaluate(Dataset.open(store), maps, metrics=["box"], threshold=9, bootstrap=drawn)
+    other = read_entry(leaderboard.add(fixed, replace(ABOUT, variant="T = 9"), tmp_path / "root"))
+    assert leaderboard.verify(other, maps, store) == []
 
 
 def test_no_table_mixes_measured_and_reported() -> None:

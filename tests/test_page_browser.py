@@ -222,6 +222,33 @@ def test_a_note_is_shown_and_the_view_stays(visit: Any) -> None:
     assert page.url.endswith("#dataset=ILSVRC&t=40")
 
 
+def test_a_table_leads_to_maps_that_no_network_made(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#dataset=ILSVRC&t=40")
+    page.locator(".floor a:visible", has_text="ilsvrc-boxes, all").first.click()
+    table = table_of(page, "ilsvrc-boxes", "all")
+    assert f"#{page.evaluate('document.activeElement.id')}" == table
+    assert page.locator(table).is_visible()
+    assert page.url.endswith("#t=40")
+    assert "Whole image" in column(page, table, "Method")
+
+
+def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    mini = page.locator(".board[data-dataset='mini'] input.draw:checked")
+    assert page.locator("input.draw:checked").count() == mini.count() > 0
+    page.locator(f"{table_of(page, 'ilsvrc-boxes', 'val')} input.draw").first.check()
+    assert mini.count() == 0
+    label = page.locator("#chart-box svg").get_attribute("aria-label")
+    assert label.count(", none: ") == 1
+    assert [page.locator(f"#chart-{name}").is_visible() for name in ("iou", "pr", "box")] == [
+        False,
+        False,
+        True,
+    ]
+    mini.or_(page.locator(".board[data-dataset='mini'] input.draw")).first.check()
+    assert page.locator("#chart-iou svg").is_visible()
+
+
 def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> None:
     page = visit(ROOT / "index.html")
     first, second = (table_of(page, "ILSVRC", split) for split in ("val", "test"))

@@ -19,7 +19,7 @@ from typing import Any
 
 from .entries import SCORES, Entry, entry_path, slug
 from .results import THRESHOLD_SCORES, markdown_text
-from .standings import RANKED_BY, SHOWN, THRESHOLD_RULES, Cell, Table
+from .standings import BOXES_ALONE, SHOWN, THRESHOLD_RULES, Cell, Table, floor
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
 """Curves that the page draws."""
@@ -62,7 +62,9 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = [_table(table) for table in _ordered(tables)]
+    # Curves and maps are long lists: blanks behind their commas would be 30 kB.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+    shown = [{**_table(table), "floor": _floor(table, tables)} for table in _ordered(tables)]
     rows = [row for table in shown for row in table["rows"]]
     folder = files("wsolbench") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
@@ -150,20 +152,26 @@ def _threshold(entry: Entry) -> str:
 
 
 def _ordered(tables: Sequence[Table]) -> list[Table]:
-    """Data sets with the most entries first; within one, as they come."""
+    """Data sets with the most entries first, boxes of one behind it; within one, as they come."""
+    homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
     counts: dict[str, int] = {}
     for table in tables:
         counts[table.dataset] = counts.get(table.dataset, 0) + len(table.entries)
-    return sorted(tables, key=lambda table: (-counts[table.dataset], table.dataset))
+
+    def place(table: Table) -> tuple[object, ...]:
+        home = homes.get(table.dataset, table.dataset)
+        home = home if home in counts else table.dataset
+        return -counts[home], home, table.dataset != home
+
+    return sorted(tables, key=place)
 
 
 def _table(table: Table) -> dict[str, Any]:
     keys = [key for key in table.keys if key in SHOWN]
     columns = {key: table.column(key) for key in keys}
     followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
-    digest = hashlib.sha256(table.title.encode()).hexdigest()
     return {
-        "id": f"table-{slug(f'{table.dataset} {table.split}')}-{digest[:6]}",
+        "id": _table_id(table),
         "dataset": table.dataset,
         "split": table.split,
         "title": table.title,
@@ -181,6 +189,21 @@ def _table(table: Table) -> dict[str, Any]:
             for index, notes in enumerate(table.own_notes("entry"))
         ],
     }
+
+
+def _table_id(table: Table) -> str:
+    digest = hashlib.sha256(table.title.encode()).hexdigest()
+    return f"table-{slug(f'{table.dataset} {table.split}')}-{digest[:6]}"
+
+
+def _floor(table: Table, tables: Sequence[Table]) -> dict[str, Any] | None:
+    said = floor(table, tables)
+    if said is None:
+        return None
+    places = [
+        {"id": _table_id(place), "name": f"{place.dataset}, {place.split}"} for place in said.places
+    ]
+    return {"text": said.text, "places": places, "command": said.command}
 
 
 def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
@@ -202,7 +225,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "shown": cell.shown,
                 "value": entry.scores.get(key, ""),
                 "interval": cell.interval,
-                "no_interval": key == RANKED_BY and key in entry.scores and not cell.interval,
+                "no_interval": key == table.ranked_by and key in entry.scores and not cell.interval,
                 "gain": cell.gain,
                 "notes": cell.notes,
                 "level": key in THRESHOLD_SCORES,

@@ -1,12 +1,14 @@
 """Entries side by side: which stand in one table, their ranks, and what each cell shows.
 
 Tables stand by data set and split. Measured entries are ranked within one protocol, reported ones
-within one source, never together. They rank by pooled Peak-IoU; equal scores share a rank.
+within one source, never together. They rank by pooled Peak-IoU, a table of box scores alone by
+GT-known; equal scores share a rank. A table without a map that no network made says so (`floor`).
 The README, the CSV files and the page are three drawings of what this module decides.
 
 Source: paper, Tables 1 and 2, for the differences with and without SEM.
 
-Public names: `Table`, `Cell`, `tables`, `RANKED_BY`, `SHOWN`, `THRESHOLD_RULES`.
+Public names: `Table`, `Cell`, `Floor`, `tables`, `floor`, `RANKED_BY`, `SHOWN`, `THRESHOLD_RULES`,
+`NO_NETWORK`, `BOXES_ALONE`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,18 @@ from dataclasses import dataclass
 from .entries import SCORES, Entry, entry_path
 from .results import THRESHOLD_SCORES, shown
 
-RANKED_BY = "peak_iou"
+RANKED_BY = ("peak_iou", "gt_known_loc")
+"""Scores that rank; of a table the first one that any of its entries has."""
+
+NO_NETWORK = "none"
+"""The backbone of entries whose maps no network made."""
+
+BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
+"""Data set and splits of the same images' boxes, for tables whose masks could not be had.
+
+A paper that reads box accuracy on "the ILSVRC validation set" does not say whether it means all
+images or those with a mask of val.
+"""
 
 SHOWN = (
     *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
@@ -82,6 +95,16 @@ class Table:
         return [key for key in SCORES if any(key in entry.scores for entry in self.entries)]
 
     @property
+    def ranked_by(self) -> str:
+        """The score that its rows are ordered by."""
+        return _ranked_by(self.entries)
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether some of its maps were made by no network."""
+        return any(entry.backbone == NO_NETWORK for entry in self.entries)
+
+    @property
     def notes(self) -> list[int]:
         """Numbers of all notes that concern it, ascending."""
         return sorted({n for e in self.entries for notes in e.footnotes.values() for n in notes})
@@ -108,6 +131,60 @@ class Table:
         """The cells of one score, in the order of the entries."""
         rows = zip(self.entries, self.bases, self.own_notes(key), strict=True)
         return [_cell(entry, base, key, notes) for entry, base, notes in rows]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a reader of a table without a map that no network made is told.
+
+    Attributes:
+        text: a sentence; with `places` it ends where they are to be named.
+        places: tables that hold such maps.
+        command: what makes one, to be measured; nothing where there is no measuring it.
+    """
+
+    text: str
+    places: tuple[Table, ...] = ()
+    command: str = ""
+
+
+def floor(table: Table, others: Sequence[Table]) -> Floor | None:
+    """Where a table's maps that no network made stand, or how to measure one.
+
+    Args:
+        table: any.
+        others: all tables, this one among them or not.
+
+    Returns:
+        None where one stands in the table itself.
+    """
+    if table.has_floor:
+        return None
+    lack = "No map that no network made stands in this table"
+    if all(key.startswith("boundary_") for key in table.keys):
+        return Floor(f"{lack}, and wsolbench scores no boundaries.")
+    # A study bounds from above, or tells of a parameter: it is no place to compare with.
+    floored = [other for other in others if other.has_floor and not other.entries[0].study]
+    alike = [other for other in floored if _conditions(other) == _conditions(table)]
+    if alike and table.entries[0].state != "reported":
+        return Floor(f"{lack}, but in that of the same images and protocol:", (alike[0],))
+    command = "wsolbench predict trivial:NAME"
+    dataset, splits = BOXES_ALONE.get((table.dataset, table.split), ("", ()))
+    boxes = [
+        other
+        for split in splits
+        for other in floored
+        if (other.dataset, other.split) == (dataset, split)
+    ]
+    if boxes and "gt_known_loc" in table.keys:
+        return Floor(f"{lack}; box accuracy of such maps:", tuple(boxes), command)
+    return Floor(f"{lack}.", command=command)
+
+
+def _conditions(table: Table) -> tuple[object, ...]:
+    """What tables share whose entries were measured alike, be it in a study or not."""
+    provenance = table.entries[0].provenance
+    return table.dataset, table.split, table.protocol, provenance.get("annotations_sha256")
 
 
 def tables(entries: Sequence[Entry]) -> list[Table]:
@@ -145,26 +222,32 @@ def _protocol(entry: Entry) -> str:
 
 def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[Entry]) -> Table:
     protocol = _protocol(entries[0])
+    by = _ranked_by(entries)
     if kind == 2:
-        rows = sorted(entries, key=lambda e: (_natural(e.variant or e.method), _order(e)))
+        rows = sorted(entries, key=lambda e: (_natural(e.variant or e.method), _order(e, by)))
         none = tuple(None for _ in rows)
         return Table(dataset, split, title, protocol, tuple(rows), tuple("" for _ in rows), none)
-    rows = sorted(entries, key=_order)
+    rows = sorted(entries, key=lambda e: _order(e, by))
     ranks: list[str] = []
-    values = [entry.scores.get(RANKED_BY) for entry in rows]
+    values = [entry.scores.get(by) for entry in rows]
     for place, (entry, value) in enumerate(zip(rows, values, strict=True)):
         if value is None:
             ranks.append("-")
             continue
         shared = "=" if values.count(value) > 1 else ""
-        overlap = "~" if place and _overlap(rows[place - 1], entry) else ""
+        overlap = "~" if place and _overlap(rows[place - 1], entry, by) else ""
         ranks.append(f"{values.index(value) + 1}{shared}{overlap}")
     bases = tuple(_base(entry, rows) for entry in rows)
     return Table(dataset, split, title, protocol, tuple(rows), tuple(ranks), bases)
 
 
-def _order(entry: Entry) -> tuple[object, ...]:
-    return -entry.scores.get(RANKED_BY, -1), entry.name, entry.backbone, str(entry_path(entry))
+def _order(entry: Entry, by: str) -> tuple[object, ...]:
+    return -entry.scores.get(by, -1), entry.name, entry.backbone, str(entry_path(entry))
+
+
+def _ranked_by(entries: Sequence[Entry]) -> str:
+    held = (key for key in RANKED_BY if any(key in entry.scores for entry in entries))
+    return next(held, RANKED_BY[0])
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -173,8 +256,8 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _overlap(above: Entry, entry: Entry) -> bool:
-    both = (above.intervals.get(RANKED_BY), entry.intervals.get(RANKED_BY))
+def _overlap(above: Entry, entry: Entry, by: str) -> bool:
+    both = (above.intervals.get(by), entry.intervals.get(by))
     if both[0] is None or both[1] is None:
         return False
     return both[0][0] <= both[1][1] and both[1][0] <= both[0][1]

@@ -9,8 +9,8 @@ of sorted WordNet ids; lists in the devkit's order are told apart and translated
 have both corners on pixels, counted from 0; stored boxes are half-open. EXIF orientation is
 ignored.
 
-Public names: `import_ilsvrc`, `read_class_names`, `VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`,
-`CLASSES`.
+Public names: `import_ilsvrc`, `read_val_list`, `read_sizes`, `read_box_list`, `read_class_names`,
+`VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`, `CLASSES`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,16 @@ def import_ilsvrc(
         expected="ILSVRC2012_val_ and eight digits",
         cure="remove other files from the folder of masks",
     )
-    val = _read_val_list(val_list, files)
+    listed_ids = read_val_list(val_list)
+    val = set(listed_ids)
+    missing = [image_id for image_id in listed_ids if image_id not in files]
+    if missing:
+        raise WsolbenchError(
+            val_list,
+            found=f"{len(missing)} of {len(val)} ids without a mask: {some(missing)}",
+            expected="a mask <image id>.png for each",
+            cure="complete the folder of masks, or give a list of those that are there",
+        )
     notes = [_completeness(files, val), "EXIF orientation is ignored: stored pixels rule"]
     if others:
         notes.append(f"left aside in the folder of masks: {some(others)}")
@@ -136,7 +145,7 @@ def import_ilsvrc(
     label_files = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
     known_labels, label_notes = _read_labels(label_files, files)
     names = [] if class_names is None else read_class_names(class_names)
-    known_sizes = {} if sizes is None else _read_sizes(sizes)
+    known_sizes = {} if sizes is None else read_sizes(sizes)
     known_boxes = None if boxes is None else _read_boxes(boxes, files, known_sizes)
     if known_boxes is not None:
         known_sizes = known_sizes or known_boxes.sizes
@@ -193,28 +202,24 @@ def import_ilsvrc(
     return AnnotationSet("ilsvrc", annotations, names, sources, notes)
 
 
-def _read_val_list(path: str | os.PathLike[str], files: Mapping[str, Path]) -> set[str]:
-    ids: set[str] = set()
+def read_val_list(path: str | os.PathLike[str]) -> list[str]:
+    """The ids of the val split, in the list's order.
+
+    Raises:
+        WsolbenchError: unreadable, an id of another form, or one that comes twice.
+    """
+    ids: dict[str, None] = {}
     faults: list[str] = []
-    missing: list[str] = []
     for number, line in read_lines(path, "the ids of the val split, one a line"):
         image_id = image_id_of(line)
         if image_id is None or not _IMAGE.fullmatch(image_id):
             faults.append(f"line {number}: {line[:40]!r}")
         elif image_id in ids:
             faults.append(f"line {number}: {image_id} once more")
-        elif image_id not in files:
-            missing.append(image_id)
-        ids.add(image_id or "")
+        else:
+            ids[image_id] = None
     refuse(path, faults, expected="one ILSVRC2012_val_ id a line", cure="fetch the list again")
-    if missing:
-        raise WsolbenchError(
-            path,
-            found=f"{len(missing)} of {len(ids)} ids without a mask: {some(missing)}",
-            expected="a mask <image id>.png for each",
-            cure="complete the folder of masks, or give a list of those that are there",
-        )
-    return ids
+    return list(ids)
 
 
 def _completeness(files: Mapping[str, Path], val: set[str]) -> str:
@@ -419,7 +424,12 @@ def read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     return names
 
 
-def _read_sizes(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
+def read_sizes(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
+    """(height, width) by image id, of a list `val/<image id>.JPEG,width,height`.
+
+    Raises:
+        WsolbenchError: unreadable, lines of another form, a size of 0, an id that comes twice.
+    """
     sizes: dict[str, tuple[int, int]] = {}
     faults: list[str] = []
     what = "lines `val/<image id>.JPEG,width,height`"
@@ -475,7 +485,7 @@ def _read_boxes(
         ]
         refuse(path, empty, expected="boxes of at least one pixel", cure="remove them")
         return _Boxes(boxes, found.sizes, note, found.source)
-    boxes = _read_box_list(path, sizes)
+    boxes = read_box_list(path, sizes)
     kept = {image_id: boxes[image_id] for image_id in files if image_id in boxes}
     _check_all_known(str(path), files, kept)
     return _Boxes(
@@ -483,9 +493,19 @@ def _read_boxes(
     )
 
 
-def _read_box_list(
+def read_box_list(
     path: str | os.PathLike[str], sizes: Mapping[str, tuple[int, int]]
 ) -> dict[str, list[Box]]:
+    """Half-open boxes by image id, of a list `val/<image id>.JPEG,x0,y0,x1,y1`, corners inclusive.
+
+    Args:
+        path: the list.
+        sizes: (height, width) by image id; boxes of images that it lacks are not checked against
+            one.
+
+    Raises:
+        WsolbenchError: unreadable, lines of another form, corners out of order or of the image.
+    """
     boxes: dict[str, list[Box]] = {}
     faults: list[str] = []
     what = "lines `val/<image id>.JPEG,x0,y0,x1,y1`, both corners on pixels"

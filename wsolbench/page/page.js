@@ -39,8 +39,6 @@
       tables += shown > 0;
       entries += shown;
     }
-    const drawn = chosen.length && rows.get(chosen[0]).closest(".board").hidden;
-    if ($("curves")) $("curves").hidden = Boolean(drawn);
     if ($("gallery")) $("gallery").hidden = Boolean(wanted.dataset) && wanted.dataset !== data.gallery.dataset;
     const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
     say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry fits. Reset the filters to see all.");
@@ -150,6 +148,7 @@
 
   function draw() {
     if (!$("curves")) return;
+    $("curves").hidden = chosen.length > 0 && rows.get(chosen[0]).closest(".board").hidden;
     const lines = chosen.map((id, place) => ({
       ...curvesOf.get(id),
       name: `${nameOf(id)}, ${backboneOf(id)}`,
@@ -169,6 +168,8 @@
 
   function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
     const drawn = lines.map((line) => ({ ...line, points: points(line) })).filter((line) => line.points);
+    figure.hidden = lines.length > 0 && !drawn.length; // boxes alone have no curve of pixels
+    if (figure.hidden) return;
     const width = Math.max(260, Math.round(figure.clientWidth));
     const marks = [Plot.ruleX([0], { strokeOpacity: 0.4 }), Plot.ruleY([0], { strokeOpacity: 0.4 })];
     if (at.vertical) marks.push(Plot.ruleX([at.x], { strokeDasharray: "3 3", strokeOpacity: 0.7 }));
@@ -417,9 +418,10 @@
     follow();
   }
 
-  // The best of the first table that has curves, and the same without post-processing.
+  // The best of the first table that has curves, of pixels if any, and the same without post-processing.
   function usualCurves() {
-    const first = document.querySelector("input.draw");
+    const boxes = [...document.querySelectorAll("input.draw")];
+    const first = boxes.find((box) => curvesOf.get(box.closest("tr").dataset.id)?.iou) ?? boxes[0];
     if (!first) return [];
     const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => curvesOf.has(id));
     return [ids[0], data.bases[ids[0]]].filter((id) => curvesOf.has(id));
@@ -434,7 +436,7 @@
   for (const name of filters) {
     $(name).addEventListener("input", () => {
       filter();
-      draw(); // its place may have come back
+      draw(); // its place may have gone or come back
       save();
     });
   }
@@ -456,10 +458,11 @@
       save();
     });
   }
-  for (const note of document.querySelectorAll(".notes a")) {
-    note.addEventListener("click", (event) => {
+  for (const link of document.querySelectorAll(".notes a, .floor a")) {
+    link.addEventListener("click", (event) => {
       event.preventDefault(); // the address holds the view
-      const target = document.getElementById(note.getAttribute("href").slice(1));
+      const target = document.getElementById(link.getAttribute("href").slice(1));
+      if (target.closest(".board").hidden) $("reset").click();
       target.tabIndex = -1;
       target.scrollIntoView({ block: "center" });
       target.focus();

@@ -1,0 +1,164 @@
+"""Measure maps that no network made on the boxes of the ILSVRC validation images; write entries.
+
+    python leaderboard/make_ilsvrc_boxes.py --val-list ILSVRC_Val_Mask_23151.txt \\
+        --sizes image_sizes.txt --boxes localization.txt [FOLDER]
+
+The lists are those that `wsolbench import ilsvrc` takes (annotations/README.md tells whence). Masks
+are not needed, nor is any scored: GT-known localization asks boxes alone. So the annotation file is
+of a data set of its own, `ilsvrc-boxes`, whose masks are the images' boxes, filled, and no entry
+has a pixel score.
+
+Splits: "val" are the images of the list, which are those of the released val masks; "others" are
+all that remain. They are not the test split: 5,729 of them have no mask, and the lists do not tell
+which. "all" are the 50,000 together, on which most papers read box accuracy. An image has one split
+in an annotation file, so "all" has a file of its own.
+
+Annotations, maps and results are left in FOLDER (ilsvrc-boxes-run unless named), so that
+`wsolbench leaderboard verify` can score them again. Nothing but scores goes into the entries.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from wsolbench.baselines.trivial import predict_trivial
+from wsolbench.dataset import Dataset
+from wsolbench.entries import read_entry
+from wsolbench.errors import WsolbenchError, some
+from wsolbench.evaluation import evaluate
+from wsolbench.importers.ilsvrc import read_box_list, read_sizes, read_val_list
+from wsolbench.importers.mask_files import Box, MaskRecord, annotations_of
+from wsolbench.importers.tables import source_of
+from wsolbench.leaderboard import About, add
+from wsolbench.masks import encode
+from wsolbench.results import Bootstrap, Result
+from wsolbench.store import UNLABELLED, AnnotationSet, write_store
+
+ROOT = Path(__file__).resolve().parent
+DATASET = "ilsvrc-boxes"
+SPLITS = ("val", "others")
+"""The first one chooses the threshold at which the second is read."""
+
+TOGETHER = "all"
+"""Both; it chooses its own threshold."""
+
+NAMES = ("centre-gaussian", "whole-image", "centre-box", "noise")
+"""Not "mask": the masks here are boxes, and of them no map should learn."""
+
+MAP_SIZE = 28
+"""Positions a side of the maps: those of the paper's networks at 224 x 224."""
+
+DRAWN = Bootstrap(1000)
+NOTE = 10
+"""The note that says what these scores are of."""
+
+NOTES = (
+    "masks are the union of the image's boxes, filled: they stand for no object's outline, and "
+    "pixel scores against them mean nothing",
+    "boxes are listed with inclusive far corners: half-open is 1 more",
+    "val are the images of the val list; others are all that remain, whether they have a mask or "
+    "not; all are both",
+    "no labels were given: the classes are not known",
+)
+
+
+def main() -> None:
+    """Replace the entries of the boxes by new ones."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--val-list", type=Path, required=True, help="ids of the val masks")
+    parser.add_argument("--sizes", type=Path, required=True, help="widths and heights")
+    parser.add_argument("--boxes", type=Path, required=True, help="boxes, inclusive corners")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("ilsvrc-boxes-run"))
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for old in (ROOT / "entries" / DATASET).glob("*.json"):
+        old.unlink()
+    parts = box_annotations(given.val_list, given.sizes, given.boxes)
+    whole = [replace(annotation, split=TOGETHER) for annotation in parts.annotations]
+    store, both = (given.folder / f"{DATASET}{end}.h5" for end in ("", f"-{TOGETHER}"))
+    write_store(store, parts)
+    write_store(both, replace(parts, annotations=whole))
+    lists = (
+        f"--val-list {given.val_list.name} --sizes {given.sizes.name} --boxes {given.boxes.name}"
+    )
+    for name in NAMES:
+        chosen: Result | None = None
+        for split in SPLITS:
+            chosen = _measure(store, name, split, chosen, lists)
+        _measure(both, name, TOGETHER, None, lists)
+
+
+def box_annotations(val_list: Path, sizes: Path, boxes: Path) -> AnnotationSet:
+    """Every image of the list of sizes with its boxes, and a mask that is their union.
+
+    Raises:
+        WsolbenchError: a list that is malformed, or images that one list has and another lacks.
+    """
+    val = set(read_val_list(val_list))
+    known_sizes = read_sizes(sizes)
+    known_boxes = read_box_list(boxes, known_sizes)
+    for path, found in ((val_list, val), (boxes, known_boxes.keys())):
+        strangers = sorted(found - known_sizes.keys())
+        _refuse(sizes, strangers, f"of {path.name} without a size")
+    _refuse(
+        boxes, sorted(known_sizes.keys() - known_boxes.keys()), f"of {sizes.name} without a box"
+    )
+    records = [
+        MaskRecord(
+            image_id,
+            SPLITS[0] if image_id in val else SPLITS[1],
+            UNLABELLED,
+            encode(_filled(known_boxes[image_id], size)),
+            known_boxes[image_id],
+        )
+        for image_id, size in known_sizes.items()
+    ]
+    sources = [source_of(path) for path in (val_list, sizes, boxes)]
+    return AnnotationSet(DATASET, annotations_of(records), sources=sources, notes=NOTES)
+
+
+def _filled(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(size, dtype=np.bool_)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def _refuse(path: Path, images: Sequence[str], what: str) -> None:
+    if images:
+        raise WsolbenchError(
+            path,
+            found=f"{len(images)} images {what}: {some(images)}",
+            expected="lists of the same images",
+            cure="take the lists of all 50,000 images, and the val list of the same",
+        )
+
+
+def _measure(store: Path, name: str, split: str, chosen: Result | None, lists: str) -> Result:
+    dataset = Dataset.open(store, split)
+    maps = store.with_name(f"{name}-{split}.h5")
+    predict_trivial(dataset, maps, name, size=MAP_SIZE, overwrite=True)
+    result = evaluate(dataset, maps, metrics=["box"], threshold=chosen, bootstrap=DRAWN)
+    result.write(maps.with_suffix(".json"))
+    about = About(
+        authors="The wsolbench authors",
+        supervision="none",
+        licence="Apache-2.0",
+        date="2026-11",
+        command=f"python leaderboard/make_ilsvrc_boxes.py {lists}",
+        backbone="none",
+        map_size=f"maps {MAP_SIZE} x {MAP_SIZE}",
+    )
+    path = add(result, about, ROOT)
+    replace(read_entry(path), footnotes={"entry": [NOTE]}).write(ROOT)
+    print(path)
+    return result
+
+
+if __name__ == "__main__":
+    main()
