@@ -190,6 +190,25 @@ def test_counts_come_back_from_their_file(tmp_path: Path, protocol: str) -> None
     )
 
 
+def test_boxes_of_a_submission_are_counted_and_grouped(tmp_path: Path) -> None:
+    dataset = random_dataset(tmp_path / "random.h5", COUNT)
+    header = SubmissionHeader("random", "val", "gt", "none", {"name": "boxes"})
+    made = Evaluator(dataset, header=header, keep_images=True)
+    boxes = np.array([dataset[place].boxes[0] for place in range(COUNT)])
+    boxes[::3] = (0, 0, 1, 1)
+    made.update(dataset.image_ids, random_maps(COUNT, 1), boxes=boxes)
+    result = made.result(by=["boxes"], bootstrap=Bootstrap(20))
+    write_counts(tmp_path / "b.counts.npz", made.counts(result))
+    read = read_counts(tmp_path / "b.counts.npz", result)
+    assert read.scoring.boxed
+    assert (
+        compare([read, counted(tmp_path, 2)], Bootstrap(20)).scores["gt_known_loc"][0]
+        == (result.scores["gt_known_loc"])
+    )
+    total = sum(g.images * g.scores["gt_known_loc"] for g in result.breakdowns["boxes"])
+    assert total == pytest.approx(COUNT * result.scores["gt_known_loc"])
+
+
 def test_counts_of_another_result_are_refused(tmp_path: Path) -> None:
     one, two = (counted(tmp_path, seed) for seed in (1, 2))
     path = tmp_path / "one.counts.npz"

@@ -1245,7 +1245,18 @@ def _print_result(result: Result) -> None:
     click.echo(click.style(head, bold=True))
     click.echo(table([result]))
     for kind in result.breakdowns:
-        click.echo(f"\n{breakdown_table(result, kind)}\n")
+        click.echo(f"\n{breakdown_table(result, kind)}")
+    if result.breakdowns:
+        chosen = {
+            "T": (result.threshold.pixel, "peak_threshold"),
+            "Box-T": (result.threshold.box, "box_threshold"),
+        }
+        told = [
+            f"{name} = {result.scores.get(key) if level is None else level}"
+            for name, (level, key) in chosen.items()
+            if level is not None or key in result.scores
+        ]
+        click.echo(f"\ngroups are read at the thresholds of all images: {', '.join(told)}")
     counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result.counts.items() if n)
     if counts:
         click.echo(f"counts: {counts}")

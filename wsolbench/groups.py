@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dataset import Dataset
+from .errors import printable
 from .metrics import pixel as pixel_metrics
 from .metrics.bootstrap import percentile_interval
 from .progress import Progress
@@ -161,7 +162,9 @@ def _by_class(dataset: Dataset) -> _Members:
     def name(index: int) -> str:
         if index < 0:
             return "no class"
-        return f"{index} {classes[index][1] or classes[index][0]}" if classes else str(index)
+        return printable(
+            f"{index} {classes[index][1] or classes[index][0]}" if classes else f"{index}"
+        )
 
     return _members(dataset.class_indices, name)
 
