@@ -150,6 +150,14 @@ def test_all_faults_of_a_folder_are_told_at_once(folder: Path, dataset: Dataset)
         imported(folder, dataset, "min-max", allow_missing=True)
 
 
+def test_no_map_is_written_over(folder: Path, dataset: Dataset) -> None:
+    target = folder / "image_001.npy"
+    before = target.read_bytes()
+    with pytest.raises(WsolbenchError, match="another file of this command"):
+        import_maps(folder, dataset, {normalisation_named("max"): target}, method={"name": "m"})
+    assert target.read_bytes() == before
+
+
 def test_values_out_of_range_name_the_cure(folder: Path, dataset: Dataset) -> None:
     with pytest.raises(WsolbenchError, match="normalise it by min-max, max, pas or ivr"):
         imported(folder, dataset, "none")

@@ -846,7 +846,7 @@ def import_maps_command(
     outs = dict(zip(wanted, _each_out(out, [own.name for own in wanted]), strict=True))
     found = _find_annotations(annotations, dataset)
     for target in outs.values():
-        require_target(target, [found, options["top5"]])
+        require_target(target, [found])
     method = {"name": name or folder.resolve().name}
     if backbone:
         method["backbone"] = backbone

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset
 from .errors import WsolbenchError, some
-from .files import available_processors, require_file
+from .files import available_processors, require_file, require_target
 from .importers.mask_files import list_masks
 from .importers.tables import read_table
 from .normalisations import Normalisation
@@ -74,13 +74,15 @@ def import_maps(
         How many maps each submission holds.
 
     Raises:
-        WsolbenchError: files that are no maps, values out of [0, 1] that nothing normalises, files
+        WsolbenchError: a target that is one of the files; files that are no maps, values out of [0, 1] that nothing normalises, files
             of images that the split has not or none for some that it has; all of a kind at once.
     """
     if dtype is not None and dtype not in DTYPES:
         raise WsolbenchError("dtype", found=dtype, expected=" or ".join(DTYPES), cure="name one")
     place = Path(folder)
     files, _ = list_masks(place, "a folder of maps", SUFFIXES)
+    for out in outs.values():
+        require_target(out, [*files.values(), top5])
     _check_ids(place, files, dataset, allow_missing)
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
