@@ -74,8 +74,9 @@ def import_maps(
         How many maps each submission holds.
 
     Raises:
-        WsolbenchError: a target that is one of the files; files that are no maps, values out of [0, 1] that nothing normalises, files
-            of images that the split has not or none for some that it has; all of a kind at once.
+        WsolbenchError: a target that is one of the files; files that are no maps, values out of
+            [0, 1] that nothing normalises, files of images that the split has not or none for some
+            that it has; all of a kind at once.
     """
     if dtype is not None and dtype not in DTYPES:
         raise WsolbenchError("dtype", found=dtype, expected=" or ".join(DTYPES), cure="name one")
