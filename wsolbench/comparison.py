@@ -169,7 +169,10 @@ def compare(
     first_result = results[0]
     return Comparison(
         names=_names(results),
-        thresholds=tuple(map(threshold_text, results)),
+        thresholds=tuple(
+            threshold_text(counts.result) + ("; own boxes" if counts.scoring.boxed else "")
+            for counts in compared
+        ),
         normalisations=tuple(result.normalisation for result in results),
         dataset=first_result.dataset,
         split=first_result.split,
