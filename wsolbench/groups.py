@@ -78,18 +78,18 @@ def scored_groups(
             the group has an image.
         progress: called with (groups scored, groups).
     """
+    # The images themselves are the first resample, each of them drawn once.
+    weights = np.ones((1, len(records)), dtype=np.uint16)
+    levels = [np.array([level]) for level in at]
+    if draws is not None:
+        weights = np.concatenate((weights, draws.weights))
+        pairs = zip(levels, (draws.pixel, draws.box), strict=True)
+        levels = [np.concatenate(pair) for pair in pairs]
     scored = []
     for done, (name, places) in enumerate(members, start=1):
-        # The group itself is the first resample, every image of it drawn once.
-        weights = np.ones((1, len(places)), dtype=np.uint16)
-        levels = [np.array([level]) for level in at]
-        if draws is not None:
-            weights = np.concatenate((weights, draws.weights[:, places]))
-            pairs = zip(levels, (draws.pixel, draws.box), strict=True)
-            levels = [np.concatenate(pair) for pair in pairs]
-        images = weights.sum(axis=1, dtype=np.int64)
+        images = weights[:, places].sum(axis=1, dtype=np.int64)
         there = images > 0
-        sums = scoring.resampled_sums(records.part(places), class_indices[places], weights)
+        sums = scoring.resampled_sums(records, class_indices, weights, places)
         scores = _scores(
             scoring,
             {key: total[there] for key, total in sums.items()},

@@ -187,7 +187,11 @@ class Scoring:
         return total
 
     def resampled_sums(
-        self, records: Records, class_indices: NDArray[np.int32], weights: NDArray[np.uint16]
+        self,
+        records: Records,
+        class_indices: NDArray[np.int32],
+        weights: NDArray[np.uint16],
+        places: NDArray[np.int64] | None = None,
     ) -> dict[str, NDArray[np.int64]]:
         """The fields of the tallies of resamples, exact.
 
@@ -195,6 +199,7 @@ class Scoring:
             records: of n images.
             class_indices: int32 (n,).
             weights: (b, n), how often each image is drawn.
+            places: of the images to add up; None for all of them.
 
         Returns:
             By field int64 (b, ...).
@@ -203,12 +208,14 @@ class Scoring:
             name: np.zeros((len(weights), *part.shape), np.int64)
             for name, part in vars(Tally.empty(self.protocol, self.classes)).items()
         }
-        for start in range(0, len(records), _AT_A_TIME):
-            places = slice(start, start + _AT_A_TIME)
-            columns = self.columns(records.part(places), class_indices[places])
+        chosen = np.arange(len(records)) if places is None else places
+        for start in range(0, len(chosen), _AT_A_TIME):
+            block = chosen[start : start + _AT_A_TIME]
+            columns = self.columns(records.part(block), class_indices[block])
+            drawn = weights[:, block]
             for name, column in columns.items():
                 flat = column.reshape(len(column), -1)
-                more = weighted_sums(weights[:, places], flat, _LARGEST.get(name, 1))
+                more = weighted_sums(drawn, flat, _LARGEST.get(name, 1))
                 sums[name] += more.reshape(sums[name].shape)
         return sums
 
