@@ -115,9 +115,14 @@ def call(scene: Path, *arguments: object) -> Any:
 def test_the_drawn_images_are_found(scene: Path) -> None:
     done = call(scene, "--out", scene / "c.png")
     assert done.exit_code == 0, done.exception
-    assert "box right, mask IoU low: 1; IoU of mask and box: frame (19.0, 100.0)" in done.output
-    assert "box wrong, mask IoU high: 1; IoU of mask and box: bars (80.0, 40.0)" in done.output
-    assert "box right, mask IoU high: 1; IoU of mask and box: square (100.0, 100.0)" in done.output
+    assert (
+        "box right, mask IoU below 50 %: 1; IoU of mask and box: frame (19.0, 100.0)" in done.output
+    )
+    assert "box wrong, mask IoU from 50 %: 1; IoU of mask and box: bars (80.0, 40.0)" in done.output
+    assert (
+        "box right, mask IoU from 50 %: 1; IoU of mask and box: square (100.0, 100.0)"
+        in done.output
+    )
     assert (scene / "c.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads(call(scene, "--out", scene / "c.svg", "--count", "1", "--json").output)
     assert told["groups"]["mask_alone"]["chosen"][0]["image_id"] == "bars"

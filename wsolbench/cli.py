@@ -1080,7 +1080,7 @@ def plot_cases(
         ]
         first = f"; IoU of mask and box: {', '.join(told)}" if told else ""
         click.echo(f"  {kind.words}: {group.images}{first}")
-    click.echo(f"  box wrong, mask IoU low: {cases.neither}")
+    click.echo(f"  box wrong, mask IoU below 50 %: {cases.neither}")
 
 
 @cli.command()
