@@ -1,9 +1,10 @@
 """How the raw values of a map come into [0, 1]: it moves scores more than most methods do.
 
-Source: Kim et al., Normalization Matters in Weakly Supervised Object Localization (ICCV 2021),
-which names `max` (Grad-CAM's: a ReLU, then by the highest), `pas` and `ivr`. Its percentile of
-`pas` is the 90th; that of `ivr` is chosen for each method there, and 45 here is a choice of ours.
-Every map is normalised by itself, at the size it has, before any upsampling.
+Source: Kim et al., Normalization Matters in Weakly Supervised Object Localization (ICCV 2021), and
+its program, GenDisc/IVR: inference.py, config.py, whose percentiles stand here as the usual ones.
+`max` is Grad-CAM's; `pas` comes from Bae et al., Rethinking Class Activation Mapping for Weakly
+Supervised Object Localization (ECCV 2020). That program upsamples maps to 224 x 224 first; here
+every map is normalised by itself at the size it has.
 
 Public names: `Normalisation`, `NORMALISATIONS`, `normalisation_named`, `normalisations_named`.
 """
