@@ -5,7 +5,8 @@ w_c . F(p) of a network whose logits are a linear layer over mean features (Zhou
 deep features for discriminative localization", CVPR 2016). The two are one (Zhang et al.,
 "Adversarial complementary learning", CVPR 2018; paper section 3.2). There is no ReLU.
 
-Maps are normalised at feature size, before any upsampling, and here alone: `min_max`.
+Maps are normalised at feature size, before any upsampling: by `min_max` here; `predict` offers the
+other ways of `normalisations` as well.
 
 Public names: `class_activation_maps`, `class_channels`, `min_max`.
 """
