@@ -540,3 +540,9 @@ def test_what_does_not_come_into_range_and_sem_are_refused(
         predict(model, dataset, {"max": tmp_path / "s.h5"}, method="sem", size=SIZE, seeds=5)
     assert list(tmp_path.glob("*.h5")) == [tmp_path / "drawn.h5"]
     assert list(tmp_path.glob("*.part")) == []
+
+
+def test_the_package_gives_the_function_not_its_module() -> None:
+    program = "from wsolbench.baselines import predict, min_max; print(predict.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "predict\n", done.stderr

@@ -61,7 +61,9 @@ def __getattr__(name: str) -> Any:
             found=f"no package {error.name}",
             cure='install it: pip install "wsolbench[torch]"',
         ) from error
-    return getattr(home, name)
+    # The import has bound the submodule `predict` to the name of its function.
+    globals()[name] = getattr(home, name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
