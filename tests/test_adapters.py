@@ -74,6 +74,25 @@ def test_maps_of_torch_cam(tmp_path: Path, network: Any, normalised: bool) -> No
     assert result.scores["peak_iou"] > 0
 
 
+@pytest.mark.parametrize("method, clipped", [("CAM", False), ("GradCAM", True)])
+def test_cam_of_torch_cam_is_ours_and_its_grad_cam_the_same_clipped(
+    network: Any, method: str, clipped: bool
+) -> None:
+    package = pytest.importorskip("torchcam.methods", reason="pip install torchcam")
+    from wsolbench.baselines.backbones import POOLED, PooledNetwork
+    from wsolbench.baselines.cam import min_max
+
+    classes = torch.arange(BATCH)
+    with package.__dict__[method](network, target_layer="layer4") as extractor:
+        output = extractor(classes.tolist(), network(photos()), normalized=False)
+    with torch.no_grad():
+        class_maps, _, _ = PooledNetwork(network, POOLED["resnet18"])(photos())
+        ours = class_maps[classes, classes] - network.fc.bias[classes, None, None]
+        ours = min_max(ours.relu() if clipped else ours)
+    assert np.abs(np.stack(maps_of(output, "min-max")) - ours.numpy()).max() < 1e-5
+    assert ours.max() == 1
+
+
 def test_layers_must_be_fused_first(network: Any) -> None:
     package = pytest.importorskip("torchcam.methods", reason="pip install torchcam")
     with package.LayerCAM(network, target_layer=["layer3", "layer4"]) as extractor:

@@ -119,6 +119,8 @@ def test_names_are_told_apart(tmp_path: Path) -> None:
         for own, k in zip(alike, (40, 60), strict=True)
     ]
     assert compare(seeded, Bootstrap(20)).names == ("S, seeds 40", "S, seeds 60")
+    bare = replace(seeded[0], result=replace(seeded[0].result, method={"name": "S"}))
+    assert compare([bare, seeded[1]], Bootstrap(20)).names == ("S", "S, seeds 60")
     trial = replace(alike[0], result=replace(alike[0].result, limit=COUNT))
     assert compare([trial, alike[1]], Bootstrap(20)).names == ("same, trial", "same")
 

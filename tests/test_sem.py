@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsolbench.baselines.sem import seed_count, self_enhancement_maps
+from wsolbench.baselines.sem import seed_count, seed_similarities, self_enhancement_maps
 from wsolbench.errors import WsolbenchError
 
 
@@ -122,7 +122,8 @@ def test_zero_features_are_similar_to_nothing() -> None:
 
     maps = self_enhancement_maps(class_maps, features, seeds=1)
 
-    assert maps.flatten().tolist() == [1.0, 0.5, 0.0]  # cosines 1, 0, -1
+    assert maps.flatten().tolist() == [1.0, 0.5, 0.0]
+    assert seed_similarities(class_maps, features, seeds=1).flatten().tolist() == [1.0, 0.0, -1.0]
 
 
 def test_constant_class_map_gives_zeros_beside_one_that_is_not() -> None:

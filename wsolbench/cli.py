@@ -585,6 +585,13 @@ def _seeds(text: str) -> int | float:
         return float(text)
 
 
+_normalise = click.option(
+    "--normalise",
+    metavar="NAME,NAME",
+    help="min-max, max, pas:P, ivr:P or none; of several m.h5 becomes m.<name>.h5.",
+)
+
+
 def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option("--backbone", help="A torchvision classifier, e.g. resnet50."),
@@ -611,6 +618,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Whose class's map: the annotated one, or the model's first.",
         ),
+        _normalise,
         click.option("--name", help="The method's name in tables [default: CAM or SEM]."),
         click.option(
             "--batch-size",
@@ -661,18 +669,10 @@ def predict() -> None:
     """Write localization maps as a submission: a classifier's, or trivial ones."""
 
 
-_normalise = click.option(
-    "--normalise",
-    metavar="NAME,NAME",
-    help="min-max, max, pas:P, ivr:P or none; of several m.h5 becomes m.<name>.h5.",
-)
-
-
 @predict.command("cam")
-@_normalise
 @_prediction_options
 def predict_cam(**options: Any) -> None:
-    """Class activation maps: the class's channel, min-max normalised."""
+    """Class activation maps: the class's channel, normalised."""
     _predict("cam", **options)
 
 
@@ -704,7 +704,7 @@ def _predict(
     split: str,
     name: str | None,
     quiet: bool,
-    normalise: str | None = None,
+    normalise: str | None,
     **options: Any,
 ) -> None:
     from .normalisations import normalisations_named

@@ -349,7 +349,7 @@ def _common_images(compared: Sequence[Counts]) -> list[str]:
 
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
-    """Names told apart: those that are alike get what differs, else their number."""
+    """Names told apart: those that are alike get what differs, if stated, else their number."""
     names = [result.name + ("" if result.limit is None else ", trial") for result in results]
     told = []
     for place, (name, result) in enumerate(zip(names, results, strict=True)):
@@ -359,7 +359,7 @@ def _names(results: Sequence[Result]) -> tuple[str, ...]:
             for key in ("seeds", "normalisation", "size", "map_size")
             if len({_parameter(other, key) for other in alike}) == len(alike)
         ]
-        if len(alike) == 1:
+        if len(alike) == 1 or (telling and not _parameter(result, telling[0])):
             told.append(name)
         elif telling:
             told.append(f"{name}, {telling[0].replace('_', ' ')} {_parameter(result, telling[0])}")

@@ -52,7 +52,7 @@ class Normalisation:
             map_: (h, w), of numbers; under `none` floats in [0, 1], or uint8, read as value / 255.
 
         Returns:
-            float32 (h, w). A map without contrast gives zeros: it points nowhere.
+            float32 (h, w). A constant map gives zeros, but under `none`: it points nowhere.
 
         Raises:
             WsolbenchError: not two dimensions, no number, NaN or infinite; under `none` values out
@@ -75,6 +75,8 @@ class Normalisation:
             )
         if self.kind == "none":
             return _as_they_are(map_, raw)
+        if raw.max() == raw.min():
+            return np.zeros(raw.shape, np.float32)
         formed = NORMALISATIONS[self.kind].form(raw, self.percent or 0)
         return np.clip(formed, 0, 1).astype(np.float32)
 

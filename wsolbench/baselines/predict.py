@@ -1,8 +1,8 @@
 """From a data set's photos and a model to a submission file.
 
-Each photo is read, preprocessed and classified once; its map (`cam` or `sem`) is normalised at
-feature size and stored as it is, without upsampling: bringing it to the photo's grid is the
-protocol's affair.
+Each photo is read, preprocessed and classified once; its map (`cam` or `sem`) is normalised, in
+one way or several, at feature size and stored as it is, without upsampling: bringing it to the
+photo's grid is the protocol's affair.
 
 Conventions: photos in the data set's order; maps of the ground-truth class unless `label` says
 "predicted"; nothing of PyTorch is set for the whole process. With one batch size, device and number
@@ -36,7 +36,7 @@ from ..submission_rules import NO_CLASS, SubmissionHeader
 from ..submission_writer import SubmissionWriter
 from .backbones import ClassMapModel, fault_in_user_code
 from .cam import class_channels, min_max
-from .sem import PAPER_SEEDS, seed_count, self_enhancement_maps
+from .sem import PAPER_SEEDS, seed_count, seed_similarities
 
 TOP = 5
 """Predictions stored with each map."""
@@ -102,8 +102,8 @@ def predict(
         model: run in evaluation mode and without gradients; its modes and its device are as before
             afterwards, whatever happens.
         dataset: one split, joined to its folder of photos.
-        out: the submission; whole or not there. Or, of "cam", several by the names of their
-            normalisations (see `normalisations.NORMALISATIONS`): the network runs once.
+        out: the submission; whole or not there. Or several by the names of their normalisations
+            (see `normalisations.NORMALISATIONS`): the network runs once.
         method: "cam" or "sem".
         size: pixels a side to which photos are brought.
         seeds: of "sem": a count, or as a float a share of the map's positions.
@@ -118,10 +118,10 @@ def predict(
         metadata: more for the submission's `method`, or instead: name, paper, code, commit, ...
 
     Raises:
-        WsolbenchError: an option out of range; a normalisation of "sem" but min-max; a class that
-            is not known or that the model has not; more seeds than positions; outputs of the model
-            that are no class maps, or not finite; a photo that is missing, damaged or of another
-            size.
+        WsolbenchError: an option out of range; a class that is not known or that the model has not;
+            more seeds than positions; outputs of the model that are no class maps, or not finite;
+            values that normalisation "none" leaves out of [0, 1]; a photo that is missing, damaged
+            or of another size.
     """
     _check_choice("method", method, METHODS)
     _check_choice("label", label, ("gt", "predicted"))
@@ -137,13 +137,6 @@ def predict(
             )
     outs = dict(out) if isinstance(out, Mapping) else {_MIN_MAX: out}
     forms = [normalisation_named(name) for name in outs]
-    if method == "sem" and list(outs) != [_MIN_MAX]:
-        raise WsolbenchError(
-            "normalisation",
-            found=f"{some(list(outs))} of SEM",
-            expected="min-max, which is part of it",
-            cure="leave it out; CAM's maps take others",
-        )
     where = _device(device)
     with ExitStack() as stack, _ready(model.module, where):
         classes, height, width = _probe(model, size, where)
@@ -180,18 +173,17 @@ def predict(
             for form, writer in zip(forms, writers, strict=True):
                 # A run that was killed may have left one submission a batch behind another.
                 own = [place for place, name in enumerate(ids) if name not in writer.written]
-                formed = _normalised(maps[own], form) if method == "cam" else maps[own]
-                names = [ids[place] for place in own]
-                writer.append(names, _stored(formed, map_dtype), top5=top[own])
+                formed = _stored(_normalised(maps[own], form), map_dtype)
+                writer.append([ids[place] for place in own], formed, top5=top[own])
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
 
 
-def _normalised(channels: Tensor, form: Normalisation) -> Tensor:
+def _normalised(maps: Tensor, form: Normalisation) -> Tensor:
     if form.name == _MIN_MAX:
-        return min_max(channels)
-    return torch.from_numpy(np.stack([form(channel) for channel in channels.float().numpy()]))
+        return min_max(maps)
+    return torch.from_numpy(np.stack([form(map_) for map_ in maps.float().numpy()]))
 
 
 def _maps_of(
@@ -202,8 +194,8 @@ def _maps_of(
     method: str,
     seeds: int | float,
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Class maps as they are, or SEM's in [0, 1]: (B, h, w); and the best classes (B, 5), -1 where
-    there are fewer.
+    """Raw maps (B, h, w), the class's channels or SEM's cosines; and the best classes (B, 5), -1
+    where there are fewer.
     """
     with torch.inference_mode():
         class_maps, features, logits = _run(model, images)
@@ -221,7 +213,7 @@ def _maps_of(
                 expected="finite numbers",
                 cure="check the weights and the preprocessing",
             )
-        maps = self_enhancement_maps(channels, features, seeds) if method == "sem" else channels
+        maps = seed_similarities(channels, features, seeds) if method == "sem" else channels
         empty = (0, max(0, TOP - ranked.shape[1]))
         top = nn.functional.pad(ranked[:, :TOP], empty, value=NO_CLASS)
         return maps.cpu(), top.cpu().numpy()

@@ -10,7 +10,7 @@ lowest position first, so that the choice depends neither on the device nor on t
 cosine is `torch.nn.functional.cosine_similarity`'s: norms are at least 1e-8, so features that are
 zero are similar to nothing (0).
 
-Public names: `self_enhancement_maps`, `seed_count`.
+Public names: `self_enhancement_maps`, `seed_similarities`, `seed_count`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,27 @@ spread to [0, 1] would draw rounding errors."""
 def self_enhancement_maps(
     class_maps: Tensor, features: Tensor, seeds: int | float = PAPER_SEEDS
 ) -> Tensor:
-    """The self-enhancement map of each image.
+    """The self-enhancement map of each image: `seed_similarities`, min-maxed.
+
+    Args:
+        class_maps: (B, h, w) floating, finite: the map of the wanted class, normalised or not.
+        features: (B, c, h, w) floating, finite: what the last classifying layer sees.
+        seeds: how many positions are seeds, or which share of them.
+
+    Returns:
+        (B, h, w) float32 in [0, 1]; each map reaches both ends, but one without contrast is zero
+        everywhere. Seeds have 1, unless their features are zero.
+
+    Raises:
+        WsolbenchError: another shape, or more seeds than positions.
+    """
+    return min_max(seed_similarities(class_maps, features, seeds))
+
+
+def seed_similarities(
+    class_maps: Tensor, features: Tensor, seeds: int | float = PAPER_SEEDS
+) -> Tensor:
+    """How similar each position is to the seed it is most similar to: SEM's raw values.
 
     Args:
         class_maps: (B, h, w) floating, finite: the map of the wanted class, normalised or not.
@@ -47,9 +67,9 @@ def self_enhancement_maps(
             size: 60 is 31 % of 14x14 and 3.8 % of 40x40.
 
     Returns:
-        (B, h, w) float32 in [0, 1]; each map reaches both ends, but where the class map is
-        constant, or every position is as similar as every other (to `RESOLUTION`), it is zero
-        everywhere. Seeds have 1, unless their features are zero.
+        (B, h, w) float32 cosines in [-1, 1]. Where the class map is constant, or every position is
+        as similar as every other (to `RESOLUTION`), they are zero everywhere. Seeds have 1, unless
+        their features are zero.
 
     Raises:
         WsolbenchError: another shape, or more seeds than positions.
@@ -74,7 +94,7 @@ def self_enhancement_maps(
 
     spread = similarity.amax(dim=1) - similarity.amin(dim=1)
     meaningful = (spread > RESOLUTION) & (scores.amax(dim=1) > 0).to(spread.device)
-    maps = min_max(similarity.view(batch, height, width))
+    maps = similarity.view(batch, height, width)
     return torch.where(meaningful[:, None, None], maps, 0.0)
 
 
