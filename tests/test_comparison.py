@@ -244,14 +244,36 @@ def test_counts_of_other_shapes_are_refused(tmp_path: Path, name: str) -> None:
     write_counts(path, one)
     with np.load(path) as archive:
         columns = {key: archive[key] for key in archive.files}
-    for changed in ({**columns, name: columns[name][:-1]}, {**columns, name: np.array("x")}):
-        np.savez(path, **changed)
+    kept = columns[name]
+    for other in (kept[:-1], np.array("x"), kept[None], np.full(kept.shape, 1j), kept[:0]):
+        np.savez(path, **{**columns, name: other})
         with pytest.raises(WsolbenchError, match="evaluate again with --counts"):
             read_counts(path, one.result)
     del columns[name]
     np.savez(path, **columns)
     with pytest.raises(WsolbenchError, match="evaluate again with --counts"):
         read_counts(path, one.result)
+
+
+def test_images_twice_and_pixels_below_none_are_refused(tmp_path: Path) -> None:
+    one = counted(tmp_path, 1)
+    path = tmp_path / "one.counts.npz"
+    moved = one.records.pixels.copy()
+    moved[0, 0, 0] -= 10**6
+    moved[1, 0, 0] += 10**6
+    for changed, found in (
+        (replace(one, image_ids=[one.image_ids[0]] * COUNT), "an image twice"),
+        (replace(one, records=replace(one.records, pixels=moved)), "fewer than no pixels"),
+    ):
+        write_counts(path, changed)
+        with pytest.raises(WsolbenchError, match=found):
+            read_counts(path, one.result)
+
+
+def test_ids_at_other_images_are_refused(tmp_path: Path) -> None:
+    one, two = (counted(tmp_path, seed) for seed in (1, 2))
+    with pytest.raises(WsolbenchError, match="counts of m2: found another number of pixels"):
+        compare([one, replace(two, image_ids=list(two.image_ids)[::-1])], Bootstrap(20))
 
 
 def compared(tmp_path: Path) -> Comparison:

@@ -22,6 +22,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .counts import Counts
 from .errors import WsolbenchError, printable, some
@@ -120,17 +121,23 @@ def compare(
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
-            a score means, saying in what; no image that all hold; no score that all have.
+            a score means, saying in what; no image that all hold, or one whose pixels on and off
+            the object are not as many in all; no score that all have.
     """
     results = [counts.result for counts in compared]
     check_alike(results)
     common = _common_images(compared)
     weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
     scored, drawn = [], []
+    pixels: NDArray[np.int64] | None = None
     for done, counts in enumerate(compared):
         places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
         kept = np.array([places[image_id] for image_id in common])
         records, classes = counts.records.part(kept), counts.class_indices[kept]
+        if records.pixels.size:
+            own_pixels = records.pixels.sum(axis=2, dtype=np.int64)
+            pixels = own_pixels if pixels is None else pixels
+            _check_pixels(own_pixels, pixels, counts.result, common)
         threshold = counts.result.threshold
         tally = counts.scoring.tally(records, classes)
         scored.append(counts.scoring.scores(tally, len(common), threshold)[0])
@@ -346,6 +353,21 @@ def _common_images(compared: Sequence[Counts]) -> list[str]:
             cure="compare methods on one split",
         )
     return common
+
+
+def _check_pixels(
+    own: NDArray[np.int64], first: NDArray[np.int64], result: Result, common: Sequence[str]
+) -> None:
+    """Refuse counts whose ids stand at other images: (n, 2) pixels off and on the object."""
+    rows = np.flatnonzero((own != first).any(axis=1)).tolist()
+    differing = [common[row] for row in rows]
+    if differing:
+        raise WsolbenchError(
+            f"counts of {result.name}",
+            found=f"another number of pixels in {len(differing)} images: {some(differing)}",
+            expected="the same photos and masks under the same ids",
+            cure="evaluate again with --counts",
+        )
 
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:

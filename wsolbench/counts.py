@@ -144,39 +144,50 @@ def _read(file: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Protocol) -> Counts:
-    if int(columns["version"]) != VERSION:
-        raise ValueError(f"version {columns['version']}")
     count, shape = result.images, shapes(protocol)
-    bits = tuple(columns["right_shape"].tolist())
-    rows, times = bits[1:]
-    if columns["right"].shape != (-(-int(np.prod(bits)) // 8),):
-        raise ValueError(f"right of shape {columns['right'].shape}")
-    right = np.unpackbits(columns["right"], count=int(np.prod(bits))).reshape(bits).astype(np.bool_)
-    pixels, top = columns["pixels"], columns["top"]
-    expected: dict[str, tuple[tuple[int, ...], ...]] = {
-        "image_id": ((count,),),
-        "held": ((count,),),
-        "class_index": ((count,),),
-        "pixels": ((count, 0, shape.bins), (count, 2, shape.bins)),
-        "top": ((count, 0), (count, 2)),
+    expected: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
+        "version": ("i", ((),)),
+        "hashes": ("U", ((3,),)),
+        "boxed": ("b", ((),)),
+        "image_id": ("S", ((count,),)),
+        "held": ("b", ((count,),)),
+        "class_index": ("i", ((count,),)),
+        "pixels": ("i", ((count, 0, shape.bins), (count, 2, shape.bins))),
+        "right_shape": ("i", ((3,),)),
+        "top": ("b", ((count, 0), (count, 2))),
     }
-    for name, allowed in expected.items():
-        if columns[name].shape not in allowed:
-            raise ValueError(f"{name} of shape {columns[name].shape}")
+    for name, (kind, allowed) in expected.items():
+        column = columns[name]
+        if column.dtype.kind != kind or column.shape not in allowed:
+            raise ValueError(f"{name}: {column.dtype} of shape {column.shape}")
+    if columns["version"] != VERSION:
+        raise ValueError(f"version {columns['version']}")
+    bits = tuple(columns["right_shape"].tolist())
+    _, rows, times = bits
     if bits[0] != count or rows not in (0, shape.rows) or times not in (1, shape.thresholds):
         raise ValueError(f"right boxes of shape {bits}")
+    packed, wanted = columns["right"], count * rows * times
+    if packed.dtype != np.uint8 or packed.shape != (-(-wanted // 8),):
+        raise ValueError(f"right: {packed.dtype} of shape {packed.shape}")
+    right = np.unpackbits(packed, count=wanted).reshape(bits).astype(np.bool_)
+    pixels, top = columns["pixels"], columns["top"]
+    image_ids = [name.decode() for name in columns["image_id"].tolist()]
+    if len(set(image_ids)) < count:
+        raise ValueError("an image twice")
+    if (pixels < 0).any():
+        raise ValueError("fewer than no pixels")
     metrics = tuple(name for name, there in (("pixel", pixels.shape[1]), ("box", rows)) if there)
     classes = columns["class_index"].astype(np.int32)
     by_class = protocol.averaging == "classes"
     return Counts(
         result,
-        [name.decode() for name in columns["image_id"].tolist()],
-        columns["held"].astype(np.bool_),
+        image_ids,
+        columns["held"],
         classes,
         Records(
             pixels.astype(np.int32),
             right,
-            top.astype(np.bool_),
+            top,
             np.empty((count, 0, 4), np.int16),
         ),
         Scoring(
