@@ -251,7 +251,8 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
     for files, cure in (
         (["bare.json", "other.json"], "evaluate again with --counts"),
         (["val.h5"], "expected 2 to 12"),
-        (["val.json", "test.h5"], "another split"),
+        (["val.json", "test.h5"], "method 2 (noise 1) beside method 1 (noise 1 dice)"),
+        (["val.json", "other.json", "--protocol", "tscam"], "protocol sem, expected tscam"),
     ):
         error = run("compare", *files, "--annotations", "toy.h5", status=2).stderr
         assert cure in error

@@ -160,7 +160,7 @@ def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 13])
 def test_too_few_or_too_many(tmp_path: Path, number: int) -> None:
-    with pytest.raises(WsolbenchError, match=f"{number} methods, expected 2 to 12"):
+    with pytest.raises(WsolbenchError, match=f"{number} of them, expected 2 to 12 methods"):
         compare([counted(tmp_path, 1)] * number, Bootstrap(20))
 
 

@@ -306,8 +306,19 @@ def compare(
         require_target(picture, [*inputs, out])
         require_form(picture)
     read = [Submission.open(file) if _is_hdf5(file) else read_result(file) for file in files]
-    results = [item for item in read if isinstance(item, Result)]
-    protocol = name or (str(results[0].protocol["name"]) if results else "sem")
+    under = {
+        str(item.protocol["name"]): file
+        for file, item in zip(files, read, strict=True)
+        if isinstance(item, Result)
+    }
+    protocol = name or next(iter(under), "sem")
+    if other := next((own for own in under if name and own != name), None):
+        raise WsolbenchError(
+            under[other],
+            found=f"a result under protocol {other}",
+            expected=protocol,
+            cure=f"evaluate under {protocol} first, or leave --protocol out",
+        )
     check_alike([item if isinstance(item, Result) else item.header for item in read])
     counted = [
         read_counts(counts_path(file), item)

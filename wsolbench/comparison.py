@@ -289,14 +289,16 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
     if not 2 <= len(compared) <= MOST:
         raise WsolbenchError(
             "comparison",
-            found=f"{len(compared)} methods",
-            expected=f"2 to {MOST}",
+            found=f"{len(compared)} of them",
+            expected=f"2 to {MOST} methods",
             cure="name the ones to compare",
         )
-    results = [item for item in compared if isinstance(item, Result)]
-    for first, other in [(compared[0], own) for own in compared] + [
-        (results[0], own) for own in results
+    places = range(len(compared))
+    of_results = [place for place in places if isinstance(compared[place], Result)]
+    for here, there in [(0, place) for place in places] + [
+        (of_results[0], place) for place in of_results
     ]:
+        first, other = compared[here], compared[there]
         fields: dict[str, tuple[object, object]] = {
             "data set": (first.dataset, other.dataset),
             "split": (first.split, other.split),
@@ -318,7 +320,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
             name = differing[0]
             more = f" (and {some(differing[1:])})" if differing[1:] else ""
             raise WsolbenchError(
-                f"{_name(other)} beside {_name(first)}",
+                f"method {there + 1} ({_name(other)}) beside method {here + 1} ({_name(first)})",
                 found=f"another {name}{more}: {_short(fields[name][1])}",
                 expected=_short(fields[name][0]),
                 cure="evaluate both alike, then compare",
