@@ -123,7 +123,7 @@ def scores(
 
     Args:
         protocol: one with `after`.
-        sums: the fields of `evaluation.Tally`.
+        sums: the fields of `tallies.Tally`.
         images: how many there are.
         label: "gt" or "predicted": whose class's maps they are.
         ranked: whether there are class predictions.
