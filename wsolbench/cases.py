@@ -8,7 +8,7 @@ within a kind the images come first in which the two IoUs lie farthest apart.
 Conventions: IoUs are fractions in [0, 1], each at the threshold that all images share; boxes are
 half-open (x0, y0, x1, y1) pixels.
 
-Public names: `Kind`, `KINDS`, `HIGH`, `Case`, `Group`, `Cases`, `choose_cases`, `find_cases`.
+Public names: `Kind`, `KINDS`, `HIGH`, `Case`, `Found`, `Cases`, `choose_cases`, `find_cases`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Group:
+class Found:
     """The images of one kind: how many there are, and the first of them."""
 
     images: int
@@ -95,7 +95,7 @@ class Cases:
     images: int
     pixel_threshold: int
     box_threshold: int | None
-    groups: Mapping[str, Group]
+    groups: Mapping[str, Found]
 
     @property
     def neither(self) -> int:
@@ -135,7 +135,7 @@ def choose_cases(
     for name, kind in KINDS.items():
         cases = held.get((kind.box_right, kind.mask_high), [])
         ranked = sorted(cases, key=lambda case: _place(case, kind))
-        groups[name] = Group(len(cases), tuple(ranked[:count]))
+        groups[name] = Found(len(cases), tuple(ranked[:count]))
     return Cases(len(table["image_id"]), int(table["threshold"][0]), box_threshold, groups)
 
 
