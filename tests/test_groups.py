@@ -119,6 +119,18 @@ def test_intervals_of_groups_are_those_of_a_plain_loop(tmp_path: Path) -> None:
             assert list(ends) == pytest.approx([ordered[cut], ordered[-1 - cut]]), key
 
 
+def test_one_image_has_no_interval(tmp_path: Path) -> None:
+    dataset = drawn_dataset(tmp_path / "drawn.h5")
+    made = Evaluator(dataset.first(4), keep_images=True)
+    made.update(dataset.image_ids[:4], random_maps(4))
+    classes = made.result(by=["class"], bootstrap=Bootstrap(20)).breakdowns["class"]
+    assert [(group.images, bool(group.intervals)) for group in classes] == [
+        (2, True),
+        (1, False),
+        (1, False),
+    ]
+
+
 def test_files_and_tables_hold_groups(tmp_path: Path) -> None:
     _, result = evaluated(tmp_path, bootstrap=Bootstrap(30))
     result.write(tmp_path / "r.json")

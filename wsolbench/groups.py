@@ -75,7 +75,7 @@ def scored_groups(
         members: see `group_images`.
         at: the thresholds of pixel and box scores.
         draws: of the n images; gives each score of a group an interval over the resamples in which
-            the group has an image.
+            the group has an image. A group of one image has none: drawn again it is the same.
         progress: called with (groups scored, groups).
     """
     # The images themselves are the first resample, each of them drawn once.
@@ -99,7 +99,7 @@ def scored_groups(
         intervals = {
             key: list(percentile_interval(values[1:].tolist(), draws.level))
             for key, values in scores.items()
-            if draws is not None and len(values) > 1
+            if draws is not None and len(places) > 1 and len(values) > 1
         }
         own: dict[str, float | int] = {key: values.tolist()[0] for key, values in scores.items()}
         scored.append(Group(name, len(places), own, intervals))
