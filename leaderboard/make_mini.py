@@ -113,7 +113,7 @@ def _measure_trivial(folder: Path, name: str, split: str, chosen: Result | None)
         date="2026-11",
         command="python leaderboard/make_mini.py",
         backbone="none",
-        study="upper bound of maps of a size" if name == "mask" else "",
+        study="the mask itself" if name == "mask" else "",
         map_size=f"maps {MAP_SIZE} x {MAP_SIZE}",
     )
     print(add(result, about, ROOT))

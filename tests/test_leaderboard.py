@@ -245,10 +245,10 @@ def test_a_study_names_the_table_of_the_same_images() -> None:
     seeds = floored(study="number of seeds")
     told = f"{LACK}, but in that of the same images and protocol:"
     assert said([gaussian, seeds], study="number of seeds") == (told, [("drawn", "val")], "")
-    # The mask itself, a study of an upper bound, is no floor of others.
-    mask = floored("Mask", "none", study="upper bound")
+    # The mask itself, a study, is no floor of others.
+    mask = floored("Mask", "none", study="the mask itself")
     assert said([mask, seeds], study="number of seeds") == (f"{LACK}.", [], MAKES)
-    assert said([mask, seeds], study="upper bound") is None
+    assert said([mask, seeds], study="the mask itself") is None
 
 
 def test_reported_boxes_name_the_tables_of_measured_boxes() -> None:
