@@ -13,8 +13,6 @@ Public names: `outline_boxes`, `best_outline_overlaps`, `plus_one_iou`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,7 +73,7 @@ def best_outline_overlaps(
 
     Args:
         levels: uint8 (height, width).
-        thresholds: (t,), ascending.
+        thresholds: (t,), ascending, t at least 1.
         truth: (m, 4), m at least 1.
         every: as in `outline_boxes`; so are `clipped` and `empty`.
         clipped: see there.
@@ -84,12 +82,15 @@ def best_outline_overlaps(
     Returns:
         float64 (t,).
     """
-    overlaps = np.empty(len(thresholds), dtype=np.float64)
-    for part in _alike(levels, thresholds):
-        threshold = int(thresholds[part.start])
-        boxes = outline_boxes(levels, threshold, every=every, clipped=clipped, empty=empty)
-        overlaps[part] = plus_one_iou(boxes, truth).max()
-    return overlaps
+    runs = _alike(levels, thresholds)
+    boxes = [
+        outline_boxes(levels, int(threshold), every=every, clipped=clipped, empty=empty)
+        for threshold in thresholds[runs]
+    ]
+    best = plus_one_iou(np.concatenate(boxes), truth).max(axis=1)
+    firsts = np.cumsum([0, *(len(own) for own in boxes[:-1])])
+    lengths = np.diff(runs, append=len(thresholds))
+    return np.repeat(np.maximum.reduceat(best, firsts), lengths)
 
 
 def plus_one_iou(boxes: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
@@ -106,15 +107,11 @@ def plus_one_iou(boxes: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64
     return np.asarray(shared / total)
 
 
-def _alike(levels: NDArray[np.uint8], thresholds: NDArray[np.int64]) -> Iterator[slice]:
-    """Runs of thresholds that leave the same foreground."""
-    if len(thresholds) == 0:
-        return
+def _alike(levels: NDArray[np.uint8], thresholds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each run of thresholds begins that leave the same foreground."""
     present = np.flatnonzero(np.bincount(levels.ravel(), minlength=256))
     below = np.searchsorted(present, thresholds, side="right")
-    starts = [0, *(np.flatnonzero(np.diff(below)) + 1).tolist(), len(thresholds)]
-    for start, end in pairwise(starts):
-        yield slice(start, end)
+    return np.flatnonzero(np.diff(below, prepend=-1))
 
 
 def _area(boxes: NDArray[Any]) -> NDArray[Any]:
