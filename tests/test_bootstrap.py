@@ -152,3 +152,8 @@ def test_weights_are_draws_with_replacement() -> None:
 def test_percentiles_are_values() -> None:
     assert percentile_interval(list(range(1000)), 0.95) == (25, 974)
     assert percentile_interval([3.0, 1.0, 2.0], 0.95) == (1, 3)
+
+
+def test_one_image_is_not_resampled() -> None:
+    with pytest.raises(WsolbenchError, match="one image to draw from"):
+        draw_weights(1, 200, np.random.default_rng(0))

@@ -122,7 +122,10 @@ def test_names_are_told_apart(tmp_path: Path) -> None:
     bare = replace(seeded[0], result=replace(seeded[0].result, method={"name": "S"}))
     assert compare([bare, seeded[1]], Bootstrap(20)).names == ("S", "S, seeds 60")
     trial = replace(alike[0], result=replace(alike[0].result, limit=COUNT))
-    assert compare([trial, alike[1]], Bootstrap(20)).names == ("same, trial", "same")
+    tried = compare([trial, alike[1]], Bootstrap(20))
+    assert tried.names == ("same, trial", "same")
+    assert signature(tried).endswith(f"|TRIAL:first {COUNT} images only")
+    assert "TRIAL" not in signature(compare(alike, Bootstrap(20)))
 
 
 def test_scores_that_not_all_have_are_named(tmp_path: Path) -> None:

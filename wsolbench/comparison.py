@@ -77,6 +77,7 @@ class Comparison:
         submissions: SHA-256 of each one's maps.
         images: that all hold.
         of: images that each was scored on, before those without maps were left aside.
+        limit: the fewest images that one of them was tried on; None where none is a trial.
         bootstrap: how resamples were drawn.
         scores: by key the score of each method on these images.
         intervals: by key [low, high] of each.
@@ -95,6 +96,7 @@ class Comparison:
     submissions: tuple[str, ...]
     images: int
     of: tuple[int, ...]
+    limit: int | None
     bootstrap: Bootstrap
     scores: Mapping[str, Sequence[float]]
     intervals: Mapping[str, Sequence[tuple[float, float]]]
@@ -121,8 +123,8 @@ def compare(
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
-            a score means, saying in what; no image that all hold, or one whose pixels on and off
-            the object are not as many in all; no score that all have.
+            a score means, saying in what; fewer than two images that all hold, or one whose pixels
+            on and off the object are not as many in all; no score that all have.
     """
     results = [counts.result for counts in compared]
     check_alike(results)
@@ -189,6 +191,7 @@ def compare(
         submissions=tuple(result.submission_sha256 for result in results),
         images=len(common),
         of=tuple(result.images for result in results),
+        limit=min((own.limit for own in results if own.limit is not None), default=None),
         bootstrap=bootstrap,
         scores={key: [float(scores[key]) for scores in scored] for key in keys},
         intervals={
@@ -277,6 +280,8 @@ def signature(comparison: Comparison) -> str:
     }
     if comparison.left_out:
         parts["not of all"] = ", ".join(COLUMNS[key] for key in comparison.left_out)
+    if comparison.limit is not None:
+        parts["TRIAL"] = f"first {comparison.limit} images only"
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import WsolbenchError
+
 _EXACT = 1 << 53
 _EXACT_SINGLE = 1 << 24
 
@@ -23,7 +25,17 @@ def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArr
     """How often each image is drawn in each resample: uint16 (resamples, images).
 
     Each row adds up to `images`. The first rows do not depend on how many follow.
+
+    Raises:
+        WsolbenchError: fewer than two images, of which all resamples are alike.
     """
+    if images < 2:
+        raise WsolbenchError(
+            "bootstrap",
+            found="one image to draw from",
+            expected="two or more, for resamples of one are all alike",
+            cure="score more images, or leave intervals out",
+        )
     weights = np.empty((resamples, images), dtype=np.uint16)
     for row in weights:
         row[:] = np.bincount(rng.integers(images, size=images), minlength=images)
