@@ -243,6 +243,9 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
     assert run("compare", "val.json", "other.h5", *given).stdout == from_results
     both = run("compare", "val.h5", "other.h5", *given, "--json").stdout
     assert json.loads(both) == compared
+    three = ["compare", "val.h5", "other.h5", "val.h5", *given]
+    assert "C - B" in run(*three).stdout
+    assert "C - B" not in run(*three, "--against-first").stdout
     reseeded = run("compare", "val.h5", "other.h5", *given, "--seed", "1", "--json").stdout
     assert json.loads(reseeded)["pairs"] != compared["pairs"]
     run("plot", "groups", "val.json", "other.json", "--by", "boxes", "--out", "g.png")

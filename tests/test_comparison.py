@@ -106,6 +106,8 @@ def test_three_methods_are_three_pairs(tmp_path: Path) -> None:
     comparison = compare([counted(tmp_path, seed) for seed in (1, 2, 3)], Bootstrap(30))
     pairs = [(pair.first, pair.second) for pair in comparison.pairs if pair.score == "ap"]
     assert pairs == [(0, 1), (0, 2), (1, 2)]
+    short = compare([counted(tmp_path, k) for k in (1, 2, 3)], Bootstrap(30), against_first=True)
+    assert short.pairs == [pair for pair in comparison.pairs if pair.first == 0]
     content = json.loads(comparison.to_json())
     assert content["format"] == "wsolbench-comparison"
     assert content["pairs"][0].keys() == vars(comparison.pairs[0]).keys()

@@ -264,6 +264,7 @@ def evaluate(
     help="Resamples of the images.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--against-first", is_flag=True, help="Pair each with the first, not every two.")
 @click.option("--out", type=_File, help="Write the comparison as JSON.")
 @click.option("--plot", "picture", type=_File, help="Draw it: a .png, .svg or .pdf file.")
 @click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
@@ -276,6 +277,7 @@ def compare(
     name: str | None,
     bootstrap: int,
     seed: int,
+    against_first: bool,
     out: Path | None,
     picture: Path | None,
     jobs: int | None,
@@ -327,7 +329,9 @@ def compare(
         for file, item in zip(files, read, strict=True)
     ]
     with bar("compare", "resample", quiet=quiet) as progress:
-        comparison = compare_counts(counted, Bootstrap(bootstrap, seed), progress)
+        comparison = compare_counts(
+            counted, Bootstrap(bootstrap, seed), progress, against_first=against_first
+        )
     if picture:
         save_forest(comparison, picture)
     if out:

@@ -81,7 +81,7 @@ class Comparison:
         bootstrap: how resamples were drawn.
         scores: by key the score of each method on these images.
         intervals: by key [low, high] of each.
-        pairs: of every two methods every score.
+        pairs: of every two methods, or of each with the first, every score.
         left_out: scores that some have and others not.
     """
 
@@ -111,7 +111,11 @@ class Comparison:
 
 
 def compare(
-    compared: Sequence[Counts], bootstrap: Bootstrap, progress: Progress | None = None
+    compared: Sequence[Counts],
+    bootstrap: Bootstrap,
+    progress: Progress | None = None,
+    *,
+    against_first: bool = False,
 ) -> Comparison:
     """Compare methods in pairs.
 
@@ -120,6 +124,7 @@ def compare(
             threshold.
         bootstrap: how many resamples, and their seed; all methods are scored on the same ones.
         progress: called with (resamples scored, resamples of all methods).
+        against_first: pair each with the first alone, not every two.
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
@@ -160,8 +165,10 @@ def compare(
             "results", found="no score that all have", cure="evaluate with the same metrics"
         )
     pairs = []
+    every_two = combinations(range(len(compared)), 2)
+    wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
     for key in keys:
-        for first, second in combinations(range(len(compared)), 2):
+        for first, second in wanted:
             difference = float(scored[second][key] - scored[first][key])
             moved = drawn[second][key] - drawn[first][key]
             ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
