@@ -15,7 +15,7 @@ from wsolbench.comparison import Comparison, compare, comparison_table, signatur
 from wsolbench.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
-from wsolbench.results import COLUMNS, THRESHOLD_SCORES, Bootstrap
+from wsolbench.results import COLUMNS, THRESHOLD_SCORES, Bootstrap, read_result
 from wsolbench.submission_rules import SubmissionHeader
 
 COUNT = 15
@@ -221,6 +221,12 @@ def test_counts_of_another_result_are_refused(tmp_path: Path) -> None:
     write_counts(path, one)
     with pytest.raises(WsolbenchError, match="counts of another result"):
         read_counts(path, two.result)
+
+
+def test_counts_are_no_result(tmp_path: Path) -> None:
+    write_counts(tmp_path / "one.counts.npz", counted(tmp_path, 1))
+    with pytest.raises(WsolbenchError, match=r"counts of a result, .*name one\.json"):
+        read_result(tmp_path / "one.counts.npz")
 
 
 def test_counts_must_add_up(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from .errors import WsolbenchError
 from .files import replacing, require_file
 from .protocols import Protocol, protocol_named
 from .reproductions import shapes
-from .results import Result
+from .results import COUNTS_SUFFIX, Result
 from .tallies import Records, Scoring
 
 VERSION = 1
@@ -58,7 +58,7 @@ class Counts:
 def counts_path(result: str | os.PathLike[str]) -> Path:
     """Where the counts of a result file lie: r.json has them in r.counts.npz."""
     path = Path(result)
-    return path.with_name(f"{path.name.removesuffix('.json')}.counts.npz")
+    return path.with_name(path.name.removesuffix(".json") + COUNTS_SUFFIX)
 
 
 def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:

@@ -29,6 +29,9 @@ from .protocols import fields_sha256
 FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1
 
+COUNTS_SUFFIX = ".counts.npz"
+"""Of the file beside r.json that holds what its images add (see `counts`)."""
+
 MAX_BYTES = 64 << 20
 """Largest result file that is read; one with all curves has about 50 kB."""
 
@@ -221,6 +224,13 @@ def read_result(path: str | os.PathLike[str]) -> Result:
         WsolbenchError: missing, no JSON, duplicate or unknown or missing keys, another version.
     """
     file = require_file(path, "a result file", "name one that `wsolbench evaluate --out` wrote")
+    if file.name.endswith(COUNTS_SUFFIX):
+        raise WsolbenchError(
+            file,
+            found="the counts of a result",
+            expected="the result itself",
+            cure=f"name {file.name.removesuffix(COUNTS_SUFFIX)}.json, beside which they lie",
+        )
     if file.stat().st_size > MAX_BYTES:
         raise WsolbenchError(
             file,
