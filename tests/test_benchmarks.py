@@ -15,6 +15,7 @@ TINY = {
     "dataloader": "--count 20 --rounds 1",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
+    "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
     "startup": "--images 10 --rounds 1 --compiled 0",
@@ -22,7 +23,13 @@ TINY = {
     "submission": "--maps 100 --rounds 1",
     "writer_memory": "--counts 100",
 }
-NEEDS = {"dataloader": "torch", "sem": "torch", "kernels": "cv2", "scaling": "cv2"}
+NEEDS = {
+    "dataloader": "torch",
+    "sem": "torch",
+    "kernels": "cv2",
+    "protocols": "cv2",
+    "scaling": "cv2",
+}
 
 
 def run(name: str, *options: str) -> str:
