@@ -193,5 +193,5 @@ def test_groups_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
         made.result(by=["size"])
     pytest.importorskip("cv2")
     other = Evaluator(dataset, "adl", keep_images=True)
-    with pytest.raises(WsolbenchError, match="groups: found asked for under protocol adl"):
+    with pytest.raises(WsolbenchError, match="groups: found protocol adl"):
         other.result(by=["area"])

@@ -133,7 +133,7 @@ def test_missing_maps_are_maps_of_zeros(dataset: Dataset, name: str) -> None:
 def test_what_a_protocol_has_no_answer_to_is_refused(dataset: Dataset, name: str) -> None:
     evaluator = Evaluator(dataset, name, keep_images=True)
     evaluator.update(dataset.image_ids, random_maps(COUNT))
-    with pytest.raises(WsolbenchError, match=f"threshold: found asked for under protocol {name}"):
+    with pytest.raises(WsolbenchError, match=f"threshold: found protocol {name}"):
         evaluator.result(threshold=30)
     with pytest.raises(WsolbenchError, match=f"per-image scores: .* protocol {name}"):
         evaluator.image_table(evaluator.result())

@@ -50,8 +50,10 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "box_alone": Kind("box right, mask IoU below 50 %", True, False, lambda mask, box: box - mask),
-    "mask_alone": Kind("box wrong, mask IoU from 50 %", False, True, lambda mask, box: mask - box),
-    "both": Kind("box right, mask IoU from 50 %", True, True, min),
+    "mask_alone": Kind(
+        "box wrong, mask IoU 50 % or more", False, True, lambda mask, box: mask - box
+    ),
+    "both": Kind("box right, mask IoU 50 % or more", True, True, min),
 }
 """What is looked for, in the order of drawing; the other images have neither."""
 

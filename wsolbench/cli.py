@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
 TRIVIAL = {  # as baselines.trivial.TRIVIAL, in the words of --help
-    "centre-gaussian": "A Gaussian in the middle of every image, sigma a quarter of the side.",
+    "centre-gaussian": "A Gaussian in the middle.",
     "whole-image": "1 everywhere.",
-    "centre-box": "A box in the middle that covers half of the image.",
+    "centre-box": "A box in the middle, half of the image.",
     "noise": "Every position at random.",
-    "mask": "The mask itself at the size of a map: what maps of that size can show.",
+    "mask": "The mask itself at the size of a map.",
 }
 
 _File = click.Path(path_type=Path)
@@ -285,11 +285,12 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compare methods in pairs, on the images that all of them have maps of.
+    """Compare methods in pairs, on the same images.
 
-    A FILE is a result that `evaluate --out R.json --counts` wrote, or a submission, which is scored
-    first. Differences have 95 % intervals over paired resamples of the images, and the share of
-    the resamples in which the order is the same.
+    These are the images that all of them have maps of. A FILE is a result that `evaluate --out
+    R.json --counts` wrote, or a submission, which is scored first. Differences have 95 % intervals
+    over paired resamples of the images, and the share of the resamples in which the order is the
+    same.
     """
     from .comparison import check_alike, comparison_table, signature
     from .comparison import compare as compare_counts
@@ -358,8 +359,9 @@ def compare(
 def thresholds(
     result: Path, threshold_from: Path | None, fixed: tuple[int, ...], form: str, as_json: bool
 ) -> None:
-    """Read one result at the best, at carried and at fixed thresholds, side by side.
+    """Read one result at several rules' thresholds.
 
+    The best on its own images, those of another result, and fixed ones stand side by side.
     Published numbers are mostly the best on the very images that they are reported on.
     """
     from .results import read_result, signature
@@ -502,7 +504,7 @@ _dataset = click.option(
 @_out
 @_quiet
 def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """A folder of masks <image id>.png, or one that `export png` wrote."""
+    """A folder of masks: <image id>.png."""
     _import("masks", folder, out=out, quiet=quiet, **options)
 
 
@@ -681,13 +683,13 @@ class _Predict(click.Group):
 
 @cli.group(cls=_Predict)
 def predict() -> None:
-    """Write localization maps as a submission: a classifier's, or trivial ones."""
+    """Write maps of a classifier, or trivial ones."""
 
 
 @predict.command("cam")
 @_prediction_options
 def predict_cam(**options: Any) -> None:
-    """Class activation maps: the class's channel, normalised."""
+    """Class activation maps (CAM), normalised."""
     _predict("cam", **options)
 
 
@@ -847,7 +849,9 @@ def import_maps_command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Make a submission of a folder of maps: <image id>.npy or .png.
+    """Make a submission of a folder of maps.
+
+    The files are <image id>.npy or <image id>.png, one for each image of the split.
 
     Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
     """
@@ -970,7 +974,10 @@ def plot_seeds(
 @_picture
 @_style
 def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> None:
-    """Scores of groups of images: by the object's area, the number of boxes, the class."""
+    """Scores of groups of images.
+
+    Groups are by the object's area, the number of boxes, or the class.
+    """
     from .plots import save_groups
     from .results import read_result
 
@@ -1061,8 +1068,9 @@ def plot_cases(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Where the metrics disagree: right boxes around poor maps, good maps with wrong boxes.
+    """Images on which box and mask disagree.
 
+    Right boxes around poor maps, and good maps with wrong boxes: where the metrics disagree.
     The submission is scored first. Of each kind the images come first whose two IoUs lie farthest
     apart, beside those on which both are highest.
     """
@@ -1102,7 +1110,7 @@ def plot_cases(
 @click.option("--out", type=_File, default="demo", show_default=True, help="Folder to make.")
 @_quiet
 def demo(out: Path, quiet: bool) -> None:
-    """The embedded benchmark end to end: scenes, maps, scores, curves."""
+    """The embedded benchmark, from scenes to curves."""
     _require_torch()
     from .mini.demo import run_demo
 

@@ -769,7 +769,7 @@ def check_options(
         if wanted and others:
             raise WsolbenchError(
                 name,
-                found=f"asked for under protocol {some(others)}",
+                found=f"protocol {some(others)}",
                 expected="protocol sem: the others fix or search their thresholds, for all images",
                 cure="leave it out, or evaluate under --protocol sem alone",
             )

@@ -523,7 +523,7 @@ def save_groups(
             raise WsolbenchError(
                 _where(result),
                 found="other groups" if names else f"no groups by {kind}",
-                expected="results of the same images",
+                expected="the same groups in all results",
                 cure=f"evaluate all of them on one split with --by {kind}",
             )
     keys = [
