@@ -118,7 +118,7 @@ def test_from_masks_to_scores(run: Run, scene: Path) -> None:
     assert carried["threshold"]["source"]["split"] == "val"
     assert carried["threshold"]["pixel"] == result["scores"]["peak_threshold"]
     both = run("info", "val.json", "val.json").stdout
-    assert both.count("noise 1 dice") == 2
+    assert both.count("noise 1 dice") == 4
     run("plot", "curves", "val.json", "--out", "c.svg")
     assert b"<svg" in (scene / "c.svg").read_bytes()
     about = json.loads(run("info", "--json").stdout)
@@ -243,7 +243,8 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
     assert run("compare", "val.json", "other.h5", *given).stdout == from_results
     both = run("compare", "val.h5", "other.h5", *given, "--json").stdout
     assert json.loads(both) == compared
-    three = ["compare", "val.h5", "other.h5", "val.h5", *given]
+    submit(scene / "third.h5", scene / "toy.h5", "val", seed=3)
+    three = ["compare", "val.h5", "other.h5", "third.h5", *given]
     assert "C - B" in run(*three).stdout
     assert "C - B" not in run(*three, "--against-first").stdout
     reseeded = run("compare", "val.h5", "other.h5", *given, "--seed", "1", "--json").stdout
@@ -253,7 +254,9 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
     run("evaluate", "val.h5", "--annotations", "toy.h5", "--out", "bare.json")
     for files, cure in (
         (["bare.json", "other.json"], "evaluate again with --counts"),
-        (["val.h5"], "expected 2 to 12"),
+        (["val.h5"], "found 1 method, expected 2 to 12"),
+        (["val.h5", "val.json"], "the same maps as method 1"),
+        (["val.h5", "other.h5", "--protocol", "sem,tscam"], "--protocol takes one here"),
         (["val.json", "test.h5"], "method 2 (noise 1) beside method 1 (noise 1 dice)"),
         (["val.json", "other.json", "--protocol", "tscam"], "protocol sem, expected tscam"),
     ):

@@ -75,7 +75,8 @@ def test_a_comparison_is_a_plain_loop_over_the_same_resamples(
 def test_pairs_share_their_resamples(tmp_path: Path) -> None:
     """A map and itself: no difference in any resample, however wide the scores' intervals."""
     one = counted(tmp_path, 1)
-    comparison = compare([one, replace(one)], Bootstrap(50))
+    unknown = replace(one, result=replace(one.result, submission_sha256=""))
+    comparison = compare([one, unknown], Bootstrap(50))
     low, high = comparison.intervals["peak_iou"][0]
     assert low < high
     assert {pair.interval for pair in comparison.pairs} == {(0.0, 0.0)}
@@ -138,6 +139,15 @@ def test_scores_that_not_all_have_are_named(tmp_path: Path) -> None:
     assert "not of all:GT-known, Top-1 loc" in signature(comparison)
 
 
+def test_the_same_maps_twice_are_refused(tmp_path: Path) -> None:
+    one = counted(tmp_path, 1)
+    with pytest.raises(WsolbenchError, match=r"method 2 \(m1\): found the same maps as method 1"):
+        compare([one, one], Bootstrap(20))
+    at = replace(one.result.threshold, source={"method": "m1", "split": "test"})
+    other = replace(one, result=replace(one.result, threshold=at))
+    assert {pair.difference for pair in compare([one, other], Bootstrap(20)).pairs} == {0}
+
+
 @pytest.mark.parametrize(
     "change, found",
     [
@@ -165,7 +175,7 @@ def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 13])
 def test_too_few_or_too_many(tmp_path: Path, number: int) -> None:
-    with pytest.raises(WsolbenchError, match=f"{number} of them, expected 2 to 12 methods"):
+    with pytest.raises(WsolbenchError, match=rf"{number} methods?, expected 2 to 12"):
         compare([counted(tmp_path, 1)] * number, Bootstrap(20))
 
 

@@ -210,6 +210,20 @@ def test_names_that_are_alike_tell_their_seeds(results: list[Result], ax: Axes) 
     ]
 
 
+def test_names_that_are_alike_tell_their_normalisation(results: list[Result], ax: Axes) -> None:
+    forms = ("max", "ivr:45")
+    several = [
+        dataclasses.replace(
+            results[0], method={"name": "CAM", "parameters": {"size": 9, "normalisation": form}}
+        )
+        for form in forms
+    ]
+    plots.iou_threshold([*several, results[0]], ax)
+    assert [text.partition(":4")[0].partition(": ")[0] for text in legend(ax)[:2]] == [
+        f"CAM (random val), normalisation {form.partition(':')[0]}" for form in forms
+    ]
+
+
 def test_a_reported_entry_has_no_curves_to_draw(results: list[Result], tmp_path: Path) -> None:
     reported = read_entry(ENTRIES / "ilsvrc" / "cam-vgg16-val-reported.json")
     bare = measured(results[0], curves={})
@@ -531,7 +545,7 @@ def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) 
     scored = evaluate(dataset, maps[0])
     target = tmp_path / "m.png"
     for images, given, message in (
-        (["nothing"], [], r"s\.h5: found no image nothing"),
+        (["nothing"], [], r"s\.h5, split val: found no image nothing"),
         ([], [], "found 0 of them, expected 1 to 40"),
         (["p_0"] * 41, [], "found 41 of them"),
         (
@@ -654,7 +668,7 @@ def test_groups_are_drawn_with_their_intervals(grouped: list[Result], ax: Axes, 
     plots.group_scores(grouped, kind, "ap", ax)
     groups = grouped[0].breakdowns[kind]
     names = [label.get_text() for label in ax.get_xticklabels()]
-    assert names == [group.name for group in groups]
+    assert names == [f"{group.name} ({group.images})" for group in groups]
     assert list(ax.lines[0].get_ydata()) == [100 * group.scores["ap"] for group in groups]
     wide = [group.intervals["ap"] for group in groups if group.images > 1]
     drawn = [tuple(bar.get_paths()[0].vertices[:, 1]) for bar in ax.collections]
@@ -708,4 +722,9 @@ def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> N
     hollow = [line.get_fillstyle() == "none" for line in ax.lines if line.get_marker() == "o"]
     assert hollow == [pair.interval[0] <= 0 <= pair.interval[1] for pair in pairs]
     plots.save_forest(comparison, tmp_path / "f.svg")
-    assert "B - A" in (tmp_path / "f.svg").read_text() or (tmp_path / "f.svg").stat().st_size > 9000
+    drawn = (tmp_path / "f.svg").read_text()  # a comment beside each text holds it
+    assert all(text in drawn for text in (f"B {plots.MINUS} A", "protocol sem;", "interval with 0"))
+    assert "threshold: max on this split" in drawn
+    other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
+    plots.save_forest(other, tmp_path / "f.svg")
+    assert "threshold: fixed at 8" in (tmp_path / "f.svg").read_text()

@@ -78,3 +78,7 @@ def test_the_table_shows_what_is_lost(tmp_path: Path, other: Result) -> None:
         shown = readings_table(read, form)
         assert f"{100 * read[0].scores['iou_at_threshold']:.2f}" in shown
         assert f"({loss:+.2f})" in shown
+    head, *rows = readings_table(read, "csv").splitlines()
+    cells = dict(zip(head.split(","), rows[0].split(","), strict=True))
+    assert float(cells["iou_at_threshold"]) == read[0].scores["iou_at_threshold"]
+    assert len(rows) == len(read)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import WsolbenchError
+from .errors import WsolbenchError, printable
 from .files import require_target
 from .progress import bar
 
@@ -40,6 +40,25 @@ TRIVIAL = {  # as baselines.trivial.TRIVIAL, in the words of --help
 }
 
 _File = click.Path(path_type=Path)
+
+
+class _Level(click.IntRange):
+    """A threshold; a share of the range is told which level it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The level, or click's refusal."""
+        try:
+            level = round(255 * float(value))
+        except (ValueError, OverflowError):
+            level = -1
+        if "." in str(value) and 0 <= level <= 255:
+            self.fail(
+                f"{value} is no level 0..255; that share of the range is {level}.", param, ctx
+            )
+        return int(super().convert(value, param, ctx))
+
+
+_LEVEL = _Level(0, 255)
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _format = click.option(
@@ -49,14 +68,6 @@ _format = click.option(
     default="text",
     show_default=True,
     help="How to print scores.",
-)
-_table_format = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "latex"]),
-    default="text",
-    show_default=True,
-    help="How to print the table.",
 )
 _annotations = click.option(
     "--annotations",
@@ -130,7 +141,7 @@ def cli() -> None:
 )
 @click.option("--per-image", type=_File, help="Write per-image scores to a .csv or .parquet file.")
 @click.option("--threshold-from", type=_File, help="Read scores at the thresholds of this result.")
-@click.option("--threshold", type=click.IntRange(0, 255), help="Read scores at this threshold.")
+@click.option("--threshold", type=_LEVEL, help="Read scores at this threshold.")
 @click.option(
     "--bootstrap",
     type=click.IntRange(20, 100_000),
@@ -302,6 +313,8 @@ def compare(
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
+    if name and "," in name:
+        raise click.UsageError("--protocol takes one here: compare once under each.")
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
         require_target(out, inputs)
@@ -350,11 +363,11 @@ def compare(
 @click.option(
     "--threshold",
     "fixed",
-    type=click.IntRange(0, 255),
+    type=_LEVEL,
     multiple=True,
     help="A fixed one; may be repeated [default: 51 and 128].",
 )
-@_table_format
+@_format
 @_json
 def thresholds(
     result: Path, threshold_from: Path | None, fixed: tuple[int, ...], form: str, as_json: bool
@@ -468,16 +481,16 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
     for file, (kind, content) in zip(files, described, strict=True):
         if kind != "result":
             click.echo(f"{file}: {kind}")
-            for name, value in _plain(kind, content).items():
-                click.echo(f"  {name:16} {value}")
+            click.echo("\n".join(_indented(_plain(kind, content))))
     if len(results) == 1 and form == "text":
         _print_result(results[0])
     elif results:
         from .results import signature, table
 
         click.echo(table(results, form))
-        for line in ["", *map(signature, results)]:
-            click.echo(line, err=form != "text")
+        click.echo(err=form != "text")
+        for result in results:
+            click.echo(f"{result.name}: {signature(result)}", err=form != "text")
 
 
 # ----------------------------------------------------------------------------------- importing
@@ -923,7 +936,7 @@ def plot_curves(
 
     scored = _scored(files, annotations, out, quiet)
     save_curves(scored, out, kinds or curves_held(scored), style)
-    click.echo(f"{out}: {len(scored)} results")
+    click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
 @plot.command("areas")
@@ -958,7 +971,7 @@ def plot_seeds(
 
     scored = _scored(files, annotations, out, quiet)
     save_seeds(scored, out, style)
-    click.echo(f"{out}: {len(scored)} results")
+    click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
 @plot.command("groups")
@@ -983,7 +996,7 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
 
     require_target(out, files)
     save_groups([read_result(file) for file in files], kind, out, style)
-    click.echo(f"{out}: {len(files)} results")
+    click.echo(f"{out}: {_plural(len(files), 'result')}")
 
 
 @plot.command("maps")
@@ -1264,7 +1277,10 @@ def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
 def _print_result(result: Result) -> None:
     from .results import breakdown_table, signature, table
 
-    head = f"{result.name} on {result.dataset} {result.split}, {result.images} images, percent"
+    head = (
+        f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
+        f"protocol {result.protocol['name']}, percent"
+    )
     click.echo(click.style(head, bold=True))
     click.echo(table([result]))
     for kind in result.breakdowns:
@@ -1280,9 +1296,13 @@ def _print_result(result: Result) -> None:
             if level is not None or key in result.scores
         ]
         click.echo(f"\ngroups are read at the thresholds of all images: {', '.join(told)}")
-    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result.counts.items() if n)
-    if counts:
-        click.echo(f"counts: {counts}")
+    for name, words in (
+        ("missing", "{} without a map, scored as zeros"),
+        ("constant", "{} with a map of one value"),
+        ("full_frame_masks", "{} with a mask that fills the frame"),
+    ):
+        if result.counts.get(name):
+            click.echo(f"images: {words.format(result.counts[name])}")
     click.echo(signature(result))
 
 
@@ -1439,6 +1459,10 @@ def _table_writer(target: Path | None) -> Callable[[Mapping[str, list[Any]]], No
     return write
 
 
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -1462,7 +1486,7 @@ def _describe(file: Path) -> tuple[str, Any]:
     from .store import FORMAT, AnnotationStore
     from .submission import Submission
 
-    with Gate(file, "a store or submission") as gate:
+    with Gate(file, "annotations or a submission") as gate:
         is_store = gate.attribute("format") == FORMAT
     if is_store:
         return "annotations", AnnotationStore.open(file)
@@ -1473,7 +1497,7 @@ def _describe(file: Path) -> tuple[str, Any]:
 def _is_hdf5(file: Path) -> bool:
     from .files import require_file
 
-    with open(require_file(file, "a store, submission or result"), "rb") as opened:
+    with open(require_file(file, "annotations, a submission or a result"), "rb") as opened:
         return opened.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
@@ -1483,6 +1507,20 @@ def _plain(kind: str, content: Any) -> dict[str, Any]:
     return _describe_store(content) if kind == "annotations" else _describe_submission(content)
 
 
+def _indented(content: Mapping[str, Any], depth: int = 1) -> list[str]:
+    """A line a value, those that hold others with theirs below; what is empty is left out."""
+    lines = []
+    for name, value in content.items():
+        told = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        label = f"{'  ' * depth}{name:16}"
+        for part in value if isinstance(value, list) else [told]:
+            if isinstance(part, Mapping):
+                lines += [label.rstrip(), *_indented(part, depth + 1)]
+            elif part != "":
+                lines.append(f"{label} {printable(str(part))}")
+    return lines
+
+
 def _describe_store(store: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -1490,9 +1528,10 @@ def _describe_store(store: Any) -> dict[str, Any]:
         "dataset": store.dataset,
         "images": len(store),
         "splits": dict(sorted(Counter(store.splits).items())),
-        "classes": len(store.classes),
+        "with_class": int((store.class_indices >= 0).sum()),
+        "class_names": len(store.classes),
         "boxes": int(store.box_counts.sum()),
-        "ignore": store.has_ignore,
+        "ignored_pixels": store.has_ignore,
         "content_sha256": store.content_sha256,
         "sources": [asdict(source) for source in store.sources],
         "notes": store.notes,

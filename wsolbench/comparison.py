@@ -29,7 +29,15 @@ from .errors import WsolbenchError, printable, some
 from .files import guard_cell
 from .metrics.bootstrap import draw_weights, percentile_interval
 from .progress import Progress
-from .results import COLUMNS, THRESHOLD_SCORES, Bootstrap, Result, markdown_text, threshold_text
+from .results import (
+    COLUMNS,
+    THRESHOLD_SCORES,
+    Bootstrap,
+    Result,
+    markdown_text,
+    threshold_text,
+    told_apart,
+)
 from .submission_rules import SubmissionHeader
 
 FORMAT = "wsolbench-comparison"
@@ -128,11 +136,13 @@ def compare(
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
-            a score means, saying in what; fewer than two images that all hold, or one whose pixels
-            on and off the object are not as many in all; no score that all have.
+            a score means, saying in what; the same maps twice; fewer than two images that all hold,
+            or one whose pixels on and off the object are not as many in all; no score that all
+            have.
     """
     results = [counts.result for counts in compared]
     check_alike(results)
+    _check_different(results)
     common = _common_images(compared)
     weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
     scored, drawn = [], []
@@ -244,7 +254,7 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
                 f"{marks[pair.second]} - {marks[pair.first]}",
                 f"{100 * pair.difference:+.2f}",
                 _ends(pair.interval, signed=True),
-                f"{100 * pair.order:.1f}",
+                f"{100 * pair.order:.1f}" if pair.difference else "-",
             ]
             for pair in comparison.pairs
         ],
@@ -301,8 +311,8 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
     if not 2 <= len(compared) <= MOST:
         raise WsolbenchError(
             "comparison",
-            found=f"{len(compared)} of them",
-            expected=f"2 to {MOST} methods",
+            found=f"{len(compared)} method{'' if len(compared) == 1 else 's'}",
+            expected=f"2 to {MOST}",
             cure="name the ones to compare",
         )
     places = range(len(compared))
@@ -336,6 +346,19 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
                 found=f"another {name}{more}: {_short(fields[name][1])}",
                 expected=_short(fields[name][0]),
                 cure="evaluate both alike, then compare",
+            )
+
+
+def _check_different(results: Sequence[Result]) -> None:
+    """Refuse the same maps at the same thresholds, which have no difference."""
+    for (here, first), (there, other) in combinations(enumerate(results, start=1), 2):
+        same = first.submission_sha256 == other.submission_sha256
+        if first.submission_sha256 and same and first.threshold == other.threshold:
+            raise WsolbenchError(
+                f"method {there} ({_name(other)})",
+                found=f"the same maps as method {here}",
+                expected="other maps, or other thresholds",
+                cure="name each once",
             )
 
 
@@ -385,28 +408,8 @@ def _check_pixels(
 
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
-    """Names told apart: those that are alike get what differs, if stated, else their number."""
     names = [result.name + ("" if result.limit is None else ", trial") for result in results]
-    told = []
-    for place, (name, result) in enumerate(zip(names, results, strict=True)):
-        alike = [other for other, own in zip(results, names, strict=True) if own == name]
-        telling = [
-            key
-            for key in ("seeds", "normalisation", "size", "map_size")
-            if len({_parameter(other, key) for other in alike}) == len(alike)
-        ]
-        if len(alike) == 1 or (telling and not _parameter(result, telling[0])):
-            told.append(name)
-        elif telling:
-            told.append(f"{name}, {telling[0].replace('_', ' ')} {_parameter(result, telling[0])}")
-        else:
-            told.append(f"{name} ({place + 1})")
-    return tuple(told)
-
-
-def _parameter(result: Result, key: str) -> str:
-    parameters = result.method.get("parameters")
-    return printable(str(parameters.get(key, ""))) if isinstance(parameters, Mapping) else ""
+    return tuple(told_apart(names, [result.parameters for result in results], numbered=True))
 
 
 def _ends(ends: Sequence[float], signed: bool = False) -> str:

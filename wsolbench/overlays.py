@@ -141,7 +141,7 @@ def read_overlays(
             submission does not hold, a photo that is missing or damaged.
     """
     places = {image_id: place for place, image_id in enumerate(dataset.image_ids)}
-    _require(dataset.store.path, image_ids, places.keys())
+    _require(f"{dataset.store.path}, split {dataset.split}", image_ids, places.keys())
     rows = []
     for opened in submissions:
         check_match(dataset, opened)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import COLUMNS, GROUPS, LEVELS, Result
+from .results import COLUMNS, GROUPS, LEVELS, Result, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +46,12 @@ if TYPE_CHECKING:
 Scored = Result | Entry
 """What curves and seeds are drawn of."""
 
+MINUS = "\N{MINUS SIGN}"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES = ("-", "--", "-.", ":")
+LINES: tuple[Any, ...] = (
+    *("-", "--", "-.", ":"),
+    *((0, dashes) for dashes in ((6, 1), (4, 1, 1, 1, 1, 1), (1, 1))),
+)
 SUFFIXES = (".png", ".svg", ".pdf")
 
 STYLE: dict[Any, Any] = {
@@ -263,10 +267,14 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
                     low, high = _percent(group.intervals[score])
                     ax.vlines(at, low, high, colors=colour, linewidth=1)
     if few:
-        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
+        counts = [group.images for group in results[0].breakdowns[kind]]
+        texts = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+        ax.set_xticks(range(len(names)), texts, rotation=45, ha="right", fontsize=7)
         for label in ax.get_xticklabels():
             label.set_parse_math(False)
-    ax.set(xlabel=GROUPS[kind] if few else f"{len(names)} groups, sorted by score (%)")
+    ax.set(
+        xlabel=f"{GROUPS[kind]} (images)" if few else f"{len(names)} groups, sorted by score (%)"
+    )
     ax.set(ylabel=f"{COLUMNS[score]} (%)", ylim=(0, 102))
     return _with_legend(ax, "")
 
@@ -291,7 +299,7 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
         ax.hlines(row, low, high, colors=colour, linewidth=1.6)
         ax.plot([100 * pair.difference], [row], "o", color=colour, markersize=5, fillstyle=fill)
         ax.annotate(
-            f"{100 * pair.difference:+.2f}  [{low:+.2f}, {high:+.2f}]",
+            f"{100 * pair.difference:+.2f}  [{low:+.2f}, {high:+.2f}]".replace("-", MINUS),
             (1.02, row),
             xycoords=("axes fraction", "data"),
             fontsize=7,
@@ -300,9 +308,10 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
         )
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(pairs)), [COLUMNS[pair.score] for pair in pairs])
-    ax.set(xlabel="Percentage points", ylim=(len(pairs) - 0.5, -0.5))
+    ahead = f"percentage points; {_mark(second)} is ahead on the right of 0"
+    ax.set(xlabel=ahead, ylim=(len(pairs) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
-    ax.set_title(f"{_mark(second)} - {_mark(first)}", fontsize=9)
+    ax.set_title(f"{_mark(second)} {MINUS} {_mark(first)}", fontsize=9)
     return ax
 
 
@@ -463,9 +472,10 @@ def save_curves(
                     found=f"no curve of {kind}",
                     cure="evaluate it with the metrics that it needs, or leave that kind out",
                 )
-    with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.6), style) as axes:
+    with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.8), style) as axes:
         for kind, ax in zip(kinds, axes[0], strict=True):
             CURVES[kind](scored, ax)
+        _name_source(axes, scored[0])
 
 
 def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
@@ -504,6 +514,7 @@ def save_seeds(
     with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
         for key, ax in zip(scores, axes[0], strict=True):
             seed_scores(scored, ax, key)
+        _name_source(axes, scored[0])
 
 
 def save_groups(
@@ -538,6 +549,7 @@ def save_groups(
     with picture(path, 1, len(keys), (4.2 * len(keys), 3.8), style) as axes:
         for key, ax in zip(keys, axes[0], strict=True):
             group_scores(results, kind, key, ax)
+        _name_source(axes, results[0])
 
 
 def save_forest(
@@ -545,29 +557,42 @@ def save_forest(
 ) -> None:
     """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a pair.
 
+    All panels have one scale, so that lengths may be compared.
+
     Raises:
         WsolbenchError: another suffix.
     """
     pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)
+    alike = len(set(comparison.thresholds)) == 1
     names = [
-        f"{_mark(place)}: {printable(name)[:70]}" for place, name in enumerate(comparison.names)
+        f"{_mark(place)}: {printable(name)[:70]}{'' if alike else f'; threshold: {threshold}'}"
+        for place, (name, threshold) in enumerate(
+            zip(comparison.names, comparison.thresholds, strict=True)
+        )
     ]
     high = 0.7 + 0.22 * len(comparison.scores)
-    size = (5.2 * columns, rows * high + 0.18 * len(names) + 0.4)
+    size = (5.2 * columns, rows * high + 0.18 * len(names) + 0.8)
     with picture(path, rows, columns, size, style) as axes:
         panels = axes.ravel()
         for (first, second), ax in zip(pairs, panels, strict=False):
             differences(comparison, first, second, ax)
+        ends = [panel.get_xlim() for panel in panels[: len(pairs)]]
         for ax in panels[len(pairs) :]:
             ax.set_visible(False)
+        for ax in panels[: len(pairs)]:
+            ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
         drawn = comparison.bootstrap
         title = (
-            f"{comparison.dataset} {comparison.split}, {comparison.images} images; "
+            f"{comparison.dataset} {comparison.split}, {comparison.images} images, "
+            f"protocol {comparison.protocol['name']}; "
             f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
         )
-        panels[0].figure.suptitle("\n".join([title, *names]), fontsize=9, parse_math=False)
+        told = [f"threshold: {comparison.thresholds[0]}"] if alike else []
+        figure = panels[0].figure
+        figure.suptitle("\n".join([title, *told, *names]), fontsize=9, parse_math=False)
+        _forest_legend(figure)
 
 
 def save_maps(
@@ -803,8 +828,7 @@ def _stated_seeds(item: Scored) -> Any:
     """SEM's seeds as an entry or a submission's header states them: whatever that is, or None."""
     if isinstance(item, Entry):
         return item.seeds
-    parameters = item.method.get("parameters")
-    return parameters.get("seeds") if isinstance(parameters, Mapping) else None
+    return item.parameters.get("seeds")
 
 
 def _seeds(item: Scored) -> int | float:
@@ -867,14 +891,11 @@ def _legend(item: Scored, variant: bool = True) -> str:
 
 
 def _legends(scored: Sequence[Scored]) -> list[str]:
-    """A legend each; those that are alike tell their seeds, if they have any."""
-    texts = [_legend(item) for item in scored]
-    told = []
-    for text, item in zip(texts, scored, strict=True):
-        seeds = _stated_seeds(item)
-        alike = texts.count(text) > 1 and seeds is not None
-        told.append(f"{text}, seeds {printable(str(seeds))[:9]}" if alike else text)
-    return told
+    """A legend each; those that are alike tell a parameter in which they differ."""
+    stated = [
+        {"seeds": item.seeds} if isinstance(item, Entry) else item.parameters for item in scored
+    ]
+    return told_apart([_legend(item) for item in scored], stated)
 
 
 def _percent(curve: Sequence[float]) -> list[float]:
@@ -972,6 +993,24 @@ def _tall(overlay: Overlay) -> float:
 def _method(submission: Submission) -> str:
     words = [str(submission.header.method.get(key, "")) for key in ("name", "backbone")]
     return (printable(" ".join(word for word in words if word)) or "unnamed")[:40]
+
+
+def _name_source(axes: NDArray[Any], item: Scored) -> None:
+    """Say below the panels what a score means, or who reports it."""
+    text = _source(item)[1]
+    axes[0, 0].figure.supxlabel(text, fontsize=7, color="#444444", parse_math=False)
+
+
+def _forest_legend(figure: Any) -> None:
+    """What filled and hollow dots say."""
+    from matplotlib.lines import Line2D
+
+    filled = Line2D([], [], color=COLOURS[0], marker="o", markersize=5)
+    hollow = Line2D([], [], color="#666666", marker="o", markersize=5, fillstyle="none")
+    filled.set_label("interval without 0")
+    hollow.set_label("interval with 0")
+    handles = [filled, hollow]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)
 
 
 def _box_legend(axes: NDArray[Any], boxed: bool) -> None:

@@ -29,6 +29,9 @@ from .protocols import fields_sha256
 FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1
 
+TELLING = ("seeds", "normalisation", "size", "map_size")
+"""Parameters that tell runs of one method apart, the first that does."""
+
 COUNTS_SUFFIX = ".counts.npz"
 """Of the file beside r.json that holds what its images add (see `counts`)."""
 
@@ -183,6 +186,12 @@ class Result:
         parts = [str(self.method.get(key, "")) for key in ("name", "backbone")]
         return printable(" ".join(part for part in parts if part)) or "unnamed"
 
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """What the method states of its parameters; a stranger's, and maybe nothing."""
+        stated = self.method.get("parameters")
+        return stated if isinstance(stated, Mapping) else {}
+
     def __repr__(self) -> str:
         return f"Result({self.name} on {self.dataset} {self.split}: {dict(self.scores)})"
 
@@ -238,8 +247,16 @@ def read_result(path: str | os.PathLike[str]) -> Result:
             expected=f"a result of at most {MAX_BYTES}",
             cure="name a result file",
         )
+    data = file.read_bytes()
+    if data.startswith(b"\x89HDF"):
+        raise WsolbenchError(
+            file,
+            found="an HDF5 file: annotations or a submission",
+            expected="a result, which is JSON",
+            cure="evaluate the submission first (wsolbench evaluate --out), and name what it wrote",
+        )
     try:
-        content = strict_json(file.read_bytes().decode())
+        content = strict_json(data.decode())
     except ValueError as error:
         raise WsolbenchError(
             file,
@@ -314,9 +331,12 @@ def table(results: Sequence[Result], form: str = "text") -> str:
         aligns = ("left", "right", "left")
         return tabulate(rows, tablefmt="plain", colalign=aligns, disable_numparse=True)
     head = ["Method", "Data set", "Split", "Images", "Threshold", *(COLUMNS[key] for key in keys)]
+    names = told_apart(
+        [result.name for result in results], [result.parameters for result in results]
+    )
     rows = [
         [
-            result.name,
+            name,
             result.dataset,
             result.split + ("" if result.limit is None else " (trial)"),
             str(result.images),
@@ -326,7 +346,7 @@ def table(results: Sequence[Result], form: str = "text") -> str:
                 for key in keys
             ),
         ]
-        for result in results
+        for name, result in zip(names, results, strict=True)
     ]
     if form == "text":
         # A terminal is narrower than a paper: results side by side, scores below each other.
@@ -403,6 +423,32 @@ def check_alike(results: Sequence[Result]) -> None:
                 expected="one protocol side by side",
                 cure="show them apart",
             )
+
+
+def told_apart(
+    names: Sequence[str], stated: Sequence[Mapping[str, object]], *, numbered: bool = False
+) -> list[str]:
+    """Names of which those that are alike get the first parameter in which all of them differ.
+
+    Args:
+        names: of methods.
+        stated: parameters of each; one without the parameter keeps its name.
+        numbered: whether those that differ in none get numbers.
+    """
+    told = []
+    for place, name in enumerate(names):
+        alike = [own for own, other in zip(stated, names, strict=True) if other == name]
+        telling = [
+            key for key in TELLING if len({str(own.get(key, "")) for own in alike}) == len(alike)
+        ]
+        if len(alike) == 1 or (telling and telling[0] not in stated[place]):
+            told.append(name)
+        elif telling:
+            value = printable(str(stated[place][telling[0]]))[:20]
+            told.append(f"{name}, {telling[0].replace('_', ' ')} {value}")
+        else:
+            told.append(f"{name} ({place + 1})" if numbered else name)
+    return told
 
 
 def markdown_text(text: str) -> str:

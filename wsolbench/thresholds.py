@@ -9,10 +9,13 @@ Public names: `Reading`, `readings`, `readings_table`, `check_carried`, `FIXED`.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from .errors import WsolbenchError
+from .files import guard_cell
 from .results import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
 
 FIXED = (51, 128)
@@ -122,10 +125,22 @@ def readings(
 
 
 def readings_table(read: Sequence[Reading], form: str = "text") -> str:
-    """A row a rule; percent, and in brackets the points lost or won against the rule "max"."""
+    """A row a rule; percent, and in brackets the points lost or won against the rule "max".
+
+    CSV has the scores alone, as fractions.
+    """
     from tabulate import tabulate
 
     keys = [key for key in _CURVES if any(key in reading.scores for reading in read)]
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["rule", "pixel_threshold", "box_threshold", *keys])
+        for own in read:
+            scores = [own.scores.get(key, "") for key in keys]
+            levels = ["" if level is None else level for level in (own.pixel, own.box)]
+            writer.writerow([guard_cell(own.rule), *levels, *scores])
+        return text.getvalue().rstrip("\n")
     rows = [
         [
             markdown_text(reading.rule) if form == "md" else reading.rule,
