@@ -207,6 +207,9 @@ def test_what_other_protocols_cannot_do_is_said_before_the_work(run: Run, scene:
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
     assert "evaluate under --protocol sem alone" in run(*ask, "--threshold", 9, status=2).stderr
+    assert "csv goes with one protocol" in run(*ask, "--format", "csv", status=2).stderr
+    assert "that share of the range is 128" in run(*ask, "--threshold", 0.5, status=2).stderr
+    assert "'x' is not a valid" in run(*ask, "--threshold", "x", status=2).stderr
 
 
 def test_without_opencv_one_line_tells_the_cure(scene: Path) -> None:

@@ -199,6 +199,8 @@ def evaluate(
     if counts and out is None:
         raise click.UsageError("--counts needs --out, beside which they are kept.")
     protocols = protocols_named(names)
+    if form == "csv" and len(protocols) > 1:
+        raise click.UsageError("--format csv goes with one protocol; --json holds several.")
     kinds = _listed(by)
     check_options(
         protocols,
