@@ -210,6 +210,13 @@ def test_names_that_are_alike_tell_their_seeds(results: list[Result], ax: Axes) 
     ]
 
 
+def test_the_one_point_of_a_constant_map_is_marked(results: list[Result], ax: Axes) -> None:
+    held = {"threshold": list(range(256)), "recall": [1.0] * 256, "precision": [0.25] * 256}
+    plots.precision_recall([dataclasses.replace(results[0], curves=held), results[1]], ax)
+    marks = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks] == [(100, 25)]
+
+
 def test_names_that_are_alike_tell_their_normalisation(results: list[Result], ax: Axes) -> None:
     forms = ("max", "ivr:45")
     several = [

@@ -118,8 +118,10 @@ def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
     """Precision against recall, pooled over pixels, from T = 255 down to 0 (paper Fig. 5)."""
     for place, (item, name) in enumerate(zip(scored, _legends(scored), strict=True)):
         text = f"{name}: {100 * item.scores['ap']:.2f}"
-        recalls, precisions = item.curves["recall"], item.curves["precision"]
-        _line(ax, _percent(recalls), _percent(precisions), place, text)
+        x, y = _percent(item.curves["recall"]), _percent(item.curves["precision"])
+        _line(ax, x, y, place, text)
+        if len(set(x)) == 1:  # a constant map has one point, which no line shows
+            ax.plot(x[:1], y[:1], "o", color=COLOURS[place % len(COLOURS)], clip_on=False)
     ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100))
     return _finished(ax, "AP, pooled over pixels")
 
