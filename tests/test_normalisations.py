@@ -58,6 +58,12 @@ def test_mostly_flat_maps_keep_their_contrast_under_pas() -> None:
     assert (normalisation_named("pas")(raw) == (raw > 0)).all()
 
 
+def test_mostly_bright_maps_keep_their_contrast_under_ivr() -> None:
+    raw = np.full((10, 10), 3.0)
+    raw[0, :5] = 1
+    assert (normalisation_named("ivr")(raw) == (raw == 3)).all()
+
+
 def test_none_takes_what_is_in_range_as_it_is() -> None:
     none = normalisation_named("none")
     values = np.array([[0.0, 0.25, 1.0]])

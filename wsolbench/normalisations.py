@@ -125,7 +125,8 @@ def _pas(raw: _Raw, percent: int) -> _Raw:
 
 def _ivr(raw: _Raw, percent: int) -> _Raw:
     values = np.maximum(raw - _percentile(raw, percent), 0)
-    return _stretched(values, values.max())
+    # Likewise where most of it is at its maximum.
+    return _stretched(values, values.max()) if values.any() else (raw == raw.max()).astype(float)
 
 
 def _percentile(values: _Raw, percent: int) -> float:
