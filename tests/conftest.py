@@ -14,14 +14,23 @@ from wsolbench.store import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-TORCH_TESTS = ["backbones", "cam", "sem", "predict", "torch_dataset", "mini"]
-HAS_TORCH = find_spec("torch") is not None and find_spec("torchvision") is not None
-collect_ignore = [] if HAS_TORCH else [f"test_{name}.py" for name in TORCH_TESTS]
+NEEDED = {
+    "torch": ["backbones", "cam", "sem", "predict", "torch_dataset", "mini"],
+    "cv2": ["protocols", "protocol_programs"],
+    "mlcroissant": ["croissant"],
+}
+"""Packages without which whole modules of tests are left out."""
+
+LACKING = {package: names for package, names in NEEDED.items() if find_spec(package) is None}
+collect_ignore = [f"test_{name}.py" for names in LACKING.values() for name in names]
 
 
 def pytest_report_header() -> list[str]:
     """Say at the top what cannot be tested here."""
-    missing = [] if HAS_TORCH else [f"torch is not installed: {', '.join(collect_ignore)} left out"]
+    missing = [
+        f"{package} is not installed: tests of {', '.join(names)} left out"
+        for package, names in LACKING.items()
+    ]
     if not SHARED_DATA.is_dir():
         missing.append(f"no real data at {SHARED_DATA}: tests on it are skipped")
     return missing

@@ -161,6 +161,7 @@ def test_formats_and_trials(run: Run, scene: Path) -> None:
     assert pixel["scores"]["ap"] == whole["scores"]["ap"]
     fixed = json.loads(run(*ask, "--threshold", 9, "--json").stdout)
     assert fixed["scores"]["box_threshold"] == 9
+    pytest.importorskip("pyarrow", reason="writes Parquet")
     run(*ask, "--per-image", "v.parquet")
     assert len(pandas.read_parquet(scene / "v.parquet")) == 6
 
@@ -176,6 +177,7 @@ def test_protocols_are_listed_with_what_differs(run: Run) -> None:
 
 
 def test_several_protocols_in_one_pass(run: Run, scene: Path) -> None:
+    pytest.importorskip("cv2", reason="of other protocols")
     ask = ["evaluate", "val.h5", "--annotations", "toy.h5"]
     both = [*ask, "--protocol", "sem,wsoleval-v2"]
     shown = run(*both, "--out", "r.json").stdout

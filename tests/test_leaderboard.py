@@ -566,6 +566,7 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
 def test_other_protocols_are_entered_and_verified(
     scored: tuple[Path, Path, Result], board: Callable[..., Path], name: str
 ) -> None:
+    pytest.importorskip("cv2", reason="of other protocols")
     store, maps, plain = scored
     root = board()
     leaderboard.add(plain, ABOUT, root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -122,6 +121,7 @@ def test_levels_agree_with_opencv_but_for_values_on_the_edge_of_a_level(
     size: tuple[int, int],
 ) -> None:
     # Golden program: opencv-python-headless 5.0.0, cv2.resize with INTER_LINEAR.
+    cv2 = pytest.importorskip("cv2", reason="the other program")
     map_ = np.random.default_rng(7).random((40, 40)).astype(np.float32)
     levels = level_map(map_, *size)
     values = 255 * cv2.resize(map_, size[::-1], interpolation=cv2.INTER_LINEAR)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from wsolbench.baselines.cam import min_max
 from wsolbench.errors import WsolbenchError
 from wsolbench.normalisations import (
     NORMALISATIONS,
@@ -47,6 +45,9 @@ def test_any_map_comes_into_range_and_none_is_changed(name: str) -> None:
 
 
 def test_min_max_is_that_of_the_baselines() -> None:
+    torch = pytest.importorskip("torch", reason="the baselines need it")
+    from wsolbench.baselines.cam import min_max
+
     raw = np.random.default_rng(1).normal(size=(20, 6, 7)).astype(np.float32)
     ours = np.stack([normalisation_named("min-max")(map_) for map_ in raw])
     assert np.abs(ours - min_max(torch.from_numpy(raw)).numpy()).max() < 2e-7
