@@ -15,7 +15,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2"
 
 LAYERS = [
     {"errors"},
-    {"files", "progress", "image_ids", "pictures", "protocols", "normalisations"},
+    {"files", "progress", "image_ids", "images", "protocols", "normalisations"},
     {"masks", "metrics", "adapters"},
     {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
     | {"results", "thresholds", "entries", "standings", "site"},

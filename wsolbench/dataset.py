@@ -19,7 +19,7 @@ from PIL import Image
 
 from .errors import WsolbenchError, some
 from .files import require_folder
-from .pictures import open_picture
+from .images import open_picture
 from .store import AnnotationStore
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors, require_file, require_target
+from .images import open_picture
 from .importers.mask_files import list_masks
 from .importers.tables import read_table
 from .normalisations import Normalisation
-from .pictures import open_picture
 from .progress import Progress
 from .submission_rules import MAX_SIDE, NO_CLASS, SubmissionHeader
 from .submission_writer import SubmissionWriter

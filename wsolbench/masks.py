@@ -23,7 +23,7 @@ from pycocotools import mask as coco
 
 from .errors import WsolbenchError
 from .files import replacing
-from .pictures import MAX_SIDE, open_picture
+from .images import MAX_SIDE, open_picture
 
 FOREGROUND_ABOVE = 128
 """Grey level above which a pixel of an 8-bit mask is object (SEM's released masks)."""

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from ..files import require_folder
+from ..images import open_picture
 from ..masks import FOREGROUND_ABOVE, encode
-from ..pictures import open_picture
 from ..progress import Progress
 from ..store import AnnotationSet
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object

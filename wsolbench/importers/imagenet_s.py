@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
 from ..files import require_folder
+from ..images import open_picture
 from ..masks import encode
-from ..pictures import open_picture
 from ..progress import Progress
 from ..store import AnnotationSet
 from .ilsvrc import read_class_names
