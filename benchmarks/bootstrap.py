@@ -27,9 +27,9 @@ from wsolbench.comparison import compare
 from wsolbench.counts import Counts, read_counts, write_counts
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.result import Bootstrap, Threshold
+from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.bootstrap import percentile_interval
-from wsolbench.results import Bootstrap, Threshold
-from wsolbench.submission import Submission
 from wsolbench.tallies import Tally
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from wsolbench import masks
 from wsolbench.files import available_processors
-from wsolbench.store import Annotation, AnnotationSet, write_store
-from wsolbench.submission import SubmissionHeader, SubmissionWriter
+from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
+from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
 
 # Height, width and share of the most frequent sizes of the 50,000 ILSVRC validation photos.
 SIZES = [

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 
 from wsolbench import masks
 from wsolbench.dataset import Dataset
-from wsolbench.store import Annotation, AnnotationSet, write_store
+from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
 from wsolbench.torch_dataset import collate
 
 HEIGHT, WIDTH = 375, 500  # the most frequent size in ILSVRC

@@ -21,8 +21,8 @@ import numpy as np
 
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import Evaluator, evaluate
-from wsolbench.results import Result
-from wsolbench.submission import Submission
+from wsolbench.formats.result import Result
+from wsolbench.formats.submission.reader import Submission
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from wsolbench.dataset import Dataset, Sample
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.contours import plus_one_iou
 from wsolbench.protocols import PROTOCOLS
-from wsolbench.submission import Submission
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
 

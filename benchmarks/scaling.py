@@ -80,7 +80,7 @@ def one_threshold(store: Path, maps: Path, rounds: int) -> list[float]:
     import cv2
 
     from wsolbench.dataset import Dataset
-    from wsolbench.submission import Submission
+    from wsolbench.formats.submission.reader import Submission
 
     cv2.setNumThreads(1)
     dataset, submission = Dataset.open(store), Submission.open(maps)

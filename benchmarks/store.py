@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from wsolbench import masks
-from wsolbench.store import Annotation, AnnotationSet, AnnotationStore, write_store
+from wsolbench.formats.annotations import Annotation, AnnotationSet, AnnotationStore, write_store
 
 from .common import blob, frequent_sizes, machine
 

@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 
 from .common import BATCH, POOL, SIDE, both, by_turns, heading, machine, row, smooth_maps
 

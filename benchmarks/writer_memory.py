@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 
 BATCH = 64
 

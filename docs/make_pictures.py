@@ -15,9 +15,9 @@ from wsolbench.cases import find_cases
 from wsolbench.comparison import compare
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.result import Bootstrap, read_result
+from wsolbench.formats.submission.reader import Submission
 from wsolbench.overlays import read_overlays
-from wsolbench.results import Bootstrap, read_result
-from wsolbench.submission import Submission
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENES = ("mini_val_00023", "mini_val_00034", "mini_val_00084")

@@ -31,13 +31,13 @@ from wsolbench.dataset import Dataset
 from wsolbench.entries import read_entry
 from wsolbench.errors import WsolbenchError, some
 from wsolbench.evaluation import evaluate
+from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
+from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.importers.ilsvrc import read_box_list, read_sizes, read_val_list
 from wsolbench.importers.mask_files import Box, MaskRecord, annotations_of
 from wsolbench.importers.tables import source_of
 from wsolbench.leaderboard import About, add
 from wsolbench.masks import encode
-from wsolbench.results import Bootstrap, Result
-from wsolbench.store import UNLABELLED, AnnotationSet, write_store
 
 ROOT = Path(__file__).resolve().parent
 DATASET = "ilsvrc-boxes"

@@ -16,13 +16,13 @@ from wsolbench.baselines.trivial import TRIVIAL, predict_trivial
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import evaluate
 from wsolbench.files import write_text
+from wsolbench.formats.annotations import write_store
+from wsolbench.formats.result import Bootstrap, Result
+from wsolbench.formats.submission.reader import Submission
 from wsolbench.gallery import make_gallery
 from wsolbench.leaderboard import About, add
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark
-from wsolbench.results import Bootstrap, Result
-from wsolbench.store import write_store
-from wsolbench.submission import Submission
 
 ROOT = Path(__file__).resolve().parent
 SCENES = 120

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wsolbench.entries import FORMAT, FORMAT_VERSION, entry_from_json
-from wsolbench.results import LEVEL_SCORES
+from wsolbench.formats.result import LEVEL_SCORES
 
 ROOT = Path(__file__).resolve().parent
 SOURCE = {

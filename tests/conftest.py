@@ -10,7 +10,7 @@ import pytest
 
 from wsolbench import masks
 from wsolbench.dataset import Dataset
-from wsolbench.store import Annotation, AnnotationSet, write_store
+from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

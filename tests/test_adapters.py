@@ -13,8 +13,8 @@ from tests.conftest import random_dataset
 from wsolbench.adapters import maps_of
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
-from wsolbench.submission_rules import SubmissionHeader
-from wsolbench.submission_writer import SubmissionWriter
+from wsolbench.formats.submission.rules import SubmissionHeader
+from wsolbench.formats.submission.writer import SubmissionWriter
 
 torch = pytest.importorskip("torch", reason="the packages give maps of its networks")
 models = pytest.importorskip("torchvision.models", reason="a network to look into")

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.result import Bootstrap, Result, read_result, signature, table
 from wsolbench.metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
-from wsolbench.results import Bootstrap, Result, read_result, signature, table
 
 COUNT = 12
 

@@ -20,10 +20,10 @@ from wsolbench.cli import cli
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
-from wsolbench.store import AnnotationSet, write_store
-from wsolbench.submission import Submission
-from wsolbench.submission_rules import SubmissionHeader
-from wsolbench.submission_writer import SubmissionWriter
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.rules import SubmissionHeader
+from wsolbench.formats.submission.writer import SubmissionWriter
 
 SIDE = 20
 

@@ -19,8 +19,8 @@ from PIL import Image
 from tests.conftest import random_blob
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import evaluate
-from wsolbench.results import COLUMNS
-from wsolbench.submission import SubmissionHeader, SubmissionWriter
+from wsolbench.formats.result import COLUMNS
+from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

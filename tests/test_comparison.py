@@ -15,8 +15,8 @@ from wsolbench.comparison import Comparison, compare, comparison_table, signatur
 from wsolbench.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
-from wsolbench.results import COLUMNS, THRESHOLD_SCORES, Bootstrap, read_result
-from wsolbench.submission_rules import SubmissionHeader
+from wsolbench.formats.result import COLUMNS, THRESHOLD_SCORES, Bootstrap, read_result
+from wsolbench.formats.submission.rules import SubmissionHeader
 
 COUNT = 15
 

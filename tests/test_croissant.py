@@ -17,10 +17,10 @@ import pytest
 
 from wsolbench.export import export_png
 from wsolbench.files import strict_json
+from wsolbench.formats.annotations import AnnotationStore, write_store
 from wsolbench.importers.ilsvrc import TEST_MASKS, VAL_LIST_SHA256, VAL_MASKS
 from wsolbench.importers.mask_folder import TABLE_COLUMNS
 from wsolbench.mini.scenes import write_benchmark
-from wsolbench.store import AnnotationStore, write_store
 
 pytestmark = pytest.mark.filterwarnings(
     # rdflib's own JSON-LD parser, which mlcroissant calls, uses what rdflib deprecates.

@@ -15,10 +15,10 @@ from wsolbench import masks
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.result import Result, read_result, table
+from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.metrics.levels import level_map
-from wsolbench.results import Result, read_result, table
-from wsolbench.store import AnnotationSet, write_store
-from wsolbench.submission import SubmissionHeader
 
 COUNT = 25
 

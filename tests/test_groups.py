@@ -13,9 +13,9 @@ from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.result import Bootstrap, Result, breakdown_table, read_result, table
 from wsolbench.groups import group_images
-from wsolbench.results import Bootstrap, Result, breakdown_table, read_result, table
-from wsolbench.store import AnnotationSet, write_store
 
 COUNT = 40
 KINDS = ["area", "boxes", "class"]

@@ -15,8 +15,8 @@ from h5py import h5d, h5p, h5s, h5t
 
 from tests.test_submission import plain
 from wsolbench import WsolbenchError
-from wsolbench.hdf5_gate import Bounds, Column, Gate
-from wsolbench.submission import Submission, validate
+from wsolbench.formats.submission.reader import Submission, validate
+from wsolbench.formats.untrusted.hdf5_gate import Bounds, Column, Gate
 
 ANY = Bounds(("u", "i", "f", "S"), ((1, 10**12),) * 3, "three dimensions")
 MAPS = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
@@ -442,7 +442,7 @@ print(refused, "of", len(cases))
 @pytest.mark.parametrize("layout", ["dense", "deflated", "ragged"])
 @pytest.mark.parametrize("kind", ["truncated", "flipped"])
 def test_damaged_files_are_refused_or_read_alike(tmp_path, layout, kind):
-    from wsolbench.submission import SubmissionHeader, SubmissionWriter
+    from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
 
     rng = np.random.default_rng(4)
     sides = {"dense": [(9, 8)] * 9, "deflated": [(60, 9)] * 9}

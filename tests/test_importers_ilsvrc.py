@@ -14,9 +14,9 @@ from PIL import Image
 
 from wsolbench import masks
 from wsolbench.errors import WsolbenchError
+from wsolbench.formats.annotations import AnnotationStore, write_store
 from wsolbench.importers import xml_boxes
 from wsolbench.importers.ilsvrc import VAL_LIST_SHA256, import_ilsvrc
-from wsolbench.store import AnnotationStore, write_store
 
 DEVKIT = {1: 489, 2: 360, 3: 170, 4: 821}
 SORTED = {1: 65, 2: 970, 3: 230, 4: 809}

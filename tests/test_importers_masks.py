@@ -13,10 +13,10 @@ from PIL import Image
 from wsolbench import masks
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import guard_cell, unguard_cell
+from wsolbench.formats.annotations import AnnotationStore, write_store
 from wsolbench.importers import IMPORTERS, importer
 from wsolbench.importers.mask_folder import import_masks
 from wsolbench.importers.tables import image_id_of, read_lines
-from wsolbench.store import AnnotationStore, write_store
 
 LEAF = np.array(
     [

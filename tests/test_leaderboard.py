@@ -22,12 +22,12 @@ from wsolbench.dataset import Dataset
 from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
+from wsolbench.formats.result import Bootstrap, Result, read_result
+from wsolbench.formats.submission.reader import SubmissionHeader
+from wsolbench.formats.submission.writer import SubmissionWriter
 from wsolbench.leaderboard import About
 from wsolbench.protocols import PROTOCOLS
-from wsolbench.results import Bootstrap, Result, read_result
 from wsolbench.standings import floor, tables
-from wsolbench.submission import SubmissionHeader
-from wsolbench.submission_writer import SubmissionWriter
 
 ROOT = Path(__file__).resolve().parents[1] / "leaderboard"
 PUBLISHED = SHARED_DATA.parent / "published"

@@ -16,9 +16,9 @@ from wsolbench.cli import cli
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator, evaluate
+from wsolbench.formats.submission.reader import Submission
 from wsolbench.map_files import import_maps, read_map
 from wsolbench.normalisations import normalisation_named
-from wsolbench.submission import Submission
 
 COUNT = 9
 

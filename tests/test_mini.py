@@ -14,6 +14,7 @@ from PIL import Image
 from wsolbench.baselines.cam import class_activation_maps, class_channels
 from wsolbench.baselines.sem import self_enhancement_maps
 from wsolbench.errors import WsolbenchError
+from wsolbench.formats.annotations import AnnotationStore, write_store
 from wsolbench.masks import tight_box
 from wsolbench.mini.classifier import (
     SIZE,
@@ -27,7 +28,6 @@ from wsolbench.mini.classifier import (
 from wsolbench.mini.drawing import angle, colour, patch, sine
 from wsolbench.mini.scenes import CLASSES, PIXELS, Scene, generate_split, write_benchmark
 from wsolbench.mini.train import main
-from wsolbench.store import AnnotationStore, write_store
 
 FRESH_SEED = 77  # training looked at seeds 0 and 1, the demo at 0
 SEEDS = 0.1

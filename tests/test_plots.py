@@ -24,12 +24,12 @@ from wsolbench.dataset import Dataset
 from wsolbench.entries import Entry, read_entry, read_scored
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator, evaluate
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.result import COLUMNS, Bootstrap, Result
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
 from wsolbench.overlays import choose_images, pair_results, read_overlays
-from wsolbench.results import COLUMNS, Bootstrap, Result
-from wsolbench.store import AnnotationSet, write_store
-from wsolbench.submission import Submission, SubmissionHeader, SubmissionWriter
 
 from .conftest import annotation, random_dataset, random_maps
 

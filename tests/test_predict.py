@@ -20,9 +20,9 @@ from wsolbench.baselines.predict import predict
 from wsolbench.baselines.sem import seed_similarities, self_enhancement_maps
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.submission.reader import Submission, validate
 from wsolbench.normalisations import normalisation_named
-from wsolbench.store import AnnotationSet, write_store
-from wsolbench.submission import Submission, validate
 
 COUNT = 7
 SIZE = 16

@@ -11,8 +11,8 @@ from tests.conftest import annotation
 from wsolbench import masks
 from wsolbench.dataset import Dataset
 from wsolbench.evaluation import evaluate
-from wsolbench.store import AnnotationSet, write_store
-from wsolbench.submission import validate
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.submission.reader import validate
 
 STEP = 12
 """Every twelfth of the 575 photos that have a class."""

@@ -20,7 +20,7 @@ from tests.conftest import annotation, random_blob, random_dataset
 from wsolbench import masks
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.store import AnnotationSet, AnnotationStore, Source, write_store
+from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, Source, write_store
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
-from wsolbench.results import Result
+from wsolbench.formats.result import Result
 from wsolbench.thresholds import readings, readings_table
 
 COUNT = 12

@@ -12,7 +12,7 @@ from tests.conftest import annotation, random_blob
 from wsolbench import masks
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.store import AnnotationSet, write_store
+from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.torch_dataset import TorchDataset, collate
 
 COUNT = 9

@@ -14,7 +14,7 @@ from wsolbench.cli import cli
 from wsolbench.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
-from wsolbench.submission import Submission, validate
+from wsolbench.formats.submission.reader import Submission, validate
 
 
 @pytest.fixture

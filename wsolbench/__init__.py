@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from . import baselines
     from .dataset import Dataset
     from .evaluation import Evaluator, evaluate
-    from .results import Result, read_result
-    from .store import AnnotationStore
-    from .submission import Submission
-    from .submission_rules import SubmissionHeader
-    from .submission_writer import SubmissionWriter
+    from .formats.annotations import AnnotationStore
+    from .formats.result import Result, read_result
+    from .formats.submission.reader import Submission
+    from .formats.submission.rules import SubmissionHeader
+    from .formats.submission.writer import SubmissionWriter
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AnnotationStore": "store",
+    "AnnotationStore": "formats.annotations",
     "Dataset": "dataset",
     "Evaluator": "evaluation",
-    "Result": "results",
-    "Submission": "submission",
-    "SubmissionHeader": "submission_rules",
-    "SubmissionWriter": "submission_writer",
+    "Result": "formats.result",
+    "Submission": "formats.submission.reader",
+    "SubmissionHeader": "formats.submission.rules",
+    "SubmissionWriter": "formats.submission.writer",
     "evaluate": "evaluation",
-    "read_result": "results",
+    "read_result": "formats.result",
 }
 
 __all__ = [

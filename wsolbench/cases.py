@@ -20,10 +20,10 @@ from typing import Any
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .evaluation import Evaluator, check_match
+from .formats.result import Result
+from .formats.submission.reader import Submission
 from .progress import Progress
 from .protocols import PROTOCOLS
-from .results import Result
-from .submission import Submission
 
 HIGH = PROTOCOLS["sem"].box_iou_thresholds[0]
 """IoU from which a box is right (paper, section 1); of the mask's IoU it is asked as well."""

@@ -26,8 +26,8 @@ from .progress import bar
 if TYPE_CHECKING:
     from .counts import Counts
     from .entries import Entry
-    from .results import Result
-    from .submission import Submission
+    from .formats.result import Result
+    from .formats.submission.reader import Submission
 
 FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
@@ -186,9 +186,9 @@ def evaluate(
     from .counts import counts_path, write_counts
     from .dataset import Dataset
     from .evaluation import Evaluator, check_options, score_together
+    from .formats.result import Bootstrap, read_result
+    from .formats.submission.reader import Submission
     from .protocols import protocols_named
-    from .results import Bootstrap, read_result
-    from .submission import Submission
 
     if seed is not None and bootstrap is None:
         raise click.UsageError("--seed needs --bootstrap.")
@@ -309,9 +309,9 @@ def compare(
     from .comparison import compare as compare_counts
     from .counts import counts_path, read_counts
     from .files import write_text
+    from .formats.result import Bootstrap, Result, read_result
+    from .formats.submission.reader import Submission
     from .plots import require_form, save_forest
-    from .results import Bootstrap, Result, read_result
-    from .submission import Submission
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
@@ -379,7 +379,7 @@ def thresholds(
     The best on its own images, those of another result, and fixed ones stand side by side.
     Published numbers are mostly the best on the very images that they are reported on.
     """
-    from .results import read_result, signature
+    from .formats.result import read_result, signature
     from .thresholds import FIXED, readings, readings_table
 
     if as_json and form != "text":
@@ -432,8 +432,8 @@ def validate(
     Exit status 0 without any, 1 with some. Annotations are not needed; with them the image ids are
     checked too.
     """
-    from .store import AnnotationStore
-    from .submission import validate as find_faults
+    from .formats.annotations import AnnotationStore
+    from .formats.submission.reader import validate as find_faults
 
     store = None if annotations is None else AnnotationStore.open(annotations)
     if split is not None and store is None:
@@ -487,7 +487,7 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
     if len(results) == 1 and form == "text":
         _print_result(results[0])
     elif results:
-        from .results import signature, table
+        from .formats.result import signature, table
 
         click.echo(table(results, form))
         click.echo(err=form != "text")
@@ -947,8 +947,8 @@ def plot_curves(
 @_style
 def plot_areas(annotations: Path, out: Path, style: str) -> None:
     """Histogram of object area / image area, by split."""
+    from .formats.annotations import AnnotationStore
     from .plots import save_areas
-    from .store import AnnotationStore
 
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
@@ -993,8 +993,8 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
 
     Groups are by the object's area, the number of boxes, or the class.
     """
+    from .formats.result import read_result
     from .plots import save_groups
-    from .results import read_result
 
     require_target(out, files)
     save_groups([read_result(file) for file in files], kind, out, style)
@@ -1034,10 +1034,10 @@ def plot_maps(
     import numpy
 
     from .dataset import Dataset
+    from .formats.result import read_result
+    from .formats.submission.reader import Submission
     from .overlays import choose_images
     from .plots import save_maps
-    from .results import read_result
-    from .submission import Submission
 
     if ids and (count is not None or seed is not None):
         raise click.UsageError("--ids excludes --count and --seed.")
@@ -1091,9 +1091,9 @@ def plot_cases(
     """
     from .cases import KINDS, find_cases
     from .dataset import Dataset
+    from .formats.result import read_result
+    from .formats.submission.reader import Submission
     from .plots import require_form, save_cases
-    from .results import read_result
-    from .submission import Submission
 
     require_form(out)
     require_target(out, [submission, annotations, result])
@@ -1197,8 +1197,8 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 @_root
 def leaderboard_add(result: Path, root: Path, **about: str) -> None:
     """Make an entry of a result file."""
+    from .formats.result import read_result
     from .leaderboard import About, add
-    from .results import read_result
 
     click.echo(add(read_result(result), About(**about), root))
 
@@ -1224,8 +1224,8 @@ def leaderboard_verify(
     """
     from .entries import read_entry
     from .files import write_text
+    from .formats.result import read_result
     from .leaderboard import reproduced, verify
-    from .results import read_result
 
     read = read_entry(entry)
     carried = read_result(threshold_from) if threshold_from else None
@@ -1258,7 +1258,7 @@ def _in_words(value: object) -> str:
 
 def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
     """Results one after the other; JSON of several is a list of what their files hold."""
-    from .results import breakdown_table, signature, table
+    from .formats.result import breakdown_table, signature, table
 
     if as_json:
         texts = [result.to_json().rstrip("\n") for result in results]
@@ -1277,7 +1277,7 @@ def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
 
 
 def _print_result(result: Result) -> None:
-    from .results import breakdown_table, signature, table
+    from .formats.result import breakdown_table, signature, table
 
     head = (
         f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
@@ -1309,8 +1309,8 @@ def _print_result(result: Result) -> None:
 
 
 def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
+    from .formats.annotations import UNLABELLED, write_store
     from .importers import importer
-    from .store import UNLABELLED, write_store
 
     files = [value for value in options.values() if isinstance(value, Path)]
     require_target(out, [*arguments, *files, *(options.get("labels") or [])])
@@ -1327,7 +1327,7 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
 
 
 def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: bool) -> None:
-    from .store import AnnotationStore
+    from .formats.annotations import AnnotationStore
 
     if os.path.realpath(annotations) == os.path.realpath(out):
         raise WsolbenchError(out, found="the annotation file itself", cure="name another file")
@@ -1343,8 +1343,8 @@ def _scored(
     from .dataset import Dataset
     from .entries import read_scored
     from .evaluation import evaluate
+    from .formats.submission.reader import Submission
     from .plots import require_form
-    from .submission import Submission
 
     require_target(out, [*files, annotations])
     found = [Submission.open(file) if _is_hdf5(file) else read_scored(file) for file in files]
@@ -1481,12 +1481,12 @@ def _versions() -> dict[str, str]:
 def _describe(file: Path) -> tuple[str, Any]:
     """What kind of file it is, and its content as the library reads it."""
     if not _is_hdf5(file):
-        from .results import read_result
+        from .formats.result import read_result
 
         return "result", read_result(file)
-    from .hdf5_gate import Gate
-    from .store import FORMAT, AnnotationStore
-    from .submission import Submission
+    from .formats.annotations import FORMAT, AnnotationStore
+    from .formats.submission.reader import Submission
+    from .formats.untrusted.hdf5_gate import Gate
 
     with Gate(file, "annotations or a submission") as gate:
         is_store = gate.attribute("format") == FORMAT

@@ -27,9 +27,7 @@ from numpy.typing import NDArray
 from .counts import Counts
 from .errors import WsolbenchError, printable, some
 from .files import guard_cell
-from .metrics.bootstrap import draw_weights, percentile_interval
-from .progress import Progress
-from .results import (
+from .formats.result import (
     COLUMNS,
     THRESHOLD_SCORES,
     Bootstrap,
@@ -38,7 +36,9 @@ from .results import (
     threshold_text,
     told_apart,
 )
-from .submission_rules import SubmissionHeader
+from .formats.submission.rules import SubmissionHeader
+from .metrics.bootstrap import draw_weights, percentile_interval
+from .progress import Progress
 
 FORMAT = "wsolbench-comparison"
 FORMAT_VERSION = 1

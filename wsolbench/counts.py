@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from .errors import WsolbenchError
 from .files import replacing, require_file
+from .formats.result import COUNTS_SUFFIX, Result
 from .protocols import Protocol, protocol_named
 from .reproductions import shapes
-from .results import COUNTS_SUFFIX, Result
 from .tallies import Records, Scoring
 
 VERSION = 1

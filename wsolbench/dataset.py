@@ -19,8 +19,8 @@ from PIL import Image
 
 from .errors import WsolbenchError, some
 from .files import require_folder
+from .formats.annotations import AnnotationStore
 from .images import open_picture
-from .store import AnnotationStore
 
 if TYPE_CHECKING:
     from .torch_dataset import TorchDataset

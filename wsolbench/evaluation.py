@@ -23,6 +23,9 @@ from .counts import Counts
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors
+from .formats.result import Bootstrap, Group, Result, Threshold
+from .formats.submission.reader import Submission
+from .formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from .metrics import boxes as box_metrics
 from .metrics import images as image_metrics
 from .metrics import pixel as pixel_metrics
@@ -31,9 +34,6 @@ from .metrics.levels import LEVELS
 from .metrics.opencv import opencv
 from .progress import Progress
 from .protocols import Protocol, protocol_named
-from .results import Bootstrap, Group, Result, Threshold
-from .submission import Submission
-from .submission_rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from .tallies import NO_RECORDS, Records, Scoring, Tally
 from .thresholds import check_carried
 

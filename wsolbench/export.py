@@ -27,11 +27,11 @@ from pathlib import Path
 
 from .errors import WsolbenchError, some
 from .files import guard_cell, replacing, sync_folder
+from .formats.annotations import UNLABELLED, AnnotationStore
 from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
 from .importers.mask_folder import CLASS_COLUMNS, TABLE_COLUMNS
 from .masks import RunLengths, area, decode, tight_box, write_mask
 from .progress import Progress
-from .store import UNLABELLED, AnnotationStore
 
 
 def export_coco(

@@ -25,8 +25,8 @@ from .dataset import Dataset
 from .entries import matching, record, schema_faults
 from .errors import WsolbenchError, some
 from .files import require_file, strict_json
-from .results import LEVELS
-from .submission import Submission
+from .formats.result import LEVELS
+from .formats.submission.reader import Submission
 
 FORMAT = "wsolbench-gallery"
 FORMAT_VERSION = 1

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset
 from .errors import printable
+from .formats.result import Group
 from .metrics import pixel as pixel_metrics
 from .metrics.bootstrap import percentile_interval
 from .progress import Progress
-from .results import Group
 from .tallies import UNIT, Records, Scoring
 
 AREA_GROUPS = 10

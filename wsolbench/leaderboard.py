@@ -36,8 +36,8 @@ from .entries import (
 )
 from .errors import WsolbenchError, printable, some
 from .files import guard_cell, require_folder, strict_json, write_text
+from .formats.result import LEVELS, Bootstrap, Result, markdown_text
 from .gallery import read_gallery
-from .results import LEVELS, Bootstrap, Result, markdown_text
 from .site import page
 from .standings import SHOWN, THRESHOLD_RULES, Cell, Floor, Table, floor, tables
 
@@ -366,7 +366,7 @@ def verify(
     """
     from .dataset import Dataset
     from .evaluation import evaluate
-    from .submission import Submission
+    from .formats.submission.reader import Submission
 
     provenance = entry.provenance
     if entry.state == "reported":

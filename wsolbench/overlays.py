@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from .dataset import Dataset
 from .errors import WsolbenchError, some
 from .evaluation import check_match
+from .formats.result import Result
+from .formats.submission.reader import Submission
 from .metrics.boxes import largest_boxes
 from .metrics.levels import level_map
-from .results import Result
-from .submission import Submission
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
-from .results import COLUMNS, GROUPS, LEVELS, Result, told_apart
+from .formats.result import COLUMNS, GROUPS, LEVELS, Result, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from .cases import Case, Cases
     from .comparison import Comparison
     from .dataset import Dataset
+    from .formats.annotations import AnnotationStore
+    from .formats.submission.reader import Submission
     from .overlays import Overlay
-    from .store import AnnotationStore
-    from .submission import Submission
 
 Scored = Result | Entry
 """What curves and seeds are drawn of."""

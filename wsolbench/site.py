@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 from .entries import SCORES, Entry, entry_path, slug
-from .results import THRESHOLD_SCORES, markdown_text
+from .formats.result import THRESHOLD_SCORES, markdown_text
 from .standings import BOXES_ALONE, SHOWN, THRESHOLD_RULES, Cell, Table, floor
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import reproductions
+from .formats.result import Threshold
 from .metrics import pixel as pixel_metrics
 from .metrics.bootstrap import weighted_sums
 from .metrics.levels import LEVELS
 from .progress import Progress
 from .protocols import Protocol
-from .results import Threshold
 
 UNIT = 1 << 40
 """Per-image fractions are added as multiples of 1 / UNIT."""

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 
 from .errors import WsolbenchError
 from .files import guard_cell
-from .results import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
+from .formats.result import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..dataset import Dataset
 from ..errors import WsolbenchError
+from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
+from ..formats.submission.writer import SubmissionWriter
 from ..progress import Progress
-from ..submission_rules import MAX_SIDE, SubmissionHeader
-from ..submission_writer import SubmissionWriter
 
 SIGMA = 0.25
 """Standard deviation of the Gaussian, as a share of the map's side."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from ..errors import WsolbenchError
 
 if TYPE_CHECKING:
-    from ..store import AnnotationSet
+    from ..formats.annotations import AnnotationSet
 
 IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),

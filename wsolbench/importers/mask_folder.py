@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
 from ..files import require_folder
+from ..formats.annotations import UNLABELLED, AnnotationSet
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, encode, read_mask
 from ..progress import Progress
-from ..store import UNLABELLED, AnnotationSet
 from .mask_files import (
     Box,
     MaskRecord,

@@ -17,11 +17,11 @@ from ..baselines.predict import predict
 from ..dataset import Dataset
 from ..errors import WsolbenchError
 from ..evaluation import evaluate
+from ..formats.annotations import AnnotationStore, write_store
+from ..formats.result import Result, signature, table
+from ..formats.submission.reader import validate
 from ..plots import save_curves
 from ..progress import Progress
-from ..results import Result, signature, table
-from ..store import AnnotationStore, write_store
-from ..submission import validate
 from .classifier import load
 from .scenes import write_benchmark
 

@@ -25,8 +25,8 @@ from PIL import Image
 
 from ..errors import WsolbenchError
 from ..files import replacing
+from ..formats.annotations import Annotation, AnnotationSet
 from ..masks import encode, tight_box
-from ..store import Annotation, AnnotationSet
 from .drawing import (
     Colour,
     Floats,

@@ -30,9 +30,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError, some
-from .files import stale_temporaries, write_text
-from .image_ids import MAX_BYTES
+from ...errors import WsolbenchError, some
+from ...files import stale_temporaries, write_text
+from ...image_ids import MAX_BYTES
 
 if sys.platform != "win32":
     import fcntl

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError, some
-from .image_ids import RULE, is_image_id
+from ...errors import WsolbenchError, some
+from ...image_ids import RULE, is_image_id
 
 FORMAT = "wsolbench-submission"
 FORMAT_VERSION = 1

@@ -21,10 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from .errors import WsolbenchError, printable
-from .files import guard_cell, require_file, strict_json, write_text
-from .image_ids import is_image_id
-from .protocols import fields_sha256
+from ..errors import WsolbenchError, printable
+from ..files import guard_cell, require_file, strict_json, write_text
+from ..image_ids import is_image_id
+from ..protocols import fields_sha256
 
 FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1

@@ -21,11 +21,11 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import WsolbenchError, some
-from .files import replacing, require_target
-from .image_ids import MAX_BYTES, RULE, is_image_id
-from .journal import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
-from .submission_rules import (
+from ...errors import WsolbenchError, some
+from ...files import replacing, require_target
+from ...image_ids import MAX_BYTES, RULE, is_image_id
+from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
+from .rules import (
     FORMAT,
     FORMAT_VERSION,
     MAX_ROWS,

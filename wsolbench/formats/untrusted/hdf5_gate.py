@@ -40,8 +40,8 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError
-from .files import require_file
+from ...errors import WsolbenchError
+from ...files import require_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file without user block; HDF5 looks for libraries to load without it."""

@@ -26,13 +26,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from . import masks
-from .errors import WsolbenchError, some
-from .files import replacing, require_file, strict_json
-from .hdf5_gate import SIGNATURE
-from .image_ids import RULE, is_image_id
-from .masks import RunLengths
-from .metrics.packed import Packed
+from .. import masks
+from ..errors import WsolbenchError, some
+from ..files import replacing, require_file, strict_json
+from ..image_ids import RULE, is_image_id
+from ..masks import RunLengths
+from ..metrics.packed import Packed
+from .untrusted.hdf5_gate import SIGNATURE
 
 FORMAT = "wsolbench-annotations"
 FORMAT_VERSION = 1

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError
-from .files import strict_json
-from .hdf5_gate import MAX_ATTRIBUTE_BYTES, Bounds, ByteFile, Column, Gate
-from .image_ids import MAX_BYTES, RULE, is_image_id
-from .progress import Progress
-from .submission_rules import (
+from ...errors import WsolbenchError
+from ...files import strict_json
+from ...image_ids import MAX_BYTES, RULE, is_image_id
+from ...progress import Progress
+from ..untrusted.hdf5_gate import MAX_ATTRIBUTE_BYTES, Bounds, ByteFile, Column, Gate
+from .rules import (
     DTYPES,
     FORMAT,
     FORMAT_VERSION,
@@ -50,10 +50,10 @@ from .submission_rules import (
     plane_fault,
     raised,
 )
-from .submission_writer import SubmissionWriter
+from .writer import SubmissionWriter
 
 if TYPE_CHECKING:
-    from .store import AnnotationStore
+    from ..annotations import AnnotationStore
 
 __all__ = [
     "FORMAT",

@@ -1,0 +1,1 @@
+"""The three file formats: annotations, submissions, results."""
