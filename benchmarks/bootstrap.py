@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from wsolbench.comparison import compare
 from wsolbench.counts import Counts, read_counts, write_counts
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation import Evaluator
 from wsolbench.formats.result import Bootstrap, Threshold
 from wsolbench.formats.submission.reader import Submission

@@ -28,9 +28,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from wsolbench import masks
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
+from wsolbench.data.torch_dataset import collate
 from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
-from wsolbench.torch_dataset import collate
 
 HEIGHT, WIDTH = 375, 500  # the most frequent size in ILSVRC
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation import Evaluator, evaluate
 from wsolbench.formats.result import Result
 from wsolbench.formats.submission.reader import Submission

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsolbench.dataset import Dataset, Sample
+from wsolbench.data.dataset import Dataset, Sample
 from wsolbench.evaluation import Evaluator
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.contours import plus_one_iou

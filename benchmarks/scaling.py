@@ -79,7 +79,7 @@ def one_threshold(store: Path, maps: Path, rounds: int) -> list[float]:
     """Seconds an image of OpenCV and NumPy at one threshold, one core, all images in memory."""
     import cv2
 
-    from wsolbench.dataset import Dataset
+    from wsolbench.data.dataset import Dataset
     from wsolbench.formats.submission.reader import Submission
 
     cv2.setNumThreads(1)

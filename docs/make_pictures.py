@@ -13,7 +13,7 @@ from PIL import Image
 from wsolbench import plots
 from wsolbench.cases import find_cases
 from wsolbench.comparison import compare
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation import Evaluator
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.reader import Submission

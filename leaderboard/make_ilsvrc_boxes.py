@@ -27,15 +27,15 @@ from pathlib import Path
 import numpy as np
 
 from wsolbench.baselines.trivial import predict_trivial
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
+from wsolbench.data.importers.ilsvrc import read_box_list, read_sizes, read_val_list
+from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
+from wsolbench.data.importers.tables import source_of
 from wsolbench.entries import read_entry
 from wsolbench.errors import WsolbenchError, some
 from wsolbench.evaluation import evaluate
 from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result
-from wsolbench.importers.ilsvrc import read_box_list, read_sizes, read_val_list
-from wsolbench.importers.mask_files import Box, MaskRecord, annotations_of
-from wsolbench.importers.tables import source_of
 from wsolbench.leaderboard import About, add
 from wsolbench.masks import encode
 

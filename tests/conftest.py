@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wsolbench import masks
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -17,7 +17,7 @@ from tests.conftest import annotation
 from wsolbench import plots
 from wsolbench.cases import Cases, choose_cases, find_cases
 from wsolbench.cli import cli
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import random_blob
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation import evaluate
 from wsolbench.formats.result import COLUMNS
 from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter

@@ -15,11 +15,11 @@ import mlcroissant
 import numpy as np
 import pytest
 
-from wsolbench.export import export_png
+from wsolbench.data.export import export_png
+from wsolbench.data.importers.ilsvrc import TEST_MASKS, VAL_LIST_SHA256, VAL_MASKS
+from wsolbench.data.importers.mask_folder import TABLE_COLUMNS
 from wsolbench.files import strict_json
 from wsolbench.formats.annotations import AnnotationStore, write_store
-from wsolbench.importers.ilsvrc import TEST_MASKS, VAL_LIST_SHA256, VAL_MASKS
-from wsolbench.importers.mask_folder import TABLE_COLUMNS
 from wsolbench.mini.scenes import write_benchmark
 
 pytestmark = pytest.mark.filterwarnings(

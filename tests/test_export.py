@@ -14,11 +14,11 @@ from pycocotools.coco import COCO
 
 from tests.conftest import annotation, random_blob
 from wsolbench import masks
+from wsolbench.data.export import export_coco, export_png
+from wsolbench.data.importers.coco import import_coco
+from wsolbench.data.importers.mask_folder import import_masks
 from wsolbench.errors import WsolbenchError
-from wsolbench.export import export_coco, export_png
 from wsolbench.formats.annotations import Annotation, AnnotationSet, AnnotationStore, write_store
-from wsolbench.importers.coco import import_coco
-from wsolbench.importers.mask_folder import import_masks
 
 SQUARE = np.zeros((4, 6), dtype=bool)
 SQUARE[1:3, 2:4] = True

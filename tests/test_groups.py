@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import annotation, random_dataset, random_maps
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
 from wsolbench.formats.annotations import AnnotationSet, write_store

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from wsolbench import masks
+from wsolbench.data.importers.coco import import_coco
 from wsolbench.errors import WsolbenchError
-from wsolbench.importers.coco import import_coco
 
 SQUARE = np.zeros((4, 6), dtype=bool)
 SQUARE[1:3, 2:4] = True

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from wsolbench import masks
+from wsolbench.data.importers import xml_boxes
+from wsolbench.data.importers.ilsvrc import VAL_LIST_SHA256, import_ilsvrc
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationStore, write_store
-from wsolbench.importers import xml_boxes
-from wsolbench.importers.ilsvrc import VAL_LIST_SHA256, import_ilsvrc
 
 DEVKIT = {1: 489, 2: 360, 3: 170, 4: 821}
 SORTED = {1: 65, 2: 970, 3: 230, 4: 809}

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from wsolbench import masks
+from wsolbench.data.importers import IMPORTERS, importer
+from wsolbench.data.importers.mask_folder import import_masks
+from wsolbench.data.importers.tables import image_id_of, read_lines
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import guard_cell, unguard_cell
 from wsolbench.formats.annotations import AnnotationStore, write_store
-from wsolbench.importers import IMPORTERS, importer
-from wsolbench.importers.mask_folder import import_masks
-from wsolbench.importers.tables import image_id_of, read_lines
 
 LEAF = np.array(
     [

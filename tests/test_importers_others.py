@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from wsolbench import masks
+from wsolbench.data.importers.cub import import_cub
+from wsolbench.data.importers.imagenet_s import import_imagenet_s
+from wsolbench.data.importers.openimages import import_openimages
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, write_store
-from wsolbench.importers.cub import import_cub
-from wsolbench.importers.imagenet_s import import_imagenet_s
-from wsolbench.importers.openimages import import_openimages
 
 SQUARE = np.zeros((4, 6), dtype=bool)
 SQUARE[1:3, 2:4] = True

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests.conftest import SHARED_DATA, random_dataset, random_maps
 from wsolbench import leaderboard
 from wsolbench.cli import cli
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.cli import cli
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator, evaluate
 from wsolbench.formats.submission.reader import Submission

@@ -20,7 +20,7 @@ from PIL import Image
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.comparison import compare
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.entries import Entry, read_entry, read_scored
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator, evaluate

@@ -18,7 +18,7 @@ from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_ba
 from wsolbench.baselines.cam import class_activation_maps, class_channels
 from wsolbench.baselines.predict import predict
 from wsolbench.baselines.sem import seed_similarities, self_enhancement_maps
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission, validate

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import random_dataset, random_maps
-from wsolbench.dataset import Dataset, Sample
+from wsolbench.data.dataset import Dataset, Sample
 from wsolbench.evaluation import Evaluator
 
 cv2 = pytest.importorskip("cv2", reason="pip install 'wsolbench[opencv]'")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench import masks
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator
 from wsolbench.formats.annotations import AnnotationSet, write_store

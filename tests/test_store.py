@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import annotation, random_blob, random_dataset
 from wsolbench import masks
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, Source, write_store
 

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from tests.conftest import annotation, random_blob
 from wsolbench import masks
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
+from wsolbench.data.torch_dataset import TorchDataset, collate
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.torch_dataset import TorchDataset, collate
 
 COUNT = 9
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tests.conftest import random_dataset
 from wsolbench.baselines.trivial import TRIVIAL, mean_over_cells, predict_trivial, trivial_map
 from wsolbench.cli import cli
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.formats.submission.reader import Submission, validate

@@ -18,7 +18,7 @@ from .errors import WsolbenchError
 
 if TYPE_CHECKING:
     from . import baselines
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .evaluation import Evaluator, evaluate
     from .formats.annotations import AnnotationStore
     from .formats.result import Result, read_result
@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnnotationStore": "formats.annotations",
-    "Dataset": "dataset",
+    "Dataset": "data.dataset",
     "Evaluator": "evaluation",
     "Result": "formats.result",
     "Submission": "formats.submission.reader",

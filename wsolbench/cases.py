@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .dataset import Dataset
+from .data.dataset import Dataset
 from .errors import WsolbenchError, some
 from .evaluation import Evaluator, check_match
 from .formats.result import Result

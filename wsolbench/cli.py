@@ -184,7 +184,7 @@ def evaluate(
 ) -> None:
     """Score a submission's maps."""
     from .counts import counts_path, write_counts
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .evaluation import Evaluator, check_options, score_together
     from .formats.result import Bootstrap, read_result
     from .formats.submission.reader import Submission
@@ -590,7 +590,7 @@ def export() -> None:
 @_quiet
 def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
     """COCO instances JSON."""
-    from .export import export_coco as write
+    from .data.export import export_coco as write
 
     _export(write, annotations, out, quiet)
 
@@ -601,7 +601,7 @@ def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
 @_quiet
 def export_png(annotations: Path, out: Path, quiet: bool) -> None:
     """A folder of masks and a table, as `import masks` takes them."""
-    from .export import export_png as write
+    from .data.export import export_png as write
 
     _export(write, annotations, out, quiet)
 
@@ -757,7 +757,7 @@ def _predict(
     _require_torch()
     from .baselines.backbones import load_backbone, load_model_function
     from .baselines.predict import predict as write_maps
-    from .dataset import Dataset
+    from .data.dataset import Dataset
 
     opened = Dataset.open(_find_annotations(annotations, dataset), split, images)
     if model is not None:
@@ -807,7 +807,7 @@ def _add_trivial(name: str) -> None:
             raise click.UsageError("--annotations and --dataset exclude each other.")
         require_target(out, [annotations])
         from .baselines.trivial import predict_trivial
-        from .dataset import Dataset
+        from .data.dataset import Dataset
 
         found = _find_annotations(annotations, dataset)
         require_target(out, [found])
@@ -870,7 +870,7 @@ def import_maps_command(
 
     Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
     """
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .map_files import import_maps
     from .normalisations import normalisations_named
 
@@ -1033,7 +1033,7 @@ def plot_maps(
     """Photos with masks and boxes beside the maps of submissions."""
     import numpy
 
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .formats.result import read_result
     from .formats.submission.reader import Submission
     from .overlays import choose_images
@@ -1090,7 +1090,7 @@ def plot_cases(
     apart, beside those on which both are highest.
     """
     from .cases import KINDS, find_cases
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .formats.result import read_result
     from .formats.submission.reader import Submission
     from .plots import require_form, save_cases
@@ -1309,8 +1309,8 @@ def _print_result(result: Result) -> None:
 
 
 def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
+    from .data.importers import importer
     from .formats.annotations import UNLABELLED, write_store
-    from .importers import importer
 
     files = [value for value in options.values() if isinstance(value, Path)]
     require_target(out, [*arguments, *files, *(options.get("labels") or [])])
@@ -1340,7 +1340,7 @@ def _scored(
     files: tuple[Path, ...], annotations: Path | None, out: Path, quiet: bool
 ) -> list[Result | Entry]:
     """What files hold that are to be drawn; submissions are scored, after all else was read."""
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .entries import read_scored
     from .evaluation import evaluate
     from .formats.submission.reader import Submission
@@ -1366,7 +1366,7 @@ def _counted(
     submission: Submission, annotations: Path | None, protocol: str, jobs: int | None, quiet: bool
 ) -> Counts:
     """A submission scored, image by image."""
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .evaluation import Evaluator
 
     header = submission.header

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from . import __version__, groups, reproductions
 from .counts import Counts
-from .dataset import Dataset
+from .data.dataset import Dataset
 from .errors import WsolbenchError, some
 from .files import available_processors
 from .formats.result import Bootstrap, Group, Result, Threshold

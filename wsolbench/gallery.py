@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .data.dataset import Dataset
 from .entries import matching, record, schema_faults
 from .errors import WsolbenchError, some
 from .files import require_file, strict_json

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .data.dataset import Dataset
 from .errors import printable
 from .formats.result import Group
 from .metrics import pixel as pixel_metrics

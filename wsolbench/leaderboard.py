@@ -364,7 +364,7 @@ def verify(
         WsolbenchError: a reported entry, files that cannot be scored, or the wrong threshold's
             result.
     """
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .evaluation import evaluate
     from .formats.submission.reader import Submission
 

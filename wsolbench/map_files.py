@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .data.dataset import Dataset
+from .data.importers.mask_files import list_masks
+from .data.importers.tables import read_table
 from .errors import WsolbenchError, some
 from .files import available_processors, require_file, require_target
 from .formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
 from .formats.submission.writer import SubmissionWriter
 from .images import open_picture
-from .importers.mask_files import list_masks
-from .importers.tables import read_table
 from .normalisations import Normalisation
 from .progress import Progress
 

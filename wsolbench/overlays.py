@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .data.dataset import Dataset
 from .errors import WsolbenchError, some
 from .evaluation import check_match
 from .formats.result import Result

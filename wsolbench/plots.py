@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from .cases import Case, Cases
     from .comparison import Comparison
-    from .dataset import Dataset
+    from .data.dataset import Dataset
     from .formats.annotations import AnnotationStore
     from .formats.submission.reader import Submission
     from .overlays import Overlay

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.utils import data
 
 from .. import __version__
-from ..dataset import Dataset
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..dataset import Dataset
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError
 from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter

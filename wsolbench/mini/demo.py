@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..baselines.predict import predict
-from ..dataset import Dataset
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError
 from ..evaluation import evaluate
 from ..formats.annotations import AnnotationStore, write_store

@@ -21,12 +21,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
-from ..files import available_processors, require_folder
-from ..formats.annotations import Annotation
-from ..image_ids import RULE, is_image_id
-from ..masks import RunLengths, tight_box
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...files import available_processors, require_folder
+from ...formats.annotations import Annotation
+from ...image_ids import RULE, is_image_id
+from ...masks import RunLengths, tight_box
+from ...progress import Progress
 from .tables import refuse
 
 _Item = TypeVar("_Item")

@@ -22,12 +22,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
-from ..files import require_folder
-from ..formats.annotations import AnnotationSet
-from ..images import open_picture
-from ..masks import FOREGROUND_ABOVE, encode
-from ..progress import Progress
+from ...errors import WsolbenchError
+from ...files import require_folder
+from ...formats.annotations import AnnotationSet
+from ...images import open_picture
+from ...masks import FOREGROUND_ABOVE, encode
+from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 

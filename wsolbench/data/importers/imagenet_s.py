@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
-from ..files import require_folder
-from ..formats.annotations import AnnotationSet
-from ..images import open_picture
-from ..masks import encode
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...files import require_folder
+from ...formats.annotations import AnnotationSet
+from ...images import open_picture
+from ...masks import encode
+from ...progress import Progress
 from .ilsvrc import read_class_names
 from .mask_files import MaskRecord, annotations_of, list_masks, own_box, read_each
 from .tables import read_lines, refuse, source_of

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
-from ..files import require_folder
-from ..formats.annotations import UNLABELLED, AnnotationSet
-from ..image_ids import RULE, is_image_id
-from ..masks import RunLengths, encode, read_mask
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...files import require_folder
+from ...formats.annotations import UNLABELLED, AnnotationSet
+from ...image_ids import RULE, is_image_id
+from ...masks import RunLengths, encode, read_mask
+from ...progress import Progress
 from .mask_files import (
     Box,
     MaskRecord,

@@ -24,13 +24,13 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
-from ..files import require_file, strict_json
-from ..formats.annotations import UNLABELLED, AnnotationSet
-from ..image_ids import RULE, is_image_id
-from ..images import MAX_SIDE
-from ..masks import RunLengths, decode, encode, fill_polygon, paint_runs, tight_box
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...files import require_file, strict_json
+from ...formats.annotations import UNLABELLED, AnnotationSet
+from ...image_ids import RULE, is_image_id
+from ...images import MAX_SIDE
+from ...masks import RunLengths, decode, encode, fill_polygon, paint_runs, tight_box
+from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of
 from .tables import image_id_of, refuse, source_of
 

@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import WsolbenchError, some
-from ..formats.annotations import UNLABELLED, AnnotationSet, Source
-from ..masks import encode, read_mask
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...formats.annotations import UNLABELLED, AnnotationSet, Source
+from ...masks import encode, read_mask
+from ...progress import Progress
 from .mask_files import (
     Box,
     MaskRecord,

@@ -19,10 +19,10 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..errors import WsolbenchError, some
-from ..files import require_file, sha256_of, unguard_cell
-from ..formats.annotations import Source
-from ..image_ids import is_image_id
+from ...errors import WsolbenchError, some
+from ...files import require_file, sha256_of, unguard_cell
+from ...formats.annotations import Source
+from ...image_ids import is_image_id
 
 MAX_TEXT_BYTES = 1 << 28
 """Bytes of one list or table, unpacked: fifty times the largest in use."""

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import WsolbenchError, some
-from ..files import require_folder
-from ..formats.annotations import AnnotationSet
-from ..masks import encode, read_mask, tight_box
-from ..progress import Progress
+from ...errors import WsolbenchError, some
+from ...files import require_folder
+from ...formats.annotations import AnnotationSet
+from ...masks import encode, read_mask, tight_box
+from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 

@@ -23,8 +23,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils import data
 
+from ..errors import WsolbenchError
 from .dataset import Dataset
-from .errors import WsolbenchError
 
 Item = dict[str, Any]
 """One image:

@@ -25,13 +25,13 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .errors import WsolbenchError, some
-from .files import guard_cell, replacing, sync_folder
-from .formats.annotations import UNLABELLED, AnnotationStore
+from ..errors import WsolbenchError, some
+from ..files import guard_cell, replacing, sync_folder
+from ..formats.annotations import UNLABELLED, AnnotationStore
+from ..masks import RunLengths, area, decode, tight_box, write_mask
+from ..progress import Progress
 from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
 from .importers.mask_folder import CLASS_COLUMNS, TABLE_COLUMNS
-from .masks import RunLengths, area, decode, tight_box, write_mask
-from .progress import Progress
 
 
 def export_coco(

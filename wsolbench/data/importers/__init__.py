@@ -13,10 +13,10 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from ..errors import WsolbenchError
+from ...errors import WsolbenchError
 
 if TYPE_CHECKING:
-    from ..formats.annotations import AnnotationSet
+    from ...formats.annotations import AnnotationSet
 
 IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .errors import WsolbenchError, some
-from .files import require_folder
-from .formats.annotations import AnnotationStore
-from .images import open_picture
+from ..errors import WsolbenchError, some
+from ..files import require_folder
+from ..formats.annotations import AnnotationStore
+from ..images import open_picture
 
 if TYPE_CHECKING:
     from .torch_dataset import TorchDataset

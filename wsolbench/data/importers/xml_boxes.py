@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from ..errors import WsolbenchError
-from ..files import require_file, sha256_of
-from ..formats.annotations import Source
-from ..image_ids import is_image_id
+from ...errors import WsolbenchError
+from ...files import require_file, sha256_of
+from ...formats.annotations import Source
+from ...image_ids import is_image_id
 from .mask_files import Box
 from .tables import refuse, whole_number
 
