@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import random_dataset
-from wsolbench.adapters import maps_of
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import evaluate
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
+from wsolbench.maps.adapters import maps_of
 
 torch = pytest.importorskip("torch", reason="the packages give maps of its networks")
 models = pytest.importorskip("torchvision.models", reason="a network to look into")

@@ -17,8 +17,8 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import Evaluator, evaluate
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.map_files import import_maps, read_map
-from wsolbench.normalisations import normalisation_named
+from wsolbench.maps.folders import import_maps, read_map
+from wsolbench.maps.normalisations import normalisation_named
 
 COUNT = 9
 

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from wsolbench.errors import WsolbenchError
-from wsolbench.normalisations import (
-    NORMALISATIONS,
-    normalisation_named,
-    normalisations_named,
-)
+from wsolbench.maps.normalisations import NORMALISATIONS, normalisation_named, normalisations_named
 
 RAW = np.array([[-2.0, 0.0, 2.0, 4.0, 8.0]])
 

@@ -22,7 +22,7 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission, validate
-from wsolbench.normalisations import normalisation_named
+from wsolbench.maps.normalisations import normalisation_named
 
 COUNT = 7
 SIZE = 16

@@ -739,7 +739,7 @@ def _predict(
     normalise: str | None,
     **options: Any,
 ) -> None:
-    from .normalisations import normalisations_named
+    from .maps.normalisations import normalisations_named
 
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")
@@ -871,8 +871,8 @@ def import_maps_command(
     Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
     """
     from .data.dataset import Dataset
-    from .map_files import import_maps
-    from .normalisations import normalisations_named
+    from .maps.folders import import_maps
+    from .maps.normalisations import normalisations_named
 
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")

@@ -33,7 +33,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
-from ..normalisations import Normalisation, normalisation_named
+from ..maps.normalisations import Normalisation, normalisation_named
 from .backbones import ClassMapModel, fault_in_user_code
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, seed_similarities

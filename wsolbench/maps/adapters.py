@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError
+from ..errors import WsolbenchError
 from .normalisations import normalisation_named
 
 

@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .data.dataset import Dataset
-from .data.importers.mask_files import list_masks
-from .data.importers.tables import read_table
-from .errors import WsolbenchError, some
-from .files import available_processors, require_file, require_target
-from .formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
-from .formats.submission.writer import SubmissionWriter
-from .images import open_picture
+from ..data.dataset import Dataset
+from ..data.importers.mask_files import list_masks
+from ..data.importers.tables import read_table
+from ..errors import WsolbenchError, some
+from ..files import available_processors, require_file, require_target
+from ..formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
+from ..formats.submission.writer import SubmissionWriter
+from ..images import open_picture
+from ..progress import Progress
 from .normalisations import Normalisation
-from .progress import Progress
 
 SUFFIXES = (".npy", ".png")
 """Endings of the files that hold maps."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError
+from ..errors import WsolbenchError
 
 _Raw = NDArray[np.float64]
 
