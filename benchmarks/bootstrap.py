@@ -23,14 +23,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsolbench.comparison import compare
-from wsolbench.counts import Counts, read_counts, write_counts
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.comparison import compare
+from wsolbench.evaluation.counts import Counts, read_counts, write_counts
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.statistics import Tally
 from wsolbench.formats.result import Bootstrap, Threshold
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.bootstrap import percentile_interval
-from wsolbench.tallies import Tally
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsolbench.data.dataset import Dataset, Sample
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.contours import plus_one_iou
 from wsolbench.protocols import PROTOCOLS

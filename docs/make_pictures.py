@@ -11,13 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 from wsolbench import plots
-from wsolbench.cases import find_cases
-from wsolbench.comparison import compare
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.cases import find_cases
+from wsolbench.evaluation.comparison import compare
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.overlays import read_overlays
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.overlays import read_overlays
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENES = ("mini_val_00023", "mini_val_00034", "mini_val_00084")

@@ -33,7 +33,7 @@ from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
 from wsolbench.data.importers.tables import source_of
 from wsolbench.entries import read_entry
 from wsolbench.errors import WsolbenchError, some
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.leaderboard import About, add

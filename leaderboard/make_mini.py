@@ -14,7 +14,7 @@ from pathlib import Path
 from wsolbench.baselines.predict import predict
 from wsolbench.baselines.trivial import TRIVIAL, predict_trivial
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.files import write_text
 from wsolbench.formats.annotations import write_store
 from wsolbench.formats.result import Bootstrap, Result

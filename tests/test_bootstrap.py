@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.result import Bootstrap, Result, read_result, signature, table
 from wsolbench.metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 from tests.conftest import annotation
 from wsolbench import plots
-from wsolbench.cases import Cases, choose_cases, find_cases
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation.cases import Cases, choose_cases, find_cases
+from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import SubmissionHeader

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import random_blob
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.result import COLUMNS
 from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import random_dataset, random_maps
-from wsolbench.comparison import Comparison, compare, comparison_table, signature
-from wsolbench.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.comparison import Comparison, compare, comparison_table, signature
+from wsolbench.evaluation.counts import Counts, counts_path, read_counts, write_counts
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.result import COLUMNS, THRESHOLD_SCORES, Bootstrap, read_result
 from wsolbench.formats.submission.rules import SubmissionHeader
 

@@ -14,7 +14,7 @@ from tests.test_metrics import slow_box, slow_iou, slow_scores
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import Result, read_result, table
 from wsolbench.formats.submission.reader import SubmissionHeader

@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.groups import group_images
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result, breakdown_table, read_result, table
-from wsolbench.groups import group_images
 
 COUNT = 40
 KINDS = ["area", "boxes", "class"]

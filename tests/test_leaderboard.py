@@ -21,7 +21,7 @@ from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import evaluate
+from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.result import Bootstrap, Result, read_result
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.data.dataset import Dataset, Sample
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
 
 cv2 = pytest.importorskip("cv2", reason="pip install 'wsolbench[opencv]'")
 ndimage = pytest.importorskip("scipy.ndimage", reason="labels components")

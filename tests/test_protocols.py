@@ -17,13 +17,13 @@ from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.reproductions import BIN_EDGES, SHARES, Truth, measure
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result, read_result, signature, table
 from wsolbench.metrics import contours, pixel, regrids
 from wsolbench.metrics.boxes import best_iou, largest_boxes
 from wsolbench.protocols import PROTOCOLS, changes, protocols_named
-from wsolbench.reproductions import BIN_EDGES, SHARES, Truth, measure
 
 OTHERS = [name for name in PROTOCOLS if name != "sem"]
 COUNT = 12

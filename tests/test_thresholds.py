@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation import Evaluator
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.thresholds import readings, readings_table
 from wsolbench.formats.result import Result
-from wsolbench.thresholds import readings, readings_table
 
 COUNT = 12
 

@@ -19,7 +19,7 @@ from .errors import WsolbenchError
 if TYPE_CHECKING:
     from . import baselines
     from .data.dataset import Dataset
-    from .evaluation import Evaluator, evaluate
+    from .evaluation.evaluator import Evaluator, evaluate
     from .formats.annotations import AnnotationStore
     from .formats.result import Result, read_result
     from .formats.submission.reader import Submission
@@ -31,12 +31,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "AnnotationStore": "formats.annotations",
     "Dataset": "data.dataset",
-    "Evaluator": "evaluation",
+    "Evaluator": "evaluation.evaluator",
     "Result": "formats.result",
     "Submission": "formats.submission.reader",
     "SubmissionHeader": "formats.submission.rules",
     "SubmissionWriter": "formats.submission.writer",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.evaluator",
     "read_result": "formats.result",
 }
 

@@ -24,8 +24,8 @@ from .files import require_target
 from .progress import bar
 
 if TYPE_CHECKING:
-    from .counts import Counts
     from .entries import Entry
+    from .evaluation.counts import Counts
     from .formats.result import Result
     from .formats.submission.reader import Submission
 
@@ -183,9 +183,9 @@ def evaluate(
     quiet: bool,
 ) -> None:
     """Score a submission's maps."""
-    from .counts import counts_path, write_counts
     from .data.dataset import Dataset
-    from .evaluation import Evaluator, check_options, score_together
+    from .evaluation.counts import counts_path, write_counts
+    from .evaluation.evaluator import Evaluator, check_options, score_together
     from .formats.result import Bootstrap, read_result
     from .formats.submission.reader import Submission
     from .protocols import protocols_named
@@ -305,9 +305,9 @@ def compare(
     over paired resamples of the images, and the share of the resamples in which the order is the
     same.
     """
-    from .comparison import check_alike, comparison_table, signature
-    from .comparison import compare as compare_counts
-    from .counts import counts_path, read_counts
+    from .evaluation.comparison import check_alike, comparison_table, signature
+    from .evaluation.comparison import compare as compare_counts
+    from .evaluation.counts import counts_path, read_counts
     from .files import write_text
     from .formats.result import Bootstrap, Result, read_result
     from .formats.submission.reader import Submission
@@ -379,8 +379,8 @@ def thresholds(
     The best on its own images, those of another result, and fixed ones stand side by side.
     Published numbers are mostly the best on the very images that they are reported on.
     """
+    from .evaluation.thresholds import FIXED, readings, readings_table
     from .formats.result import read_result, signature
-    from .thresholds import FIXED, readings, readings_table
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
@@ -1034,9 +1034,9 @@ def plot_maps(
     import numpy
 
     from .data.dataset import Dataset
+    from .evaluation.overlays import choose_images
     from .formats.result import read_result
     from .formats.submission.reader import Submission
-    from .overlays import choose_images
     from .plots import save_maps
 
     if ids and (count is not None or seed is not None):
@@ -1089,8 +1089,8 @@ def plot_cases(
     The submission is scored first. Of each kind the images come first whose two IoUs lie farthest
     apart, beside those on which both are highest.
     """
-    from .cases import KINDS, find_cases
     from .data.dataset import Dataset
+    from .evaluation.cases import KINDS, find_cases
     from .formats.result import read_result
     from .formats.submission.reader import Submission
     from .plots import require_form, save_cases
@@ -1342,7 +1342,7 @@ def _scored(
     """What files hold that are to be drawn; submissions are scored, after all else was read."""
     from .data.dataset import Dataset
     from .entries import read_scored
-    from .evaluation import evaluate
+    from .evaluation.evaluator import evaluate
     from .formats.submission.reader import Submission
     from .plots import require_form
 
@@ -1367,7 +1367,7 @@ def _counted(
 ) -> Counts:
     """A submission scored, image by image."""
     from .data.dataset import Dataset
-    from .evaluation import Evaluator
+    from .evaluation.evaluator import Evaluator
 
     header = submission.header
     dataset = Dataset.open(_find_annotations(annotations, header.dataset), header.split)

@@ -110,9 +110,9 @@ def make_gallery(
         WsolbenchError: an image that the split or a submission does not hold, maps of another
             type, a photo that cannot be read, more than a page can carry.
     """
+    from .evaluation.overlays import read_overlays
     from .metrics import pixel
     from .metrics.boxes import largest_boxes
-    from .overlays import read_overlays
 
     scenes = []
     for overlay in read_overlays(dataset, submissions, image_ids, [None] * len(submissions)):

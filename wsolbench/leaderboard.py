@@ -365,7 +365,7 @@ def verify(
             result.
     """
     from .data.dataset import Dataset
-    from .evaluation import evaluate
+    from .evaluation.evaluator import evaluate
     from .formats.submission.reader import Submission
 
     provenance = entry.provenance

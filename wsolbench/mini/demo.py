@@ -16,7 +16,7 @@ from pathlib import Path
 from ..baselines.predict import predict
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError
-from ..evaluation import evaluate
+from ..evaluation.evaluator import evaluate
 from ..formats.annotations import AnnotationStore, write_store
 from ..formats.result import Result, signature, table
 from ..formats.submission.reader import validate

@@ -14,9 +14,9 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from .errors import WsolbenchError
-from .files import guard_cell
-from .formats.result import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
+from ..errors import WsolbenchError
+from ..files import guard_cell
+from ..formats.result import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import contours, pixel, regrids
-from .metrics.kernels import LEVELS, largest_boxes
-from .protocols import (
+from ..metrics import contours, pixel, regrids
+from ..metrics.kernels import LEVELS, largest_boxes
+from ..protocols import (
     BEST_SCALED,
     BEST_TRUNCATED,
     BEST_TRUNCATED_WITHIN,

@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .counts import Counts
-from .errors import WsolbenchError, printable, some
-from .files import guard_cell
-from .formats.result import (
+from ..errors import WsolbenchError, printable, some
+from ..files import guard_cell
+from ..formats.result import (
     COLUMNS,
     THRESHOLD_SCORES,
     Bootstrap,
@@ -36,9 +35,10 @@ from .formats.result import (
     threshold_text,
     told_apart,
 )
-from .formats.submission.rules import SubmissionHeader
-from .metrics.bootstrap import draw_weights, percentile_interval
-from .progress import Progress
+from ..formats.submission.rules import SubmissionHeader
+from ..metrics.bootstrap import draw_weights, percentile_interval
+from ..progress import Progress
+from .counts import Counts
 
 FORMAT = "wsolbench-comparison"
 FORMAT_VERSION = 1

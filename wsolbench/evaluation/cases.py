@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .data.dataset import Dataset
-from .errors import WsolbenchError, some
-from .evaluation import Evaluator, check_match
-from .formats.result import Result
-from .formats.submission.reader import Submission
-from .progress import Progress
-from .protocols import PROTOCOLS
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, some
+from ..formats.result import Result
+from ..formats.submission.reader import Submission
+from ..progress import Progress
+from ..protocols import PROTOCOLS
+from .evaluator import Evaluator, check_match
 
 HIGH = PROTOCOLS["sem"].box_iou_thresholds[0]
 """IoU from which a box is right (paper, section 1); of the mask's IoU it is asked as well."""

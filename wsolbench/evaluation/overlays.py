@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .data.dataset import Dataset
-from .errors import WsolbenchError, some
-from .evaluation import check_match
-from .formats.result import Result
-from .formats.submission.reader import Submission
-from .metrics.boxes import largest_boxes
-from .metrics.levels import level_map
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, some
+from ..formats.result import Result
+from ..formats.submission.reader import Submission
+from ..metrics.boxes import largest_boxes
+from ..metrics.levels import level_map
+from .evaluator import check_match
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .data.dataset import Dataset
-from .errors import printable
-from .formats.result import Group
-from .metrics import pixel as pixel_metrics
-from .metrics.bootstrap import percentile_interval
-from .progress import Progress
-from .tallies import UNIT, Records, Scoring
+from ..data.dataset import Dataset
+from ..errors import printable
+from ..formats.result import Group
+from ..metrics import pixel as pixel_metrics
+from ..metrics.bootstrap import percentile_interval
+from ..progress import Progress
+from .statistics import UNIT, Records, Scoring
 
 AREA_GROUPS = 10
 """Groups by area: deciles."""

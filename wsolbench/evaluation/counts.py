@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError
-from .files import replacing, require_file
-from .formats.result import COUNTS_SUFFIX, Result
-from .protocols import Protocol, protocol_named
+from ..errors import WsolbenchError
+from ..files import replacing, require_file
+from ..formats.result import COUNTS_SUFFIX, Result
+from ..protocols import Protocol, protocol_named
 from .reproductions import shapes
-from .tallies import Records, Scoring
+from .statistics import Records, Scoring
 
 VERSION = 1
 

@@ -18,23 +18,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, groups, reproductions
+from .. import __version__
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, some
+from ..files import available_processors
+from ..formats.result import Bootstrap, Group, Result, Threshold
+from ..formats.submission.reader import Submission
+from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
+from ..metrics import boxes as box_metrics
+from ..metrics import images as image_metrics
+from ..metrics import pixel as pixel_metrics
+from ..metrics.bootstrap import draw_weights, percentile_interval
+from ..metrics.levels import LEVELS
+from ..metrics.opencv import opencv
+from ..progress import Progress
+from ..protocols import Protocol, protocol_named
+from . import groups, reproductions
 from .counts import Counts
-from .data.dataset import Dataset
-from .errors import WsolbenchError, some
-from .files import available_processors
-from .formats.result import Bootstrap, Group, Result, Threshold
-from .formats.submission.reader import Submission
-from .formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
-from .metrics import boxes as box_metrics
-from .metrics import images as image_metrics
-from .metrics import pixel as pixel_metrics
-from .metrics.bootstrap import draw_weights, percentile_interval
-from .metrics.levels import LEVELS
-from .metrics.opencv import opencv
-from .progress import Progress
-from .protocols import Protocol, protocol_named
-from .tallies import NO_RECORDS, Records, Scoring, Tally
+from .statistics import NO_RECORDS, Records, Scoring, Tally
 from .thresholds import check_carried
 
 METRICS = ("pixel", "box")

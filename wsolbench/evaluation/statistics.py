@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats.result import Threshold
+from ..metrics import pixel as pixel_metrics
+from ..metrics.bootstrap import weighted_sums
+from ..metrics.levels import LEVELS
+from ..progress import Progress
+from ..protocols import Protocol
 from . import reproductions
-from .formats.result import Threshold
-from .metrics import pixel as pixel_metrics
-from .metrics.bootstrap import weighted_sums
-from .metrics.levels import LEVELS
-from .progress import Progress
-from .protocols import Protocol
 
 UNIT = 1 << 40
 """Per-image fractions are added as multiples of 1 / UNIT."""

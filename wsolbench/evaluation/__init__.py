@@ -1,0 +1,1 @@
+"""From maps and annotations to scores, intervals, groups and comparisons."""
