@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wsolbench.entries import Entry
-from wsolbench.site import page
-from wsolbench.standings import tables
+from wsolbench.leaderboard.entries import Entry
+from wsolbench.leaderboard.page.render import page
+from wsolbench.leaderboard.tables import tables
 
 ENTRIES = 200
 ROUNDS = 7

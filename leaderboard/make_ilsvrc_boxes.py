@@ -31,12 +31,12 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.data.importers.ilsvrc import read_box_list, read_sizes, read_val_list
 from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
 from wsolbench.data.importers.tables import source_of
-from wsolbench.entries import read_entry
 from wsolbench.errors import WsolbenchError, some
 from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result
-from wsolbench.leaderboard import About, add
+from wsolbench.leaderboard.build import About, add
+from wsolbench.leaderboard.entries import read_entry
 from wsolbench.masks import encode
 
 ROOT = Path(__file__).resolve().parent

@@ -19,8 +19,8 @@ from wsolbench.files import write_text
 from wsolbench.formats.annotations import write_store
 from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.gallery import make_gallery
-from wsolbench.leaderboard import About, add
+from wsolbench.leaderboard.build import About, add
+from wsolbench.leaderboard.gallery import make_gallery
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark
 

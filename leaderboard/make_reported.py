@@ -14,8 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from wsolbench.entries import FORMAT, FORMAT_VERSION, entry_from_json
 from wsolbench.formats.result import LEVEL_SCORES
+from wsolbench.leaderboard.entries import FORMAT, FORMAT_VERSION, entry_from_json
 
 ROOT = Path(__file__).resolve().parent
 SOURCE = {

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from wsolbench import masks
-from wsolbench.entries import read_entry
 from wsolbench.errors import WsolbenchError
+from wsolbench.leaderboard.entries import read_entry
 
 ROOT = Path(__file__).resolve().parents[1] / "leaderboard"
 ENTRIES = ROOT / "entries" / "ilsvrc-boxes"

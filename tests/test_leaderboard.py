@@ -16,18 +16,18 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import SHARED_DATA, random_dataset, random_maps
-from wsolbench import leaderboard
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
-from wsolbench.entries import Entry, entry_from_json, entry_path, read_entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import evaluate
 from wsolbench.formats.result import Bootstrap, Result, read_result
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
-from wsolbench.leaderboard import About
+from wsolbench.leaderboard import build as leaderboard
+from wsolbench.leaderboard.build import About
+from wsolbench.leaderboard.entries import Entry, entry_from_json, entry_path, read_entry
+from wsolbench.leaderboard.tables import floor, tables
 from wsolbench.protocols import PROTOCOLS
-from wsolbench.standings import floor, tables
 
 ROOT = Path(__file__).resolve().parents[1] / "leaderboard"
 PUBLISHED = SHARED_DATA.parent / "published"

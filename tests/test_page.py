@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from tests.test_leaderboard import ROOT, entry
-from wsolbench.entries import Entry, entry_path
 from wsolbench.errors import WsolbenchError
-from wsolbench.gallery import read_gallery
-from wsolbench.leaderboard import read_entries
+from wsolbench.leaderboard.build import read_entries
+from wsolbench.leaderboard.entries import Entry, entry_path
+from wsolbench.leaderboard.gallery import read_gallery
+from wsolbench.leaderboard.page.render import bibtex, page
+from wsolbench.leaderboard.tables import SHOWN, tables
 from wsolbench.metrics import pixel
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
-from wsolbench.site import bibtex, page
-from wsolbench.standings import SHOWN, tables
 
 HOSTILE = (
     "<script>document.title='stolen'</script>",

@@ -15,10 +15,10 @@ import pytest
 
 from tests.test_leaderboard import ROOT, entry
 from tests.test_page import HOSTILE, measured
-from wsolbench.gallery import read_gallery
+from wsolbench.leaderboard.gallery import read_gallery
+from wsolbench.leaderboard.page.render import page as page_text
+from wsolbench.leaderboard.tables import tables
 from wsolbench.metrics.levels import level_map
-from wsolbench.site import page as page_text
-from wsolbench.standings import tables
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks the page")

@@ -20,7 +20,6 @@ from PIL import Image
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
-from wsolbench.entries import Entry, read_entry, read_scored
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.evaluator import Evaluator, evaluate
@@ -28,6 +27,7 @@ from wsolbench.evaluation.overlays import choose_images, pair_results, read_over
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import COLUMNS, Bootstrap, Result
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
+from wsolbench.leaderboard.entries import Entry, read_entry, read_scored
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
 

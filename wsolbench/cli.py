@@ -24,10 +24,10 @@ from .files import require_target
 from .progress import bar
 
 if TYPE_CHECKING:
-    from .entries import Entry
     from .evaluation.counts import Counts
     from .formats.result import Result
     from .formats.submission.reader import Submission
+    from .leaderboard.entries import Entry
 
 FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
@@ -1149,7 +1149,7 @@ _root = click.option(
 @_root
 def leaderboard_build(root: Path) -> None:
     """Write README.md, index.html, schema.json and the CSV files anew."""
-    from .leaderboard import build
+    from .leaderboard.build import build
 
     changed = build(root)
     click.echo("\n".join(map(str, changed)) if changed else f"{root}: nothing changed")
@@ -1164,7 +1164,7 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
     With --against, print first what differs from that folder in more than new entries. Exit status
     0 if all is fresh and sound, else 1.
     """
-    from .leaderboard import changes, check
+    from .leaderboard.build import changes, check
 
     moved = [] if against is None else changes(root, against)
     lines = check(root)
@@ -1198,7 +1198,7 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 def leaderboard_add(result: Path, root: Path, **about: str) -> None:
     """Make an entry of a result file."""
     from .formats.result import read_result
-    from .leaderboard import About, add
+    from .leaderboard.build import About, add
 
     click.echo(add(read_result(result), About(**about), root))
 
@@ -1222,10 +1222,10 @@ def leaderboard_verify(
 
     Exit status 0 if all are the same, 1 if not.
     """
-    from .entries import read_entry
     from .files import write_text
     from .formats.result import read_result
-    from .leaderboard import reproduced, verify
+    from .leaderboard.build import reproduced, verify
+    from .leaderboard.entries import read_entry
 
     read = read_entry(entry)
     carried = read_result(threshold_from) if threshold_from else None
@@ -1341,9 +1341,9 @@ def _scored(
 ) -> list[Result | Entry]:
     """What files hold that are to be drawn; submissions are scored, after all else was read."""
     from .data.dataset import Dataset
-    from .entries import read_scored
     from .evaluation.evaluator import evaluate
     from .formats.submission.reader import Submission
+    from .leaderboard.entries import read_scored
     from .plots import require_form
 
     require_target(out, [*files, annotations])

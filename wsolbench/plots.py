@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .entries import Entry
 from .errors import WsolbenchError, printable, some
 from .files import replacing
 from .formats.result import COLUMNS, GROUPS, LEVELS, Result, told_apart
+from .leaderboard.entries import Entry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

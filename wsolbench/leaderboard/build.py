@@ -21,6 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WsolbenchError, printable, some
+from ..files import guard_cell, require_folder, strict_json, write_text
+from ..formats.result import LEVELS, Bootstrap, Result, markdown_text
 from .entries import (
     CURVES,
     FORMAT,
@@ -34,15 +37,12 @@ from .entries import (
     schema_text,
     slug,
 )
-from .errors import WsolbenchError, printable, some
-from .files import guard_cell, require_folder, strict_json, write_text
-from .formats.result import LEVELS, Bootstrap, Result, markdown_text
 from .gallery import read_gallery
-from .site import page
-from .standings import SHOWN, THRESHOLD_RULES, Cell, Floor, Table, floor, tables
+from .page.render import page
+from .tables import SHOWN, THRESHOLD_RULES, Cell, Floor, Table, floor, tables
 
 if TYPE_CHECKING:
-    from .progress import Progress
+    from ..progress import Progress
 
 MAX_FILE_BYTES = 16 << 20
 """Largest file that the leaderboard's folder may hold; an entry may have less."""
@@ -364,9 +364,9 @@ def verify(
         WsolbenchError: a reported entry, files that cannot be scored, or the wrong threshold's
             result.
     """
-    from .data.dataset import Dataset
-    from .evaluation.evaluator import evaluate
-    from .formats.submission.reader import Submission
+    from ..data.dataset import Dataset
+    from ..evaluation.evaluator import evaluate
+    from ..formats.submission.reader import Submission
 
     provenance = entry.provenance
     if entry.state == "reported":

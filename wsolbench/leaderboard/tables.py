@@ -17,8 +17,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..formats.result import THRESHOLD_SCORES, shown
 from .entries import SCORES, Entry, entry_path
-from .formats.result import THRESHOLD_SCORES, shown
 
 RANKED_BY = ("peak_iou", "gt_known_loc")
 """Scores that rank; of a table the first one that any of its entries has."""

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from .entries import SCORES, Entry, entry_path, slug
-from .formats.result import THRESHOLD_SCORES, markdown_text
-from .standings import BOXES_ALONE, SHOWN, THRESHOLD_RULES, Cell, Table, floor
+from ...formats.result import THRESHOLD_SCORES, markdown_text
+from ..entries import SCORES, Entry, entry_path, slug
+from ..tables import BOXES_ALONE, SHOWN, THRESHOLD_RULES, Cell, Table, floor
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
 """Curves that the page draws."""
@@ -56,7 +56,7 @@ def page(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("wsolbench", "page"),
+        loader=PackageLoader("wsolbench.leaderboard", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -66,7 +66,7 @@ def page(
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     shown = [{**_table(table), "floor": _floor(table, tables)} for table in _ordered(tables)]
     rows = [row for table in shown for row in table["rows"]]
-    folder = files("wsolbench") / "page"
+    folder = files("wsolbench.leaderboard") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
     scripts = [
         (folder / name).read_text(encoding="utf-8")

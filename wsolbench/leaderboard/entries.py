@@ -25,11 +25,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .errors import WsolbenchError, some
-from .files import require_file, strict_json, write_text
-from .formats.result import COLUMNS, LEVEL, LEVEL_SCORES, LEVELS, Result, read_result
-from .image_ids import is_image_id
-from .protocols import fields_sha256
+from ..errors import WsolbenchError, some
+from ..files import require_file, strict_json, write_text
+from ..formats.result import COLUMNS, LEVEL, LEVEL_SCORES, LEVELS, Result, read_result
+from ..image_ids import is_image_id
+from ..protocols import fields_sha256
 
 FORMAT = "wsolbench-entry"
 FORMAT_VERSION = 1

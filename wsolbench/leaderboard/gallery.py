@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .data.dataset import Dataset
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, some
+from ..files import require_file, strict_json
+from ..formats.result import LEVELS
+from ..formats.submission.reader import Submission
 from .entries import matching, record, schema_faults
-from .errors import WsolbenchError, some
-from .files import require_file, strict_json
-from .formats.result import LEVELS
-from .formats.submission.reader import Submission
 
 FORMAT = "wsolbench-gallery"
 FORMAT_VERSION = 1
@@ -110,9 +110,9 @@ def make_gallery(
         WsolbenchError: an image that the split or a submission does not hold, maps of another
             type, a photo that cannot be read, more than a page can carry.
     """
-    from .evaluation.overlays import read_overlays
-    from .metrics import pixel
-    from .metrics.boxes import largest_boxes
+    from ..evaluation.overlays import read_overlays
+    from ..metrics import pixel
+    from ..metrics.boxes import largest_boxes
 
     scenes = []
     for overlay in read_overlays(dataset, submissions, image_ids, [None] * len(submissions)):

@@ -1,0 +1,1 @@
+"""Entries, the tables made of them, and the page."""
