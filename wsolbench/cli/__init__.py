@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__
-from .errors import WsolbenchError, printable
-from .files import require_target
-from .progress import bar
+from .. import __version__
+from ..errors import WsolbenchError, printable
+from ..files import require_target
+from ..progress import bar
 
 if TYPE_CHECKING:
-    from .evaluation.counts import Counts
-    from .formats.result import Result
-    from .formats.submission.reader import Submission
-    from .leaderboard.entries import Entry
+    from ..evaluation.counts import Counts
+    from ..formats.result import Result
+    from ..formats.submission.reader import Submission
+    from ..leaderboard.entries import Entry
 
 FORMATS = ("text", "md", "latex", "csv")  # as results.FORMATS, which would load too much here
 SHOWN_FAULTS = 20
@@ -183,12 +183,12 @@ def evaluate(
     quiet: bool,
 ) -> None:
     """Score a submission's maps."""
-    from .data.dataset import Dataset
-    from .evaluation.counts import counts_path, write_counts
-    from .evaluation.evaluator import Evaluator, check_options, score_together
-    from .formats.result import Bootstrap, read_result
-    from .formats.submission.reader import Submission
-    from .protocols import protocols_named
+    from ..data.dataset import Dataset
+    from ..evaluation.counts import counts_path, write_counts
+    from ..evaluation.evaluator import Evaluator, check_options, score_together
+    from ..formats.result import Bootstrap, read_result
+    from ..formats.submission.reader import Submission
+    from ..protocols import protocols_named
 
     if seed is not None and bootstrap is None:
         raise click.UsageError("--seed needs --bootstrap.")
@@ -305,13 +305,13 @@ def compare(
     over paired resamples of the images, and the share of the resamples in which the order is the
     same.
     """
-    from .evaluation.comparison import check_alike, comparison_table, signature
-    from .evaluation.comparison import compare as compare_counts
-    from .evaluation.counts import counts_path, read_counts
-    from .files import write_text
-    from .formats.result import Bootstrap, Result, read_result
-    from .formats.submission.reader import Submission
-    from .plots import require_form, save_forest
+    from ..evaluation.comparison import check_alike, comparison_table, signature
+    from ..evaluation.comparison import compare as compare_counts
+    from ..evaluation.counts import counts_path, read_counts
+    from ..files import write_text
+    from ..formats.result import Bootstrap, Result, read_result
+    from ..formats.submission.reader import Submission
+    from ..plots import require_form, save_forest
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
@@ -379,8 +379,8 @@ def thresholds(
     The best on its own images, those of another result, and fixed ones stand side by side.
     Published numbers are mostly the best on the very images that they are reported on.
     """
-    from .evaluation.thresholds import FIXED, readings, readings_table
-    from .formats.result import read_result, signature
+    from ..evaluation.thresholds import FIXED, readings, readings_table
+    from ..formats.result import read_result, signature
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
@@ -401,7 +401,7 @@ def protocols(as_json: bool) -> None:
 
     Of others than sem the fields that differ from it; --json prints all fields of all.
     """
-    from .protocols import PROTOCOLS, changes
+    from ..protocols import PROTOCOLS, changes
 
     if as_json:
         records = [protocol.as_dict() for protocol in PROTOCOLS.values()]
@@ -432,8 +432,8 @@ def validate(
     Exit status 0 without any, 1 with some. Annotations are not needed; with them the image ids are
     checked too.
     """
-    from .formats.annotations import AnnotationStore
-    from .formats.submission.reader import validate as find_faults
+    from ..formats.annotations import AnnotationStore
+    from ..formats.submission.reader import validate as find_faults
 
     store = None if annotations is None else AnnotationStore.open(annotations)
     if split is not None and store is None:
@@ -487,7 +487,7 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
     if len(results) == 1 and form == "text":
         _print_result(results[0])
     elif results:
-        from .formats.result import signature, table
+        from ..formats.result import signature, table
 
         click.echo(table(results, form))
         click.echo(err=form != "text")
@@ -590,7 +590,7 @@ def export() -> None:
 @_quiet
 def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
     """COCO instances JSON."""
-    from .data.export import export_coco as write
+    from ..data.export import export_coco as write
 
     _export(write, annotations, out, quiet)
 
@@ -601,7 +601,7 @@ def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
 @_quiet
 def export_png(annotations: Path, out: Path, quiet: bool) -> None:
     """A folder of masks and a table, as `import masks` takes them."""
-    from .data.export import export_png as write
+    from ..data.export import export_png as write
 
     _export(write, annotations, out, quiet)
 
@@ -739,7 +739,7 @@ def _predict(
     normalise: str | None,
     **options: Any,
 ) -> None:
-    from .maps.normalisations import normalisations_named
+    from ..maps.normalisations import normalisations_named
 
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")
@@ -755,9 +755,9 @@ def _predict(
     for target in outs.values():
         require_target(target, [annotations, weights])
     _require_torch()
-    from .baselines.backbones import load_backbone, load_model_function
-    from .baselines.predict import predict as write_maps
-    from .data.dataset import Dataset
+    from ..baselines.backbones import load_backbone, load_model_function
+    from ..baselines.predict import predict as write_maps
+    from ..data.dataset import Dataset
 
     opened = Dataset.open(_find_annotations(annotations, dataset), split, images)
     if model is not None:
@@ -806,8 +806,8 @@ def _add_trivial(name: str) -> None:
         if annotations is not None and dataset is not None:
             raise click.UsageError("--annotations and --dataset exclude each other.")
         require_target(out, [annotations])
-        from .baselines.trivial import predict_trivial
-        from .data.dataset import Dataset
+        from ..baselines.trivial import predict_trivial
+        from ..data.dataset import Dataset
 
         found = _find_annotations(annotations, dataset)
         require_target(out, [found])
@@ -870,9 +870,9 @@ def import_maps_command(
 
     Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
     """
-    from .data.dataset import Dataset
-    from .maps.folders import import_maps
-    from .maps.normalisations import normalisations_named
+    from ..data.dataset import Dataset
+    from ..maps.folders import import_maps
+    from ..maps.normalisations import normalisations_named
 
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")
@@ -934,7 +934,7 @@ def plot_curves(
 
     A FILE is a result, a measured entry of the leaderboard, or a submission, which is scored first.
     """
-    from .plots import curves_held, save_curves
+    from ..plots import curves_held, save_curves
 
     scored = _scored(files, annotations, out, quiet)
     save_curves(scored, out, kinds or curves_held(scored), style)
@@ -947,8 +947,8 @@ def plot_curves(
 @_style
 def plot_areas(annotations: Path, out: Path, style: str) -> None:
     """Histogram of object area / image area, by split."""
-    from .formats.annotations import AnnotationStore
-    from .plots import save_areas
+    from ..formats.annotations import AnnotationStore
+    from ..plots import save_areas
 
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
@@ -969,7 +969,7 @@ def plot_seeds(
 
     A FILE is a result, an entry of the leaderboard, or a submission, which is scored first.
     """
-    from .plots import save_seeds
+    from ..plots import save_seeds
 
     scored = _scored(files, annotations, out, quiet)
     save_seeds(scored, out, style)
@@ -993,8 +993,8 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
 
     Groups are by the object's area, the number of boxes, or the class.
     """
-    from .formats.result import read_result
-    from .plots import save_groups
+    from ..formats.result import read_result
+    from ..plots import save_groups
 
     require_target(out, files)
     save_groups([read_result(file) for file in files], kind, out, style)
@@ -1033,11 +1033,11 @@ def plot_maps(
     """Photos with masks and boxes beside the maps of submissions."""
     import numpy
 
-    from .data.dataset import Dataset
-    from .evaluation.overlays import choose_images
-    from .formats.result import read_result
-    from .formats.submission.reader import Submission
-    from .plots import save_maps
+    from ..data.dataset import Dataset
+    from ..evaluation.overlays import choose_images
+    from ..formats.result import read_result
+    from ..formats.submission.reader import Submission
+    from ..plots import save_maps
 
     if ids and (count is not None or seed is not None):
         raise click.UsageError("--ids excludes --count and --seed.")
@@ -1089,11 +1089,11 @@ def plot_cases(
     The submission is scored first. Of each kind the images come first whose two IoUs lie farthest
     apart, beside those on which both are highest.
     """
-    from .data.dataset import Dataset
-    from .evaluation.cases import KINDS, find_cases
-    from .formats.result import read_result
-    from .formats.submission.reader import Submission
-    from .plots import require_form, save_cases
+    from ..data.dataset import Dataset
+    from ..evaluation.cases import KINDS, find_cases
+    from ..formats.result import read_result
+    from ..formats.submission.reader import Submission
+    from ..plots import require_form, save_cases
 
     require_form(out)
     require_target(out, [submission, annotations, result])
@@ -1127,7 +1127,7 @@ def plot_cases(
 def demo(out: Path, quiet: bool) -> None:
     """The embedded benchmark, from scenes to curves."""
     _require_torch()
-    from .mini.demo import run_demo
+    from ..mini.demo import run_demo
 
     run_demo(out, say=click.echo, progress_bar=partial(bar, quiet=quiet))
 
@@ -1149,7 +1149,7 @@ _root = click.option(
 @_root
 def leaderboard_build(root: Path) -> None:
     """Write README.md, index.html, schema.json and the CSV files anew."""
-    from .leaderboard.build import build
+    from ..leaderboard.build import build
 
     changed = build(root)
     click.echo("\n".join(map(str, changed)) if changed else f"{root}: nothing changed")
@@ -1164,7 +1164,7 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
     With --against, print first what differs from that folder in more than new entries. Exit status
     0 if all is fresh and sound, else 1.
     """
-    from .leaderboard.build import changes, check
+    from ..leaderboard.build import changes, check
 
     moved = [] if against is None else changes(root, against)
     lines = check(root)
@@ -1197,8 +1197,8 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 @_root
 def leaderboard_add(result: Path, root: Path, **about: str) -> None:
     """Make an entry of a result file."""
-    from .formats.result import read_result
-    from .leaderboard.build import About, add
+    from ..formats.result import read_result
+    from ..leaderboard.build import About, add
 
     click.echo(add(read_result(result), About(**about), root))
 
@@ -1222,10 +1222,10 @@ def leaderboard_verify(
 
     Exit status 0 if all are the same, 1 if not.
     """
-    from .files import write_text
-    from .formats.result import read_result
-    from .leaderboard.build import reproduced, verify
-    from .leaderboard.entries import read_entry
+    from ..files import write_text
+    from ..formats.result import read_result
+    from ..leaderboard.build import reproduced, verify
+    from ..leaderboard.entries import read_entry
 
     read = read_entry(entry)
     carried = read_result(threshold_from) if threshold_from else None
@@ -1258,7 +1258,7 @@ def _in_words(value: object) -> str:
 
 def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
     """Results one after the other; JSON of several is a list of what their files hold."""
-    from .formats.result import breakdown_table, signature, table
+    from ..formats.result import breakdown_table, signature, table
 
     if as_json:
         texts = [result.to_json().rstrip("\n") for result in results]
@@ -1277,7 +1277,7 @@ def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
 
 
 def _print_result(result: Result) -> None:
-    from .formats.result import breakdown_table, signature, table
+    from ..formats.result import breakdown_table, signature, table
 
     head = (
         f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
@@ -1309,8 +1309,8 @@ def _print_result(result: Result) -> None:
 
 
 def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
-    from .data.importers import importer
-    from .formats.annotations import UNLABELLED, write_store
+    from ..data.importers import importer
+    from ..formats.annotations import UNLABELLED, write_store
 
     files = [value for value in options.values() if isinstance(value, Path)]
     require_target(out, [*arguments, *files, *(options.get("labels") or [])])
@@ -1327,7 +1327,7 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
 
 
 def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: bool) -> None:
-    from .formats.annotations import AnnotationStore
+    from ..formats.annotations import AnnotationStore
 
     if os.path.realpath(annotations) == os.path.realpath(out):
         raise WsolbenchError(out, found="the annotation file itself", cure="name another file")
@@ -1340,11 +1340,11 @@ def _scored(
     files: tuple[Path, ...], annotations: Path | None, out: Path, quiet: bool
 ) -> list[Result | Entry]:
     """What files hold that are to be drawn; submissions are scored, after all else was read."""
-    from .data.dataset import Dataset
-    from .evaluation.evaluator import evaluate
-    from .formats.submission.reader import Submission
-    from .leaderboard.entries import read_scored
-    from .plots import require_form
+    from ..data.dataset import Dataset
+    from ..evaluation.evaluator import evaluate
+    from ..formats.submission.reader import Submission
+    from ..leaderboard.entries import read_scored
+    from ..plots import require_form
 
     require_target(out, [*files, annotations])
     found = [Submission.open(file) if _is_hdf5(file) else read_scored(file) for file in files]
@@ -1366,8 +1366,8 @@ def _counted(
     submission: Submission, annotations: Path | None, protocol: str, jobs: int | None, quiet: bool
 ) -> Counts:
     """A submission scored, image by image."""
-    from .data.dataset import Dataset
-    from .evaluation.evaluator import Evaluator
+    from ..data.dataset import Dataset
+    from ..evaluation.evaluator import Evaluator
 
     header = submission.header
     dataset = Dataset.open(_find_annotations(annotations, header.dataset), header.split)
@@ -1395,7 +1395,7 @@ def _find_annotations(given: Path | None, dataset: str | None) -> Path:
     """The annotation file: as given, else by the environment, else by its usual place."""
     if given is not None:
         return given
-    from .image_ids import is_image_id
+    from ..image_ids import is_image_id
 
     name = f"{dataset if dataset and is_image_id(dataset) else '<dataset>'}.h5"
     named = os.environ.get("WSOLBENCH_ANNOTATIONS")
@@ -1448,7 +1448,7 @@ def _table_writer(target: Path | None) -> Callable[[Mapping[str, list[Any]]], No
     def write(columns: Mapping[str, list[Any]]) -> None:
         import pandas
 
-        from .files import guard_cell, replacing
+        from ..files import guard_cell, replacing
 
         frame = pandas.DataFrame(columns)
         with replacing(target) as temporary:
@@ -1481,11 +1481,11 @@ def _versions() -> dict[str, str]:
 def _describe(file: Path) -> tuple[str, Any]:
     """What kind of file it is, and its content as the library reads it."""
     if not _is_hdf5(file):
-        from .formats.result import read_result
+        from ..formats.result import read_result
 
         return "result", read_result(file)
-    from .formats.annotations import FORMAT, AnnotationStore
-    from .formats.submission.reader import Submission
+    from ..formats.annotations import FORMAT, AnnotationStore
+    from ..formats.submission.reader import Submission
     from .formats.untrusted.hdf5_gate import Gate
 
     with Gate(file, "annotations or a submission") as gate:
@@ -1497,7 +1497,7 @@ def _describe(file: Path) -> tuple[str, Any]:
 
 
 def _is_hdf5(file: Path) -> bool:
-    from .files import require_file
+    from ..files import require_file
 
     with open(require_file(file, "annotations, a submission or a result"), "rb") as opened:
         return opened.read(8) == b"\x89HDF\r\n\x1a\n"

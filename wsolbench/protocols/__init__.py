@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from .errors import WsolbenchError
+from ..errors import WsolbenchError
 
 
 @dataclass(frozen=True)

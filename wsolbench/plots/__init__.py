@@ -28,20 +28,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WsolbenchError, printable, some
-from .files import replacing
-from .formats.result import COLUMNS, GROUPS, LEVELS, Result, told_apart
-from .leaderboard.entries import Entry
+from ..errors import WsolbenchError, printable, some
+from ..files import replacing
+from ..formats.result import COLUMNS, GROUPS, LEVELS, Result, told_apart
+from ..leaderboard.entries import Entry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .data.dataset import Dataset
-    from .evaluation.cases import Case, Cases
-    from .evaluation.comparison import Comparison
-    from .evaluation.overlays import Overlay
-    from .formats.annotations import AnnotationStore
-    from .formats.submission.reader import Submission
+    from ..data.dataset import Dataset
+    from ..evaluation.cases import Case, Cases
+    from ..evaluation.comparison import Comparison
+    from ..evaluation.overlays import Overlay
+    from ..formats.annotations import AnnotationStore
+    from ..formats.submission.reader import Submission
 
 Scored = Result | Entry
 """What curves and seeds are drawn of."""
@@ -620,7 +620,7 @@ def save_maps(
         WsolbenchError: another suffix, no or too many photos, a result of none of the submissions,
             and what `overlays.read_overlays` refuses.
     """
-    from .evaluation.overlays import pair_results, read_overlays
+    from ..evaluation.overlays import pair_results, read_overlays
 
     require_form(path)
     if not 1 <= len(image_ids) <= MAX_PHOTOS:
@@ -673,8 +673,8 @@ def save_cases(
     Raises:
         WsolbenchError: another suffix, too many images, a photo that is missing or damaged.
     """
-    from .evaluation.cases import KINDS
-    from .evaluation.overlays import read_overlays
+    from ..evaluation.cases import KINDS
+    from ..evaluation.overlays import read_overlays
 
     require_form(path)
     chosen = [case for group in cases.groups.values() for case in group.chosen]
