@@ -46,9 +46,9 @@ def test_it_runs(name: str) -> None:
     assert run(name, *TINY[name].split()).strip()
 
 
-def test_every_benchmark_is_run_but_the_browser() -> None:
+def test_every_benchmark_is_run_but_the_browser_and_the_checkouts() -> None:
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert scripts - set(TINY) == {"common", "page"}
+    assert scripts - set(TINY) == {"checkouts", "common", "page"}
 
 
 def test_scaling_draws_a_picture(tmp_path: Path) -> None:

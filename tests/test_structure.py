@@ -13,53 +13,64 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "wsolbench"
 HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2", "h5py", "jinja2")
 
-LAYERS = [
-    {"errors"},
-    {"files", "progress", "image_ids", "images", "protocols", "normalisations"},
-    {"masks", "metrics", "adapters"},
-    {"store", "submission", "submission_rules", "submission_writer", "hdf5_gate", "journal"}
-    | {"results", "thresholds", "entries", "standings", "site"},
-    {"dataset", "torch_dataset", "importers", "export"},
-    {"evaluation", "reproductions", "tallies", "groups", "counts", "comparison", "cases"}
-    | {"overlays", "gallery", "map_files"},
-    {"baselines", "plots", "leaderboard"},
-    {"mini"},
-    {"cli"},
-]
-"""From the bottom up; a module imports from its own layer and those below."""
-
-
-def rank(module: str) -> int:
-    return next(place for place, layer in enumerate(LAYERS) if module in layer)
-
-
-def imported(file: Path) -> set[str]:
-    """The project's own modules that a file imports, as their top-level names."""
-    found: set[str] = set()
-    parts = file.relative_to(PACKAGE).parent.parts
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = list(parts[: len(parts) - node.level + 1])
-            path = [*base, *(node.module.split(".") if node.module else [])]
-            found |= {path[0]} if path else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wsolbench"):
-            raise AssertionError(f"{file}: use relative imports")
-    return found - {"__version__", "__init__"}
-
+ROOMS = (
+    *("", "scores", "metrics", "protocols", "formats", "data", "maps", "evaluation", "baselines"),
+    *("leaderboard", "plots", "mini", "cli"),
+)
+"""From the ground up (docs/architecture.md): a room imports from itself and those before it."""
 
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
 
 
+def room(file: Path) -> str:
+    """The room of a file: its folder below the package, nothing for the ground."""
+    name = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return name if name in ROOMS else ""
+
+
+def imported(file: Path) -> set[Path]:
+    """The project's own modules that a file imports, wherever in it, for types alone too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                places = (folder / f"{alias.name}.py", folder / alias.name / "__init__.py")
+                places += (folder.with_suffix(".py"), folder / "__init__.py")
+                found.add(next(place for place in places if place.is_file()))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wsolbench"):
+            raise AssertionError(f"{file}: use relative imports")
+    return found - {PACKAGE / "__init__.py"}
+
+
+def test_every_folder_is_a_room() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders <= set(ROOMS)
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_one_way(file: Path) -> None:
-    own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    above = {module for module in imported(file) if rank(module) > rank(own)}
-    assert above == set()
+    own = ROOMS.index(room(file))
+    above = {other for other in imported(file) if ROOMS.index(room(other)) > own}
+    assert {str(other.relative_to(PACKAGE)) for other in above} == set()
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    arrows = {file: imported(file) for file in FILES}
+
+    def at_an_end(file: Path) -> bool:
+        reached = set().union(*arrows.values())
+        return file not in reached or not arrows[file] & arrows.keys()
+
+    while free := [file for file in arrows if at_an_end(file)]:
+        for file in free:
+            del arrows[file]
+    assert sorted(str(file.relative_to(PACKAGE)) for file in arrows) == []
 
 
 def test_metrics_know_arrays_alone() -> None:
     used = set().union(*(imported(file) for file in (PACKAGE / "metrics").glob("*.py")))
-    assert used <= {"metrics", "errors"}
+    assert {file for file in used if room(file) != "metrics"} <= {PACKAGE / "errors.py"}
 
 
 def test_only_masks_knows_pycocotools() -> None:

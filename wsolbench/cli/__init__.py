@@ -1486,7 +1486,7 @@ def _describe(file: Path) -> tuple[str, Any]:
         return "result", read_result(file)
     from ..formats.annotations import FORMAT, AnnotationStore
     from ..formats.submission.reader import Submission
-    from .formats.untrusted.hdf5_gate import Gate
+    from ..formats.untrusted.hdf5_gate import Gate
 
     with Gate(file, "annotations or a submission") as gate:
         is_store = gate.attribute("format") == FORMAT

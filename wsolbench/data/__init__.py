@@ -1,1 +1,1 @@
-"""Data sets: a split of an annotation file joined to photos, and the ways into and out of the file."""
+"""Data sets: a split joined to photos, and the ways into and out of the annotation file."""

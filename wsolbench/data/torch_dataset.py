@@ -14,7 +14,8 @@ Public names: `TorchDataset`, `collate`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +25,20 @@ from torch import Tensor
 from torch.utils import data
 
 from ..errors import WsolbenchError
-from .dataset import Dataset
+
+
+class Split(Protocol):
+    """What is needed of a `dataset.Dataset`, which imports this module and not the other way."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def images(self) -> Path | None: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+
 
 Item = dict[str, Any]
 """One image:
@@ -50,7 +64,7 @@ class TorchDataset(data.Dataset[Item]):
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Split,
         transform: Callable[[Image.Image], Any] | None = None,
         mask_size: int | None = None,
     ) -> None:

@@ -1,1 +1,1 @@
-"""Maps that were made elsewhere: how their values come into [0, 1], and how they become submissions."""
+"""Maps made elsewhere: how values come into [0, 1], and how files become submissions."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import annotation, random_dataset, random_maps
-from tests.test_metrics import slow_box, slow_iou, slow_scores
+from tests.metrics.test_metrics import slow_box, slow_iou, slow_scores
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError

@@ -456,7 +456,7 @@ import os, signal, sys
 import tests.test_predict as here
 from wsolbench.baselines.backbones import ClassMapModel, imagenet_input
 from wsolbench.baselines.predict import predict
-from wsolbench.dataset import Dataset
+from wsolbench.data.dataset import Dataset
 
 home = os.getpid()
 
@@ -483,7 +483,7 @@ def test_killed_reader_is_one_line(dataset: Dataset) -> None:
         text=True,
         timeout=120,
         check=False,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
 
     assert re.fullmatch(

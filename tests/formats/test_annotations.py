@@ -230,7 +230,7 @@ def test_a_killed_writer_leaves_the_old_file(store: AnnotationStore, tmp_path: P
         "from tests.conftest import random_dataset\n"
         "while True: random_dataset(sys.argv[1], 60)\n"
     )
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     target = tmp_path / "target.h5"
     for delay in (0.0, 0.01, 0.03):
         target.write_bytes(before)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.test_leaderboard import ROOT, entry
-from tests.test_page import HOSTILE, measured
+from tests.leaderboard.test_leaderboard import ROOT, entry
+from tests.leaderboard.test_page import HOSTILE, measured
 from wsolbench.leaderboard.gallery import read_gallery
 from wsolbench.leaderboard.page.render import page as page_text
 from wsolbench.leaderboard.tables import tables

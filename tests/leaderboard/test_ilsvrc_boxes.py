@@ -15,7 +15,7 @@ from wsolbench import masks
 from wsolbench.errors import WsolbenchError
 from wsolbench.leaderboard.entries import read_entry
 
-ROOT = Path(__file__).resolve().parents[1] / "leaderboard"
+ROOT = Path(__file__).resolve().parents[2] / "leaderboard"
 ENTRIES = ROOT / "entries" / "ilsvrc-boxes"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_leaderboard import ROOT, entry
+from tests.leaderboard.test_leaderboard import ROOT, entry
 from wsolbench.errors import WsolbenchError
 from wsolbench.leaderboard.build import read_entries
 from wsolbench.leaderboard.entries import Entry, entry_path

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 
-from tests.test_submission import plain
+from tests.formats.test_submission_reader import plain
 from wsolbench import WsolbenchError
 from wsolbench.formats.submission.reader import Submission, validate
 from wsolbench.formats.untrusted.hdf5_gate import Bounds, Column, Gate
@@ -404,7 +404,7 @@ import sys
 import numpy as np
 import h5py
 from wsolbench import WsolbenchError
-from wsolbench.submission import Submission, validate
+from wsolbench.formats.submission.reader import Submission, validate
 
 path, kind, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 content = open(path, "rb").read()

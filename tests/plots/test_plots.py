@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
@@ -31,10 +32,8 @@ from wsolbench.leaderboard.entries import Entry, read_entry, read_scored
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
 
-from .conftest import annotation, random_dataset, random_maps
-
 HEIGHT, WIDTH = 12, 18
-ENTRIES = Path(__file__).resolve().parents[1] / "leaderboard" / "entries"
+ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
 
 
 @pytest.fixture
@@ -654,7 +653,7 @@ def test_a_file_tells_whether_it_is_a_result_or_an_entry(folder: Path, tmp_path:
 
 
 def test_the_pictures_of_readme_and_docs_are_small() -> None:
-    pictures = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+    pictures = Path(__file__).resolve().parents[2] / "docs" / "pictures"
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
     names = {"curves", "strip", "scaling", "differences", "cases"}
     assert sizes.keys() == {f"{name}.png" for name in names}

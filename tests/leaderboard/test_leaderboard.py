@@ -29,7 +29,7 @@ from wsolbench.leaderboard.entries import Entry, entry_from_json, entry_path, re
 from wsolbench.leaderboard.tables import floor, tables
 from wsolbench.protocols import PROTOCOLS
 
-ROOT = Path(__file__).resolve().parents[1] / "leaderboard"
+ROOT = Path(__file__).resolve().parents[2] / "leaderboard"
 PUBLISHED = SHARED_DATA.parent / "published"
 ABOUT = About(
     authors="A. Author",

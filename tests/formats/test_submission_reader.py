@@ -31,7 +31,7 @@ from wsolbench.formats.submission.rules import bad_top5
 HEADER = SubmissionHeader(
     "toys", "val", "gt", "min-max of each map", {"name": "CAM", "parameters": {"seeds": [1, 2.5]}}
 )
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "submission-format.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "submission-format.md"
 
 
 def write(path, ids, maps, **columns):
