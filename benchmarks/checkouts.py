@@ -3,10 +3,9 @@
     python -m benchmarks.checkouts OLD NEW --work DIR [--animals FOLDER --weights NPZ]
 
 Each checkout runs the same commands with this Python: the embedded benchmark, and, if they are at
-hand, the real photos of docs/real-run.md. Maps are predicted by OLD and scored by both, under every
-protocol, with intervals and groups; NEW predicts them too, and their bytes are compared. What a
-protocol says of itself, hashes and versions may differ and are counted apart. OLD's outputs are
-kept in DIR and not made twice.
+hand, the real photos of docs/real-run.md. Both predict maps, whose bytes are compared, and score
+them under every protocol, with intervals, groups, carried and fixed thresholds. What a protocol
+says of itself, hashes and versions may differ. OLD's outputs are kept in DIR and not made twice.
 """
 
 from __future__ import annotations
@@ -54,13 +53,13 @@ def scored(annotations: str, maps: Sequence[str], test: Sequence[str]) -> Comman
     for name in maps:
         stem = Path(name).stem
         base = ["evaluate", name, "--annotations", annotations, "--quiet"]
+        others = ["--protocol", ",".join(PROTOCOLS[1:])]
         groups = ["--bootstrap", "200", "--by", "area,boxes,class", "--counts"]
         commands += [
             [*base, *groups, "--per-image", f"{stem}.csv", "--out", f"{stem}.json"],
             [*base, "--threshold", "90", "--bootstrap", "50", "--out", f"{stem}.fixed.json"],
             [*base, "--metrics", "pixel", "--out", f"{stem}.pixel.json"],
-            [*base, "--protocol", ",".join(PROTOCOLS[1:]), "--bootstrap", "100", "--counts"]
-            + ["--out", f"{stem}.json"],
+            [*base, *others, "--bootstrap", "100", "--counts", "--out", f"{stem}.json"],
             ["thresholds", f"{stem}.json", "--json"],
         ]
     for own, name in zip(maps, test, strict=False):
@@ -124,8 +123,15 @@ def read(path: Path) -> Any:
     """JSON, or the cells of a CSV file."""
     if path.suffix == ".csv":
         with open(path, newline="") as file:
-            return [[float(c) if c.replace(".", "").isdigit() else c for c in r] for r in csv.reader(file)]
+            return [
+                [float(c) if c.replace(".", "").isdigit() else c for c in r]
+                for r in csv.reader(file)
+            ]
     return json.loads(path.read_text())
+
+
+def _cell(text: str) -> float | str:
+    return float(text) if text.replace(".", "").isdigit() else text
 
 
 def compare(old: Path, new: Path) -> bool:
@@ -169,7 +175,12 @@ def main() -> None:
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             if part == "animals":
-                table = [sys.executable, "-m", "examples.animals_table", str(given.animals.resolve())]
+                table = [
+                    sys.executable,
+                    "-m",
+                    "examples.animals_table",
+                    str(given.animals.resolve()),
+                ]
                 out = ["--out", str(folder / "table.csv"), "--size", "320"]
                 subprocess.run([*table, *out], cwd=checkout, check=True)
             for place in folder.glob("*.h5"):
@@ -177,7 +188,10 @@ def main() -> None:
             run(checkout, folder, making, "made.json")
             run(checkout, folder, scoring)
         for path in sorted((work / "old" / part).rglob("*.h5")):
-            alike = path.read_bytes() == (work / "new" / part / path.relative_to(work / "old" / part)).read_bytes()
+            alike = (
+                path.read_bytes()
+                == (work / "new" / part / path.relative_to(work / "old" / part)).read_bytes()
+            )
             print(f"{part}/{path.name}: {'the same bytes' if alike else 'OTHER BYTES'}")
         same &= compare(work / "old" / part, work / "new" / part)
     print("every number is equal to the bit" if same else "numbers differ")

@@ -1,0 +1,305 @@
+"""One record a score: all that tables, plots, comparisons, files and the page know of it.
+
+A score belongs to a metric family, has a unit, a range and a direction, and is mostly read off a
+curve. Nothing else keeps a list of scores: what needs one asks the records, in their order, which
+is the order of tables. `docs/scores.md` says what each one means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = [
+    "LEVELS",
+    "SCORES",
+    "Better",
+    "Read",
+    "Score",
+    "Unit",
+    "curve_names",
+    "ends_text",
+    "in_order",
+    "localization_key",
+]
+
+LEVELS = 256
+"""Thresholds of a curve over levels, 0 to 255 (paper, section 3.1)."""
+
+
+class Unit(str, Enum):
+    """What the number of a score is, and so how it is printed."""
+
+    FRACTION = "fraction"
+    """Printed as percent."""
+    LEVEL = "level"
+    """A threshold 0..255, a whole number."""
+    SHARE = "share"
+    """A threshold as a share of the range, where a protocol has finer ones than levels."""
+    NUMBER = "number"
+    """Printed as it is."""
+
+
+class Read(str, Enum):
+    """How a score is read off its curve."""
+
+    NOT = "not"
+    """It is no point of a curve."""
+    MAXIMUM = "maximum"
+    ARGMAX = "argmax"
+    """The lowest threshold of the maximum."""
+    THRESHOLD = "threshold"
+    """The value at the threshold that the result chose for the score's family."""
+    AREA = "area"
+    """The area under precision against recall."""
+
+
+class Better(str, Enum):
+    """Which direction is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is known of one score.
+
+    Attributes:
+        key: in result files.
+        title: in tables and plots.
+        family: the metric family that forms it.
+        unit: what the number is.
+        low: the lowest value there is; None for no bound.
+        high: the highest value; None for no bound.
+        better: which direction is better.
+        curve: key of the curve that it is a point of, for maps of the true class; empty for none.
+        read: how it is read off the curve.
+        rank: 1 ranks tables; 2 ranks those without any score of rank 1, and so on; 0 for none.
+        shown: whether tables with little room have it.
+        grouped: whether groups of images have it.
+        drawn: its place among the panels of a plot of groups; 0 for none.
+    """
+
+    key: str
+    title: str
+    family: str
+    unit: Unit = Unit.FRACTION
+    low: float | None = 0.0
+    high: float | None = 1.0
+    better: Better = Better.HIGHER
+    curve: str = ""
+    read: Read = Read.NOT
+    rank: int = 0
+    shown: bool = False
+    grouped: bool = False
+    drawn: int = 0
+
+    @property
+    def is_threshold(self) -> bool:
+        """Whether it is a threshold, which no difference or gain is formed of."""
+        return self.unit in (Unit.LEVEL, Unit.SHARE)
+
+    def text(self, value: float | int, decimals: int = 2, *, signed: bool = False) -> str:
+        """The value as tables print it: fractions as percent.
+
+        Args:
+            value: of this score, or a difference of two.
+            decimals: of percents and plain numbers.
+            signed: whether a plus sign is printed too.
+        """
+        sign = "+" if signed else ""
+        if self.unit is Unit.LEVEL:
+            return f"{value:{sign}}"
+        if self.unit is Unit.SHARE:
+            return f"{value:{sign}.3f}"
+        return f"{self.scaled(value):{sign}.{decimals}f}"
+
+    def scaled(self, value: float | int) -> float:
+        """The value as plots and tables show it: fractions as percent."""
+        return 100 * value if self.unit is Unit.FRACTION else value
+
+    def is_legal(self, value: object) -> bool:
+        """Whether a value from a file can be of this score: its type and its range."""
+        kinds = int if self.unit is Unit.LEVEL else (int, float)
+        return (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+        )
+
+    def order(self, value: float | int | None) -> float:
+        """A number by which the best value comes first; a missing one comes last."""
+        if value is None:
+            return float("inf")
+        return float(value) if self.better is Better.LOWER else -float(value)
+
+
+def _level(
+    key: str, title: str, family: str, curve: str, *, shown: bool = False, grouped: bool = False
+) -> Score:
+    return Score(
+        key,
+        title,
+        family,
+        Unit.LEVEL,
+        high=LEVELS - 1,
+        better=Better.NEITHER,
+        curve=curve,
+        read=Read.ARGMAX,
+        shown=shown,
+        grouped=grouped,
+    )
+
+
+def _share(key: str, title: str, family: str, curve: str) -> Score:
+    unit, better = Unit.SHARE, Better.NEITHER
+    return Score(key, title, family, unit, better=better, curve=curve, read=Read.ARGMAX)
+
+
+def _boundary(key: str, title: str, high: float = 1.0) -> Score:
+    return Score(key, title, "boundary", high=high, shown=True)
+
+
+_RECORDS = (
+    Score(
+        "peak_iou",
+        "Peak-IoU",
+        "pixel",
+        curve="iou",
+        read=Read.MAXIMUM,
+        rank=1,
+        shown=True,
+        grouped=True,
+    ),
+    _level("peak_threshold", "Peak-T", "pixel", "iou", shown=True, grouped=True),
+    _share("peak_threshold_fraction", "Peak-T (fraction)", "pixel", "iou"),
+    Score(
+        "ap",
+        "AP",
+        "pixel",
+        curve="precision",
+        read=Read.AREA,
+        shown=True,
+        grouped=True,
+        drawn=2,
+    ),
+    Score(
+        "peak_iou_image_mean",
+        "Peak-IoU (image mean)",
+        "pixel",
+        curve="iou_image_mean",
+        read=Read.MAXIMUM,
+    ),
+    _level(
+        "peak_threshold_image_mean",
+        "Peak-T (image mean)",
+        "pixel",
+        "iou_image_mean",
+    ),
+    Score("ap_image_mean", "AP (image mean)", "pixel", grouped=True),
+    Score(
+        "iou_at_threshold",
+        "IoU at T",
+        "pixel",
+        curve="iou",
+        read=Read.THRESHOLD,
+        shown=True,
+        grouped=True,
+        drawn=1,
+    ),
+    Score(
+        "iou_at_threshold_image_mean",
+        "IoU at T (image mean)",
+        "pixel",
+        curve="iou_image_mean",
+        read=Read.THRESHOLD,
+        grouped=True,
+    ),
+    Score(
+        "gt_known_loc",
+        "GT-known",
+        "box",
+        curve="gt_known_loc",
+        read=Read.THRESHOLD,
+        rank=2,
+        shown=True,
+        grouped=True,
+        drawn=3,
+    ),
+    Score(
+        "predicted_loc",
+        "Predicted-class loc",
+        "box",
+        curve="predicted_loc",
+        read=Read.THRESHOLD,
+        shown=True,
+        grouped=True,
+        drawn=4,
+    ),
+    Score(
+        "top1_loc",
+        "Top-1 loc",
+        "box",
+        curve="top1_loc",
+        read=Read.THRESHOLD,
+        shown=True,
+        grouped=True,
+    ),
+    Score(
+        "top5_loc",
+        "Top-5 loc",
+        "box",
+        curve="top5_loc",
+        read=Read.THRESHOLD,
+        shown=True,
+        grouped=True,
+    ),
+    _level("box_threshold", "Box-T", "box", "gt_known_loc"),
+    _share("box_threshold_fraction", "Box-T (fraction)", "box", "gt_known_loc"),
+    Score("max_box_acc", "MaxBoxAcc .5", "box", curve="gt_known_loc", read=Read.MAXIMUM),
+    Score("max_box_acc_30", "MaxBoxAcc .3", "box", curve="box_acc_30", read=Read.MAXIMUM),
+    Score("max_box_acc_70", "MaxBoxAcc .7", "box", curve="box_acc_70", read=Read.MAXIMUM),
+    Score("max_box_acc_v2", "MaxBoxAcc mean", "box", shown=True),
+    Score("top1_cls", "Top-1 class", "class", shown=True, grouped=True),
+    Score("top5_cls", "Top-5 class", "class", grouped=True),
+    _boundary("boundary_ods", "Boundary ODS"),
+    _boundary("boundary_ois", "Boundary OIS"),
+    # The toolbox sums precision at 101 recalls and divides by 100.
+    _boundary("boundary_ap", "Boundary AP", high=1.01),
+)
+
+SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}
+"""Every score by its key, in the order of tables."""
+
+_LOCALIZATION = {"gt": "gt_known_loc", "predicted": "predicted_loc"}
+
+
+def localization_key(label: str) -> str:
+    """The key of box accuracy, score and curve alike, for maps of the class that `label` names.
+
+    Args:
+        label: "gt" for maps of the true class, "predicted" for those of the method's own.
+    """
+    return _LOCALIZATION[label]
+
+
+def in_order(keys: Collection[str]) -> list[str]:
+    """Those of the keys that are of scores, in the order of tables."""
+    return [key for key in SCORES if key in keys]
+
+
+def curve_names() -> list[str]:
+    """Every curve that some score is read off, recall with precision, in the order of scores."""
+    names: list[str] = []
+    for score in SCORES.values():
+        names += ["precision", "recall"] if score.curve == "precision" else [score.curve]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def ends_text(score: Score, ends: Iterable[float | int], *, signed: bool = False) -> str:
+    """An interval as tables print it: [low, high]."""
+    return f"[{', '.join(score.text(end, signed=signed) for end in ends)}]"
