@@ -19,7 +19,8 @@ from .errors import WsolbenchError
 if TYPE_CHECKING:
     from . import baselines
     from .data.dataset import Dataset
-    from .evaluation.evaluator import Evaluator, evaluate
+    from .evaluation.evaluator import Evaluator
+    from .evaluation.run import evaluate
     from .formats.annotations import AnnotationStore
     from .formats.result import Result, read_result
     from .formats.submission.reader import Submission
@@ -36,7 +37,7 @@ _HOMES = {
     "Submission": "formats.submission.reader",
     "SubmissionHeader": "formats.submission.rules",
     "SubmissionWriter": "formats.submission.writer",
-    "evaluate": "evaluation.evaluator",
+    "evaluate": "evaluation.run",
     "read_result": "formats.result",
 }
 

@@ -380,7 +380,8 @@ def thresholds(
     Published numbers are mostly the best on the very images that they are reported on.
     """
     from ..evaluation.thresholds import FIXED, readings, readings_table
-    from ..formats.result import read_result, signature
+    from ..formats.report import signature
+    from ..formats.result import read_result
 
     if as_json and form != "text":
         raise click.UsageError("--json and --format exclude each other.")
@@ -487,7 +488,7 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
     if len(results) == 1 and form == "text":
         _print_result(results[0])
     elif results:
-        from ..formats.result import signature, table
+        from ..formats.report import signature, table
 
         click.echo(table(results, form))
         click.echo(err=form != "text")
@@ -1258,7 +1259,7 @@ def _in_words(value: object) -> str:
 
 def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
     """Results one after the other; JSON of several is a list of what their files hold."""
-    from ..formats.result import breakdown_table, signature, table
+    from ..formats.report import breakdown_table, signature, table
 
     if as_json:
         texts = [result.to_json().rstrip("\n") for result in results]
@@ -1277,7 +1278,7 @@ def _print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
 
 
 def _print_result(result: Result) -> None:
-    from ..formats.result import breakdown_table, signature, table
+    from ..formats.report import breakdown_table, signature, table
 
     head = (
         f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
@@ -1341,7 +1342,7 @@ def _scored(
 ) -> list[Result | Entry]:
     """What files hold that are to be drawn; submissions are scored, after all else was read."""
     from ..data.dataset import Dataset
-    from ..evaluation.evaluator import evaluate
+    from ..evaluation.run import evaluate
     from ..formats.submission.reader import Submission
     from ..leaderboard.entries import read_scored
     from ..plots import require_form

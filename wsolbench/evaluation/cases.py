@@ -7,13 +7,12 @@ within a kind the images come first in which the two IoUs lie farthest apart.
 
 Conventions: IoUs are fractions in [0, 1], each at the threshold that all images share; boxes are
 half-open (x0, y0, x1, y1) pixels.
-
-Public names: `Kind`, `KINDS`, `HIGH`, `Case`, `Found`, `Cases`, `choose_cases`, `find_cases`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +22,10 @@ from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import PROTOCOLS
-from .evaluator import Evaluator, check_match
+from .matching import check_match
+from .run import Request, run
+
+__all__ = ["HIGH", "KINDS", "Case", "Cases", "Found", "Kind", "choose_cases", "find_cases"]
 
 HIGH = PROTOCOLS["sem"].box_iou_thresholds[0]
 """IoU from which a box is right (paper, section 1); of the mask's IoU it is asked as well."""
@@ -177,19 +179,20 @@ def find_cases(
             cure="add them, for an image without map is no case",
             exit_status=1,
         )
-    evaluator = Evaluator(dataset, header=submission.header, keep_images=True)
-    if "box" not in evaluator.metrics:
-        unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
+    unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
+    if unboxed:
         raise WsolbenchError(
             dataset.store.path,
             found=f"{unboxed} of {len(dataset)} images without box",
             expected="a box of every image, to set against its mask",
             cure="import boxes too",
         )
-    evaluator.score(submission, jobs=jobs, progress=progress)
-    scored = result or evaluator.result(submission_sha256=submission.sha256)
+    given = None if result is None or result.threshold.rule == "max" else result.threshold
+    request = Request(submission, dataset, threshold=given, per_image=True, jobs=jobs)
+    outcome = run(request, lambda title, unit: nullcontext(progress))
+    scored = result or outcome.results[0]
     at = None if submission.boxes is not None else int(scored.scores["box_threshold"])
-    return choose_cases(evaluator.image_table(scored), at, count)
+    return choose_cases(outcome.table, at, count)
 
 
 def _place(case: Case, kind: Kind) -> tuple[float, str]:

@@ -6,15 +6,10 @@ what images have in common (easy ones are easy for all) cancels in the differenc
 
 Source: the paired bootstrap, as Koehn, Statistical Significance Tests for Machine Translation
 Evaluation (EMNLP 2004), uses it.
-
-Public names: `compare`, `Comparison`, `Pair`, `check_alike`, `comparison_table`, `signature`,
-`FORMAT`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,20 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, printable, some
-from ..files import guard_cell
-from ..formats.result import (
-    COLUMNS,
-    THRESHOLD_SCORES,
-    Bootstrap,
-    Result,
-    markdown_text,
-    threshold_text,
-    told_apart,
-)
+from ..formats.report import threshold_text, told_apart
+from ..formats.result import Bootstrap, Result
 from ..formats.submission.rules import SubmissionHeader
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
+from ..scores import SCORES, ends_text, in_order
+from ..tables import csv_text, grid, markdown_text
 from .counts import Counts
+from .statistics import part
+
+__all__ = [
+    "FORMAT",
+    "Comparison",
+    "Pair",
+    "check_alike",
+    "compare",
+    "comparison_table",
+    "signature",
+]
 
 FORMAT = "wsolbench-comparison"
 FORMAT_VERSION = 1
@@ -150,25 +150,21 @@ def compare(
     for done, counts in enumerate(compared):
         places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
         kept = np.array([places[image_id] for image_id in common])
-        records, classes = counts.records.part(kept), counts.class_indices[kept]
-        if records.pixels.size:
-            own_pixels = records.pixels.sum(axis=2, dtype=np.int64)
+        statistics = part(counts.kept, kept)
+        if "pixels" in statistics:
+            own_pixels = statistics["pixels"].sum(axis=2, dtype=np.int64)
             pixels = own_pixels if pixels is None else pixels
             _check_pixels(own_pixels, pixels, counts.result, common)
-        threshold = counts.result.threshold
-        tally = counts.scoring.tally(records, classes)
-        scored.append(counts.scoring.scores(tally, len(common), threshold)[0])
+        threshold, scoring = counts.result.threshold, counts.scoring
+        scored.append(scoring.scored(scoring.sums(statistics), threshold)[0])
 
         def step(own: int, resamples: int, done: int = done) -> None:
             if progress:
                 progress(done * resamples + own, len(compared) * resamples)
 
-        drawn.append(counts.scoring.resampled(records, classes, weights, threshold, step))
-    known = [
-        key
-        for key in COLUMNS
-        if key not in THRESHOLD_SCORES and any(key in scores for scores in scored)
-    ]
+        drawn.append(scoring.resampled(statistics, weights, threshold, step))
+    held = in_order({key for scores in scored for key in scores})
+    known = [key for key in held if not SCORES[key].is_threshold]
     keys = [key for key in known if all(key in scores for scores in scored)]
     if not keys:
         raise WsolbenchError(
@@ -227,41 +223,36 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
     """
     if form == "csv":
         return _csv(comparison)
-    from tabulate import tabulate
-
-    kind = {"text": "simple", "md": "github", "latex": "latex_booktabs"}[form]
     marks = [chr(ord("A") + place) for place in range(len(comparison.names))]
-    scores = tabulate(
+    scores = grid(
         [
             [
-                COLUMNS[key],
+                SCORES[key].title,
                 *(
-                    f"{100 * value:.2f} {_ends(ends)}"
+                    f"{SCORES[key].text(value)} {ends_text(SCORES[key], ends)}"
                     for value, ends in zip(values, comparison.intervals[key], strict=True)
                 ),
             ]
             for key, values in comparison.scores.items()
         ],
-        headers=["percent", *marks],
-        tablefmt=kind,
-        disable_numparse=True,
-        colalign=("left", *("right" for _ in marks)),
+        ["percent", *marks],
+        form,
+        "lr",
     )
-    differences = tabulate(
+    differences = grid(
         [
             [
-                COLUMNS[pair.score],
+                SCORES[pair.score].title,
                 f"{marks[pair.second]} - {marks[pair.first]}",
-                f"{100 * pair.difference:+.2f}",
-                _ends(pair.interval, signed=True),
+                SCORES[pair.score].text(pair.difference, signed=True),
+                ends_text(SCORES[pair.score], pair.interval, signed=True),
                 f"{100 * pair.order:.1f}" if pair.difference else "-",
             ]
             for pair in comparison.pairs
         ],
-        headers=["percentage points", "", "difference", "interval", "order holds in %"],
-        tablefmt=kind,
-        disable_numparse=True,
-        colalign=("left", "left", "right", "left", "right"),
+        ["percentage points", "", "difference", "interval", "order holds in %"],
+        form,
+        "llrlr",
     )
     return f"{_legend(comparison, marks, form)}\n\n{scores}\n\n{differences}"
 
@@ -296,7 +287,7 @@ def signature(comparison: Comparison) -> str:
         f"seed {drawn.seed}",
     }
     if comparison.left_out:
-        parts["not of all"] = ", ".join(COLUMNS[key] for key in comparison.left_out)
+        parts["not of all"] = ", ".join(SCORES[key].title for key in comparison.left_out)
     if comparison.limit is not None:
         parts["TRIAL"] = f"first {comparison.limit} images only"
     return "|".join(f"{key}:{value}" for key, value in parts.items())
@@ -412,28 +403,20 @@ def _names(results: Sequence[Result]) -> tuple[str, ...]:
     return tuple(told_apart(names, [result.parameters for result in results], numbered=True))
 
 
-def _ends(ends: Sequence[float], signed: bool = False) -> str:
-    low, high = ((f"{100 * end:+.2f}" if signed else f"{100 * end:.2f}") for end in ends)
-    return f"[{low}, {high}]"
-
-
 def _csv(comparison: Comparison) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     head = ["score", "first", "second", "first_score", "second_score", "difference"]
-    writer.writerow([*head, "difference_low", "difference_high", "order"])
-    for pair in comparison.pairs:
-        values = comparison.scores[pair.score]
-        writer.writerow(
-            [
-                pair.score,
-                guard_cell(comparison.names[pair.first]),
-                guard_cell(comparison.names[pair.second]),
-                values[pair.first],
-                values[pair.second],
-                pair.difference,
-                *pair.interval,
-                pair.order,
-            ]
-        )
-    return text.getvalue().rstrip("\n")
+    head += ["difference_low", "difference_high", "order"]
+    rows = [
+        [
+            pair.score,
+            comparison.names[pair.first],
+            comparison.names[pair.second],
+            comparison.scores[pair.score][pair.first],
+            comparison.scores[pair.score][pair.second],
+            pair.difference,
+            *pair.interval,
+            pair.order,
+        ]
+        for pair in comparison.pairs
+    ]
+    return csv_text(head, rows)

@@ -1,11 +1,8 @@
-"""The counts file: what each image of a result adds, for paired comparisons.
+"""The counts file: per-image statistics of a result, for paired comparisons.
 
-A result holds sums, from which no single image can be had again. This file keeps beside `r.json`,
-as `r.counts.npz`, what the sums were made of: histograms of levels and right boxes of each image,
-compressed. It holds the hashes of the result it belongs to, and its images must add up to the
-result's scores and curves.
-
-Public names: `Counts`, `write_counts`, `read_counts`, `counts_path`.
+A result holds sums, from which no single image can be recovered. This file keeps beside `r.json`,
+as `r.counts.npz`, what the sums were made of, compressed. It holds the hashes of the result it
+belongs to, and its images must add up to the result's scores and curves.
 """
 
 from __future__ import annotations
@@ -24,14 +21,20 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError
 from ..files import replacing, require_file
 from ..formats.result import COUNTS_SUFFIX, Result
-from ..protocols import Protocol, protocol_named
-from .reproductions import shapes
-from .statistics import Records, Scoring
+from ..metrics.family import Statistics
+from ..protocols import Protocol
+from ..protocols.record import Averaging
+from .families import FAMILIES
+from .statistics import Scoring
 
-VERSION = 1
+__all__ = ["Counts", "counts_path", "read_counts", "write_counts"]
+
+VERSION = 2
 
 MAX_BYTES = 4 << 30
 """Largest content that is read; 23,151 images have 57 MB."""
+
+_CURE = "evaluate again with --counts"
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,14 @@ class Counts:
         result: the sums.
         image_ids: n ids, in the data set's order.
         held: bool (n,), whether there was a map; an image without one counts as a map of zeros.
-        class_indices: int32 (n,), -1 where not known.
-        records: of the n images; their boxes are not kept.
+        kept: the statistics of the n images, but not their boxes.
         scoring: which scores there are.
     """
 
     result: Result
     image_ids: Sequence[str]
     held: NDArray[np.bool_]
-    class_indices: NDArray[np.int32]
-    records: Records
+    kept: Statistics
     scoring: Scoring
 
 
@@ -63,20 +64,19 @@ def counts_path(result: str | os.PathLike[str]) -> Path:
 
 def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:
     """Write the file, whole or not at all; the same counts give the same bytes."""
-    scoring, result = counts.scoring, counts.result
-    right = counts.records.right
     columns: dict[str, NDArray[Any]] = {
         "version": np.array(VERSION),
-        "hashes": np.array(_hashes(result)),
-        "boxed": np.array(scoring.boxed),
+        "hashes": np.array(_hashes(counts.result)),
+        "boxed": np.array(counts.scoring.boxed),
+        "families": np.array(counts.scoring.families),
         "image_id": np.array([name.encode() for name in counts.image_ids]),
         "held": counts.held,
-        "class_index": counts.class_indices,
-        "pixels": counts.records.pixels,
-        "right": np.packbits(right, axis=None),
-        "right_shape": np.array(right.shape, dtype=np.int64),
-        "top": counts.records.top,
     }
+    for name, array in counts.kept.items():
+        bits = array.dtype == np.bool_
+        columns[name] = np.packbits(array, axis=None) if bits else array
+        if bits:
+            columns[f"{name}_shape"] = np.array(array.shape, dtype=np.int64)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **columns)  # type: ignore[arg-type]
 
@@ -92,14 +92,7 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
         "the counts of a result",
         "evaluate again with --counts, or compare the submissions themselves",
     )
-    protocol = protocol_named(result.protocol["name"])
-    if protocol.sha256 != result.protocol["sha256"]:
-        raise WsolbenchError(
-            f"result of {result.name} on {result.split}",
-            found=f"another version of protocol {protocol.name}: {result.protocol['version']}",
-            expected=f"version {protocol.version} ({protocol.sha256[:8]})",
-            cure="evaluate again with this version of wsolbench",
-        )
+    protocol = Protocol.from_dict(result.protocol)
     try:
         columns = _read(file)
         counts = _counts(columns, result, protocol)
@@ -108,23 +101,22 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
             file,
             found=f"no counts of a result ({error})",
             expected="a file that `wsolbench evaluate --counts` wrote",
-            cure="evaluate again with --counts",
+            cure=_CURE,
         ) from error
     if columns["hashes"].tolist() != _hashes(result):
         raise WsolbenchError(
             file,
             found="counts of another result",
             expected=f"those of {result.name} on {result.split} as the result beside them states",
-            cure="evaluate again with --counts",
+            cure=_CURE,
         )
-    tally = counts.scoring.tally(counts.records, counts.class_indices)
-    scores, curves = counts.scoring.scores(tally, len(counts.image_ids), result.threshold)
+    scores, curves = counts.scoring.scored(counts.scoring.sums(counts.kept), result.threshold)
     if scores != dict(result.scores) or curves != dict(result.curves):
         raise WsolbenchError(
             file,
             found="counts that do not add up to the result's scores",
             expected="the images that the result was made of",
-            cure="evaluate again with --counts",
+            cure=_CURE,
         )
     return counts
 
@@ -144,58 +136,59 @@ def _read(file: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Protocol) -> Counts:
-    count, shape = result.images, shapes(protocol)
-    expected: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
-        "version": ("i", ((),)),
-        "hashes": ("U", ((3,),)),
-        "boxed": ("b", ((),)),
-        "image_id": ("S", ((count,),)),
-        "held": ("b", ((count,),)),
-        "class_index": ("i", ((count,),)),
-        "pixels": ("i", ((count, 0, shape.bins), (count, 2, shape.bins))),
-        "right_shape": ("i", ((3,),)),
-        "top": ("b", ((count, 0), (count, 2))),
-    }
-    for name, (kind, allowed) in expected.items():
-        column = columns[name]
-        if column.dtype.kind != kind or column.shape not in allowed:
-            raise ValueError(f"{name}: {column.dtype} of shape {column.shape}")
-    if columns["version"] != VERSION:
+    count = result.images
+    if columns["version"].shape != () or columns["version"] != VERSION:
         raise ValueError(f"version {columns['version']}")
-    bits = tuple(columns["right_shape"].tolist())
-    _, rows, times = bits
-    if bits[0] != count or rows not in (0, shape.rows) or times not in (1, shape.thresholds):
-        raise ValueError(f"right boxes of shape {bits}")
-    packed, wanted = columns["right"], count * rows * times
-    if packed.dtype != np.uint8 or packed.shape != (-(-wanted // 8),):
-        raise ValueError(f"right: {packed.dtype} of shape {packed.shape}")
-    right = np.unpackbits(packed, count=wanted).reshape(bits).astype(np.bool_)
-    pixels, top = columns["pixels"], columns["top"]
+    for name, kind, shape in (
+        ("hashes", "U", (3,)),
+        ("boxed", "b", ()),
+        ("image_id", "S", (count,)),
+        ("held", "b", (count,)),
+    ):
+        _require(name, columns[name], kind, shape)
+    families, boxed = tuple(columns["families"].tolist()), bool(columns["boxed"])
+    if not families or [name for name in FAMILIES if name in families] != list(families):
+        raise ValueError(f"metric families {families}")
+    scoring = Scoring(protocol, families, result.label, False, boxed, 0)
+    kept = {
+        name: _statistic(name, columns, count, empty, boxed)
+        for name, empty in scoring.empty().items()
+        if name != "boxes"
+    }
     image_ids = [name.decode() for name in columns["image_id"].tolist()]
     if len(set(image_ids)) < count:
         raise ValueError("an image twice")
-    if (pixels < 0).any():
-        raise ValueError("fewer than no pixels")
-    metrics = tuple(name for name, there in (("pixel", pixels.shape[1]), ("box", rows)) if there)
-    classes = columns["class_index"].astype(np.int32)
-    by_class = protocol.averaging == "classes"
-    return Counts(
-        result,
-        image_ids,
-        columns["held"],
-        classes,
-        Records(
-            pixels.astype(np.int32),
-            right,
-            top,
-            np.empty((count, 0, 4), np.int16),
-        ),
-        Scoring(
-            protocol,
-            metrics,
-            result.label,
-            bool(top.size) and bool((classes >= 0).all()),
-            bool(columns["boxed"]),
-            int(classes.max()) + 1 if by_class else 0,
-        ),
-    )
+    indices = kept["class_index"]
+    averaged = int(indices.max()) + 1 if protocol.averaging is Averaging.CLASSES else 0
+    if averaged and indices.min() < 0:
+        raise ValueError("an image without class")
+    ranked = "class" in families and bool((indices >= 0).all())
+    scoring = Scoring(protocol, families, result.label, ranked, boxed, averaged)
+    return Counts(result, image_ids, columns["held"], kept, scoring)
+
+
+def _statistic(
+    name: str, columns: Mapping[str, NDArray[Any]], count: int, empty: NDArray[Any], boxed: bool
+) -> NDArray[Any]:
+    """One statistic of all images, of the shape that its family gives it."""
+    column = columns[name]
+    # Boxes of a submission are the same at every threshold, and kept once.
+    shape = (count, *empty.shape[1:])
+    shape = (*shape[:-1], 1) if boxed and name == "correct" else shape
+    if empty.dtype == np.bool_:
+        if tuple(columns[f"{name}_shape"].tolist()) != shape:
+            raise ValueError(f"{name} of shape {columns[f'{name}_shape'].tolist()}")
+        wanted = int(np.prod(shape))
+        _require(name, column, "u", (-(-wanted // 8),))
+        return np.unpackbits(column, count=wanted).reshape(shape).astype(np.bool_)
+    _require(name, column, "i", shape)
+    if name != "class_index" and (column < 0).any():
+        raise ValueError(f"{name} below 0")
+    if name == "class_index" and (column < -1).any():
+        raise ValueError("a class below -1")
+    return column.astype(empty.dtype)
+
+
+def _require(name: str, column: NDArray[Any], kind: str, shape: tuple[int, ...]) -> None:
+    if column.dtype.kind != kind or column.shape != shape:
+        raise ValueError(f"{name}: {column.dtype} of shape {column.shape}")

@@ -1,17 +1,14 @@
 """Scoring maps against a data set: the only loop over images.
 
-What an image adds and what the sums score is in `tallies`; what the protocols other than `sem` do
-to an image in `reproductions`.
-
-Public names: `evaluate`, `Evaluator`, `score_together`, `check_options`, `check_match`, `METRICS`.
+How an image is brought to a protocol's grid is in `protocols`, what it adds in the metric families
+(`families`), what the sums score in `statistics`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -22,24 +19,27 @@ from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..files import available_processors
-from ..formats.result import Bootstrap, Group, Result, Threshold
+from ..formats.result import Bootstrap, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
-from ..metrics import boxes as box_metrics
-from ..metrics import images as image_metrics
-from ..metrics import pixel as pixel_metrics
-from ..metrics.bootstrap import draw_weights, percentile_interval
-from ..metrics.levels import LEVELS
+from ..metrics.family import Statistics, Sums
+from ..metrics.levels import check_map
 from ..metrics.opencv import opencv
 from ..progress import Progress
-from ..protocols import Protocol, protocol_named
-from . import groups, reproductions
+from ..protocols import Protocol, as_protocol
+from ..protocols.block import Block
+from ..protocols.record import Averaging
+from ..scores import LEVELS
 from .counts import Counts
-from .statistics import NO_RECORDS, Records, Scoring, Tally
-from .thresholds import check_carried
+from .families import ALWAYS, FAMILIES, fitting
+from .groups import KINDS
+from .image_table import image_table
+from .intervals import Spread, spread
+from .matching import check_match
+from .statistics import Scoring, added, part, put, room_for
+from .thresholds import carried
 
-METRICS = ("pixel", "box")
-"""What may be scored; boxes cost most of the time."""
+__all__ = ["Evaluator", "check_options", "score_together"]
 
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
@@ -49,12 +49,14 @@ _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
 @dataclass
-class _Block:
-    """The sums over some images, and what each of them is kept as."""
+class _Measured:
+    """What is kept of some images, and what they add up to."""
 
     indices: list[int]
-    tally: Tally
-    records: Records
+    kept: Statistics = field(default_factory=dict)
+    sums: Sums = field(default_factory=dict)
+    constant: int = 0
+    full_frame: int = 0
 
 
 class Evaluator:
@@ -62,41 +64,57 @@ class Evaluator:
 
     Args:
         dataset: the images; each must come once.
-        protocol: a protocol's name.
-        metrics: any of `METRICS`; of these the ones that the protocol has. Box scores need boxes
-            for every image.
+        protocol: a protocol's name, or a protocol of your own.
+        metrics: names of metric families; of these the ones that the protocol defines. Box scores
+            need boxes for every image.
         header: of the submission; None for maps from memory, taken as ground-truth class maps.
-        keep_images: keep what each image's scores, intervals and groups need (4.9 kB an image).
+        keep_images: keep the statistics of each image, for intervals, groups and tables (4.9 kB an
+            image under `sem`).
 
     Raises:
-        WsolbenchError: no such protocol or metric, none that the protocol has; boxes asked for
-            where images have none; accuracy by class where an image has none; no OpenCV where the
+        WsolbenchError: no such protocol or metric, none that the protocol defines; box scores where
+            images have no box; accuracy by class where an image has no class; no OpenCV where the
             protocol needs it.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        protocol: str = "sem",
+        protocol: str | Protocol = "sem",
         metrics: Sequence[str] | None = None,
         *,
         header: SubmissionHeader | None = None,
         keep_images: bool = False,
     ) -> None:
+        if not isinstance(dataset, Dataset):
+            raise WsolbenchError(
+                "dataset",
+                found=f"a {type(dataset).__name__}",
+                expected="a wsolbench.Dataset",
+                cure="open it: wsolbench.Dataset.open(path, split)",
+            )
         self.dataset = dataset
-        self.protocol = protocol_named(protocol)
+        self.protocol = as_protocol(protocol)
         self.metrics = _checked_metrics(dataset, metrics, self.protocol)
         self._classes = _classes_averaged(dataset, self.protocol)
-        if self.protocol.after is not None:
+        if self.protocol.needs_opencv:
             opencv()
         self.header = header
         self.keep_images = keep_images
         self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
         self._seen = np.zeros(len(dataset), dtype=np.bool_)
-        self._tally = Tally.empty(self.protocol, self._classes)
-        self._records: Records | None = None
+        self._sums: Sums = {}
+        self._constant = 0
+        self._full_frame = 0
+        self._kept: Statistics | None = None
         self._ranked: bool | None = None
         self._boxed: bool | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluator({self.dataset.name} {self.dataset.split}, {self.protocol.label}, "
+            f"{int(self._seen.sum())} of {len(self.dataset)} images)"
+        )
 
     def update(
         self,
@@ -119,9 +137,34 @@ class Evaluator:
             WsolbenchError: lengths that differ, an unknown or repeated id, a map, class or box that
                 is not legal. The evaluator is then as it was before.
         """
-        self._absorb(
-            self._measure(image_ids, maps, top5, boxes), top5 is not None, boxes is not None
-        )
+        if isinstance(image_ids, str):
+            raise WsolbenchError(
+                "image_ids", found=f"the text {image_ids!r}", cure="pass a list, even of one id"
+            )
+        names = list(image_ids)
+        for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
+            if other is not None and len(other) != len(names):
+                raise WsolbenchError(
+                    name,
+                    found=f"{len(other)} for {len(names)} image ids",
+                    expected="as many as image ids",
+                    cure="pass one of each an image",
+                )
+        planes = [_plane(name, map_) for name, map_ in zip(names, maps, strict=True)]
+        rows = {"top5": (top5, 5), "boxes": (boxes, 4)}
+        checked = {
+            name: None if own is None else _integers(name, own, len(names), width)
+            for name, (own, width) in rows.items()
+        }
+        for name, bad, expected in (
+            ("top5", bad_top5, TOP5_RULE),
+            ("boxes", bad_boxes, "0 <= x0 < x1, 0 <= y0 < y1"),
+        ):
+            own = checked[name]
+            if own is not None and (wrong := bad(own)):
+                raise _bad_row(name, names[wrong[0]], own[wrong[0]], expected)
+        measured = self._measure(names, planes, checked["top5"], checked["boxes"])
+        self._absorb(measured, top5 is not None, boxes is not None)
 
     def score(
         self,
@@ -164,14 +207,16 @@ class Evaluator:
             )
         if other._seen.any():
             seen = np.flatnonzero(other._seen)
-            records = other._records.part(seen) if other._records else NO_RECORDS
-            block = _Block(seen.tolist(), other._tally, records)
-            self._absorb(block, bool(other._ranked), bool(other._boxed))
+            kept = {} if other._kept is None else part(other._kept, seen)
+            counted = (other._sums, other._constant, other._full_frame)
+            self._absorb(
+                _Measured(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
+            )
 
     def result(
         self,
         *,
-        threshold: int | Result | None = None,
+        threshold: int | Result | Threshold | None = None,
         allow_missing: bool = False,
         submission_sha256: str = "",
         bootstrap: Bootstrap | None = None,
@@ -182,7 +227,8 @@ class Evaluator:
 
         Args:
             threshold: None reads box scores where GT-known is highest on these very images; a
-                number 0..255 or another result's choice is used as it is, and adds the IoU there.
+                number 0..255, another result's choice or a `Threshold` is used as it is, and adds
+                the IoU there.
             allow_missing: score images without map as maps of zeros, and count them.
             submission_sha256: of the file that the maps came from.
             bootstrap: how many resamples of the images give each score an interval. Under the rule
@@ -196,16 +242,24 @@ class Evaluator:
                 without `keep_images`.
         """
         check_options([self.protocol], threshold=threshold is not None, by=by)
+        if bootstrap is not None and not isinstance(bootstrap, Bootstrap):
+            raise WsolbenchError(
+                "bootstrap",
+                found=repr(bootstrap),
+                expected="a wsolbench.Bootstrap",
+                cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
+            )
         if bootstrap is not None or by:
-            self._require_records("bootstrap" if bootstrap is not None else "by")
+            self._require_kept("bootstrap" if bootstrap is not None else "by")
         chosen = self._threshold(threshold, submission_sha256)
         missing = self._missing(allow_missing)
-        tally = self._tally + missing.tally
         scoring = self.scoring
-        scores, curves = scoring.scores(tally, len(self.dataset), chosen)
-        intervals, breakdowns = self._spread(missing, scores, chosen, bootstrap, by, progress)
+        scores, curves = scoring.scored(added(self._sums, missing.sums), chosen)
+        spreads: Spread = ({}, {})
+        if bootstrap is not None or by:
+            kept = self._all_kept(missing)
+            spreads = spread(self.dataset, scoring, kept, scores, chosen, bootstrap, by, progress)
         header = self.header
-        constant, full_frame = (int(count) for count in tally.counts)
         return Result(
             method=dict(header.method) if header else {},
             dataset=self.dataset.name,
@@ -222,127 +276,40 @@ class Evaluator:
             curves=curves,
             counts={
                 "missing": len(missing.indices),
-                "constant": constant,
-                "full_frame_masks": full_frame,
+                "constant": self._constant,
+                "full_frame_masks": self._full_frame + missing.full_frame,
             },
             limit=self.dataset.limit,
-            intervals=intervals,
+            intervals=spreads[0],
             bootstrap=bootstrap,
-            breakdowns=breakdowns,
+            breakdowns=spreads[1],
         )
 
     def counts(self, result: Result) -> Counts:
-        """What each image adds to a result of this evaluator, for `compare`.
+        """The statistics of each image of a result of this evaluator, for `compare`.
 
         Raises:
             WsolbenchError: the evaluator was not told to keep images.
         """
-        self._require_records("counts")
-        records = self._all_records(self._missing(allow_missing=True))
-        no_boxes = replace(records, boxes=records.boxes[:, :0])
-        return Counts(
-            result,
-            self.dataset.image_ids,
-            self._seen.copy(),
-            self.dataset.class_indices,
-            no_boxes,
-            self.scoring,
-        )
-
-    def _spread(
-        self,
-        missing: _Block,
-        scores: Mapping[str, float | int],
-        threshold: Threshold,
-        bootstrap: Bootstrap | None,
-        by: Sequence[str],
-        progress: Progress | None,
-    ) -> tuple[dict[str, list[float | int]], dict[str, list[Group]]]:
-        """[low, high] of every score over resamples of the images, and the scores of groups."""
-        if bootstrap is None and not by:
-            return {}, {}
-        scoring, records = self.scoring, self._all_records(missing)
-        classes, count = self.dataset.class_indices, len(self.dataset)
-        members = {kind: groups.group_images(self.dataset, kind) for kind in by}
-        resamples = 0 if bootstrap is None else bootstrap.resamples
-        steps = resamples + sum(map(len, members.values()))
-        done = 0
-
-        def step(own: int, _: int) -> None:
-            if progress:
-                progress(done + own, steps)
-
-        at = {
-            key: int(scores.get(key, 0)) if chosen is None else chosen
-            for key, chosen in (
-                ("peak_threshold", threshold.pixel),
-                ("box_threshold", threshold.box),
-            )
-        }
-        intervals: dict[str, list[float | int]] = {}
-        draws = None
-        if bootstrap is not None:
-            rng = np.random.default_rng(bootstrap.seed)
-            weights = draw_weights(count, resamples, rng)
-            drawn = scoring.resampled(records, classes, weights, threshold, step)
-            intervals = {
-                key: list(percentile_interval(values.tolist(), bootstrap.level))
-                for key, values in drawn.items()
-            }
-            chosen = drawn if threshold.rule == "max" else {}
-            pixel, box = (
-                np.asarray(chosen.get(key, np.full(resamples, level)), dtype=np.int64)
-                for key, level in at.items()
-            )
-            draws = groups.Draws(weights, pixel, box, bootstrap.level)
-            done = resamples
-        breakdowns = {}
-        for kind, parts in members.items():
-            breakdowns[kind] = groups.scored_groups(
-                scoring, records, classes, parts, tuple(at.values()), draws, step
-            )
-            done += len(parts)
-        return intervals, breakdowns
-
-    def _require_records(self, where: str) -> None:
-        if not self.keep_images:
-            raise WsolbenchError(where, found="no records of images", cure="pass keep_images=True")
+        self._require_kept("counts")
+        kept = dict(self._all_kept(self._missing(allow_missing=True)))
+        kept.pop("boxes", None)  # no score follows from them
+        return Counts(result, self.dataset.image_ids, self._seen.copy(), kept, self.scoring)
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
-        """Per-image scores as columns, in the data set's order.
-
-        `image_id`, `class_index`, `area` (of the mask, pixels); `best_iou` and `best_threshold` of
-        the image's own curve, `threshold` (the shared one) and `iou` there, `ap`; `x0, y0, x1, y1`
-        (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is enough; `top1`
-        and `top5`: whether the class is among them. An image without map scores as zeros do.
+        """Per-image scores as columns, in the data set's order: see `image_table.image_table`.
 
         Args:
             result: of this evaluator: tells the shared thresholds.
 
         Raises:
-            WsolbenchError: the evaluator was not told to keep images, or the protocol is not `sem`.
+            WsolbenchError: the evaluator was not told to keep images, or the protocol has no
+                thresholds that all images share.
         """
         check_options([self.protocol], per_image=True)
-        self._require_records("image_table")
-        pixel_t = result.threshold.pixel
-        if pixel_t is None:
-            pixel_t = int(result.scores.get("peak_threshold", 0))
-        box_t = int(result.scores.get("box_threshold", 0))
-        records = self._all_records(self._missing(allow_missing=True))
-        rows = [
-            self._image_row(index, records.part(slice(index, index + 1)), pixel_t, box_t)
-            for index in range(len(self.dataset))
-        ]
-        return {name: [row[name] for row in rows] for name in rows[0]}
-
-    def _all_records(self, missing: _Block) -> Records:
-        """The images kept, those without map among them as zeros score."""
-        records = self._records
-        if records is None:
-            records = missing.records.like(len(self.dataset))
-        if missing.indices:
-            records.put(missing.indices, missing.records)
-        return records
+        self._require_kept("image_table")
+        kept = self._all_kept(self._missing(allow_missing=True))
+        return image_table(self.dataset, self.scoring, kept, result)
 
     @property
     def label(self) -> str:
@@ -350,16 +317,37 @@ class Evaluator:
         return self.header.label if self.header else "gt"
 
     @property
-    def scoring(self) -> Scoring:
-        """What decides which scores there are, by what has come so far."""
-        return Scoring(
-            self.protocol, self.metrics, self.label, self.ranked, bool(self._boxed), self._classes
-        )
-
-    @property
     def ranked(self) -> bool:
         """Whether there are class scores: five classes an image came, and every class is known."""
         return bool(self._ranked) and bool((self.dataset.class_indices >= 0).all())
+
+    @property
+    def scoring(self) -> Scoring:
+        """What decides which scores there are, by what has come so far."""
+        return self._scoring(bool(self._ranked), bool(self._boxed))
+
+    def _scoring(self, ranked: bool, boxed: bool) -> Scoring:
+        with_classes = ranked and FAMILIES[ALWAYS].fits(self.protocol)
+        families = (*self.metrics, *([ALWAYS] if with_classes else []))
+        known = bool((self.dataset.class_indices >= 0).all())
+        return Scoring(
+            self.protocol, families, self.label, with_classes and known, boxed, self._classes
+        )
+
+    def _require_kept(self, where: str) -> None:
+        if not self.keep_images:
+            raise WsolbenchError(
+                where, found="no statistics of single images", cure="pass keep_images=True"
+            )
+
+    def _all_kept(self, missing: _Measured) -> Statistics:
+        """The statistics of all images; those without map among them score as zeros do."""
+        kept = self._kept
+        if kept is None:
+            kept = room_for(missing.kept, len(self.dataset))
+        if missing.indices:
+            put(kept, missing.indices, missing.kept)
+        return kept
 
     def _measure(
         self,
@@ -367,20 +355,12 @@ class Evaluator:
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
-    ) -> _Block:
-        """The sums over a batch; changes nothing in the evaluator, so threads may call it."""
-        if isinstance(image_ids, str):
-            raise WsolbenchError(
-                "image_ids", found=f"the text {image_ids!r}", cure="pass a list, even of one id"
-            )
-        for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
-            if other is not None and len(other) != len(image_ids):
-                raise WsolbenchError(
-                    name,
-                    found=f"{len(other)} for {len(image_ids)} image ids",
-                    expected="as many as image ids",
-                    cure="pass one of each an image",
-                )
+    ) -> _Measured:
+        """The statistics of a batch; changes nothing in the evaluator, so threads may call it.
+
+        Maps, classes and boxes are legal: those from memory were checked by `update`, those of a
+        file by its reader.
+        """
         strangers = [image_id for image_id in image_ids if image_id not in self._places]
         if strangers:
             raise WsolbenchError(
@@ -394,15 +374,8 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
-        if boxes is not None and "box" in self.metrics and self.protocol.after is not None:
-            raise WsolbenchError(
-                "boxes",
-                found="a method's own, which are not drawn from its maps",
-                expected=f"none: protocol {self.protocol.name} draws boxes itself",
-                cure="score them under protocol sem, or hand in the maps without boxes",
-            )
         self._check_beside(indices, top5, boxes)
-        return self._block(indices, [np.asarray(map_) for map_ in maps], top5, boxes)
+        return self._measured(indices, maps, top5, boxes)
 
     def _check_beside(
         self,
@@ -410,119 +383,58 @@ class Evaluator:
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
     ) -> None:
-        """Refuse classes and boxes that are not legal for these images."""
-        for name, rows, width in (("top5", top5, 5), ("boxes", boxes, 4)):
-            if rows is None:
-                continue
-            rows = np.asarray(rows)
-            if rows.shape != (len(indices), width) or rows.dtype.kind not in "iu":
-                raise WsolbenchError(
-                    name,
-                    found=f"{rows.dtype} of shape {rows.shape}",
-                    expected=f"integers ({len(indices)}, {width})",
-                    cure="pass one row an image",
-                )
-            if name == "top5":
-                classes = len(self.dataset.store.classes)
-                beyond = (rows >= classes).any(axis=1) if classes else np.zeros(len(rows), bool)
-                bad = [*bad_top5(rows), *np.flatnonzero(beyond).tolist()]
-                expected = TOP5_RULE + (f", all below {classes}" if classes else "")
-            else:
-                store, kept = self.dataset.store, self.dataset.rows[list(indices)]
-                beyond = (rows[:, 2] > store.widths[kept]) | (rows[:, 3] > store.heights[kept])
-                bad = [*bad_boxes(rows), *np.flatnonzero(beyond).tolist()]
-                expected = "x0 < x1, y0 < y1 within the image"
-            if bad:
-                raise WsolbenchError(
-                    f"{name} of {self.dataset.image_ids[indices[bad[0]]]}",
-                    found=str(rows[bad[0]].tolist()),
-                    expected=expected,
-                    cure="see docs/submission-format.md, and run wsolbench validate",
-                    exit_status=1,
-                )
+        """Refuse classes that the data set does not have, and boxes beyond their images."""
+        store, kept = self.dataset.store, self.dataset.rows[list(indices)]
+        if boxes is not None and "box" in self.metrics and not self.protocol.takes_boxes:
+            raise WsolbenchError(
+                "boxes",
+                found="boxes that the method predicts itself",
+                expected=f"none: protocol {self.protocol.name} draws boxes itself",
+                cure="score them under protocol sem, or hand in the maps without boxes",
+            )
+        checks = []
+        if top5 is not None and store.classes:
+            expected = f"{TOP5_RULE}, all below {len(store.classes)}"
+            checks.append(("top5", top5, (top5 >= len(store.classes)).any(axis=1), expected))
+        if boxes is not None:
+            beyond = (boxes[:, 2] > store.widths[kept]) | (boxes[:, 3] > store.heights[kept])
+            checks.append(("boxes", boxes, beyond, "x0 < x1, y0 < y1 within the image"))
+        for name, rows, wrong, expected in checks:
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise _bad_row(name, self.dataset.image_ids[indices[row]], rows[row], expected)
 
-    def _block(
+    def _measured(
         self,
         indices: list[int],
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
-        submitted: NDArray[np.integer[Any]] | None,
-    ) -> _Block:
-        if self.protocol.after is not None:
-            return self._reproduced(indices, maps, top5)
+        boxes: NDArray[np.integer[Any]] | None,
+    ) -> _Measured:
         store, rows = self.dataset.store, self.dataset.rows[indices]
         sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
-        counts, boxes, constant = image_metrics.measure(
+        block = Block(
+            self.protocol,
             [self.dataset.image_ids[index] for index in indices],
             maps,
             sizes,
             store.packed("masks", rows),
             store.packed("ignored", rows),
-            with_boxes="box" in self.metrics and submitted is None,
+            store.packed("boxes", rows),
+            self.dataset.class_indices[indices],
+            top5,
+            boxes,
+            with_boxes="box" in self.metrics,
         )
-        if "box" in self.metrics and submitted is not None:
-            boxes = np.asarray(submitted, dtype=np.int32)[:, None]
-        deltas = np.array(self.protocol.box_iou_thresholds)[:, None]
-        if "box" in self.metrics:
-            overlaps = image_metrics.best_overlaps(boxes, store.packed("boxes", rows))
-            right = overlaps[:, None, :] >= deltas
-        else:
-            boxes = np.empty((len(indices), 0, 4), dtype=np.int32)
-            right = np.empty((len(indices), 0, LEVELS), dtype=np.bool_)
-        records = Records(
-            counts if "pixel" in self.metrics else counts[:, :0],
-            right,
-            self._ranks(indices, top5),
-            boxes.astype(np.int16),
+        scoring = self._scoring(top5 is not None, boxes is not None)
+        kept = scoring.measure(block)
+        full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
+        return _Measured(
+            indices, kept, scoring.sums(kept), int(block.constant.sum()), int(full.sum())
         )
-        return self._counted(indices, records, constant)
 
-    def _reproduced(
-        self,
-        indices: list[int],
-        maps: Sequence[NDArray[Any]],
-        top5: NDArray[np.integer[Any]] | None,
-    ) -> _Block:
-        """As `_block`, for a protocol that reproduces another program: one image at a time."""
-        shape = reproductions.shapes(self.protocol)
-        wanted = [metric in self.metrics for metric in METRICS]
-        count = len(indices)
-        pixels = np.empty((count, 2 if wanted[0] else 0, shape.bins), dtype=np.int32)
-        right = np.empty((count, shape.rows if wanted[1] else 0, shape.thresholds), dtype=np.bool_)
-        constant = np.empty(count, dtype=np.bool_)
-        for place, (index, map_) in enumerate(zip(indices, maps, strict=True)):
-            sample = self.dataset[index]
-            image_metrics.check_map(sample.image_id, map_)
-            truth = reproductions.Truth(sample.mask, sample.ignore, sample.boxes)
-            pixels[place], right[place] = reproductions.measure(
-                self.protocol, map_, truth, self.metrics
-            )
-            constant[place] = map_.min() == map_.max()
-        none = np.empty((count, 0, 4), dtype=np.int16)
-        records = Records(pixels, right, self._ranks(indices, top5), none)
-        return self._counted(indices, records, constant)
-
-    def _counted(self, indices: list[int], records: Records, constant: NDArray[np.bool_]) -> _Block:
-        """The block of some images, of which these have a constant map."""
-        store, rows = self.dataset.store, self.dataset.rows[indices]
-        tally = self.scoring.tally(records, self.dataset.class_indices[indices])
-        pixels = store.heights[rows].astype(np.int64) * store.widths[rows]
-        full = store.areas[rows] >= FULL_FRAME * pixels
-        tally.counts[...] = constant.sum(), full.sum()
-        return _Block(indices, tally, records)
-
-    def _ranks(
-        self, indices: Sequence[int], top5: NDArray[np.integer[Any]] | None
-    ) -> NDArray[np.bool_]:
-        """Whether each image's class is first, and among five: bool (n, 2); (n, 0) if unknown."""
-        if top5 is None:
-            return np.empty((len(indices), 0), dtype=np.bool_)
-        classes = self.dataset.class_indices[list(indices), None]
-        met = (np.asarray(top5) == classes) & (classes >= 0)
-        return np.stack((met[:, 0], met.any(axis=1)), axis=1)
-
-    def _absorb(self, block: _Block, ranked: bool, boxed: bool) -> None:
-        again = [index for index in block.indices if self._seen[index]]
+    def _absorb(self, measured: _Measured, ranked: bool, boxed: bool) -> None:
+        again = [index for index in measured.indices if self._seen[index]]
         if again:
             ids = [self.dataset.image_ids[index] for index in again]
             raise WsolbenchError(
@@ -536,18 +448,22 @@ class Evaluator:
                     cure="pass them in all or none",
                 )
         self._ranked, self._boxed = ranked, boxed
-        self._tally = self._tally + block.tally
-        self._seen[block.indices] = True
-        if self.keep_images:
-            if self._records is None:
-                self._records = block.records.like(len(self.dataset))
-            self._records.put(block.indices, block.records)
+        self._sums = added(self._sums, measured.sums)
+        self._constant += measured.constant
+        self._full_frame += measured.full_frame
+        self._seen[measured.indices] = True
+        if self.keep_images and measured.indices:
+            if self._kept is None:
+                self._kept = room_for(measured.kept, len(self.dataset))
+            put(self._kept, measured.indices, measured.kept)
 
-    def _missing(self, allow_missing: bool) -> _Block:
+    def _missing(self, allow_missing: bool) -> _Measured:
         """The images without map, measured as maps of zeros; refused unless they are allowed."""
         indices = np.flatnonzero(~self._seen).tolist()
-        ids = [self.dataset.image_ids[index] for index in indices]
-        if ids and not allow_missing:
+        if not indices:
+            return _Measured([])
+        if not allow_missing:
+            ids = [self.dataset.image_ids[index] for index in indices]
             raise WsolbenchError(
                 f"{self.dataset.name} {self.dataset.split}",
                 found=f"no map for {len(ids)} of {len(self.dataset)} images: {some(ids)}",
@@ -555,140 +471,36 @@ class Evaluator:
                 cure="add them, or count them as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
-        block = self._block(
+        return self._measured(
             indices,
             [np.zeros((1, 1), dtype=np.uint8)] * len(indices),
             np.full((len(indices), 5), -1) if self._ranked else None,
             np.zeros((len(indices), 4), dtype=np.int64) if self._boxed else None,
         )
-        block.tally.counts[0] = 0  # a map that is not there is missing, not constant
-        return block
 
-    def _threshold(self, threshold: int | Result | None, own: str) -> Threshold:
+    def _threshold(self, threshold: int | Result | Threshold | None, own: str) -> Threshold:
         if threshold is None:
             return Threshold("max" if self.protocol.fixed_threshold is None else "fixed")
+        if isinstance(threshold, Threshold):
+            return threshold
         if isinstance(threshold, Result):
-            return self._carried(threshold, own)
+            return carried(
+                threshold,
+                self.dataset,
+                self.protocol,
+                self.label,
+                own,
+                # Boxes that are the same at every threshold need none.
+                [name for name in self.metrics if name != "box" or not self._boxed],
+            )
         if not isinstance(threshold, int) or not 0 <= threshold < LEVELS:
             raise WsolbenchError(
                 "threshold",
                 found=repr(threshold),
-                expected="a whole number from 0 to 255",
+                expected="a whole number from 0 to 255, or a result",
                 cure="give one of these",
             )
         return Threshold("fixed", pixel=threshold, box=threshold)
-
-    def _carried(self, other: Result, own: str) -> Threshold:
-        where = f"threshold from {other.name} on {other.split}"
-        check_carried(
-            other,
-            protocol_sha256=self.protocol.sha256,
-            dataset=self.dataset.name,
-            split=self.dataset.split,
-            label=self.label,
-            submission_sha256=own,
-        )
-        scores = other.scores
-        needed = {"pixel": "peak_threshold", "box": "box_threshold"}
-        for metric in self.metrics:
-            if needed[metric] not in scores and not (metric == "box" and self._boxed):
-                raise WsolbenchError(
-                    where,
-                    found=f"no {needed[metric]}",
-                    cure=f"evaluate that split with the metrics {','.join(self.metrics)}",
-                )
-        source = {
-            "method": other.name,
-            "split": other.split,
-            "submission_sha256": other.submission_sha256,
-            "annotations_sha256": other.annotations_sha256,
-            "missing": other.counts.get("missing", 0),
-        }
-        pixel = scores.get("peak_threshold")
-        box = scores.get("box_threshold")
-        return Threshold(
-            "carried",
-            pixel=None if pixel is None else int(pixel),
-            box=None if box is None else int(box),
-            source=source,
-        )
-
-    def _image_row(self, index: int, image: Records, pixel_t: int, box_t: int) -> dict[str, Any]:
-        sample = self.dataset[index]
-        row: dict[str, Any] = {
-            "image_id": sample.image_id,
-            "class_index": sample.class_index,
-            "area": int(self.dataset.store.areas[sample.row]),
-        }
-        if image.pixels.size:
-            counts = image.pixels[0].astype(np.int64)
-            curve = pixel_metrics.iou(counts)
-            row["best_iou"], row["best_threshold"] = pixel_metrics.peak(curve)
-            row["threshold"] = pixel_t
-            row["iou"] = float(curve[pixel_t])
-            row["ap"] = float(pixel_metrics.average_precision(counts))
-        if image.boxes.size:
-            box = image.boxes[0, 0 if self._boxed else box_t].astype(np.int32)
-            overlap = float(box_metrics.best_iou(box, sample.boxes))
-            row.update(zip(("x0", "y0", "x1", "y1"), box.tolist(), strict=True))
-            row["box_iou"] = overlap
-            row["box_right"] = overlap >= self.protocol.box_iou_thresholds[0]
-        if self.ranked and image.top.size:
-            row["top1"], row["top5"] = image.top[0].tolist()
-        return row
-
-
-def evaluate(
-    dataset: Dataset,
-    submission: Submission | str | os.PathLike[str],
-    protocol: str = "sem",
-    metrics: Sequence[str] | None = None,
-    *,
-    threshold: int | Result | None = None,
-    allow_missing: bool = False,
-    limit: int | None = None,
-    jobs: int | None = None,
-    bootstrap: Bootstrap | None = None,
-    by: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Result:
-    """Score a submission file on one split.
-
-    Args:
-        dataset: the split.
-        submission: the file, or its path.
-        protocol: a protocol's name; several are scored in one pass by `score_together`.
-        metrics: any of `METRICS`; None for all that the protocol has and the annotations allow.
-        threshold: see `Evaluator.result`.
-        allow_missing: score images without map as maps of zeros.
-        limit: score the first images only; the result is stamped as a trial.
-        jobs: threads; None for one a processor. The result does not depend on it.
-        bootstrap: see `Evaluator.result`.
-        by: see there.
-        progress: called with (images done, images in all).
-
-    Raises:
-        WsolbenchError: the submission cannot be read, is of another data set or split, holds
-            images that the split does not or lacks some that it has, or a map is not legal.
-    """
-    check_options([protocol_named(protocol)], threshold=threshold is not None, by=by)
-    opened = submission if isinstance(submission, Submission) else Submission.open(submission)
-    kept = dataset if limit is None else dataset.first(limit)
-    evaluator = Evaluator(
-        kept,
-        protocol,
-        metrics,
-        header=opened.header,
-        keep_images=bootstrap is not None or bool(by),
-    )
-    evaluator.score(opened, jobs=jobs, progress=progress)
-    return evaluator.result(
-        threshold=threshold,
-        allow_missing=allow_missing,
-        submission_sha256=opened.sha256,
-        bootstrap=bootstrap,
-        by=by,
-    )
 
 
 def score_together(
@@ -720,7 +532,7 @@ def score_together(
     rows = [row for row, image in enumerate(submission.image_ids) if image in known]
     ranked, boxed = submission.top5 is not None, submission.boxes is not None
 
-    def measure(block: Sequence[int]) -> list[_Block]:
+    def measure(block: Sequence[int]) -> list[_Measured]:
         ids, maps = [submission.image_ids[row] for row in block], submission.read(block)
         top5 = None if submission.top5 is None else submission.top5[block]
         boxes = None if submission.boxes is None else submission.boxes[block]
@@ -748,7 +560,7 @@ def check_options(
     per_image: bool = False,
     by: Sequence[str] = (),
 ) -> None:
-    """Refuse what a protocol has no answer to.
+    """Raise if a protocol does not support an option.
 
     Args:
         protocols: to score under.
@@ -757,14 +569,15 @@ def check_options(
         by: groups whose scores are wanted.
 
     Raises:
-        WsolbenchError: one of these, and a protocol other than `sem`; no such kind of group.
+        WsolbenchError: one of these, and a protocol whose thresholds cannot be carried; no such
+            kind of group.
     """
-    unknown = [kind for kind in by if kind not in groups.KINDS]
+    unknown = [kind for kind in by if kind not in KINDS]
     if unknown:
         raise WsolbenchError(
-            "by", found=some(unknown), expected=" or ".join(groups.KINDS), cure="name some of these"
+            "by", found=some(unknown), expected=" or ".join(KINDS), cure="name some of these"
         )
-    others = [protocol.name for protocol in protocols if protocol.after is not None]
+    others = [protocol.name for protocol in protocols if not protocol.carries_thresholds]
     asked = {"threshold": threshold, "per-image scores": per_image, "groups": bool(by)}
     for name, wanted in asked.items():
         if wanted and others:
@@ -774,6 +587,48 @@ def check_options(
                 expected="protocol sem: the others fix or search their thresholds, for all images",
                 cure="leave it out, or evaluate under --protocol sem alone",
             )
+
+
+def _plane(name: str, map_: Any) -> NDArray[Any]:
+    """A map from memory as a legal array."""
+    try:
+        if hasattr(map_, "detach"):  # a tensor, perhaps on another device or with gradients
+            map_ = map_.detach().cpu()
+            map_ = (map_.float() if map_.is_floating_point() else map_).numpy()
+        plane = np.asarray(map_)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WsolbenchError(
+            f"map of {name}",
+            found=f"a {type(map_).__name__} that is no array ({error})",
+            expected="an array (h, w)",
+            cure="convert it, e.g. numpy.float32(map)",
+        ) from error
+    check_map(plane, name)
+    return plane
+
+
+def _integers(name: str, rows: Any, count: int, width: int) -> NDArray[np.integer[Any]]:
+    given = np.asarray(rows)
+    if given.shape != (count, width) or given.dtype.kind not in "iu":
+        raise WsolbenchError(
+            name,
+            found=f"{given.dtype} of shape {given.shape}",
+            expected=f"integers ({count}, {width})",
+            cure="pass one row an image",
+        )
+    return given
+
+
+def _bad_row(
+    name: str, image_id: str, row: NDArray[np.integer[Any]], expected: str
+) -> WsolbenchError:
+    return WsolbenchError(
+        f"{name} of {image_id}",
+        found=str(row.tolist()),
+        expected=expected,
+        cure="correct it, and check the file with wsolbench validate",
+        exit_status=1,
+    )
 
 
 def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
@@ -792,13 +647,15 @@ def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]
 
 def _in_flight(
     pool: ThreadPoolExecutor,
-    work: Callable[[Sequence[int]], list[_Block]],
+    work: Callable[[Sequence[int]], list[_Measured]],
     items: Iterable[Sequence[int]],
     most: int,
-) -> Iterator[list[_Block]]:
+) -> Iterator[list[_Measured]]:
     """Results as they come, with no more than `most` items begun: memory stays constant."""
     queue = iter(items)
-    running: set[Future[list[_Block]]] = {pool.submit(work, item) for item in islice(queue, most)}
+    running: set[Future[list[_Measured]]] = {
+        pool.submit(work, item) for item in islice(queue, most)
+    }
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
@@ -813,20 +670,22 @@ def _checked_metrics(
     if metrics is None and "pixel" in protocol.metrics:
         return protocol.metrics if not unboxed else ("pixel",)
     asked = protocol.metrics if metrics is None else metrics
-    unknown = [name for name in asked if name not in METRICS]
+    known = [name for name in FAMILIES if name != ALWAYS]
+    unknown = [name for name in asked if name not in known]
     if unknown or not asked:
         raise WsolbenchError(
             "metrics",
             found=some(unknown) or "none",
-            expected=" or ".join(METRICS),
+            expected=" or ".join(known),
             cure="name one or more of these",
         )
-    kept = tuple(name for name in protocol.metrics if name in asked)
+    defined = fitting(protocol)
+    kept = tuple(name for name in defined if name in asked)
     if not kept:
         raise WsolbenchError(
             "metrics",
             found=f"{some(asked)} under protocol {protocol.name}",
-            expected=" or ".join(protocol.metrics),
+            expected=" or ".join(defined),
             cure="ask for these, or for another protocol (wsolbench protocols lists them)",
         )
     if "box" in kept and unboxed:
@@ -841,7 +700,7 @@ def _checked_metrics(
 
 def _classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
     """How many classes a protocol averages over; 0 where it averages over images."""
-    if protocol.averaging != "classes":
+    if protocol.averaging is not Averaging.CLASSES:
         return 0
     unknown = int((dataset.class_indices < 0).sum())
     if unknown:
@@ -852,38 +711,3 @@ def _classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
             cure="import the classes too, or take another protocol",
         )
     return int(dataset.class_indices.max()) + 1
-
-
-def check_match(dataset: Dataset, submission: Submission) -> None:
-    """Refuse a submission that was not made for this data set and split.
-
-    Raises:
-        WsolbenchError: it states another, or holds images that the split does not.
-    """
-    header = submission.header
-    for name, theirs, ours in (
-        ("data set", header.dataset, dataset.name),
-        ("split", header.split, dataset.split),
-    ):
-        if theirs != ours:
-            raise WsolbenchError(
-                submission.path,
-                found=f"maps of {name} {theirs!r}",
-                expected=repr(ours),
-                cure=f"evaluate on the {name} of the maps",
-                exit_status=1,
-            )
-    store = dataset.store
-    held = {
-        i for i, split in zip(store.image_ids, store.splits, strict=True) if split == dataset.split
-    }
-    strangers = [image_id for image_id in submission.image_ids if image_id not in held]
-    if strangers:
-        raise WsolbenchError(
-            submission.path,
-            found=f"{len(strangers)} images that {dataset.name} {dataset.split} does not hold: "
-            f"{some(strangers)}",
-            expected=f"maps of its {len(held)} images alone",
-            cure="evaluate the split that the maps were made for",
-            exit_status=1,
-        )

@@ -2,8 +2,6 @@
 
 A group is read at the thresholds of the whole split, so that its scores are parts of those of the
 split and not the best that its images could reach; its own Peak-IoU and Peak-T stand beside them.
-
-Public names: `KINDS`, `Draws`, `group_images`, `scored_groups`.
 """
 
 from __future__ import annotations
@@ -17,10 +15,13 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset
 from ..errors import printable
 from ..formats.result import Group
-from ..metrics import pixel as pixel_metrics
 from ..metrics.bootstrap import percentile_interval
+from ..metrics.family import Statistics
 from ..progress import Progress
-from .statistics import UNIT, Records, Scoring
+from ..scores import SCORES
+from .statistics import Scoring
+
+__all__ = ["KINDS", "Draws", "group_images", "scored_groups"]
 
 AREA_GROUPS = 10
 """Groups by area: deciles."""
@@ -39,7 +40,7 @@ class Draws:
         weights: uint16 (b, n), how often each image is drawn.
         pixel: int64 (b,), T of pixel scores.
         box: int64 (b,), T of box scores.
-        level: share of the resamples within an interval.
+        level: confidence level of the intervals.
     """
 
     weights: NDArray[np.uint16]
@@ -59,19 +60,17 @@ def group_images(dataset: Dataset, kind: str) -> _Members:
 
 def scored_groups(
     scoring: Scoring,
-    records: Records,
-    class_indices: NDArray[np.int32],
+    kept: Statistics,
     members: _Members,
-    at: tuple[int, ...],
+    at: tuple[int, int],
     draws: Draws | None = None,
     progress: Progress | None = None,
 ) -> list[Group]:
     """Score each group.
 
     Args:
-        scoring: of protocol `sem`.
-        records: of the n images.
-        class_indices: int32 (n,).
+        scoring: of a protocol whose thresholds can be carried.
+        kept: of the n images.
         members: see `group_images`.
         at: the thresholds of pixel and box scores.
         draws: of the n images; gives each score of a group an interval over the resamples in which
@@ -79,64 +78,28 @@ def scored_groups(
         progress: called with (groups scored, groups).
     """
     # The images themselves are the first resample, each of them drawn once.
-    weights = np.ones((1, len(records)), dtype=np.uint16)
-    levels = [np.array([level]) for level in at]
+    weights = np.ones((1, len(kept["class_index"])), dtype=np.uint16)
+    pixel, box = (np.array([level]) for level in at)
     if draws is not None:
         weights = np.concatenate((weights, draws.weights))
-        pairs = zip(levels, (draws.pixel, draws.box), strict=True)
-        levels = [np.concatenate(pair) for pair in pairs]
+        pixel, box = np.concatenate((pixel, draws.pixel)), np.concatenate((box, draws.box))
     scored = []
     for done, (name, places) in enumerate(members, start=1):
-        images = weights[:, places].sum(axis=1, dtype=np.int64)
-        there = images > 0
-        sums = scoring.resampled_sums(records, class_indices, weights, places)
-        scores = _scores(
-            scoring,
-            {key: total[there] for key, total in sums.items()},
-            images[there],
-            *(level[there] for level in levels),
-        )
+        sums = scoring.resampled_sums(kept, weights, places)
+        there = sums["images"] > 0
+        held = {key: total[there] for key, total in sums.items()}
+        found, _ = scoring.scores(held, pixel[there], box[there])
+        scores = {key: values for key, values in found.items() if SCORES[key].grouped}
         intervals = {
             key: list(percentile_interval(values[1:].tolist(), draws.level))
             for key, values in scores.items()
             if draws is not None and len(places) > 1 and len(values) > 1
         }
-        own: dict[str, float | int] = {key: values.tolist()[0] for key, values in scores.items()}
+        own = {key: values[0].item() for key, values in scores.items()}
         scored.append(Group(name, len(places), own, intervals))
         if progress:
             progress(done, len(members))
     return scored
-
-
-def _scores(
-    scoring: Scoring,
-    sums: Mapping[str, NDArray[np.int64]],
-    images: NDArray[np.int64],
-    pixel_t: NDArray[np.int64],
-    box_t: NDArray[np.int64],
-) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """Scores of b tallies of so many images, each read at its own thresholds: by key (b,)."""
-    each = np.arange(len(images))
-    scores: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
-    if "pixel" in scoring.metrics:
-        curves = pixel_metrics.iou(sums["pixels"])
-        scores["iou_at_threshold"] = curves[each, pixel_t]
-        scores["iou_at_threshold_image_mean"] = sums["iou"][each, pixel_t] / (UNIT * images)
-        scores["peak_iou"] = curves.max(axis=1)
-        scores["peak_threshold"] = curves.argmax(axis=1)
-        scores["ap"] = pixel_metrics.average_precision(sums["pixels"])
-        scores["ap_image_mean"] = sums["ap"][:, 0] / (UNIT * images)
-    if "box" in scoring.metrics:
-        named = {"gt_known_loc" if scoring.label == "gt" else "predicted_loc": sums["right"][:, 0]}
-        if scoring.ranked:
-            named["top1_loc"] = sums["right_top"][:, 0]
-            if scoring.label == "gt":
-                named["top5_loc"] = sums["right_top"][:, 1]
-        scores.update({key: curve[each, box_t] / images for key, curve in named.items()})
-    if scoring.ranked:
-        scores["top1_cls"] = sums["top"][:, 0] / images
-        scores["top5_cls"] = sums["top"][:, 1] / images
-    return scores
 
 
 def _by_area(dataset: Dataset) -> _Members:

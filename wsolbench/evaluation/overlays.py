@@ -5,8 +5,6 @@ box is the one that was scored: around the largest component at the result's Box
 the submission brings. Without a result there is no threshold, and no box is inferred.
 
 Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
-
-Public names: `Overlay`, `Drawn`, `read_overlays`, `choose_images`, `pair_results`.
 """
 
 from __future__ import annotations
@@ -23,7 +21,9 @@ from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..metrics.boxes import largest_boxes
 from ..metrics.levels import level_map
-from .evaluator import check_match
+from .matching import check_match
+
+__all__ = ["Drawn", "Overlay", "choose_images", "pair_results", "read_overlays"]
 
 
 @dataclass(frozen=True, eq=False)

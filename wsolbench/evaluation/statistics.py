@@ -1,131 +1,62 @@
-"""What images add to the sums of a split, and what the sums score.
+"""What is kept of images, what it adds up to, and what the sums score.
 
-A metric is a sum. Each image adds integers to a `Tally`; tallies add up; scores are formed once, at
-the end. Two scores are means of per-image fractions (the image-mean IoU and AP): those fractions
-are added as whole multiples of 2**-40, so that the sum depends neither on the order of the images
-nor on how many threads or processes made it. The mean is off by less than 2**-40.
-
-Source: paper sections 3.1 and 4.1.2, read as `protocols.PROTOCOLS["sem"]` states. What the other
-protocols score is in `reproductions`.
-
-Public names: `Tally`, `Records`, `Scoring`, `NO_RECORDS`, `UNIT`.
+A metric is a sum. Each image has statistics, named arrays of its metric families; these give
+columns of integers, which add up; scores are formed of the sums, once, at the end (`metrics.family`
+says how). The whole split, a group of images and a resample differ in the weights of the sum alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.result import Threshold
-from ..metrics import pixel as pixel_metrics
 from ..metrics.bootstrap import weighted_sums
-from ..metrics.levels import LEVELS
+from ..metrics.family import Images, Reading, Scored, Statistics, Sums, by_class
 from ..progress import Progress
 from ..protocols import Protocol
-from . import reproductions
+from .families import FAMILIES
 
-UNIT = 1 << 40
-"""Per-image fractions are added as multiples of 1 / UNIT."""
+__all__ = ["Scoring", "added", "part", "put", "room_for"]
 
 _AT_A_TIME = 1024  # images that are added up at a time: memory stays constant
-_LARGEST = {"pixels": 1 << 28, "iou": UNIT, "ap": UNIT}  # what an image adds at most, else 1
+_SCORED_AT_A_TIME = 256  # resamples
 
 
-@dataclass(frozen=True)
-class Tally:
-    """Sums over images; all int64. Add two to get the sums over both.
-
-    Attributes:
-        pixels: (2, 256) histograms of levels off the object and on it.
-        iou: (256,) the images' IoU at each T, in units of 2**-40.
-        ap: (1,) the images' AP, in units of 2**-40.
-        right: (d, 256) images whose box is right at each of the protocol's d IoU thresholds and T.
-        right_top: (2, 256) of those right at the first: whose class is first, or among five.
-        top: (2,) images whose class is first, or among five.
-        counts: (2,) images with a constant map; with a full-frame mask.
-        by_class: (6, c) where a protocol averages over c classes: see `reproductions.class_sums`.
-
-    The numbers of levels and thresholds are those of `sem`; `reproductions.shapes` tells others.
-    """
-
-    pixels: NDArray[np.int64]
-    iou: NDArray[np.int64]
-    ap: NDArray[np.int64]
-    right: NDArray[np.int64]
-    right_top: NDArray[np.int64]
-    top: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    by_class: NDArray[np.int64]
-
-    @classmethod
-    def empty(cls, protocol: Protocol, classes: int) -> Tally:
-        """The sums over no image, where there are so many classes to average over."""
-        shape = reproductions.shapes(protocol)
-        bins, times = shape.bins, shape.thresholds
-        shapes = ((2, bins), (bins,), (1,), (shape.rows, times), (2, times), (2,), (2,))
-        return cls(*(np.zeros(shape, dtype=np.int64) for shape in (*shapes, (6, classes))))
-
-    def __add__(self, other: Tally) -> Tally:
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Tally(*(ours + theirs for ours, theirs in pairs))
+def room_for(kept: Statistics, count: int) -> Statistics:
+    """Room for the statistics of so many images, all zeros."""
+    return {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in kept.items()}
 
 
-@dataclass(frozen=True)
-class Records:
-    """What n images are kept as: all that their scores follow from, 4.9 kB each under `sem`.
-
-    Attributes:
-        pixels: int32 (n, 2, bins) histograms of levels; (n, 0, bins) without pixel scores.
-        right: bool (n, rows, thresholds), whether the box is right; (n, 0, thresholds) without box
-            scores.
-        top: bool (n, 2), whether the class is first, and among five; (n, 0) without classes.
-        boxes: int16 (n, 256, 4), (n, 1, 4) for submitted boxes: what `sem` found right or wrong;
-            (n, 0, 4) without box scores and under other protocols.
-    """
-
-    pixels: NDArray[np.int32]
-    right: NDArray[np.bool_]
-    top: NDArray[np.bool_]
-    boxes: NDArray[np.int16]
-
-    def like(self, count: int) -> Records:
-        """Room for as many images."""
-        rooms = ((count, *kept.shape[1:]) for kept in vars(self).values())
-        kinds = (kept.dtype for kept in vars(self).values())
-        return Records(*(np.zeros(room, kind) for room, kind in zip(rooms, kinds, strict=True)))
-
-    def put(self, places: Sequence[int], others: Records) -> None:
-        """Keep others at these places."""
-        for kept, more in zip(vars(self).values(), vars(others).values(), strict=True):
-            kept[places] = more
-
-    def part(self, places: slice | NDArray[np.int64]) -> Records:
-        """Those at these places."""
-        return Records(*(kept[places] for kept in vars(self).values()))
-
-    def __len__(self) -> int:
-        return len(self.pixels)
+def put(room: Statistics, places: Sequence[int], kept: Statistics) -> None:
+    """Write statistics to their places in a room."""
+    for name, array in kept.items():
+        room[name][places] = array
 
 
-NO_RECORDS = Records(
-    np.empty((0, 0, LEVELS), np.int32),
-    np.empty((0, 0, LEVELS), np.bool_),
-    np.empty((0, 0), np.bool_),
-    np.empty((0, 0, 4), np.int16),
-)
-"""Of no image."""
+def part(kept: Statistics, places: slice | NDArray[np.int64]) -> Statistics:
+    """The statistics at some places."""
+    return {name: array[places] for name, array in kept.items()}
+
+
+def added(one: Sums, other: Sums) -> Sums:
+    """The sums over the images of both; nothing adds nothing."""
+    if not one or not other:
+        return one or other
+    return {name: one[name] + other[name] for name in one}
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What decides which scores there are and what they mean, beside the images.
+    """What decides which scores there are and what they mean, apart from the images.
 
     Attributes:
         protocol: what a score means.
-        metrics: of "pixel" and "box" those that were measured.
+        families: names of the metric families that are measured.
         label: "gt" or "predicted": whose class's maps they are.
         ranked: whether there are class predictions, and every class is known.
         boxed: whether boxes are the submission's own, the same at every threshold.
@@ -133,187 +64,143 @@ class Scoring:
     """
 
     protocol: Protocol
-    metrics: tuple[str, ...]
+    families: tuple[str, ...]
     label: str
     ranked: bool
     boxed: bool
     classes: int
 
-    def columns(
-        self, records: Records, class_indices: NDArray[np.int32]
-    ) -> dict[str, NDArray[np.int64]]:
-        """What each image adds to each field of a `Tally` but the counts.
+    def measure(self, images: Images) -> Statistics:
+        """The statistics of some images: those of the families, and `class_index` int32 (n,)."""
+        kept: Statistics = {"class_index": images.class_indices}
+        for name in self.families:
+            kept |= FAMILIES[name].measure(images)
+        return kept
 
-        Args:
-            records: of n images.
-            class_indices: int32 (n,), read where the protocol averages over classes.
+    def empty(self) -> Statistics:
+        """The statistics of no image, which tell their dtypes and shapes."""
+        kept: Statistics = {"class_index": np.empty(0, np.int32)}
+        for name in self.families:
+            kept |= FAMILIES[name].empty(self.protocol)
+        return kept
 
-        Returns:
-            By field int64 (n, ...).
-        """
-        count = len(records)
-        none = vars(Tally.empty(self.protocol, self.classes))
-        columns = {name: np.zeros((count, *part.shape), np.int64) for name, part in none.items()}
-        if "pixel" in self.metrics:
-            pixels = records.pixels.astype(np.int64)
-            columns["pixels"] = pixels
-            if "image_mean" in self.protocol.pixel_reductions:
-                columns["iou"] = _units(pixel_metrics.iou(pixels))
-                columns["ap"] = _units(pixel_metrics.average_precision(pixels))[:, None]
-        if records.top.size:
-            columns["top"] = records.top.astype(np.int64)
-        if "box" in self.metrics:
-            columns["right"][...] = records.right
-            if records.top.size:
-                # Programs with two rows go by the second one for Top-k.
-                row = -1 if self.protocol.after is not None else 0
-                columns["right_top"][...] = records.right[:, [row]] & records.top[:, :, None]
-            if self.classes:
-                columns["by_class"] = reproductions.class_sums(
-                    columns["right"][..., 0],
-                    columns["top"] if records.top.size else columns["top"][:, :0],
-                    class_indices.astype(np.int64),
-                    self.classes,
-                )
+    def columns(self, kept: Statistics) -> Sums:
+        """What each of n images adds to each sum: int64 (n, ...) by name."""
+        indices = kept["class_index"]
+        columns: Sums = {"images": by_class(np.ones(len(indices)), indices, self.classes)}
+        for name in self.families:
+            columns |= FAMILIES[name].columns(kept, self.protocol, self.classes)
         return columns
 
-    def tally(self, records: Records, class_indices: NDArray[np.int32]) -> Tally:
-        """The sums over images, but for the counts."""
-        total = Tally.empty(self.protocol, self.classes)
-        for start in range(0, len(records), _AT_A_TIME):
-            places = slice(start, start + _AT_A_TIME)
-            columns = self.columns(records.part(places), class_indices[places])
-            total += Tally(**{name: column.sum(axis=0) for name, column in columns.items()})
+    def sums(self, kept: Statistics) -> Sums:
+        """The sums over n images: int64 (...) by name."""
+        total: Sums = {}
+        for start in range(0, len(kept["class_index"]), _AT_A_TIME):
+            columns = self.columns(part(kept, slice(start, start + _AT_A_TIME)))
+            total = added(total, {name: own.sum(axis=0) for name, own in columns.items()})
         return total
 
     def resampled_sums(
         self,
-        records: Records,
-        class_indices: NDArray[np.int32],
+        kept: Statistics,
         weights: NDArray[np.uint16],
         places: NDArray[np.int64] | None = None,
-    ) -> dict[str, NDArray[np.int64]]:
-        """The fields of the tallies of resamples, exact.
+    ) -> Sums:
+        """The sums over resamples, exact.
 
         Args:
-            records: of n images.
-            class_indices: int32 (n,).
+            kept: of n images.
             weights: (b, n), how often each image is drawn.
             places: of the images to add up; None for all of them.
 
         Returns:
-            By field int64 (b, ...).
+            By name int64 (b, ...).
         """
-        sums = {
-            name: np.zeros((len(weights), *part.shape), np.int64)
-            for name, part in vars(Tally.empty(self.protocol, self.classes)).items()
-        }
-        chosen = np.arange(len(records)) if places is None else places
+        largest: dict[str, int] = {}
+        for name in self.families:
+            largest |= FAMILIES[name].LARGEST
+        total: Sums = {}
+        chosen = np.arange(len(kept["class_index"])) if places is None else places
         for start in range(0, len(chosen), _AT_A_TIME):
             block = chosen[start : start + _AT_A_TIME]
-            columns = self.columns(records.part(block), class_indices[block])
             drawn = weights[:, block]
-            for name, column in columns.items():
-                flat = column.reshape(len(column), -1)
-                more = weighted_sums(drawn, flat, _LARGEST.get(name, 1))
-                sums[name] += more.reshape(sums[name].shape)
-        return sums
+            more = {}
+            for name, column in self.columns(part(kept, block)).items():
+                flat = weighted_sums(drawn, column.reshape(len(column), -1), largest.get(name, 1))
+                more[name] = flat.reshape(len(weights), *column.shape[1:])
+            total = added(total, more)
+        return total
+
+    def scores(
+        self,
+        sums: Sums,
+        pixel: NDArray[np.int64] | None = None,
+        box: NDArray[np.int64] | None = None,
+    ) -> Scored:
+        """Scores (b,) and curves (b, t) of b sums, each read at its own thresholds.
+
+        Args:
+            sums: by name int64 (b, ...).
+            pixel: int64 (b,), T of pixel scores; None for the best of each.
+            box: int64 (b,), T of box scores; None for the best of each.
+        """
+        reading = Reading(
+            self.protocol, self.label, self.ranked, self.boxed, sums["images"], pixel, box
+        )
+        scores: dict[str, NDArray[Any]] = {}
+        curves: dict[str, NDArray[Any]] = {}
+        for name in self.families:
+            found, read = FAMILIES[name].scores(sums, reading)
+            scores |= found
+            curves |= read
+        return scores, curves
+
+    def scored(
+        self, sums: Sums, threshold: Threshold
+    ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
+        """All scores and curves of one sum, as a result holds them."""
+        one = {name: own[None] for name, own in sums.items()}
+        scores, curves = self.scores(one, *_levels(threshold, 1))
+        listed = {key: curve[0].tolist() for key, curve in curves.items()}
+        if self.protocol.has_curves:
+            listed["threshold"] = self.protocol.curve_thresholds.tolist()
+        return {key: values[0].item() for key, values in scores.items()}, listed
 
     def resampled(
         self,
-        records: Records,
-        class_indices: NDArray[np.int32],
+        kept: Statistics,
         weights: NDArray[np.uint16],
         threshold: Threshold,
         progress: Progress | None = None,
-    ) -> dict[str, NDArray[np.float64]]:
+    ) -> dict[str, NDArray[Any]]:
         """Every score of every resample; under the rule "max" each chooses its own thresholds.
 
         Args:
-            records: of n images.
-            class_indices: int32 (n,).
+            kept: of n images.
             weights: (b, n), how often each image is drawn; rows add up to n.
             threshold: how thresholds are chosen.
             progress: called with (resamples scored, resamples).
 
         Returns:
-            By key of the scores float64 (b,).
+            By key of the scores (b,).
         """
-        sums = self.resampled_sums(records, class_indices, weights)
-        scored: dict[str, list[float]] = {}
-        for place in range(len(weights)):
-            tally = Tally(**{name: total[place] for name, total in sums.items()})
-            for key, score in self.scores(tally, len(records), threshold)[0].items():
-                scored.setdefault(key, []).append(score)
+        sums = self.resampled_sums(kept, weights)
+        parts = []
+        for start in range(0, len(weights), _SCORED_AT_A_TIME):
+            some = {name: own[start : start + _SCORED_AT_A_TIME] for name, own in sums.items()}
+            count = len(some["images"])
+            parts.append(self.scores(some, *_levels(threshold, count))[0])
             if progress:
-                progress(place + 1, len(weights))
-        return {key: np.array(values) for key, values in scored.items()}
-
-    def scores(
-        self, tally: Tally, images: int, threshold: Threshold
-    ) -> tuple[dict[str, float | int], dict[str, list[float]]]:
-        """All scores and curves of the sums over so many images, as a result holds them."""
-        if self.protocol.after is not None:
-            return reproductions.scores(
-                self.protocol, vars(tally), images, self.label, self.ranked, self.metrics
-            )
-        scores: dict[str, float | int] = {}
-        curves: dict[str, list[float]] = {"threshold": list(range(LEVELS))}
-        if "pixel" in self.metrics:
-            _pixel_scores(tally, images, threshold, scores, curves)
-        if self.ranked:
-            scores["top1_cls"] = float(tally.top[0] / images)
-            scores["top5_cls"] = float(tally.top[1] / images)
-        if "box" in self.metrics:
-            self._box_scores(tally, images, threshold, scores, curves)
-        return scores, curves
-
-    def _box_scores(
-        self,
-        tally: Tally,
-        images: int,
-        threshold: Threshold,
-        scores: dict[str, float | int],
-        curves: dict[str, list[float]],
-    ) -> None:
-        right = tally.right / images
-        at = int(right[0].argmax()) if threshold.box is None else threshold.box
-        named = {"gt_known_loc" if self.label == "gt" else "predicted_loc": right[0]}
-        if self.ranked:
-            named["top1_loc"] = tally.right_top[0] / images
-            if self.label == "gt":
-                named["top5_loc"] = tally.right_top[1] / images
-        scores.update({key: float(curve[at]) for key, curve in named.items()})
-        highest = right.max(axis=1)
-        scores["max_box_acc"] = float(highest[0])
-        scores["max_box_acc_v2"] = float(highest.mean())
-        for row, delta in enumerate(self.protocol.box_iou_thresholds[1:], start=1):
-            scores[f"max_box_acc_{round(100 * delta)}"] = float(highest[row])
-            named[f"box_acc_{round(100 * delta)}"] = right[row]
-        if not self.boxed:  # a submitted box is the same at every threshold
-            scores["box_threshold"] = at
-            curves.update({key: curve.tolist() for key, curve in named.items()})
+                progress(start + count, len(weights))
+        return {key: np.concatenate([own[key] for own in parts]) for key in parts[0]}
 
 
-def _pixel_scores(
-    tally: Tally,
-    images: int,
-    threshold: Threshold,
-    scores: dict[str, float | int],
-    curves: dict[str, list[float]],
-) -> None:
-    pooled = pixel_metrics.iou(tally.pixels)
-    mean = tally.iou / (UNIT * images)
-    for suffix, curve in (("", pooled), ("_image_mean", mean)):
-        scores[f"peak_iou{suffix}"], scores[f"peak_threshold{suffix}"] = pixel_metrics.peak(curve)
-        curves[f"iou{suffix}"] = curve.tolist()
-        if threshold.pixel is not None:
-            scores[f"iou_at_threshold{suffix}"] = float(curve[threshold.pixel])
-    scores["ap"] = float(pixel_metrics.average_precision(tally.pixels))
-    scores["ap_image_mean"] = float(tally.ap[0] / (UNIT * images))
-    curves["precision"] = pixel_metrics.precision(tally.pixels).tolist()
-    curves["recall"] = pixel_metrics.recall(tally.pixels).tolist()
-
-
-def _units(fractions: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(np.asarray(fractions) * UNIT).astype(np.int64)
+def _levels(
+    threshold: Threshold, count: int
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """T of pixel and box scores for so many sums; None for the best of each."""
+    pixel, box = (
+        None if level is None else np.full(count, level, np.int64)
+        for level in (threshold.pixel, threshold.box)
+    )
+    return pixel, box

@@ -1,34 +1,31 @@
-"""One result read at the thresholds of several rules, side by side.
+"""Which thresholds a result is read at: its best, carried and fixed ones.
 
 What is best on the very images that are reported, what was best on others, and what was fixed
-beforehand are three numbers; published tables mostly tell the first (paper section 4.1.2). All of
+beforehand are three numbers; published tables mostly give the first (paper section 4.1.2). All of
 them are points of the result's curves.
-
-Public names: `Reading`, `readings`, `readings_table`, `check_carried`, `FIXED`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError
-from ..files import guard_cell
-from ..formats.result import COLUMNS, LEVELS, Result, Threshold, markdown_text, threshold_text
+from ..formats.report import threshold_text
+from ..formats.result import Result, Threshold
+from ..protocols import Protocol
+from ..scores import LEVELS, SCORES, Read, Score, localization_key
+from ..tables import csv_text, grid, markdown_text
+
+__all__ = ["FIXED", "Reading", "carried", "readings", "readings_table"]
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""
 
-_CURVES = {
-    "iou_at_threshold": "iou",
-    "iou_at_threshold_image_mean": "iou_image_mean",
-    "gt_known_loc": "gt_known_loc",
-    "predicted_loc": "predicted_loc",
-    "top1_loc": "top1_loc",
-    "top5_loc": "top5_loc",
-}
+_THRESHOLDS = {"pixel": "peak_threshold", "box": "box_threshold"}
+"""The score that holds the best threshold of each metric family."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,54 @@ class Reading:
         return asdict(self)
 
 
+def carried(
+    other: Result,
+    dataset: Dataset,
+    protocol: Protocol,
+    label: str,
+    submission_sha256: str,
+    metrics: Sequence[str],
+) -> Threshold:
+    """The thresholds of another result, for maps of this kind.
+
+    Args:
+        other: whose thresholds are carried.
+        dataset: of the maps.
+        protocol: they are scored under.
+        label: "gt" or "predicted": whose class's maps they are.
+        submission_sha256: of their file.
+        metrics: that need a threshold.
+
+    Raises:
+        WsolbenchError: a result of another protocol, data set or label, or without the thresholds;
+            a trial; the same maps on the same split.
+    """
+    _check_carried(other, protocol.as_dict(), dataset.name, dataset.split, label, submission_sha256)
+    for metric in metrics:
+        if metric in _THRESHOLDS and _THRESHOLDS[metric] not in other.scores:
+            raise WsolbenchError(
+                f"threshold from {other.name} on {other.split}",
+                found=f"no {_THRESHOLDS[metric]}",
+                cure=f"evaluate that split with the metrics {','.join(metrics)}",
+            )
+    source = {
+        "method": other.name,
+        "split": other.split,
+        "submission_sha256": other.submission_sha256,
+        "annotations_sha256": other.annotations_sha256,
+        "missing": other.counts.get("missing", 0),
+    }
+    pixel, box = (_level(other, key) for key in _THRESHOLDS.values())
+    return Threshold("carried", pixel=pixel, box=box, source=source)
+
+
 def readings(
     result: Result, carried: Result | None = None, fixed: Sequence[int] = FIXED
 ) -> list[Reading]:
-    """Read a result's curves at the best thresholds on its own images, at carried and fixed ones.
+    """Score one result at its best, carried and fixed thresholds.
 
     Args:
-        result: under protocol `sem`, with the curves of maps.
+        result: under a protocol with thresholds 0..255, with the curves of maps.
         carried: a result whose thresholds are taken; None takes those that the result itself
             carried, if it did.
         fixed: thresholds 0..255, each for pixels and boxes; that of the result comes first, if it
@@ -74,49 +112,54 @@ def readings(
             kind or without the thresholds.
     """
     curves = result.curves
-    held = set(_CURVES.values()) & curves.keys()
-    if len(curves.get("threshold", ())) != LEVELS or not held:
+    read_off = [score for score in _read_at_thresholds() if score.curve in curves]
+    if len(curves.get("threshold", ())) != LEVELS or not read_off:
         raise WsolbenchError(
             f"result of {result.name} on {result.split}",
             found="no curves over the thresholds 0..255",
             expected="a result of maps under protocol sem",
             cure="evaluate the maps under --protocol sem",
         )
-    pixel = _best(curves.get("iou"))
-    box = _best(curves.get("gt_known_loc") or curves.get("predicted_loc"))
-    rules: list[tuple[str, int | None, int | None]] = [("max on this split", pixel, box)]
+    best = {
+        "pixel": _best(curves.get("iou")),
+        "box": _best(curves.get(localization_key(result.label))),
+    }
+    rules: list[tuple[str, int | None, int | None]] = [
+        ("max on this split", best["pixel"], best["box"])
+    ]
     if carried is not None:
-        check_carried(
+        _check_carried(
             carried,
-            protocol_sha256=str(result.protocol["sha256"]),
-            dataset=result.dataset,
-            split=result.split,
-            label=result.label,
-            submission_sha256=result.submission_sha256,
+            result.protocol,
+            result.dataset,
+            result.split,
+            result.label,
+            result.submission_sha256,
         )
-        pixel, box = (_level(carried, key) for key in ("peak_threshold", "box_threshold"))
+        pixel, box = (_level(carried, key) for key in _THRESHOLDS.values())
         source = {"method": carried.name, "split": carried.split}
-        told = replace(result, threshold=Threshold("carried", pixel, box, source))
-        rules.append((threshold_text(told), pixel, box))
+        moved = replace(result, threshold=Threshold("carried", pixel, box, source))
+        rules.append((threshold_text(moved), pixel, box))
     elif result.threshold.rule == "carried":
         rules.append((threshold_text(result), result.threshold.pixel, result.threshold.box))
     own = [result.threshold.pixel] if result.threshold.rule == "fixed" else []
     for level in dict.fromkeys([level for level in own if level is not None] + list(fixed)):
         rules.append((f"fixed at {level} ({level / (LEVELS - 1):.2f})", level, level))
     read: list[Reading] = []
-    for rule, pixel_t, box_t in rules:
+    for rule, pixel, box in rules:
         scores = {}
-        for key, name in _CURVES.items():
-            at = pixel_t if name.startswith("iou") else box_t
-            if name in curves and at is not None:
-                scores[key] = float(curves[name][at])
-        best = read[0].scores if read else scores
-        differences = {key: value - best[key] for key, value in scores.items()}
+        for score in read_off:
+            at = pixel if score.family == "pixel" else box
+            if at is not None:
+                scores[score.key] = float(curves[score.curve][at])
+        first = read[0].scores if read else scores
+        differences = {key: value - first[key] for key, value in scores.items()}
+        held = {score.family for score in read_off}
         read.append(
             Reading(
                 rule,
-                pixel_t if "iou" in curves else None,
-                box_t if {"gt_known_loc", "predicted_loc"} & curves.keys() else None,
+                pixel if "pixel" in held else None,
+                box if "box" in held else None,
                 scores,
                 differences,
             )
@@ -129,61 +172,58 @@ def readings_table(read: Sequence[Reading], form: str = "text") -> str:
 
     CSV has the scores alone, as fractions.
     """
-    from tabulate import tabulate
-
-    keys = [key for key in _CURVES if any(key in reading.scores for reading in read)]
+    shown = [
+        score
+        for score in _read_at_thresholds()
+        if any(score.key in reading.scores for reading in read)
+    ]
     if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["rule", "pixel_threshold", "box_threshold", *keys])
-        for own in read:
-            scores = [own.scores.get(key, "") for key in keys]
-            levels = ["" if level is None else level for level in (own.pixel, own.box)]
-            writer.writerow([guard_cell(own.rule), *levels, *scores])
-        return text.getvalue().rstrip("\n")
+        head = ["rule", "pixel_threshold", "box_threshold", *(score.key for score in shown)]
+        values = [
+            [
+                own.rule,
+                *("" if level is None else level for level in (own.pixel, own.box)),
+                *(own.scores.get(score.key, "") for score in shown),
+            ]
+            for own in read
+        ]
+        return csv_text(head, values)
     rows = [
         [
             markdown_text(reading.rule) if form == "md" else reading.rule,
             *("-" if level is None else str(level) for level in (reading.pixel, reading.box)),
-            *(_cell(key, reading, place == 0) for key in keys),
+            *(_cell(score, reading, place == 0) for score in shown),
         ]
         for place, reading in enumerate(read)
     ]
-    return tabulate(
-        rows,
-        headers=["Threshold", "T", "Box-T", *(COLUMNS[key] for key in keys)],
-        tablefmt={"text": "simple", "md": "github", "latex": "latex_booktabs"}[form],
-        disable_numparse=True,
-        colalign=("left", *("right" for _ in range(len(keys) + 2))),
-    )
+    return grid(rows, ["Threshold", "T", "Box-T", *(score.title for score in shown)], form, "lr")
 
 
-def check_carried(
+def _read_at_thresholds() -> list[Score]:
+    return [score for score in SCORES.values() if score.read is Read.THRESHOLD]
+
+
+def _check_carried(
     other: Result,
-    *,
-    protocol_sha256: str,
+    protocol: Mapping[str, Any],
     dataset: str,
     split: str,
     label: str,
     submission_sha256: str,
 ) -> None:
-    """Refuse a result whose thresholds may not be carried to maps of this kind.
-
-    Raises:
-        WsolbenchError: another protocol, data set or label; a trial; the same maps on the same
-            split.
-    """
+    """Refuse a result whose thresholds may not be carried to maps of this kind."""
     where = f"threshold from {other.name} on {other.split}"
-    for name, theirs, ours in (
-        ("protocol", other.protocol["sha256"], protocol_sha256),
-        ("data set", other.dataset, dataset),
-        ("label", other.label, label),
+    same_protocol = other.protocol["sha256"] == protocol["sha256"]
+    for name, same, theirs, ours in (
+        ("protocol", same_protocol, _stated(other.protocol), _stated(protocol)),
+        ("data set", other.dataset == dataset, other.dataset, dataset),
+        ("label", other.label == label, other.label, label),
     ):
-        if theirs != ours:
+        if not same:
             raise WsolbenchError(
                 where,
                 found=f"a result of {name} {theirs}",
-                expected=str(ours),
+                expected=ours,
                 cure="name a result of the same kind",
             )
     if other.limit is not None:
@@ -202,6 +242,11 @@ def check_carried(
         )
 
 
+def _stated(protocol: Mapping[str, Any]) -> str:
+    """A protocol as a result holds it, in the words of `Protocol.label`."""
+    return f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
+
+
 def _best(curve: Sequence[float] | None) -> int | None:
     """The lowest threshold of the highest value."""
     return None if not curve else max(range(len(curve)), key=curve.__getitem__)
@@ -211,8 +256,8 @@ def _level(result: Result, key: str) -> int | None:
     return int(result.scores[key]) if key in result.scores else None
 
 
-def _cell(key: str, reading: Reading, first: bool) -> str:
-    if key not in reading.scores:
+def _cell(score: Score, reading: Reading, first: bool) -> str:
+    if score.key not in reading.scores:
         return "-"
-    text = f"{100 * reading.scores[key]:.2f}"
-    return text if first else f"{text} ({100 * reading.differences[key]:+.2f})"
+    text = score.text(reading.scores[score.key])
+    return text if first else f"{text} ({score.text(reading.differences[score.key], signed=True)})"

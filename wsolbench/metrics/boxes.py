@@ -1,28 +1,74 @@
 """Boxes inferred from a map, and how well they meet the true ones.
 
-Source: paper sections 1 and 4.1.2 (a box around the largest connected area; right when its IoU with
-at least one true box is 0.5 or more). Where the paper is silent: 8-connected components, largest by
-pixels, IoU counting pixels. Boxes are int32 (x0, y0, x1, y1), half-open; zeros mean no box.
+Source: paper sections 1 and 4.1.2 (a box around the largest connected area; correct when its IoU
+with at least one true box is 0.5 or more). Where the paper is silent: 8-connected components,
+largest by pixels, IoU counting pixels. Boxes are int32 (x0, y0, x1, y1), half-open; zeros mean no
+box.
 
-Public names: `largest_boxes`, `best_iou`.
+The second part is the metric family (see `family`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ..scores import localization_key
+from .family import Images, Reading, Scored, Statistics, Sums, by_class
 from .kernels import largest_boxes
 
-__all__ = ["best_iou", "largest_boxes"]
+__all__ = [
+    "LARGEST",
+    "MAXIMUM_KEYS",
+    "BoxScore",
+    "Component",
+    "best_iou",
+    "columns",
+    "empty",
+    "fits",
+    "largest_boxes",
+    "measure",
+    "scores",
+]
 
 
-def best_iou(boxes: NDArray[np.int32], truth: NDArray[np.int32]) -> NDArray[np.float64]:
+class Component(str, Enum):
+    """Which region of the foreground gives the box."""
+
+    MOST_PIXELS = "most_pixels"
+    """The component with the most pixels; ties go to the first in row-major order."""
+    LARGEST_OUTLINE = "largest_outline"
+    """OpenCV's contour of largest `contourArea`; ties go to the first (`contours`)."""
+    EVERY_OUTLINE = "every_outline"
+    """Each of OpenCV's contours, of which the best box counts."""
+
+
+class BoxScore(str, Enum):
+    """Which box scores a protocol has."""
+
+    AT_THRESHOLD = "at_threshold"
+    """GT-known, Top-1 and Top-5 localization, all at one threshold."""
+    MAXIMUM = "maximum"
+    """MaxBoxAcc: the highest accuracy over all thresholds."""
+
+
+MAXIMUM_KEYS = MappingProxyType({0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"})
+"""Scores of the highest accuracy, by the IoU that is asked for."""
+
+
+def best_iou(
+    boxes: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
     """Highest IoU of each box with any of the true ones, counting pixels.
 
     Args:
-        boxes: int32 (..., 4).
-        truth: int32 (n, 4), n at least 1.
+        boxes: integers (..., 4).
+        truth: integers (n, 4), n at least 1.
 
     Returns:
         float64 (...), in [0, 1]; 0 for a box without area.
@@ -38,3 +84,87 @@ def best_iou(boxes: NDArray[np.int32], truth: NDArray[np.int32]) -> NDArray[np.f
 
 def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(axis=-1))
+
+
+# ------------------------------------------------------------------------------------ the family
+
+LARGEST: Mapping[str, int] = MappingProxyType({})
+
+
+def fits(rules: Any) -> bool:
+    """Whether the protocol has box scores."""
+    return bool(rules.box_scores)
+
+
+def empty(rules: Any) -> Statistics:
+    """`correct`: bool (0, rows, t); `boxes`: int16 (0, t, 4)."""
+    times = rules.box_thresholds
+    return {
+        "correct": np.empty((0, len(_limits(rules)), times), np.bool_),
+        "boxes": np.empty((0, times if rules.keeps_boxes else 0, 4), np.int16),
+    }
+
+
+def measure(images: Images) -> Statistics:
+    """Whether boxes are correct at each threshold, and the boxes where there is a single one.
+
+    Returns:
+        `correct`: bool (n, rows, t), a row for each IoU that the protocol asks for, and one more
+        for Top-1 and Top-5 localization where it compares otherwise for these. `boxes`: int16
+        (n, t, 4), or (n, 0, 4). t is 1 for boxes that a submission brings itself.
+    """
+    limits = _limits(images.rules)
+    rows = [comparator(images.overlaps, delta) for comparator, delta in limits]
+    kept = images.boxes if images.rules.keeps_boxes else images.boxes[:, :0]
+    return {"correct": np.stack(rows, axis=1), "boxes": kept.astype(np.int16)}
+
+
+def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
+    """`correct` (n, rows, t), and `correct_top` (n, 2, t): the class first or among five too."""
+    indices, correct = kept["class_index"], kept["correct"]
+    found = {"correct": by_class(correct, indices, classes)}
+    if "top" in kept:
+        row = -1 if rules.top_iou_comparator is not None else 0
+        both = correct[:, [row]] & kept["top"][:, :, None]
+        found["correct_top"] = by_class(both, indices, classes)
+    return found
+
+
+def scores(sums: Sums, reading: Reading) -> Scored:
+    """GT-known, Top-1 and Top-5 localization, MaxBoxAcc, and the threshold of the first three."""
+    rules = reading.rules
+    deltas = rules.box_iou_thresholds
+    correct = reading.share(sums["correct"])[:, : len(deltas)]
+    each, searched = np.arange(len(correct)), correct.shape[2] > 1
+    at = reading.box if reading.box is not None and searched else correct[:, 0].argmax(axis=1)
+    curves: dict[str, NDArray[Any]] = {localization_key(reading.label): correct[:, 0]}
+    found: dict[str, NDArray[Any]] = {}
+    if BoxScore.AT_THRESHOLD in rules.box_scores:
+        if reading.ranked:
+            top = reading.share(sums["correct_top"])
+            curves["top1_loc"] = top[:, 0]
+            # Of maps of the predicted class, those of the other four are not known.
+            if reading.label == "gt":
+                curves["top5_loc"] = top[:, 1]
+        found.update({key: curve[each, at] for key, curve in curves.items()})
+    if BoxScore.MAXIMUM in rules.box_scores:
+        highest = correct.max(axis=2)
+        for row, delta in enumerate(deltas):
+            found[MAXIMUM_KEYS[delta]] = highest[:, row]
+            if row:
+                curves[MAXIMUM_KEYS[delta].removeprefix("max_")] = correct[:, row]
+        if len(deltas) > 1:
+            found["max_box_acc_v2"] = highest.mean(axis=1)
+    if not searched:
+        return found, {}
+    name = "box_threshold" if rules.counts_levels else "box_threshold_fraction"
+    found[name] = rules.curve_thresholds[at]
+    return found, curves
+
+
+def _limits(rules: Any) -> list[tuple[Any, float]]:
+    """The comparisons of a predicted box, a row each."""
+    rows = [(rules.box_iou_comparator, delta) for delta in rules.box_iou_thresholds]
+    if rules.top_iou_comparator is not None:
+        rows.append((rules.top_iou_comparator, rules.box_iou_thresholds[0]))
+    return rows

@@ -7,8 +7,6 @@ of its own, along the foreground pixels around it.
 
 Conventions: levels are uint8 (height, width); boxes are (x0, y0, x1, y1). The far corner is where
 the program leaves it, x0 + width; under the +1 rule both corners count as inside.
-
-Public names: `outline_boxes`, `best_outline_overlaps`, `plus_one_iou`.
 """
 
 from __future__ import annotations
@@ -18,7 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import best_iou
 from .opencv import opencv
+
+__all__ = ["best_outline_overlaps", "outline_boxes", "plus_one_iou"]
 
 
 def outline_boxes(
@@ -66,8 +67,9 @@ def best_outline_overlaps(
     every: bool,
     clipped: bool,
     empty: tuple[int, int, int, int],
+    plus_one: bool = True,
 ) -> NDArray[np.float64]:
-    """Highest IoU, with the +1 rule, of any box at each threshold with any true box.
+    """Highest IoU of any box at each threshold with any true box.
 
     Thresholds between two levels that occur give one picture, which is looked at once.
 
@@ -78,6 +80,7 @@ def best_outline_overlaps(
         every: as in `outline_boxes`; so are `clipped` and `empty`.
         clipped: see there.
         empty: see there.
+        plus_one: whether sides count one pixel more.
 
     Returns:
         float64 (t,).
@@ -87,7 +90,8 @@ def best_outline_overlaps(
         outline_boxes(levels, int(threshold), every=every, clipped=clipped, empty=empty)
         for threshold in thresholds[runs]
     ]
-    best = plus_one_iou(np.concatenate(boxes), truth).max(axis=1)
+    every_box = np.concatenate(boxes)
+    best = plus_one_iou(every_box, truth).max(axis=1) if plus_one else best_iou(every_box, truth)
     firsts = np.cumsum([0, *(len(own) for own in boxes[:-1])])
     lengths = np.diff(runs, append=len(thresholds))
     return np.repeat(np.maximum.reduceat(best, firsts), lengths)

@@ -3,9 +3,7 @@
 What `levels`, `pixel` and `boxes` do to one image in steps is done here to a block of images in one
 call of a compiled loop, with the same outcome, bit for bit.
 
-Conventions: run lengths are COCO's compressed ones, uint8.
-
-Public names: `measure`, `best_overlaps`, `check_map`.
+Conventions: run lengths are COCO's compressed ones, uint8. Maps are legal (`levels.check_map`).
 """
 
 from __future__ import annotations
@@ -18,8 +16,10 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from . import kernels
-from .levels import LEVELS, MAP_DTYPES, level_map
+from .levels import LEVELS
 from .packed import Packed
+
+__all__ = ["best_overlaps", "measure"]
 
 
 def measure(
@@ -35,7 +35,7 @@ def measure(
 
     Args:
         names: what errors call the n images.
-        maps: n maps (h, w), legal as `levels.level_map` wants them.
+        maps: n legal maps (h, w).
         sizes: int64 (n, 2), height and width of each image.
         masks: run lengths of each mask.
         ignored: run lengths of the pixels that count nowhere; an empty part where all count.
@@ -46,9 +46,9 @@ def measure(
         (0, 256, 4); bool (n,), which maps are constant.
 
     Raises:
-        WsolbenchError: a map that is not legal, malformed run lengths.
+        WsolbenchError: malformed run lengths.
     """
-    scaled, starts, constant = _scaled(names, maps)
+    scaled, starts, constant = _scaled(maps)
     counts = np.empty((len(maps), 3, LEVELS), dtype=np.int32)
     boxes = np.empty((len(maps) if with_boxes else 0, LEVELS, 4), dtype=np.int32)
     shapes = np.array([map_.shape for map_ in maps], dtype=np.int64).reshape(-1, 2)
@@ -89,12 +89,9 @@ def best_overlaps(boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64
 
 
 def _scaled(
-    names: Sequence[str], maps: Sequence[NDArray[Any]]
+    maps: Sequence[NDArray[Any]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
     """All values on the scale 0..255 as float32, where each map begins, and which are constant."""
-    for name, map_ in zip(names, maps, strict=True):
-        if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or not map_.size:
-            check_map(name, map_)
     packed = Packed.of([map_.ravel() for map_ in maps], np.empty(0, np.float32))
     values, starts = packed.values, packed.starts
     if not maps:
@@ -102,21 +99,4 @@ def _scaled(
     low = np.minimum.reduceat(values, starts[:-1])
     high = np.maximum.reduceat(values, starts[:-1])
     factors = np.array([1 if map_.dtype == np.uint8 else 255 for map_ in maps], dtype=np.float32)
-    bad = np.flatnonzero((factors != 1) & ~((low >= 0) & (high <= 1)))
-    if bad.size:
-        check_map(names[bad[0]], maps[bad[0]])
     return values * np.repeat(factors, np.diff(starts)), starts, low == high
-
-
-def check_map(name: str, map_: NDArray[Any]) -> None:
-    """Raise what `level_map` says of a map that is not legal, with the image's name."""
-    try:
-        level_map(map_, 1, 1)
-    except WsolbenchError as error:
-        raise WsolbenchError(
-            f"map of {name}",
-            found=error.found,
-            expected=error.expected,
-            cure=error.cure,
-            exit_status=1,
-        ) from error

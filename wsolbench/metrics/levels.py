@@ -4,12 +4,11 @@ The paper (section 4.1.2) maps values to 0..255 and leaves open where: here a ma
 (bilinear, half-pixel centres, edges clamped: OpenCV's INTER_LINEAR, torch's align_corners=False),
 then level = floor(255 * value). Arithmetic is float32, values scaled to 0..255 before they are
 upsampled, which keeps the level of every uint8 map of one value.
-
-Public names: `level_map`, `LEVELS`, `MAP_DTYPES`.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,21 @@ from ..errors import WsolbenchError
 from . import kernels
 from .kernels import LEVELS
 
-__all__ = ["LEVELS", "MAP_DTYPES", "level_map"]
+__all__ = ["LEVELS", "MAP_DTYPES", "Comparator", "check_map", "level_map", "map_fault"]
 
 MAP_DTYPES = ("uint8", "float16", "float32")
 """Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
+
+
+class Comparator(str, Enum):
+    """Which values are foreground at a threshold, or which IoU is enough."""
+
+    AT_LEAST = ">="
+    ABOVE = ">"
+
+    def __call__(self, values: Any, limit: Any) -> NDArray[np.bool_]:
+        """Whether each value reaches the limit."""
+        return np.asarray(values >= limit if self is Comparator.AT_LEAST else values > limit)
 
 
 def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
@@ -39,22 +49,45 @@ def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
     """
-    if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or map_.size == 0:
-        raise WsolbenchError(
-            "map",
-            found=f"{map_.dtype} of shape {map_.shape}",
-            expected=f"(h, w) of {', '.join(MAP_DTYPES)}",
-            cure="convert it, e.g. map.astype(numpy.float32)",
-        )
+    check_map(map_)
     scaled = np.ascontiguousarray(map_, dtype=np.float32)
     if map_.dtype != np.uint8:
-        if not (scaled.min() >= 0 and scaled.max() <= 1):
-            raise WsolbenchError(
-                "map",
-                found=f"values from {scaled.min():.6g} to {scaled.max():.6g}",
-                expected="finite values in [0, 1]",
-                cure="normalise the map where it is made, e.g. min-max",
-            )
         scaled = scaled * np.float32(255)
     levels: NDArray[np.uint8] = kernels.upsample_levels(scaled, height, width)
     return levels
+
+
+def check_map(map_: NDArray[Any], name: str = "") -> None:
+    """Refuse a map that cannot be scored.
+
+    Args:
+        map_: any array.
+        name: of its image, for the message; the error then has exit status 1.
+
+    Raises:
+        WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
+    """
+    if fault := map_fault(map_):
+        found, expected, cure = fault
+        where, status = (f"map of {name}", 1) if name else ("map", 2)
+        raise WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=status)
+
+
+def map_fault(map_: NDArray[Any]) -> tuple[str, str, str] | None:
+    """What is wrong with a map, what was expected and the cure; None where nothing is."""
+    if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or map_.size == 0:
+        return (
+            f"{map_.dtype} of shape {map_.shape}",
+            f"(h, w) of {', '.join(MAP_DTYPES)}",
+            "convert it, e.g. map.astype(numpy.float32)",
+        )
+    if map_.dtype == np.uint8:
+        return None
+    low, high = map_.min(), map_.max()
+    if low >= 0 and high <= 1:
+        return None
+    return (
+        f"values from {low:.6g} to {high:.6g}",
+        "finite values in [0, 1]",
+        "normalise the map where it is made, e.g. min-max",
+    )

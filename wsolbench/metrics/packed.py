@@ -1,16 +1,16 @@
-"""Arrays of different lengths as one: how many images are handed to a compiled loop.
-
-Public names: `Packed`.
-"""
+"""Arrays of different lengths as one: how many images are handed to a compiled loop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+__all__ = ["Packed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,3 +36,8 @@ class Packed:
         starts = np.zeros(len(parts) + 1, dtype=np.int64)
         starts[1:] = np.cumsum([len(part) for part in parts])
         return cls(np.concatenate([*parts, empty], dtype=empty.dtype), starts)
+
+    def parts(self) -> list[NDArray[Any]]:
+        """The parts, as views."""
+        ends = self.starts.tolist()
+        return [self.values[start:stop] for start, stop in pairwise(ends)]

@@ -2,19 +2,20 @@
 
 Source: paper sections 3.1 and 4.1.2. Everything follows from two histograms of levels, on the
 object and off it, so that one image, many, or the whole data set are scored by the same functions:
-arrays here are int64 (..., 256), one histogram or any stack of them.
+arrays here are int64 (..., 2, bins), one pair of histograms or any stack of them.
 
-A pixel is foreground at threshold T when its level is at least T. A ratio of nothing to nothing is
-0, but for precision where nothing is foreground, which is 1: no pixel called foreground is wrong.
+A pixel is foreground at threshold T when its level is at least T, or above T where a protocol says
+so. A ratio of nothing to nothing is 0, except precision where nothing is foreground, which is 1: no
+pixel called foreground is wrong.
 
-`count_bins` makes histograms of finer bins than 256; the scores take any number of them.
-
-Public names: `count_pixels`, `count_bins`, `reach`, `iou`, `precision`, `recall`,
-`average_precision`, `peak`.
+The second part is the metric family (see `family`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,49 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from . import kernels
+from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
+from .levels import Comparator
+
+__all__ = [
+    "LARGEST",
+    "PixelScore",
+    "Reduction",
+    "average_precision",
+    "bins_of",
+    "columns",
+    "count_bins",
+    "count_pixels",
+    "empty",
+    "fits",
+    "iou",
+    "measure",
+    "peak",
+    "precision",
+    "reach",
+    "recall",
+    "scores",
+]
 
 _NOWHERE = np.empty((0, 0), dtype=np.bool_)
+
+
+class PixelScore(str, Enum):
+    """Which pixel scores a protocol has."""
+
+    PEAK = "peak"
+    """Peak-IoU and Peak-T."""
+    AP = "ap"
+    AT_THRESHOLD = "at_threshold"
+    """The IoU at a threshold that was carried or fixed."""
+
+
+class Reduction(str, Enum):
+    """How the pixels of many images become one score."""
+
+    POOLED = "pooled"
+    """A ratio of sums over all pixels of all images."""
+    IMAGE_MEAN = "image_mean"
+    """The mean of each image's own score."""
 
 
 def count_pixels(
@@ -56,27 +98,36 @@ def count_pixels(
     return counts
 
 
+def bins_of(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """The bin of each value.
+
+    Args:
+        values: of any shape, none below the first edge.
+        edges: float64 (n,), ascending; bin i holds edges[i] <= value < edges[i + 1], the last one
+            all from its edge up.
+    """
+    return (np.searchsorted(edges, values, side="right") - 1).astype(np.uint16)
+
+
 def count_bins(
-    values: NDArray[np.float64],
-    edges: NDArray[np.float64],
+    bins: NDArray[np.uint16],
+    number: int,
     mask: NDArray[np.bool_],
     ignore: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Histograms of an image's values in bins of any width.
+    """Histograms of an image's bins, of which there may be more than 256.
 
     Args:
-        values: float64 (height, width), none below the first edge.
-        edges: float64 (n,), ascending; bin i holds edges[i] <= value < edges[i + 1], the last one
-            all from its edge up.
+        bins: (height, width), each below `number`.
+        number: of bins.
         mask: bool (height, width), true on the object.
         ignore: bool (height, width), true where a pixel counts nowhere.
 
     Returns:
-        int64 (2, n): row 0 counts pixels off the object, row 1 those on it.
+        int64 (2, number): row 0 counts pixels off the object, row 1 those on it.
     """
-    bins = np.searchsorted(edges, values, side="right") - 1
     counted = np.ones(mask.shape, np.bool_) if ignore is None else ~ignore
-    rows = [np.bincount(bins[counted & kind], minlength=len(edges)) for kind in (~mask, mask)]
+    rows = [np.bincount(bins[counted & kind], minlength=number) for kind in (~mask, mask)]
     return np.stack(rows).astype(np.int64)
 
 
@@ -85,42 +136,114 @@ def reach(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.cumsum(histogram[..., ::-1], axis=-1, dtype=np.int64)[..., ::-1]
 
 
-def iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union at T = 0..255 from histograms (..., 2, 256): float64 (..., 256)."""
-    false, true = _reached(counts)
-    return _ratio(true, true[..., :1] + false)
+def iou(
+    counts: NDArray[np.int64], comparator: Comparator = Comparator.AT_LEAST
+) -> NDArray[np.float64]:
+    """Intersection over union at each T, from histograms (..., 2, bins): float64 (..., bins)."""
+    false, true, total = _reached(counts, comparator)
+    return _ratio(true, total + false)
 
 
-def precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of foreground that is object at T = 0..255: float64 (..., 256), 1 where none is."""
-    false, true = _reached(counts)
+def precision(
+    counts: NDArray[np.int64], comparator: Comparator = Comparator.AT_LEAST
+) -> NDArray[np.float64]:
+    """Share of the foreground that is object at each T: float64 (..., bins), 1 without any."""
+    false, true, _ = _reached(counts, comparator)
     called = true + false
     return np.where(called == 0, 1.0, _ratio(true, called))
 
 
-def recall(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the object that is foreground at T = 0..255: float64 (..., 256)."""
-    _, true = _reached(counts)
-    return _ratio(true, true[..., :1])
+def recall(
+    counts: NDArray[np.int64], comparator: Comparator = Comparator.AT_LEAST
+) -> NDArray[np.float64]:
+    """Share of the object that is foreground at each T: float64 (..., bins)."""
+    _, true, total = _reached(counts, comparator)
+    return _ratio(true, total)
 
 
-def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def average_precision(
+    counts: NDArray[np.int64], comparator: Comparator = Comparator.AT_LEAST
+) -> NDArray[np.float64]:
     """Sum over descending T of P(T) * (R(T) - R(T+1)), without interpolation: float64 (...)."""
-    recalls = recall(counts)
+    recalls = recall(counts, comparator)
     gained = recalls - np.concatenate((recalls[..., 1:], np.zeros_like(recalls[..., :1])), axis=-1)
-    return np.asarray((precision(counts) * gained)[..., ::-1].sum(axis=-1))
+    return np.asarray((precision(counts, comparator) * gained)[..., ::-1].sum(axis=-1))
 
 
 def peak(curve: NDArray[Any]) -> tuple[float, int]:
-    """Peak-IoU and Peak-T of a curve (256,): its maximum and the lowest threshold that has it."""
+    """Peak-IoU and Peak-T of a curve (bins,): its maximum and the lowest threshold that has it."""
     at = int(curve.argmax())
     return float(curve[at]), at
 
 
-def _reached(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _reached(
+    counts: NDArray[np.int64], comparator: Comparator
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Foreground off the object and on it at each T, and the object's pixels (..., 1)."""
     reached = reach(counts)
-    return reached[..., 0, :], reached[..., 1, :]
+    total = reached[..., 1, :1]
+    if comparator is Comparator.ABOVE:
+        reached = np.concatenate((reached[..., 1:], np.zeros_like(reached[..., :1])), axis=-1)
+    return reached[..., 0, :], reached[..., 1, :], total
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return part / np.maximum(whole, 1)
+
+
+# ------------------------------------------------------------------------------------ the family
+
+LARGEST: Mapping[str, int] = MappingProxyType({"pixels": 1 << 28, "iou": UNIT, "ap": UNIT})
+
+
+def fits(rules: Any) -> bool:
+    """Whether the protocol has pixel scores."""
+    return bool(rules.pixel_scores)
+
+
+def empty(rules: Any) -> Statistics:
+    """`pixels`: int32 (0, 2, bins)."""
+    return {"pixels": np.empty((0, 2, rules.bins), np.int32)}
+
+
+def measure(images: Images) -> Statistics:
+    """`pixels`: int32 (n, 2, bins) histograms of levels, off the object and on it."""
+    return {"pixels": images.histograms}
+
+
+def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
+    """`pixels`; `iou` (n, bins) and `ap` (n,), in units, where means over images are wanted."""
+    counts = kept["pixels"].astype(np.int64)
+    found = {"pixels": counts}
+    if Reduction.IMAGE_MEAN in rules.pixel_reductions:
+        found["iou"] = units(iou(counts, rules.comparator))
+        found["ap"] = units(average_precision(counts, rules.comparator))
+    return found
+
+
+def scores(sums: Sums, reading: Reading) -> Scored:
+    """Peak-IoU and Peak-T, IoU at T, AP: pooled, and as means over images."""
+    rules, held = reading.rules, reading.rules.pixel_scores
+    found: dict[str, NDArray[Any]] = {}
+    curves: dict[str, NDArray[Any]] = {}
+    ious = {}
+    if PixelScore.PEAK in held or PixelScore.AT_THRESHOLD in held:
+        ious[""] = iou(sums["pixels"], rules.comparator)
+        if "iou" in sums:
+            ious["_image_mean"] = reading.mean(sums["iou"])
+    for suffix, curve in ious.items():
+        curves[f"iou{suffix}"] = curve
+        at = curve.argmax(axis=1)
+        if PixelScore.PEAK in held:
+            found[f"peak_iou{suffix}"] = curve.max(axis=1)
+            name = "peak_threshold" if rules.counts_levels else "peak_threshold_fraction"
+            found[f"{name}{suffix}"] = rules.curve_thresholds[at]
+        if PixelScore.AT_THRESHOLD in held and reading.pixel is not None:
+            found[f"iou_at_threshold{suffix}"] = curve[np.arange(len(curve)), reading.pixel]
+    if PixelScore.AP in held:
+        found["ap"] = average_precision(sums["pixels"], rules.comparator)
+        if "ap" in sums:
+            found["ap_image_mean"] = reading.mean(sums["ap"])
+        curves["precision"] = precision(sums["pixels"], rules.comparator)
+        curves["recall"] = recall(sums["pixels"], rules.comparator)
+    return found, curves

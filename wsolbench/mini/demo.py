@@ -16,9 +16,10 @@ from pathlib import Path
 from ..baselines.predict import predict
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError
-from ..evaluation.evaluator import evaluate
+from ..evaluation.run import evaluate
 from ..formats.annotations import AnnotationStore, write_store
-from ..formats.result import Result, signature, table
+from ..formats.report import signature, table
+from ..formats.result import Result
 from ..formats.submission.reader import validate
 from ..plots import save_curves
 from ..progress import Progress

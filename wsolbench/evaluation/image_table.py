@@ -1,0 +1,74 @@
+"""Scores of single images as columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data.dataset import Dataset
+from ..formats.result import Result
+from ..metrics import pixel as pixel_metrics
+from ..metrics.family import Statistics
+from ..protocols.block import best_overlaps
+from .statistics import Scoring, part
+
+__all__ = ["image_table"]
+
+_AT_A_TIME = 1024  # images
+
+
+def image_table(
+    dataset: Dataset, scoring: Scoring, kept: Statistics, result: Result
+) -> dict[str, list[Any]]:
+    """Per-image scores as columns, in the data set's order.
+
+    `image_id`, `class_index`, `area` (of the mask, pixels); `best_iou` and `best_threshold` of the
+    image's own curve, `threshold` (the shared one) and `iou` there, `ap`; `x0, y0, x1, y1` (the box
+    at `box_threshold`), its `box_iou`, and `box_right`: whether that is enough; `top1` and `top5`:
+    whether the class is among them. An image without map scores as zeros do.
+
+    Args:
+        dataset: of n images.
+        scoring: which scores there are; of a protocol whose thresholds can be carried.
+        kept: of the n images.
+        result: tells the shared thresholds.
+    """
+    columns: dict[str, list[Any]] = {
+        "image_id": list(dataset.image_ids),
+        "class_index": dataset.class_indices.tolist(),
+        "area": dataset.store.areas[dataset.rows].tolist(),
+    }
+    for start in range(0, len(dataset), _AT_A_TIME):
+        places = slice(start, start + _AT_A_TIME)
+        for name, values in _columns(dataset, places, scoring, part(kept, places), result).items():
+            columns.setdefault(name, []).extend(values)
+    return columns
+
+
+def _columns(
+    dataset: Dataset, places: slice, scoring: Scoring, kept: Statistics, result: Result
+) -> dict[str, list[Any]]:
+    protocol, found = scoring.protocol, {}
+    if "pixels" in kept:
+        at = result.threshold.pixel
+        level = int(result.scores.get("peak_threshold", 0)) if at is None else at
+        counts = kept["pixels"].astype(np.int64)
+        curves = pixel_metrics.iou(counts, protocol.comparator)
+        found["best_iou"] = curves.max(axis=1).tolist()
+        found["best_threshold"] = curves.argmax(axis=1).tolist()
+        found["threshold"] = [level] * len(curves)
+        found["iou"] = curves[:, level].tolist()
+        found["ap"] = pixel_metrics.average_precision(counts, protocol.comparator).tolist()
+    if "boxes" in kept and kept["boxes"].size:
+        level = 0 if scoring.boxed else int(result.scores.get("box_threshold", 0))
+        boxes = kept["boxes"][:, [level]].astype(np.int32)
+        truth = dataset.store.packed("boxes", dataset.rows[places])
+        for name, corner in zip(("x0", "y0", "x1", "y1"), boxes[:, 0].T, strict=True):
+            found[name] = corner.tolist()
+        found["box_iou"] = best_overlaps(protocol, boxes, truth)[:, 0].tolist()
+        found["box_right"] = kept["correct"][:, 0, level].tolist()
+    if scoring.ranked and "top" in kept:
+        for name, met in zip(("top1", "top5"), kept["top"].T, strict=True):
+            found[name] = met.tolist()
+    return found

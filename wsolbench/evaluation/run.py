@@ -1,0 +1,240 @@
+"""One evaluation from files to results: the command line, Python and `verify` all run this.
+
+A `Request` says what to score and how, and is checked when it is made; `run` does the work and
+gives an `Outcome`. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError
+from ..formats.annotations import find_annotations
+from ..formats.result import Bootstrap, Result, Threshold, read_result
+from ..formats.submission.reader import Submission
+from ..progress import Progress
+from ..protocols import Protocol, as_protocols
+from .counts import Counts
+from .evaluator import Evaluator, check_options, score_together
+
+__all__ = ["Bars", "Outcome", "Request", "evaluate", "run"]
+
+PathLike = str | os.PathLike[str]
+
+Bars = Callable[[str, str], AbstractContextManager[Progress | None]]
+"""Makes a progress bar from a title and a unit, e.g. `progress.bar`."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score and how; checked when it is made.
+
+    Attributes:
+        submission: the maps, or their file.
+        annotations: the split, or the annotation file; None looks where
+            `formats.annotations.find_annotations` says.
+        split: what the submission must be for; None for its own.
+        protocols: names or values; several are scored in one pass.
+        metrics: names of metric families; None for all that protocol and annotations allow.
+        threshold: a level 0..255, another result or its file, or how thresholds were chosen
+            elsewhere; None for the best on this split.
+        bootstrap: how intervals are drawn; None for none.
+        by: kinds of groups to score: "area", "boxes", "class".
+        per_image: whether the table of single images is wanted.
+        counts: whether the statistics of single images are wanted, for `compare`.
+        allow_missing: score images without map as maps of zeros.
+        limit: score the first images only; the result is marked as a trial.
+        jobs: threads; None for one a processor. No score depends on it.
+
+    Raises:
+        WsolbenchError: no such protocol, an option that a protocol does not support.
+    """
+
+    submission: Submission | PathLike
+    annotations: Dataset | PathLike | None = None
+    split: str | None = None
+    protocols: Sequence[str | Protocol] = ("sem",)
+    metrics: Sequence[str] | None = None
+    threshold: int | Result | Threshold | PathLike | None = None
+    bootstrap: Bootstrap | None = None
+    by: Sequence[str] = ()
+    per_image: bool = False
+    counts: bool = False
+    allow_missing: bool = False
+    limit: int | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without opening a file."""
+        given = [self.protocols] if isinstance(self.protocols, (str, Protocol)) else self.protocols
+        object.__setattr__(self, "protocols", tuple(as_protocols(given)))
+        for name in ("metrics", "by"):
+            if isinstance(value := getattr(self, name), str):
+                raise WsolbenchError(
+                    name, found=f"the text {value!r}", cure="pass a list, even of one name"
+                )
+        if isinstance(self.bootstrap, bool) or not isinstance(
+            self.bootstrap, (Bootstrap, type(None))
+        ):
+            raise WsolbenchError(
+                "bootstrap",
+                found=repr(self.bootstrap),
+                expected="a wsolbench.Bootstrap",
+                cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
+            )
+        check_options(
+            self.checked_protocols,
+            threshold=self.threshold is not None,
+            per_image=self.per_image,
+            by=self.by,
+        )
+
+    @property
+    def checked_protocols(self) -> list[Protocol]:
+        """The protocols as values."""
+        return as_protocols(self.protocols)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation gives.
+
+    Attributes:
+        results: one a protocol.
+        counts: one a protocol, where they were asked for.
+        table: per-image scores as columns under the first protocol, where it was asked for.
+    """
+
+    results: tuple[Result, ...]
+    counts: tuple[Counts, ...] = ()
+    table: dict[str, list[Any]] = field(default_factory=dict)
+
+
+def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Outcome:
+    """Score a submission.
+
+    Args:
+        request: what and how.
+        bars: makes a progress bar from a title and a unit.
+
+    Raises:
+        WsolbenchError: files that cannot be read, a submission of another data set or split, or
+            one of the faults of `Evaluator`.
+    """
+    threshold = request.threshold
+    if isinstance(threshold, (str, os.PathLike)):
+        threshold = read_result(threshold)
+    own = not isinstance(request.submission, Submission)
+    submission = opened(request.submission)
+    try:
+        dataset = _dataset(request, submission)
+        keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
+        evaluators = [
+            Evaluator(
+                dataset,
+                protocol,
+                request.metrics,
+                header=submission.header,
+                keep_images=keep,
+            )
+            for protocol in request.checked_protocols
+        ]
+        with bars("evaluate", "image") as progress:
+            score_together(evaluators, submission, jobs=request.jobs, progress=progress)
+        results = []
+        spreads = request.bootstrap is not None or bool(request.by)
+        for evaluator in evaluators:
+            with bars("intervals and groups", "step") if spreads else nullcontext() as progress:
+                results.append(
+                    evaluator.result(
+                        threshold=threshold,
+                        allow_missing=request.allow_missing,
+                        submission_sha256=submission.sha256,
+                        bootstrap=request.bootstrap,
+                        by=request.by,
+                        progress=progress,
+                    )
+                )
+    finally:
+        if own:
+            submission.close()
+    pairs = list(zip(evaluators, results, strict=True))
+    return Outcome(
+        tuple(results),
+        tuple(evaluator.counts(result) for evaluator, result in pairs if request.counts),
+        pairs[0][0].image_table(pairs[0][1]) if request.per_image else {},
+    )
+
+
+def evaluate(
+    dataset: Dataset | PathLike,
+    submission: Submission | PathLike,
+    protocol: str | Protocol = "sem",
+    metrics: Sequence[str] | None = None,
+    *,
+    threshold: int | Result | Threshold | PathLike | None = None,
+    allow_missing: bool = False,
+    limit: int | None = None,
+    jobs: int | None = None,
+    bootstrap: Bootstrap | None = None,
+    by: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Result:
+    """Score a submission file on one split under one protocol.
+
+    Args:
+        dataset: the split; or the annotation file, whose split is then the submission's.
+        submission: the file, or its path.
+        protocol: a protocol's name, or a protocol of your own; `run` scores several in one pass.
+        metrics: names of metric families; None for all that protocol and annotations allow.
+        threshold: see `Evaluator.result`; or a result file.
+        allow_missing: score images without map as maps of zeros.
+        limit: score the first images only; the result is marked as a trial.
+        jobs: threads; None for one a processor. The result does not depend on it.
+        bootstrap: see `Evaluator.result`.
+        by: see there.
+        progress: called with (images done, images in all).
+
+    Raises:
+        WsolbenchError: the submission cannot be read, is of another data set or split, holds
+            images that the split does not or lacks some that it has, or a map is not legal.
+    """
+    request = Request(
+        submission,
+        dataset,
+        protocols=(protocol,),
+        metrics=metrics,
+        threshold=threshold,
+        allow_missing=allow_missing,
+        limit=limit,
+        jobs=jobs,
+        bootstrap=bootstrap,
+        by=tuple(by),
+    )
+
+    def bars(title: str, unit: str) -> AbstractContextManager[Progress | None]:
+        return nullcontext(progress if title == "evaluate" else None)
+
+    return run(request, bars).results[0]
+
+
+def opened(submission: Submission | PathLike) -> Submission:
+    """The submission itself, or the one in a file."""
+    return submission if isinstance(submission, Submission) else Submission.open(submission)
+
+
+def _dataset(request: Request, submission: Submission) -> Dataset:
+    """The split that a submission is scored on."""
+    given, header = request.annotations, submission.header
+    if isinstance(given, Dataset):
+        dataset = given
+    else:
+        path = find_annotations(None if given is None else Path(given), header.dataset)
+        dataset = Dataset.open(path, request.split or header.split)
+    return dataset if request.limit is None else dataset.first(request.limit)

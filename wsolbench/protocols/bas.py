@@ -1,0 +1,40 @@
+"""BAS's boxes at a fixed threshold, averaged over classes; three protocols, one a backbone.
+
+Source: wpy1999/BAS, ILSVRC/BAS_inference.py, ILSVRC/utils/func.py and CUB/utils/IoU.py. The program
+takes its threshold by backbone: .5 for VGG and MobileNet (`bas`), .45 for ResNet, .3 for Inception
+(on CUB others). The map is scaled by min-max first, then resized to 224 x 224 (bilinear, float32);
+foreground is value > threshold; the component with the most pixels gives the box, without one the
+whole grid; a box is correct only above .5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..metrics.boxes import BoxScore
+from ..metrics.levels import Comparator
+from .record import Averaging, BoxTruth, Levels, Protocol, Scaling, Upsampling
+
+__all__ = ["BAS", "BAS_INCEPTION", "BAS_RESNET"]
+
+BAS = Protocol(
+    name="bas",
+    version=2,
+    grid=224,
+    upsampling=Upsampling.OPENCV_LINEAR,
+    scaling=Scaling.FIRST,
+    levels=Levels.VALUES,
+    comparator=Comparator.ABOVE,
+    fixed_threshold=0.5,
+    box_scores=(BoxScore.AT_THRESHOLD,),
+    box_truth=BoxTruth.SCALED,
+    box_plus_one=True,
+    box_empty=(0, 0, 224, 224),
+    box_iou_comparator=Comparator.ABOVE,
+    averaging=Averaging.CLASSES,
+    source="wpy1999/BAS: ILSVRC/BAS_inference.py, ILSVRC/utils/func.py, CUB/utils/IoU.py",
+)
+
+BAS_RESNET = replace(BAS, name="bas-resnet", fixed_threshold=0.45)
+
+BAS_INCEPTION = replace(BAS, name="bas-inception", fixed_threshold=0.3)

@@ -1,0 +1,171 @@
+"""A block of images under a protocol: what metric families measure.
+
+The steps of `steps`, taken for each image when a family asks for their outcome. A protocol whose
+steps are those of the compiled loops has its histograms, boxes and overlaps in one call for the
+whole block instead, with the same outcome bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError
+from ..masks import RunLengths, decode
+from ..metrics import images as image_metrics
+from ..metrics.boxes import Component
+from ..metrics.levels import Comparator
+from ..metrics.packed import Packed
+from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
+from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see
+
+__all__ = ["Block", "best_overlaps"]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """N images, their legal maps and what is known of them.
+
+    Attributes:
+        rules: the protocol.
+        names: the images' ids.
+        maps: (h, w) each, legal as `metrics.levels.check_map` wants them.
+        sizes: int64 (n, 2), height and width of each image.
+        masks: compressed run lengths of the masks.
+        ignored: of the pixels that count nowhere; an empty part where all count.
+        truth: int32 (m, 4), the true boxes, half-open.
+        class_indices: int32 (n,), -1 where not known.
+        top5: int (n, 5), predicted classes, or None.
+        submitted: int (n, 4), boxes that the method predicts itself, or None.
+        with_boxes: whether predicted boxes are wanted: they cost most of the time.
+    """
+
+    rules: Protocol
+    names: Sequence[str]
+    maps: Sequence[NDArray[Any]]
+    sizes: NDArray[np.int64]
+    masks: Packed
+    ignored: Packed
+    truth: Packed
+    class_indices: NDArray[np.int32]
+    top5: NDArray[np.integer[Any]] | None = None
+    submitted: NDArray[np.integer[Any]] | None = None
+    with_boxes: bool = True
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def histograms(self) -> NDArray[np.int32]:
+        """Pixels of each level, off the object and on it: int32 (n, 2, bins)."""
+        if self._is_compiled:
+            return self._at_once[0]
+        counts = [histogram(self.rules, seen) for seen in self.seen]
+        return np.array(counts, np.int32).reshape(len(self), 2, self.rules.bins)
+
+    @property
+    def boxes(self) -> NDArray[np.int32]:
+        """The predicted boxes, one a threshold: int32 (n, t, 4); (n, 0, 4) without a single one."""
+        if self.submitted is not None:
+            return np.asarray(self.submitted, np.int32)[:, None]
+        if not self.rules.keeps_boxes:
+            return np.empty((len(self), 0, 4), np.int32)
+        if self._is_compiled:
+            return self._at_once[1]
+        found = [boxes_of(self.rules, seen.levels) for seen in self.seen]
+        return np.array(found, np.int32).reshape(len(self), -1, 4)
+
+    @property
+    def overlaps(self) -> NDArray[np.float64]:
+        """Highest IoU of a predicted box with a true one: float64 (n, t)."""
+        if self.submitted is not None or self._is_compiled:
+            return best_overlaps(self.rules, self.boxes, self.truth)
+        found = [overlaps_of(self.rules, seen) for seen in self.seen]
+        return np.array(found, np.float64).reshape(len(self), -1)
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Which maps have one value: bool (n,)."""
+        if self._is_compiled:
+            return self._at_once[2]
+        return np.array([map_.min() == map_.max() for map_ in self.maps], np.bool_)
+
+    @cached_property
+    def seen(self) -> list[Seen]:
+        """Each image on the protocol's grid."""
+        masks = map(self._mask, range(len(self)), self.masks.parts())
+        ignored = map(self._mask, range(len(self)), self.ignored.parts())
+        truths = self.truth.parts()
+        return [
+            see(self.rules, map_, mask, ignore if ignore.size else None, boxes)
+            for map_, mask, ignore, boxes in zip(self.maps, masks, ignored, truths, strict=True)
+        ]
+
+    @cached_property
+    def _is_compiled(self) -> bool:
+        """Whether the protocol's steps are those of the compiled loops."""
+        rules = self.rules
+        map_alike = (
+            rules.grid is None
+            and rules.upsampling is Upsampling.BILINEAR
+            and rules.scaling is Scaling.NONE
+            and rules.levels is Levels.BYTES
+        )
+        boxes_alike = (
+            rules.thresholds is Thresholds.LEVELS
+            and rules.fixed_threshold is None
+            and rules.comparator is Comparator.AT_LEAST
+            and rules.component is Component.MOST_PIXELS
+            and rules.box_truth is BoxTruth.ORIGINAL
+            and not any(rules.box_empty)
+        )
+        return map_alike and (boxes_alike or not self.with_boxes)
+
+    @cached_property
+    def _at_once(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+        return image_metrics.measure(
+            self.names,
+            self.maps,
+            self.sizes,
+            self.masks,
+            self.ignored,
+            with_boxes=self.with_boxes and self.submitted is None,
+        )
+
+    def _mask(self, place: int, counts: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """A mask from its run lengths; without pixels where there are none."""
+        if not counts.size:
+            return np.empty((0, 0), np.bool_)
+        height, width = self.sizes[place].tolist()
+        try:
+            return decode(RunLengths(height, width, counts.tobytes()))
+        except WsolbenchError as error:
+            raise WsolbenchError(
+                f"mask of {self.names[place]}",
+                found=f"malformed run lengths ({error.found})",
+                expected=f"runs of {height * width} pixels",
+                cure="the file is damaged: import the annotations again",
+            ) from error
+
+
+def best_overlaps(rules: Protocol, boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64]:
+    """Highest IoU of each box with a true one of its image, by the protocol's way of counting.
+
+    Args:
+        rules: the protocol.
+        boxes: int32 (n, t, 4).
+        truth: the true boxes of the n images, at original size.
+
+    Returns:
+        float64 (n, t).
+    """
+    if not rules.box_plus_one:
+        return image_metrics.best_overlaps(boxes, truth)
+    pairs = zip(boxes, truth.parts(), strict=True)
+    found = [best_overlap(rules, own, true) for own, true in pairs]
+    return np.array(found, np.float64).reshape(boxes.shape[:2])

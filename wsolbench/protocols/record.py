@@ -1,0 +1,426 @@
+"""What a protocol is: the choices on which a score depends, as enums and numbers.
+
+A protocol is a frozen record. Its fields decide what code runs, are written into every result and
+are hashed, so that numbers that may not be compared look different. Sentences about it are for
+people alone (`words`), and enter neither.
+
+A protocol of one's own is a value, mostly one of `PROTOCOLS` with some fields replaced:
+
+    mine = dataclasses.replace(
+        wsolbench.PROTOCOLS["sem"], name="mine", version=1, comparator=Comparator.ABOVE
+    )
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError, some
+from ..metrics.boxes import MAXIMUM_KEYS, BoxScore, Component
+from ..metrics.levels import Comparator
+from ..metrics.pixel import PixelScore, Reduction
+from ..scores import LEVELS
+
+__all__ = [
+    "BIN_EDGES",
+    "SHARES",
+    "Averaging",
+    "BoxTruth",
+    "Levels",
+    "Protocol",
+    "Scaling",
+    "Thresholds",
+    "Upsampling",
+    "fields_sha256",
+]
+
+SHARES = np.arange(0, 1, 0.001)
+"""The 1,000 thresholds of wsolevaluation (evaluation.py: cam_curve_interval), as it makes them."""
+
+BIN_EDGES = np.append(SHARES, 1.0)
+"""Lower edges of the bins of `Levels.BINS`; the last bin holds the values of 1."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+
+
+class Upsampling(str, Enum):
+    """How a map comes to the grid."""
+
+    BILINEAR = "bilinear"
+    """Half-pixel centres, edges clamped, float32; levels are cut in the same step."""
+    OPENCV_CUBIC = "opencv_cubic"
+    """INTER_CUBIC in float64."""
+    OPENCV_LINEAR = "opencv_linear"
+    """INTER_LINEAR in float32."""
+    OPENCV_LINEAR_BYTES = "opencv_linear_bytes"
+    """floor(255 * value) at the map's own size, then INTER_LINEAR of these bytes."""
+
+
+class Scaling(str, Enum):
+    """When each map is scaled by min-max; a constant map becomes zeros."""
+
+    NONE = "none"
+    FIRST = "first"
+    """Before it comes to the grid."""
+    LAST = "last"
+    """On the grid."""
+
+
+class Levels(str, Enum):
+    """What thresholds are compared with."""
+
+    BYTES = "bytes"
+    """floor(255 * value)."""
+    GREYS = "greys"
+    """The grey of matplotlib's cubehelix colours, 0..255."""
+    VALUES = "values"
+    """The values themselves."""
+    BINS = "bins"
+    """1,001 bins from 0, .001 ... .999, 1."""
+
+
+class Thresholds(str, Enum):
+    """Which thresholds there are."""
+
+    LEVELS = "levels"
+    """0..255."""
+    SHARES_OF_MAXIMUM = "shares_of_maximum"
+    """int(t * highest level) for t = 0, .001 ... .999."""
+    BINS = "bins"
+    """0, .001 ... .999, 1."""
+
+
+class BoxTruth(str, Enum):
+    """Which true boxes count, and where; of all but ORIGINAL the corners are inclusive."""
+
+    ORIGINAL = "original"
+    """Every box of the image, half-open, at original size."""
+    SCALED = "scaled"
+    """Every box, scaled to the grid."""
+    TRUNCATED = "truncated"
+    """Every box, scaled to the grid and truncated to whole numbers."""
+    TRUNCATED_WITHIN = "truncated_within"
+    """The same, far corners at most side - 1 before they are truncated."""
+    FIRST_TRUNCATED = "first_truncated"
+    """The first box of the image alone, scaled and truncated."""
+
+
+class Averaging(str, Enum):
+    """What an accuracy of boxes or classes is the mean over."""
+
+    IMAGES = "images"
+    CLASSES = "classes"
+
+
+_UPSAMPLINGS = {
+    (Upsampling.BILINEAR, Scaling.NONE),
+    (Upsampling.BILINEAR, Scaling.FIRST),
+    (Upsampling.OPENCV_CUBIC, Scaling.LAST),
+    (Upsampling.OPENCV_LINEAR, Scaling.NONE),
+    (Upsampling.OPENCV_LINEAR, Scaling.FIRST),
+    (Upsampling.OPENCV_LINEAR, Scaling.LAST),
+    (Upsampling.OPENCV_LINEAR_BYTES, Scaling.FIRST),
+}
+_READY_LEVELS = (Upsampling.BILINEAR, Upsampling.OPENCV_LINEAR_BYTES)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The choices on which a score depends. All fields but `source` enter the hash.
+
+    Attributes:
+        name: as typed after `--protocol`.
+        version: raised whenever a field or its meaning changes.
+        grid: pixels a side of the square on which map and truth meet; None for the image's own
+            size.
+        upsampling: how the map comes to the grid.
+        scaling: when it is scaled by min-max.
+        levels: what its values become.
+        thresholds: which thresholds there are.
+        comparator: whether foreground at a threshold is at least it, or above it.
+        fixed_threshold: the one threshold of box scores: a share of the highest level, or a value
+            with `Levels.VALUES`; None where it is searched.
+        pixel_scores: which pixel scores there are.
+        pixel_reductions: how pixels of many images become one score; the first one ranks.
+        box_scores: which box scores there are.
+        component: which foreground component gives the box.
+        connectivity: of components; 8.
+        box_truth: which true boxes count, and where.
+        box_plus_one: whether sides of boxes count one pixel more than they hold.
+        box_clipped: whether far corners of a contour's box are at most side - 1.
+        box_empty: the box where nothing is foreground.
+        box_iou_thresholds: the IoU at which a box is correct; the first one gives GT-known.
+        box_iou_comparator: whether that IoU is enough, or more is needed.
+        top_iou_comparator: the same for Top-1 and Top-5 localization, where it is another.
+        averaging: what accuracies of boxes and classes are the mean over.
+        source: the paper or program, in words.
+
+    Raises:
+        WsolbenchError: fields that do not go together, all of them at once.
+    """
+
+    name: str
+    version: int
+    grid: int | None = None
+    upsampling: Upsampling = Upsampling.BILINEAR
+    scaling: Scaling = Scaling.NONE
+    levels: Levels = Levels.BYTES
+    thresholds: Thresholds = Thresholds.LEVELS
+    comparator: Comparator = Comparator.AT_LEAST
+    fixed_threshold: float | None = None
+    pixel_scores: tuple[PixelScore, ...] = ()
+    pixel_reductions: tuple[Reduction, ...] = (Reduction.POOLED,)
+    box_scores: tuple[BoxScore, ...] = ()
+    component: Component = Component.MOST_PIXELS
+    connectivity: int = 8
+    box_truth: BoxTruth = BoxTruth.ORIGINAL
+    box_plus_one: bool = False
+    box_clipped: bool = False
+    box_empty: tuple[int, int, int, int] = (0, 0, 0, 0)
+    box_iou_thresholds: tuple[float, ...] = (0.5,)
+    box_iou_comparator: Comparator = Comparator.AT_LEAST
+    top_iou_comparator: Comparator | None = None
+    averaging: Averaging = Averaging.IMAGES
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no code does."""
+        if faults := _type_faults(self) or _faults(self):
+            raise WsolbenchError(
+                f"protocol {self.name!r}",
+                found=some(faults),
+                cure="choose fields that go together (see wsolbench.Protocol)",
+            )
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all fields but `source`, as sorted JSON."""
+        return fields_sha256(self._fields())
+
+    @property
+    def label(self) -> str:
+        """Name, version and the start of the hash, for people."""
+        return f"{self.name}.v{self.version} ({self.sha256[:8]})"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What it scores by itself: "pixel", "box" or both."""
+        held = {"pixel": self.pixel_scores, "box": self.box_scores}
+        return tuple(name for name, choice in held.items() if choice)
+
+    @property
+    def bins(self) -> int:
+        """Of the histograms of levels."""
+        return len(BIN_EDGES) if self.levels is Levels.BINS else LEVELS
+
+    @property
+    def counts_levels(self) -> bool:
+        """Whether thresholds are levels 0..255, not shares."""
+        return self.thresholds is Thresholds.LEVELS
+
+    @cached_property
+    def curve_thresholds(self) -> NDArray[Any]:
+        """The threshold of each place of a curve: int64 levels, or float64 shares as written."""
+        if self.thresholds is Thresholds.LEVELS:
+            return np.arange(LEVELS)
+        # As they are written: .003, not .003000...0001.
+        edges = BIN_EDGES if self.thresholds is Thresholds.BINS else SHARES
+        return np.array([round(float(share), 3) for share in edges])
+
+    @property
+    def box_thresholds(self) -> int:
+        """At how many thresholds there are boxes."""
+        return 1 if self.fixed_threshold is not None else len(self.curve_thresholds)
+
+    @property
+    def has_curves(self) -> bool:
+        """Whether scores are read off curves over thresholds."""
+        return self.fixed_threshold is None or bool(self.pixel_scores)
+
+    @property
+    def carries_thresholds(self) -> bool:
+        """Whether scores can be read at levels that were carried or fixed, by image and group."""
+        read = PixelScore.AT_THRESHOLD in self.pixel_scores or not self.pixel_scores
+        read &= BoxScore.AT_THRESHOLD in self.box_scores or not self.box_scores
+        return read and self.counts_levels and self.fixed_threshold is None
+
+    @property
+    def keeps_boxes(self) -> bool:
+        """Whether each threshold has one box, in pixels of the image."""
+        return self.grid is None and self.component is Component.MOST_PIXELS
+
+    @property
+    def takes_boxes(self) -> bool:
+        """Whether boxes that a submission brings can be scored."""
+        return self.box_truth is BoxTruth.ORIGINAL and self.fixed_threshold is None
+
+    @property
+    def needs_opencv(self) -> bool:
+        """Whether its steps are OpenCV's."""
+        outlined = bool(self.box_scores) and self.component is not Component.MOST_PIXELS
+        return self.upsampling is not Upsampling.BILINEAR or outlined or self.grid is not None
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields and their hash, as results hold them."""
+        return {**self._fields(), "sha256": self.sha256}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, object]) -> Protocol:
+        """The protocol that a result holds.
+
+        Raises:
+            WsolbenchError: fields of another version of wsolbench, or a hash that is not theirs.
+        """
+        stated = f"{content.get('name')}.v{content.get('version')}"
+        try:
+            given = {key: value for key, value in content.items() if key != "sha256"}
+            own = {item.name: item for item in fields(cls) if item.name != "source"}
+            if given.keys() != own.keys():
+                raise ValueError("other fields")
+            values: dict[str, Any] = {
+                key: _value(own[key].type, value) for key, value in given.items()
+            }
+            found: Protocol | None = cls(**values)
+        except (TypeError, ValueError, WsolbenchError):
+            found = None
+        if found is None or found.sha256 != content.get("sha256"):
+            raise WsolbenchError(
+                "protocol",
+                found=f"another version of protocol {stated} ({str(content.get('sha256'))[:8]})",
+                expected="one of this version of wsolbench",
+                cure="evaluate again with this version of wsolbench",
+            )
+        return found
+
+    def _fields(self) -> dict[str, object]:
+        return {
+            item.name: _plain(getattr(self, item.name))
+            for item in fields(self)
+            if item.name != "source"
+        }
+
+
+def fields_sha256(content: Mapping[str, object]) -> str:
+    """SHA-256 of a protocol's fields as sorted JSON, the hash itself not among them."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+_KINDS: Mapping[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        *(Upsampling, Scaling, Levels, Thresholds, Comparator, PixelScore, Reduction, BoxScore),
+        *(Component, BoxTruth, Averaging, str, int, float, bool),
+    )
+}
+
+
+def _kind(annotation: object) -> Any:
+    """The type of a field's items, from its annotation."""
+    return next(_KINDS[word] for word in re.findall(r"\w+", str(annotation)) if word in _KINDS)
+
+
+def _value(annotation: object, value: Any) -> Any:
+    """A field's value from JSON."""
+    kind = _kind(annotation)
+    if isinstance(value, list):
+        return tuple(kind(item) if issubclass(kind, Enum) else item for item in value)
+    return kind(value) if issubclass(kind, Enum) and value is not None else value
+
+
+def _type_faults(protocol: Protocol) -> list[str]:
+    """Values of another type than their field's, which would be compared in vain."""
+    faults = []
+    for item in fields(protocol):
+        value, annotation = getattr(protocol, item.name), str(item.type)
+        kind, many = _kind(annotation), "tuple" in annotation
+        wanted = (int, float) if kind is float else kind
+        parts = value if many and isinstance(value, tuple) else [value]
+        sound = many == isinstance(value, tuple) and all(
+            isinstance(part, wanted) and (kind is bool or not isinstance(part, bool))
+            for part in parts
+        )
+        if not sound and not (value is None and "None" in annotation):
+            faults.append(f"{item.name} {value!r}, not of type {kind.__name__}")
+    return faults
+
+
+def _faults(protocol: Protocol) -> list[str]:
+    """What in the fields does not go together."""
+    own = protocol
+    fixed, boxed, pixels = own.fixed_threshold, bool(own.box_scores), bool(own.pixel_scores)
+    ready = own.upsampling in _READY_LEVELS
+    scaled_truth = own.box_truth is not BoxTruth.ORIGINAL
+    outlined = own.component is not Component.MOST_PIXELS
+    maximum = BoxScore.MAXIMUM in own.box_scores
+    searched = {
+        Levels.BYTES: (Thresholds.LEVELS, Thresholds.SHARES_OF_MAXIMUM),
+        Levels.GREYS: (Thresholds.LEVELS, Thresholds.SHARES_OF_MAXIMUM),
+        Levels.BINS: (Thresholds.BINS,),
+        Levels.VALUES: (),
+    }[own.levels]
+    checks = {
+        "a name that is no short text of a-z, 0-9, . _ -": _NAME.fullmatch(own.name) is None,
+        "a version below 1": own.version < 1,
+        "neither pixel nor box scores": not pixels and not boxed,
+        "a grid that is not from 1 to 4096": own.grid is not None and not 1 <= own.grid <= 4096,
+        f"scaling {own.scaling.value} with upsampling {own.upsampling.value}": (
+            (own.upsampling, own.scaling) not in _UPSAMPLINGS
+        ),
+        f"levels {own.levels.value} with upsampling {own.upsampling.value}": (
+            ready and own.levels is not Levels.BYTES
+        ),
+        f"thresholds {own.thresholds.value} with levels {own.levels.value}": (
+            fixed is None and own.thresholds not in searched
+        ),
+        f"levels {own.levels.value} without a fixed threshold": (
+            own.levels is Levels.VALUES and fixed is None
+        ),
+        "a fixed threshold that is not from 0 to 1": fixed is not None and not 0 <= fixed <= 1,
+        "a fixed threshold for pixel scores": fixed is not None and pixels,
+        "pixel scores over shares of the maximum": (
+            pixels and own.thresholds is Thresholds.SHARES_OF_MAXIMUM
+        ),
+        "no reduction, or one twice": (
+            not own.pixel_reductions
+            or len(set(own.pixel_reductions)) < len(own.pixel_reductions)
+            or own.pixel_reductions[0] is not Reduction.POOLED
+        ),
+        "means over images for thresholds that are no levels": (
+            pixels and Reduction.IMAGE_MEAN in own.pixel_reductions and not own.counts_levels
+        ),
+        "boxes of bins": boxed and own.levels is Levels.BINS,
+        "a connectivity other than 8": own.connectivity != 8,
+        f"true boxes {own.box_truth.value} with grid {own.grid}": (
+            boxed and scaled_truth != (own.grid is not None)
+        ),
+        "clipped boxes of components": own.box_clipped and not outlined,
+        "an empty box that is not four numbers": len(own.box_empty) != 4,
+        "no IoU of a correct box, one twice, or one not in (0, 1]": (
+            not own.box_iou_thresholds
+            or len(set(own.box_iou_thresholds)) < len(own.box_iou_thresholds)
+            or not all(0 < delta <= 1 for delta in own.box_iou_thresholds)
+        ),
+        "MaxBoxAcc at an IoU other than .5, then .3 and .7": maximum
+        and (own.box_iou_thresholds[:1] != (0.5,) or set(own.box_iou_thresholds) - {*MAXIMUM_KEYS}),
+        "MaxBoxAcc at a fixed threshold": maximum and fixed is not None,
+        "averaging over classes without a fixed threshold": (
+            own.averaging is Averaging.CLASSES and fixed is None
+        ),
+    }
+    return [text for text, wrong in checks.items() if wrong]
