@@ -15,8 +15,10 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import Comparison, compare, comparison_table, signature
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.formats.result import COLUMNS, THRESHOLD_SCORES, Bootstrap, read_result
+from wsolbench.evaluation.statistics import part
+from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.rules import SubmissionHeader
+from wsolbench.scores import SCORES
 
 COUNT = 15
 
@@ -51,16 +53,13 @@ def test_a_comparison_is_a_plain_loop_over_the_same_resamples(
     for _ in range(50):
         drawn = rng.integers(COUNT, size=COUNT)
         first, second = (
-            own.scoring.scores(
-                own.scoring.tally(own.records.part(drawn), own.class_indices[drawn]),
-                COUNT,
-                own.result.threshold,
-            )[0]
+            own.scoring.scored(own.scoring.sums(part(own.kept, drawn)), own.result.threshold)[0]
             for own in both
         )
         for key, score in first.items():
             moved.setdefault(key, []).append(second[key] - score)
-    assert {pair.score for pair in comparison.pairs} == moved.keys() - THRESHOLD_SCORES
+    compared = {key for key in moved if not SCORES[key].is_threshold}
+    assert {pair.score for pair in comparison.pairs} == compared
     for pair in comparison.pairs:
         scores = [own.result.scores[pair.score] for own in both]
         assert comparison.scores[pair.score] == scores
@@ -167,7 +166,7 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: st
 def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     one = counted(tmp_path, 1)
-    with pytest.raises(WsolbenchError, match=r"another protocol .and .*: adl.v1, expected sem.v1"):
+    with pytest.raises(WsolbenchError, match=r"another protocol .and .*: adl.v2, expected sem.v2"):
         compare([one, counted(tmp_path, 2, protocol="adl")], Bootstrap(20))
     with pytest.raises(WsolbenchError, match="another threshold: fixed, expected max"):
         compare([one, counted(tmp_path, 2, threshold=8)], Bootstrap(20))
@@ -191,9 +190,10 @@ def test_counts_come_back_from_their_file(tmp_path: Path, protocol: str) -> None
     assert counts_path("a/r.v1").name == "r.v1.counts.npz"
     write_counts(path, made)
     read = read_counts(path, made.result)
-    for name, kept in vars(made.records).items():
-        assert (getattr(read.records, name) == kept).all()
-        assert getattr(read.records, name).dtype == kept.dtype
+    assert read.kept.keys() == made.kept.keys()
+    for name, kept in made.kept.items():
+        assert (read.kept[name] == kept).all()
+        assert read.kept[name].dtype == kept.dtype
     assert list(read.image_ids) == list(made.image_ids)
     assert read.held.tolist() == [True] * 12 + [False] * 3
     assert read.scoring == made.scoring
@@ -242,9 +242,9 @@ def test_counts_are_no_result(tmp_path: Path) -> None:
 def test_counts_must_add_up(tmp_path: Path) -> None:
     one = counted(tmp_path, 1)
     path = tmp_path / "one.counts.npz"
-    better = one.records.pixels.copy()
+    better = one.kept["pixels"].copy()
     better[:, 0, 200] = 0
-    write_counts(path, replace(one, records=replace(one.records, pixels=better)))
+    write_counts(path, replace(one, kept={**one.kept, "pixels": better}))
     with pytest.raises(WsolbenchError, match="do not add up"):
         read_counts(path, one.result)
 
@@ -258,7 +258,7 @@ def test_damaged_counts_are_refused(tmp_path: Path, content: bytes) -> None:
         read_counts(path, one.result)
 
 
-@pytest.mark.parametrize("name", ["pixels", "right", "top", "held", "image_id", "class_index"])
+@pytest.mark.parametrize("name", ["pixels", "correct", "top", "held", "image_id", "class_index"])
 def test_counts_of_other_shapes_are_refused(tmp_path: Path, name: str) -> None:
     one = counted(tmp_path, 1)
     path = tmp_path / "one.counts.npz"
@@ -279,12 +279,12 @@ def test_counts_of_other_shapes_are_refused(tmp_path: Path, name: str) -> None:
 def test_images_twice_and_pixels_below_none_are_refused(tmp_path: Path) -> None:
     one = counted(tmp_path, 1)
     path = tmp_path / "one.counts.npz"
-    moved = one.records.pixels.copy()
+    moved = one.kept["pixels"].copy()
     moved[0, 0, 0] -= 10**6
     moved[1, 0, 0] += 10**6
     for changed, found in (
         (replace(one, image_ids=[one.image_ids[0]] * COUNT), "an image twice"),
-        (replace(one, records=replace(one.records, pixels=moved)), "fewer than no pixels"),
+        (replace(one, kept={**one.kept, "pixels": moved}), "pixels below 0"),
     ):
         write_counts(path, changed)
         with pytest.raises(WsolbenchError, match=found):
@@ -308,7 +308,7 @@ def test_tables_print_what_was_compared(tmp_path: Path) -> None:
     told = [f"{100 * pair.difference:+.2f}", f"[{low:+.2f}, {high:+.2f}]"]
     for form in ("text", "md", "latex"):
         shown = comparison_table(comparison, form).replace("\\", "")
-        assert all(text in shown for text in [*told, COLUMNS["peak_iou"], "A: m1", "B: m2"])
+        assert all(text in shown for text in [*told, SCORES["peak_iou"].title, "A: m1", "B: m2"])
     head, *rows = comparison_table(comparison, "csv").splitlines()
     assert len(rows) == len(comparison.pairs)
     cells = dict(zip(head.split(","), rows[0].split(","), strict=True))

@@ -16,7 +16,8 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.result import Result, read_result, table
+from wsolbench.formats.report import table
+from wsolbench.formats.result import Result, read_result
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.metrics.levels import level_map
 
@@ -156,7 +157,10 @@ def test_a_threshold_from_val_is_used_on_test_as_it_is(dataset: Dataset) -> None
     assert "iou_at_threshold" not in best.scores
     for trial, found in (
         (dataclasses.replace(val, limit=5), "a trial on 5 images"),
-        (dataclasses.replace(val, protocol={**val.protocol, "sha256": "0"}), "protocol 0"),
+        (
+            dataclasses.replace(val, protocol={**val.protocol, "sha256": "0"}),
+            r"protocol sem\.v2 \(0\), expected sem\.v2 \(",
+        ),
         (dataclasses.replace(val, dataset="other"), "data set other"),
     ):
         with pytest.raises(WsolbenchError, match=found):
@@ -416,7 +420,7 @@ def test_a_strangers_result_is_refused_not_believed(
 
 def test_a_protocol_is_what_its_fields_say(dataset: Dataset, tmp_path: Path) -> None:
     content = json.loads(scored(dataset, random_maps(COUNT)).to_json())
-    content["protocol"]["foreground"] = "level > T"
+    content["protocol"]["comparator"] = ">"
     (tmp_path / "r.json").write_text(json.dumps(content))
     with pytest.raises(WsolbenchError, match="a protocol out of order"):
         read_result(tmp_path / "r.json")
@@ -439,5 +443,5 @@ def test_tables_escape_and_do_not_mix_protocols(dataset: Dataset) -> None:
     formula = dataclasses.replace(result, method={"name": "=1+1"})
     assert table([formula], "csv").splitlines()[1].startswith("'=1+1,")
     other = dataclasses.replace(result, protocol={**result.protocol, "sha256": "0"})
-    with pytest.raises(WsolbenchError, match=r"protocols sem\.v1 and sem\.v1"):
+    with pytest.raises(WsolbenchError, match=r"protocols sem\.v2 \(\w{8}\) and sem\.v2 \(0\)"):
         table([result, other])

@@ -14,8 +14,10 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.groups import group_images
+from wsolbench.evaluation.statistics import part
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.result import Bootstrap, Result, breakdown_table, read_result, table
+from wsolbench.formats.report import breakdown_table, table
+from wsolbench.formats.result import Bootstrap, Result, read_result
 
 COUNT = 40
 KINDS = ["area", "boxes", "class"]
@@ -80,9 +82,7 @@ def test_groups_score_as_their_images_alone(tmp_path: Path, threshold: int | Non
         assert sum(len(places) for _, places in members) == COUNT
         for group, (name, places) in zip(result.breakdowns[kind], members, strict=True):
             assert (group.name, group.images) == (name, len(places))
-            records = made._records.part(places)
-            tally = made.scoring.tally(records, made.dataset.class_indices[places])
-            alone = made.scoring.scores(tally, len(places), at)[0]
+            alone = made.scoring.scored(made.scoring.sums(part(made._kept, places)), at)[0]
             assert group.scores.keys() <= alone.keys()
             assert {key: alone[key] for key in group.scores} == pytest.approx(dict(group.scores))
             checked += len(group.scores)
@@ -96,8 +96,8 @@ def test_intervals_of_groups_are_those_of_a_plain_loop(tmp_path: Path) -> None:
     found: list[dict[str, list[float]]] = [{} for _ in members]
     for _ in range(60):
         drawn = rng.integers(COUNT, size=COUNT)
-        whole = made.scoring.tally(made._records.part(drawn), made.dataset.class_indices[drawn])
-        scores = made.scoring.scores(whole, COUNT, result.threshold)[0]
+        whole = made.scoring.sums(part(made._kept, drawn))
+        scores = made.scoring.scored(whole, result.threshold)[0]
         at = replace(
             result.threshold,
             rule="fixed",
@@ -108,8 +108,8 @@ def test_intervals_of_groups_are_those_of_a_plain_loop(tmp_path: Path) -> None:
             own = drawn[np.isin(drawn, places)]
             if not own.size:
                 continue
-            tally = made.scoring.tally(made._records.part(own), made.dataset.class_indices[own])
-            for key, score in made.scoring.scores(tally, len(own), at)[0].items():
+            sums = made.scoring.sums(part(made._kept, own))
+            for key, score in made.scoring.scored(sums, at)[0].items():
                 values.setdefault(key, []).append(score)
     for group, values in zip(result.breakdowns["boxes"], found, strict=True):
         assert group.intervals.keys() == group.scores.keys()

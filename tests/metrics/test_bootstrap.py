@@ -11,8 +11,11 @@ import pytest
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.formats.result import Bootstrap, Result, read_result, signature, table
+from wsolbench.evaluation.statistics import added, part
+from wsolbench.formats.report import signature, table
+from wsolbench.formats.result import Bootstrap, Result, read_result
 from wsolbench.metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
+from wsolbench.metrics.family import Sums
 
 COUNT = 12
 
@@ -26,16 +29,9 @@ def evaluator(tmp_path: Path, **options: object) -> Evaluator:
     return made
 
 
-def one_image_each(made: Evaluator) -> list[Evaluator]:
-    """An evaluator for each image, holding what it adds alone."""
-    parts = []
-    for index in range(COUNT):
-        part = Evaluator(made.dataset, keep_images=True)
-        image = made._records.part(slice(index, index + 1))
-        part._ranked = True
-        part._tally = made.scoring.tally(image, made.dataset.class_indices[[index]])
-        parts.append(part)
-    return parts
+def one_image_each(made: Evaluator) -> list[Sums]:
+    """What each image adds alone."""
+    return [made.scoring.sums(part(made._kept, slice(n, n + 1))) for n in range(COUNT)]
 
 
 @pytest.mark.parametrize("threshold", [None, 100])
@@ -47,11 +43,10 @@ def test_intervals_are_those_of_a_plain_loop(tmp_path: Path, threshold: int | No
     rng = np.random.default_rng(5)
     scored: dict[str, list[float]] = {}
     for _ in range(40):
-        total = Evaluator(made.dataset)
-        total._ranked = True
+        total: Sums = {}
         for index in rng.integers(COUNT, size=COUNT):
-            total._tally = total._tally + parts[index]._tally
-        for key, score in made.scoring.scores(total._tally, COUNT, result.threshold)[0].items():
+            total = added(total, parts[index])
+        for key, score in made.scoring.scored(total, result.threshold)[0].items():
             scored.setdefault(key, []).append(score)
     assert result.intervals.keys() == result.scores.keys() == scored.keys()
     for key, values in scored.items():
