@@ -27,7 +27,6 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import Counts, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.evaluation.statistics import Tally
 from wsolbench.formats.result import Bootstrap, Threshold
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.bootstrap import percentile_interval
@@ -37,7 +36,7 @@ from .common import both, by_turns, draw, frequent_sizes, heading, machine, rati
 
 def columns_of(counts: Counts) -> dict[str, NDArray[np.int64]]:
     """What each image adds to each sum, all images at once."""
-    return counts.scoring.columns(counts.records, counts.class_indices)
+    return counts.scoring.columns(counts.kept)
 
 
 def plain_loop(
@@ -49,8 +48,8 @@ def plain_loop(
     scored: dict[str, list[float]] = {}
     for _ in range(bootstrap.resamples):
         drawn = rng.integers(images, size=images)
-        tally = Tally(**{name: column[drawn].sum(axis=0) for name, column in columns.items()})
-        for key, score in counts.scoring.scores(tally, images, Threshold("max"))[0].items():
+        sums = {name: column[drawn].sum(axis=0) for name, column in columns.items()}
+        for key, score in counts.scoring.scored(sums, Threshold("max"))[0].items():
             scored.setdefault(key, []).append(score)
     return {
         key: list(percentile_interval(values, bootstrap.level)) for key, values in scored.items()
@@ -111,7 +110,7 @@ def main() -> None:
         }
         scores = len(counts.result.scores)
         files = kept_times(counts, Path(folder) / "r.counts.npz", options.resamples)
-        kept = sum(array.nbytes for array in vars(evaluator._records).values())
+        kept = sum(array.nbytes for array in (evaluator._kept or {}).values())
 
     each = {
         "plain loop": [seconds / options.plain for seconds in times["plain loop"]],

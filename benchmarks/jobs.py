@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.evaluator import Evaluator, evaluate
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.result import Result
 from wsolbench.formats.submission.reader import Submission
 

@@ -32,10 +32,10 @@ from wsolbench.data.importers.ilsvrc import read_box_list, read_sizes, read_val_
 from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
 from wsolbench.data.importers.tables import source_of
 from wsolbench.errors import WsolbenchError, some
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result
-from wsolbench.leaderboard.build import About, add
+from wsolbench.leaderboard import About, add
 from wsolbench.leaderboard.entries import read_entry
 from wsolbench.masks import encode
 

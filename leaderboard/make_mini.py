@@ -14,12 +14,12 @@ from pathlib import Path
 from wsolbench.baselines.predict import predict
 from wsolbench.baselines.trivial import TRIVIAL, predict_trivial
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.files import write_text
 from wsolbench.formats.annotations import write_store
 from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.leaderboard.build import About, add
+from wsolbench.leaderboard import About, add
 from wsolbench.leaderboard.gallery import make_gallery
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark

@@ -14,8 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from wsolbench.formats.result import LEVEL_SCORES
-from wsolbench.leaderboard.entries import FORMAT, FORMAT_VERSION, entry_from_json
+from wsolbench.leaderboard.entries import entry_from_json
+from wsolbench.leaderboard.schema import FORMAT, FORMAT_VERSION
+from wsolbench.scores import SCORES, Unit
 
 ROOT = Path(__file__).resolve().parent
 SOURCE = {
@@ -87,7 +88,7 @@ def _cells(
     for key in keys:
         if not row[key]:
             continue
-        level = key in LEVEL_SCORES
+        level = SCORES[key].unit is Unit.LEVEL
         value = int(row[key]) if level else float(Decimal(row[key]) / 100)
         content["scores"].setdefault(key, value)
         cell = {"table": row["table"], "score": key, "text": row[key]}

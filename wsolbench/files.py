@@ -89,6 +89,14 @@ def require_target(
     return target
 
 
+def each_out(out: Path, names: Sequence[str]) -> list[Path]:
+    """A file for each name: the file itself for one; of several r.json becomes r.<name>.json."""
+    if len(names) == 1:
+        return [out]
+    marks = [name.replace(":", "-") for name in names]
+    return [out.with_name(f"{out.stem}.{mark}{out.suffix}") for mark in marks]
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
     with replacing(path) as temporary:

@@ -102,6 +102,16 @@ class Score:
         """Whether it is a threshold, which no difference or gain is formed of."""
         return self.unit in (Unit.LEVEL, Unit.SHARE)
 
+    @property
+    def axis(self) -> str:
+        """Its title on the axis of a plot."""
+        return f"{self.title} (%)" if self.unit is Unit.FRACTION else self.title
+
+    @property
+    def superlative(self) -> str:
+        """What the best value is, e.g. "Highest"."""
+        return "Lowest" if self.better is Better.LOWER else "Highest"
+
     def text(self, value: float | int, decimals: int = 2, *, signed: bool = False) -> str:
         """The value as tables print it: fractions as percent.
 
@@ -275,16 +285,14 @@ _RECORDS = (
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}
 """Every score by its key, in the order of tables."""
 
-_LOCALIZATION = {"gt": "gt_known_loc", "predicted": "predicted_loc"}
-
 
 def localization_key(label: str) -> str:
     """The key of box accuracy, score and curve alike, for maps of the class that `label` names.
 
     Args:
-        label: "gt" for maps of the true class, "predicted" for those of the method's own.
+        label: "predicted" for maps of the method's own class, anything else for the true one.
     """
-    return _LOCALIZATION[label]
+    return "predicted_loc" if label == "predicted" else "gt_known_loc"
 
 
 def in_order(keys: Collection[str]) -> list[str]:

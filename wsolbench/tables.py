@@ -9,12 +9,22 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from .files import guard_cell
+from .errors import WsolbenchError
+from .files import guard_cell, replacing, write_text
 
-__all__ = ["FORMATS", "csv_text", "grid", "markdown_text"]
+__all__ = [
+    "FORMATS",
+    "csv_text",
+    "grid",
+    "markdown_text",
+    "require_columns_form",
+    "write_columns",
+]
 
 FORMATS = ("text", "md", "latex", "csv")
 """How a table may be printed."""
@@ -54,6 +64,42 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in rows:
         writer.writerow([guard_cell(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue().rstrip("\n")
+
+
+def require_columns_form(path: Path) -> None:
+    """Refuse a file that `write_columns` cannot write, before any work.
+
+    Raises:
+        WsolbenchError: another ending than .csv or .parquet; pyarrow is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise WsolbenchError(
+            path,
+            found=f"the ending {suffix or 'none'}",
+            expected=".csv or .parquet",
+            cure="name the file accordingly",
+        )
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise WsolbenchError(
+            path,
+            found="pyarrow not installed",
+            cure="pip install 'wsolbench[parquet]', or write a .csv file",
+        )
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write columns of one length to a .csv or .parquet file, whole or not at all."""
+    require_columns_form(path)
+    if path.suffix.lower() == ".csv":
+        rows = zip(*columns.values(), strict=True)
+        write_text(path, csv_text(list(columns), rows) + "\n")
+        return
+    import pyarrow
+    from pyarrow import parquet
+
+    with replacing(path) as temporary:
+        parquet.write_table(pyarrow.table(dict(columns)), temporary)
 
 
 def markdown_text(text: str) -> str:

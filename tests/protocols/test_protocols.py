@@ -12,13 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from wsolbench.evaluation.reproductions import BIN_EDGES, SHARES, Truth, measure
 
 from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.evaluation.reproductions import BIN_EDGES, SHARES, Truth, measure
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result, read_result, signature, table
 from wsolbench.metrics import contours, pixel, regrids

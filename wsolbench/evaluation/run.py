@@ -23,7 +23,7 @@ from ..protocols import Protocol, as_protocols
 from .counts import Counts
 from .evaluator import Evaluator, check_options, score_together
 
-__all__ = ["Bars", "Outcome", "Request", "evaluate", "run"]
+__all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
 
 PathLike = str | os.PathLike[str]
 
@@ -133,7 +133,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
     own = not isinstance(request.submission, Submission)
     submission = opened(request.submission)
     try:
-        dataset = _dataset(request, submission)
+        dataset = find_dataset(request, submission)
         keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
         evaluators = [
             Evaluator(
@@ -229,8 +229,12 @@ def opened(submission: Submission | PathLike) -> Submission:
     return submission if isinstance(submission, Submission) else Submission.open(submission)
 
 
-def _dataset(request: Request, submission: Submission) -> Dataset:
-    """The split that a submission is scored on."""
+def find_dataset(request: Request, submission: Submission) -> Dataset:
+    """The split that a submission is scored on, cut to the request's limit.
+
+    Raises:
+        WsolbenchError: no annotation file, or none with that split.
+    """
     given, header = request.annotations, submission.header
     if isinstance(given, Dataset):
         dataset = given

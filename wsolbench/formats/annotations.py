@@ -496,7 +496,29 @@ def _content_sha256(
     return digest.hexdigest()
 
 
-def find_annotations(given: Path | None, dataset: str | None) -> Path:
-    """TEMPORARY."""
-    assert given is not None
-    return given
+def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) -> Path:
+    """The annotation file: as given, else by the environment, else at its usual place.
+
+    Args:
+        given: the path; None looks for the file.
+        dataset: the data set's name; `<dataset>.h5` is looked for in the file or folder that
+            WSOLBENCH_ANNOTATIONS names, else in `annotations/` below the working folder.
+
+    Raises:
+        WsolbenchError: nothing was given and nothing found.
+    """
+    if given is not None:
+        return Path(given)
+    name = f"{dataset if dataset and is_image_id(dataset) else '<dataset>'}.h5"
+    named = os.environ.get("WSOLBENCH_ANNOTATIONS")
+    usual = Path("annotations", name)
+    for place in [Path(named), Path(named, name)] if named else [usual]:
+        if place.is_file():
+            return place
+    raise WsolbenchError(
+        "annotations",
+        found=f"no --annotations, WSOLBENCH_ANNOTATIONS {named or 'not set'}"
+        f"{f' without {name}' if named else f', no file {usual}'}",
+        expected="an annotation file at one of the three",
+        cure="name it with --annotations, or make it with `wsolbench import`",
+    )

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json
-from ..formats.result import LEVELS
 from ..formats.submission.reader import Submission
-from .entries import matching, record, schema_faults
+from ..scores import LEVELS
+from .schema import matching, record, schema_faults
 
 FORMAT = "wsolbench-gallery"
 FORMAT_VERSION = 1

@@ -2,13 +2,10 @@
 
 Tables stand by data set and split. Measured entries are ranked within one protocol, reported ones
 within one source, never together. They rank by pooled Peak-IoU, a table of box scores alone by
-GT-known; equal scores share a rank. A table without a map that no network made says so (`floor`).
+GT-known; equal scores share a rank. A table without a network-free baseline says so (`floor`).
 The README, the CSV files and the page are three drawings of what this module decides.
 
 Source: paper, Tables 1 and 2, for the differences with and without SEM.
-
-Public names: `Table`, `Cell`, `Floor`, `tables`, `floor`, `RANKED_BY`, `SHOWN`, `THRESHOLD_RULES`,
-`NO_NETWORK`, `BOXES_ALONE`.
 """
 
 from __future__ import annotations
@@ -17,14 +14,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..formats.result import THRESHOLD_SCORES, shown
-from .entries import SCORES, Entry, entry_path
+from ..scores import SCORES, in_order
+from .entries import Entry, entry_path
 
-RANKED_BY = ("peak_iou", "gt_known_loc")
-"""Scores that rank; of a table the first one that any of its entries has."""
+__all__ = [
+    "BOXES_ALONE",
+    "NO_NETWORK",
+    "THRESHOLD_RULES",
+    "Cell",
+    "Floor",
+    "Table",
+    "floor",
+    "tables",
+]
 
 NO_NETWORK = "none"
-"""The backbone of entries whose maps no network made."""
+"""The backbone of network-free baselines."""
 
 BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
 """Data set and splits of the same images' boxes, for tables whose masks could not be had.
@@ -32,13 +37,6 @@ BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
 A paper that reads box accuracy on "the ILSVRC validation set" does not say whether it means all
 images or those with a mask of val.
 """
-
-SHOWN = (
-    *("peak_iou", "peak_threshold", "ap", "iou_at_threshold", "gt_known_loc", "predicted_loc"),
-    *("top1_loc", "top5_loc", "max_box_acc_v2", "top1_cls"),
-    *("boundary_ods", "boundary_ois", "boundary_ap"),
-)
-"""Scores that tables have room for; the CSV files have all."""
 
 THRESHOLD_RULES = {
     "max": "best on this split",
@@ -92,7 +90,12 @@ class Table:
     @property
     def keys(self) -> list[str]:
         """The scores that any of the entries has."""
-        return [key for key in SCORES if any(key in entry.scores for entry in self.entries)]
+        return in_order({key for entry in self.entries for key in entry.scores})
+
+    @property
+    def shown_keys(self) -> list[str]:
+        """Those of them that tables with little room have; the CSV files have all."""
+        return [key for key in self.keys if SCORES[key].shown]
 
     @property
     def ranked_by(self) -> str:
@@ -101,7 +104,7 @@ class Table:
 
     @property
     def has_floor(self) -> bool:
-        """Whether some of its maps were made by no network."""
+        """Whether it has a network-free baseline."""
         return any(entry.backbone == NO_NETWORK for entry in self.entries)
 
     @property
@@ -135,12 +138,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Floor:
-    """What a reader of a table without a map that no network made is told.
+    """What a table without a network-free baseline says about that.
 
     Attributes:
         text: a sentence; with `places` it ends where they are to be named.
-        places: tables that hold such maps.
-        command: what makes one, to be measured; nothing where there is no measuring it.
+        places: tables that have one.
+        command: what makes one, to be measured; empty where it cannot be measured.
     """
 
     text: str
@@ -149,25 +152,25 @@ class Floor:
 
 
 def floor(table: Table, others: Sequence[Table]) -> Floor | None:
-    """Where a table's maps that no network made stand, or how to measure one.
+    """Where the network-free baselines of a table are, or how to measure one.
 
     Args:
         table: any.
         others: all tables, this one among them or not.
 
     Returns:
-        None where one stands in the table itself.
+        None where the table has one.
     """
     if table.has_floor:
         return None
-    lack = "No map that no network made stands in this table"
-    if all(key.startswith("boundary_") for key in table.keys):
-        return Floor(f"{lack}, and wsolbench scores no boundaries.")
-    # A study bounds from above, or tells of a parameter: it is no place to compare with.
+    lack = "This table has no network-free baseline"
+    if all(SCORES[key].family == "boundary" for key in table.keys):
+        return Floor(f"{lack}; wsolbench does not score boundaries.")
+    # A study bounds from above, or varies a parameter: no place to compare with.
     floored = [other for other in others if other.has_floor and not other.entries[0].study]
     alike = [other for other in floored if _conditions(other) == _conditions(table)]
     if alike and table.entries[0].state != "reported":
-        return Floor(f"{lack}, but in that of the same images and protocol:", (alike[0],))
+        return Floor(f"{lack}; for the same images and protocol see", (alike[0],))
     command = "wsolbench predict trivial:NAME"
     dataset, splits = BOXES_ALONE.get((table.dataset, table.split), ("", ()))
     boxes = [
@@ -177,7 +180,7 @@ def floor(table: Table, others: Sequence[Table]) -> Floor | None:
         if (other.dataset, other.split) == (dataset, split)
     ]
     if boxes and "gt_known_loc" in table.keys:
-        return Floor(f"{lack}; box accuracy of such maps:", tuple(boxes), command)
+        return Floor(f"{lack}; for the box accuracy of some see", tuple(boxes), command)
     return Floor(f"{lack}.", command=command)
 
 
@@ -242,12 +245,15 @@ def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[En
 
 
 def _order(entry: Entry, by: str) -> tuple[object, ...]:
-    return -entry.scores.get(by, -1), entry.name, entry.backbone, str(entry_path(entry))
+    best_first = SCORES[by].order(entry.scores.get(by))
+    return best_first, entry.name, entry.backbone, str(entry_path(entry))
 
 
 def _ranked_by(entries: Sequence[Entry]) -> str:
-    held = (key for key in RANKED_BY if any(key in entry.scores for entry in entries))
-    return next(held, RANKED_BY[0])
+    """The first score that ranks and that any of the entries has."""
+    ranking = sorted((score for score in SCORES.values() if score.rank), key=lambda own: own.rank)
+    held = {key for entry in entries for key in entry.scores}
+    return next((score.key for score in ranking if score.key in held), ranking[0].key)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -283,19 +289,21 @@ def _sameness(entry: Entry) -> tuple[object, ...]:
 def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) -> Cell:
     if key not in entry.scores:
         return Cell("-")
+    score = SCORES[key]
     value, decimals = entry.scores[key], _decimals(entry, key)
-    ends = [shown(key, end, decimals) for end in entry.intervals.get(key, ())]
+    ends = [score.text(end, decimals) for end in entry.intervals.get(key, ())]
     gain = ""
-    gains = key not in THRESHOLD_SCORES and not key.endswith("_cls")
+    # What is done to maps moves no class prediction.
+    gains = not score.is_threshold and score.family != "class"
     if gains and base is not None and key in base.scores:
         finer = max(decimals, _decimals(base, key))
-        gain = f"{100 * (value - base.scores[key]):+.{finer}f}"
-    return Cell(shown(key, value, decimals), f"[{', '.join(ends)}]" if ends else "", gain, notes)
+        gain = score.text(value - base.scores[key], finer, signed=True)
+    return Cell(score.text(value, decimals), f"[{', '.join(ends)}]" if ends else "", gain, notes)
 
 
 def _decimals(entry: Entry, key: str) -> int:
     """Decimals of a percent: as printed for a reported score, else two."""
-    if key not in entry.scores or key in THRESHOLD_SCORES:
+    if key not in entry.scores or SCORES[key].is_threshold:
         return 0
     if entry.state != "reported":
         return 2

@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from ...formats.result import THRESHOLD_SCORES, markdown_text
-from ..entries import SCORES, Entry, entry_path, slug
-from ..tables import BOXES_ALONE, SHOWN, THRESHOLD_RULES, Cell, Table, floor
+from ...scores import SCORES
+from ...tables import markdown_text
+from ..entries import Entry, entry_path, slug
+from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
 """Curves that the page draws."""
@@ -99,7 +100,7 @@ def page(
 
 def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
     """One entry as a row of a LaTeX table, under a comment that names the columns."""
-    head = ["Method", "Backbone", *(SCORES[key] for key in cells)]
+    head = ["Method", "Backbone", *(SCORES[key].title for key in cells)]
     scores = [cell.shown.replace("-", "--") for cell in cells.values()]
     row = map(_latex, [entry.name, entry.backbone, *scores])
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
@@ -108,7 +109,7 @@ def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
     """One entry as a Markdown table of one row."""
-    head = ["Method", "Backbone", *(SCORES[key] for key in cells), "Protocol"]
+    head = ["Method", "Backbone", *(SCORES[key].title for key in cells), "Protocol"]
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
     row = [entry.name, entry.backbone, *(cell.shown for cell in cells.values()), about]
     lines = [head, ["---"] * 2 + ["---:"] * len(cells) + ["---"], map(markdown_text, row)]
@@ -167,7 +168,7 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    keys = [key for key in table.keys if key in SHOWN]
+    keys = table.shown_keys
     columns = {key: table.column(key) for key in keys}
     followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
     return {
@@ -181,7 +182,8 @@ def _table(table: Table) -> dict[str, Any]:
         "ranked": any(table.ranks),
         "intervals": any(entry.intervals for entry in table.entries),
         "columns": [
-            {"key": key, "name": SCORES[key], "notes": table.common_notes(key)} for key in keys
+            {"key": key, "name": SCORES[key].title, "notes": table.common_notes(key)}
+            for key in keys
         ],
         "followed": [{"curve": key, "name": AT_THRESHOLD[key]} for key in followed],
         "rows": [
@@ -228,7 +230,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "no_interval": key == table.ranked_by and key in entry.scores and not cell.interval,
                 "gain": cell.gain,
                 "notes": cell.notes,
-                "level": key in THRESHOLD_SCORES,
+                "level": SCORES[key].is_threshold,
             }
             for key, cell in cells.items()
         ],

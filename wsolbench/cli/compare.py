@@ -1,0 +1,124 @@
+"""`compare`: methods in pairs."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ..errors import WsolbenchError
+from ..files import require_target
+from ..progress import bar
+from .options import FILE, annotations_option, format_option, json_option, quiet_option
+
+
+@click.command()
+@click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=FILE)
+@annotations_option
+@click.option(
+    "--protocol",
+    "name",
+    help="Under which submissions are scored [default: that of the results, else sem].",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(20, 100_000),
+    metavar="B",
+    default=1000,
+    show_default=True,
+    help="Resamples of the images.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--against-first", is_flag=True, help="Pair each with the first, not every two.")
+@click.option("--out", type=FILE, help="Write the comparison as JSON.")
+@click.option("--plot", "picture", type=FILE, help="Draw it: a .png, .svg or .pdf file.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@format_option
+@json_option
+@quiet_option
+def compare(
+    files: tuple[Path, ...],
+    annotations: Path | None,
+    name: str | None,
+    bootstrap: int,
+    seed: int,
+    against_first: bool,
+    out: Path | None,
+    picture: Path | None,
+    jobs: int | None,
+    form: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compare methods in pairs, on the same images.
+
+    These are the images that all of them have maps of. A FILE is a result that `evaluate --out
+    R.json --counts` wrote, or a submission, which is scored first. Differences have 95 % intervals
+    over paired resamples of the images, and the share of the resamples in which the order is the
+    same.
+    """
+    from ..evaluation.comparison import check_alike, comparison_table, signature
+    from ..evaluation.comparison import compare as compare_counts
+    from ..evaluation.counts import counts_path, read_counts
+    from ..evaluation.run import Request, run
+    from ..files import write_text
+    from ..formats.describe import is_hdf5
+    from ..formats.result import Bootstrap, Result, read_result
+    from ..formats.submission.reader import Submission
+    from ..plots import require_form, save_forest
+    from ..protocols import Protocol
+
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+    if name and "," in name:
+        raise click.UsageError("--protocol takes one here: compare once under each.")
+    inputs = [*files, *map(counts_path, files), annotations]
+    if out:
+        require_target(out, inputs)
+    if picture:
+        require_target(picture, [*inputs, out])
+        require_form(picture)
+    read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
+    results = {
+        file: item for file, item in zip(files, read, strict=True) if isinstance(item, Result)
+    }
+    for file, result in results.items():
+        if name and result.protocol["name"] != name:
+            raise WsolbenchError(
+                file,
+                found=f"a result under protocol {result.protocol['name']}",
+                expected=name,
+                cure=f"evaluate under {name} first, or leave --protocol out",
+            )
+    stated = next((result.protocol for result in results.values()), None)
+    check_alike([item if isinstance(item, Result) else item.header for item in read])
+    protocol = name or "sem" if stated is None else Protocol.from_dict(stated)
+    counted = []
+    for file, item in zip(files, read, strict=True):
+        if isinstance(item, Result):
+            counted.append(read_counts(counts_path(file), item))
+            continue
+        with item:
+            request = Request(
+                item,
+                annotations,
+                protocols=(protocol,),
+                counts=True,
+                allow_missing=True,
+                jobs=jobs,
+            )
+            counted += run(request, partial(bar, quiet=quiet)).counts
+    with bar("compare", "resample", quiet=quiet) as progress:
+        comparison = compare_counts(
+            counted, Bootstrap(bootstrap, seed), progress, against_first=against_first
+        )
+    if picture:
+        save_forest(comparison, picture)
+    if out:
+        write_text(out, comparison.to_json())
+    if as_json:
+        click.echo(comparison.to_json().rstrip("\n"))
+        return
+    click.echo(comparison_table(comparison, form))
+    click.echo(f"\n{signature(comparison)}", err=form != "text")

@@ -1,0 +1,154 @@
+"""`import` and `export`: foreign annotations in and out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import WsolbenchError
+from ..files import require_target
+from ..progress import bar
+from .options import FILE, quiet_option
+
+
+@click.group("import")
+def import_() -> None:
+    """Make an annotation file from foreign masks, boxes and labels."""
+
+
+_out = click.option("--out", type=FILE, required=True, help="The annotation file to write.")
+
+
+_dataset = click.option(
+    "--dataset", help="The data set's name, part of its content hash [default: the folder's]."
+)
+
+
+@import_.command("masks")
+@click.argument("folder", type=FILE)
+@click.option("--table", type=FILE, help="CSV: image_id, class_index, split, sizes, boxes.")
+@click.option("--split", default="val", show_default=True, help="Split where the table has none.")
+@click.option("--ignore", type=FILE, help="Folder of masks of the pixels that count nowhere.")
+@click.option("--classes", type=FILE, help="CSV: key, name; one class a row.")
+@_dataset
+@_out
+@quiet_option
+def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """A folder of masks: <image id>.png."""
+    _import("masks", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("ilsvrc")
+@click.option("--masks", type=FILE, required=True, help="Folder of the released masks.")
+@click.option("--val-list", type=FILE, required=True, help="ILSVRC_Val_Mask_23151.txt.")
+@click.option("--labels", type=FILE, multiple=True, help="List of classes; may be repeated.")
+@click.option("--sizes", type=FILE, help="List of image sizes.")
+@click.option("--boxes", type=FILE, help="List x0,y0,x1,y1, XML folder, or tar of XML files.")
+@click.option("--class-names", type=FILE, help="LOC_synset_mapping.txt.")
+@_out
+@quiet_option
+def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
+    """The SEM masks on the ILSVRC validation images, val and test."""
+    options["labels"] = list(options["labels"]) or None
+    _import("ilsvrc", out=out, quiet=quiet, **options)
+
+
+@import_.command("coco")
+@click.argument("file", type=FILE)
+@click.option("--split", help="Split of images that name none.")
+@_dataset
+@_out
+@quiet_option
+def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """COCO instances JSON."""
+    _import("coco", file, out=out, quiet=quiet, **options)
+
+
+@import_.command("cub")
+@click.argument("folder", type=FILE)
+@_out
+@quiet_option
+def import_cub(folder: Path, out: Path, quiet: bool) -> None:
+    """CUB-200-2011, with its segmentations."""
+    _import("cub", folder, out=out, quiet=quiet)
+
+
+@import_.command("openimages")
+@click.argument("folder", type=FILE)
+@click.option("--metadata", type=FILE, help="Folder of the lists (val, test), if elsewhere.")
+@_out
+@quiet_option
+def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """OpenImages30k, as wsolevaluation lays it out."""
+    _import("openimages", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("imagenet-s")
+@click.argument("folder", type=FILE)
+@click.option("--categories", type=FILE, help="List of the WordNet ids of the set.")
+@click.option("--class-names", type=FILE, help="LOC_synset_mapping.txt: indices of ILSVRC's 1000.")
+@_out
+@quiet_option
+def import_imagenet_s(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """ImageNet-S, the validation split."""
+    _import("imagenet-s", folder, out=out, quiet=quiet, **options)
+
+
+@click.group()
+def export() -> None:
+    """Write an annotation file in another form."""
+
+
+@export.command("coco")
+@click.argument("annotations", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The JSON file to write.")
+@quiet_option
+def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
+    """COCO instances JSON."""
+    from ..data.export import export_coco as write
+
+    _export(write, annotations, out, quiet)
+
+
+@export.command("png")
+@click.argument("annotations", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The folder to make.")
+@quiet_option
+def export_png(annotations: Path, out: Path, quiet: bool) -> None:
+    """A folder of masks and a table, as `import masks` takes them."""
+    from ..data.export import export_png as write
+
+    _export(write, annotations, out, quiet)
+
+
+def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any) -> None:
+    from ..data.importers import importer
+    from ..formats.annotations import UNLABELLED, write_store
+
+    files = [value for value in options.values() if isinstance(value, Path)]
+    require_target(out, [*arguments, *files, *(options.get("labels") or [])])
+    with bar(f"import {kind}", quiet=quiet) as progress:
+        content = importer(kind)(*arguments, progress=progress, **options)
+    write_store(out, content)
+    splits = Counter(annotation.split for annotation in content.annotations)
+    held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
+    unknown = sum(annotation.class_index == UNLABELLED for annotation in content.annotations)
+    without = [f"{unknown} images have no class: maps of the true class cannot be predicted"]
+    for note in [*content.notes, *(without if unknown else [])]:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{out}: {content.dataset}, {held}")
+
+
+def _export(write: Callable[..., None], annotations: Path, out: Path, quiet: bool) -> None:
+    from ..formats.annotations import AnnotationStore
+
+    if os.path.realpath(annotations) == os.path.realpath(out):
+        raise WsolbenchError(out, found="the annotation file itself", cure="name another file")
+    with bar("export", quiet=quiet) as progress:
+        write(AnnotationStore.open(annotations), out, progress=progress)
+    click.echo(f"{out}: written")

@@ -1,0 +1,121 @@
+"""The entries and notes of a leaderboard's folder.
+
+It may come from a stranger: a link in it is refused, never followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from ..errors import WsolbenchError
+from ..files import require_folder, strict_json
+from .entries import Entry, entry_path, read_entry
+from .schema import MAX_BYTES
+
+__all__ = ["MAX_FILE_BYTES", "plain_files", "read_entries", "read_notes", "scored_alike"]
+
+MAX_FILE_BYTES = 16 << 20
+"""Largest file that the leaderboard's folder may hold; an entry may have less."""
+
+
+def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
+    """All entries below the leaderboard's folder, in the order of their paths.
+
+    Raises:
+        WsolbenchError: an entry is malformed or lies where its names do not put it; two are of the
+            same maps, protocol and threshold; the folder holds links, pipes or huge files.
+    """
+    folder = Path(root, "entries")
+    files = plain_files(root)
+    require_folder(
+        folder, "the folder of entries", "name its parent, or make it: wsolbench leaderboard add"
+    )
+    entries: dict[tuple[object, ...], Entry] = {}
+    for path in files:
+        if folder not in path.parents:
+            continue
+        entry = read_entry(path)
+        if path.relative_to(root) != entry_path(entry):
+            raise WsolbenchError(
+                path,
+                found="an entry out of place",
+                expected=str(entry_path(entry)),
+                cure="move it there",
+                exit_status=1,
+            )
+        same = entries.setdefault(scored_alike(entry), entry)
+        if same is not entry:
+            raise WsolbenchError(
+                path,
+                found=f"the maps, protocol, split and threshold of {entry_path(same)}",
+                expected="one entry a result",
+                cure="remove one of the two",
+                exit_status=1,
+            )
+    return list(entries.values())
+
+
+def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
+    """The notes that entries point to: text by number; none where there is no `notes.json`.
+
+    Raises:
+        WsolbenchError: `notes.json` is not an object of numbers and lines of text.
+    """
+    path = Path(root, "notes.json")
+    if not path.exists():
+        return {}
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("too large")
+        content = strict_json(path.read_bytes().decode())
+        notes = {int(key): text for key, text in content.items()}
+        sound = all(isinstance(text, str) and text.isprintable() for text in notes.values())
+        sound = sound and len(notes) == len(content)
+    except (ValueError, AttributeError):
+        sound = False
+    if not sound:
+        raise WsolbenchError(
+            path,
+            found="no notes",
+            expected='JSON such as {"1": "One line of text."}',
+            cure="mend it",
+            exit_status=1,
+        )
+    return notes
+
+
+def plain_files(root: str | os.PathLike[str]) -> list[Path]:
+    """All files below the leaderboard's folder, in the order of their paths.
+
+    Raises:
+        WsolbenchError: the folder or something in it is a link, a device or pipe, or too large.
+    """
+    files = []
+    for path in [Path(root), *sorted(Path(root).rglob("*"))]:
+        if not path.is_symlink() and not path.exists():
+            continue  # the folder itself, which the caller misses in words of its own
+        about = path.lstat()
+        if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_FILE_BYTES:
+            files.append(path)
+        elif not stat.S_ISDIR(about.st_mode):
+            kind = "a link" if stat.S_ISLNK(about.st_mode) else "a device or pipe"
+            large = stat.S_ISREG(about.st_mode)
+            raise WsolbenchError(
+                path,
+                found=f"{about.st_size} bytes" if large else kind,
+                expected=f"files of at most {MAX_FILE_BYTES} bytes, and folders",
+                cure="remove it, or put the file itself there",
+                exit_status=1,
+            )
+    return files
+
+
+def scored_alike(entry: Entry) -> tuple[object, ...]:
+    """What makes two measured entries one: the same maps and protocol on the same split."""
+    if entry.state == "reported":
+        return (entry_path(entry),)
+    provenance = entry.provenance
+    rule = (entry.threshold["rule"], entry.threshold.get("pixel"), entry.threshold.get("box"))
+    return (provenance["submission_sha256"], provenance["protocol"]["sha256"], entry.split, rule)

@@ -1,0 +1,120 @@
+"""An entry's maps scored again, and every number compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from ..errors import WsolbenchError
+from ..formats.result import Bootstrap, Result
+from ..progress import Progress
+from ..protocols import Protocol
+from ..scores import SCORES, curve_names
+from .entries import Entry
+from .measured import kept_curves, stated_parameters, threshold_of
+
+__all__ = ["reproduced", "verify"]
+
+
+def verify(
+    entry: Entry,
+    submission: str | os.PathLike[str],
+    annotations: str | os.PathLike[str],
+    *,
+    threshold_from: Result | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Score an entry's submission again and compare every number, exactly.
+
+    The version of wsolbench may differ.
+
+    Args:
+        entry: a measured or reproduced one.
+        submission: the maps; their hash must be the entry's.
+        annotations: the annotation file; its content's hash must be the entry's.
+        threshold_from: of a carried threshold: the result that it came from.
+        progress: called with (images done, images in all).
+
+    Returns:
+        The differences, one a line; empty if the entry is reproduced.
+
+    Raises:
+        WsolbenchError: a reported entry, files that cannot be scored, or the wrong threshold's
+            result.
+    """
+    from ..data.dataset import Dataset
+    from ..evaluation.families import fitting
+    from ..evaluation.run import Request, run
+    from ..formats.submission.reader import Submission
+
+    provenance = entry.provenance
+    if entry.state == "reported":
+        raise WsolbenchError(
+            entry.name,
+            found="a reported entry",
+            expected="a measured one",
+            cure="evaluate the maps and add the result",
+        )
+    if (entry.threshold["rule"] == "carried") != (threshold_from is not None):
+        raise WsolbenchError(
+            entry.name,
+            found=f"the threshold's rule {entry.threshold['rule']}",
+            expected="--threshold-from with the rule carried, and only then",
+            cure="give or drop it",
+        )
+    opened = Submission.open(submission)
+    dataset = Dataset.open(annotations, entry.split)
+    hashes = {
+        "submission_sha256": opened.sha256,
+        "annotations_sha256": dataset.store.content_sha256,
+    }
+    differences = _differences(hashes, provenance, "provenance")
+    if differences:
+        return differences
+    threshold = entry.threshold.get("pixel") if threshold_from is None else threshold_from
+    protocol = Protocol.from_dict(provenance["protocol"])
+    families = {SCORES[key].family for key in entry.scores}
+    request = Request(
+        opened,
+        dataset,
+        protocols=(protocol,),
+        metrics=[name for name in fitting(protocol) if name in families] or None,
+        threshold=threshold,
+        bootstrap=Bootstrap(**entry.bootstrap) if entry.bootstrap else None,
+    )
+    result = run(request, lambda title, unit: nullcontext(progress)).results[0]
+    named = ("images", "label", "dataset", "seeds", "random_seed")
+    again = {**vars(result), "seeds": stated_parameters(result).get("seeds")}
+    again["random_seed"] = result.method.get("seed")
+    there = {key: getattr(entry, key) for key in named}
+    again = {key: again[key] for key in named}
+    return [
+        *_differences(again, there, "entry"),
+        *_differences({"protocol": dict(result.protocol)}, provenance, "provenance"),
+        *_differences(threshold_of(result), entry.threshold, "threshold"),
+        *_differences(result.scores, entry.scores, "scores"),
+        *_differences(result.intervals, entry.intervals, "intervals"),
+        *(
+            f"curves.{key}: differs"
+            for key in curve_names()
+            if list(entry.curves.get(key, ())) != kept_curves(result).get(key, [])
+        ),
+    ]
+
+
+def reproduced(entry: Entry) -> Entry:
+    """The entry after a `verify` without differences."""
+    return replace(entry, state="reproduced")
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> list[str]:
+    """Keys at which a new run and an entry differ; provenance knows more than a run."""
+    keys = ours.keys() if where == "provenance" else sorted(ours.keys() | theirs.keys())
+    return [
+        f"{where}.{key}: now {ours.get(key)}, in the entry {theirs.get(key)}"
+        for key in keys
+        if ours.get(key) != theirs.get(key)
+    ]

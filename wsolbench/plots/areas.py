@@ -1,0 +1,75 @@
+"""Histogram of the objects' area rates (paper, supplement Fig. 1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .style import COLOURS, picture, require_form, with_legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..formats.annotations import AnnotationStore
+
+__all__ = ["AREA_BINS", "area_rates", "count_area_rates", "save_areas"]
+
+AREA_BINS = 20
+"""Bins of the histogram of area rates, each 5 % of the image wide."""
+
+
+def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
+    """How many objects of each split cover which part of their image.
+
+    Returns:
+        By split, int64 (AREA_BINS,): bin b holds the rates in [b, b + 1) / AREA_BINS, the last one
+        those of 1 too.
+    """
+    splits = np.array(store.splits)
+    pixels = store.heights.astype(np.int64) * store.widths
+    bins = np.minimum(store.areas * AREA_BINS // pixels, AREA_BINS - 1)
+    return {
+        split: np.bincount(bins[splits == split], minlength=AREA_BINS).astype(np.int64)
+        for split in sorted(set(store.splits))
+    }
+
+
+def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes) -> Axes:
+    """Histogram of the objects' area rates, object / image, by split (paper, supplement Fig. 1).
+
+    Args:
+        counts: by split, images in equally wide bins from 0 to 1.
+        ax: to draw on.
+    """
+    for place, (split, held) in enumerate(counts.items()):
+        bin_width = 100 / len(held)
+        bar_width = 0.9 * bin_width / len(counts)
+        left = [bin_width * (bin_ + 0.05) + place * bar_width for bin_ in range(len(held))]
+        ax.bar(
+            left,
+            held,
+            bar_width,
+            align="edge",
+            color=COLOURS[place % len(COLOURS)],
+            label=f"{split[:40].lstrip('_')}: {sum(int(n) for n in held):,} images",
+        )
+    ax.set(xlabel="Object area / image area (%)", ylabel="Images", xlim=(0, 100))
+    ax.grid(axis="x", visible=False)
+    ax.set_axisbelow(True)
+    return with_legend(ax, "")
+
+
+def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
+    """Draw the histogram of the objects' area rates by split into a PNG, SVG or PDF file.
+
+    Raises:
+        WsolbenchError: another suffix, a damaged store.
+    """
+    require_form(path)
+    counts = count_area_rates(store)
+    with picture(path, 1, 1, (5.2, 3.4), style) as axes:
+        area_rates(counts, axes[0, 0])

@@ -1,0 +1,149 @@
+"""IoU-Threshold, precision-recall and box accuracy curves (paper Figs. 1d and 5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import WsolbenchError
+from ..leaderboard.entries import Entry
+from ..scores import LEVELS, SCORES, Read, localization_key
+from .scored import Scored, check_alike, legends, name_source, where
+from .style import COLOURS, line, percent, picture, require_form, with_legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+__all__ = [
+    "CURVES",
+    "box_accuracy",
+    "curves_held",
+    "iou_threshold",
+    "precision_recall",
+    "save_curves",
+]
+
+
+def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
+    """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
+    for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
+        peak = item.scores["peak_iou"]
+        at = item.scores[_peak_threshold(item)]
+        text = f"{name}: {100 * peak:.2f} at T = {at}"
+        line(ax, _thresholds(item), percent(item.curves["iou"]), place, text)
+        ax.plot([at], [100 * peak], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
+    ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=_range(scored))
+    return _finished(ax, "Peak-IoU, pooled over pixels")
+
+
+def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
+    """Precision against recall, pooled over pixels, from T = 255 down to 0 (paper Fig. 5)."""
+    for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
+        text = f"{name}: {100 * item.scores['ap']:.2f}"
+        x, y = percent(item.curves["recall"]), percent(item.curves["precision"])
+        line(ax, x, y, place, text)
+        if len(set(x)) == 1:  # a constant map has one point, which no line shows
+            ax.plot(x[:1], y[:1], "o", color=COLOURS[place % len(COLOURS)], clip_on=False)
+    ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100))
+    return _finished(ax, "AP, pooled over pixels")
+
+
+def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
+    """Share of images whose box has IoU of 0.5 or more, against the threshold."""
+    for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
+        curve = percent(item.curves[localization_key(item.label)])
+        text = f"{name}: {max(curve):.2f}"
+        line(ax, _thresholds(item), curve, place, text)
+    ax.set(xlabel="Threshold T", ylabel="Images with a correct box (%)", xlim=_range(scored))
+    return _finished(ax, "Highest box accuracy (IoU >= 0.5)")
+
+
+CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
+    "iou": iou_threshold,
+    "precision-recall": precision_recall,
+    "box": box_accuracy,
+}
+"""The curves by name."""
+
+
+def save_curves(
+    scored: Sequence[Scored],
+    path: str | os.PathLike[str],
+    kinds: Sequence[str] = tuple(CURVES),
+    style: str = "screen",
+) -> None:
+    """Draw curves side by side, one panel a kind, into a PNG, SVG or PDF file.
+
+    Raises:
+        WsolbenchError: another suffix; different protocols; one without the curve, as all reported
+            entries are.
+    """
+    require_form(path)
+    for item in scored:
+        if isinstance(item, Entry) and not item.curves:
+            raise WsolbenchError(
+                where(item),
+                found=f"a {item.state} entry without curves",
+                expected="a measured entry with them, a result or a submission",
+                cure="score the method's maps, or leave it out",
+            )
+    check_alike(scored)
+    if not kinds:
+        raise WsolbenchError(
+            "curves",
+            found="no kind of curve that all of them hold",
+            expected=" or ".join(CURVES),
+            cure="evaluate again with the same metrics",
+        )
+    for kind in kinds:
+        for item in scored:
+            if not _holds(item, kind):
+                raise WsolbenchError(
+                    where(item),
+                    found=f"no curve of {kind}",
+                    cure="evaluate it with the metrics that it needs, or leave that kind out",
+                )
+    with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.8), style) as axes:
+        for kind, ax in zip(kinds, axes[0], strict=True):
+            CURVES[kind](scored, ax)
+        name_source(axes, scored[0])
+
+
+def curves_held(scored: Sequence[Scored]) -> list[str]:
+    """The kinds of curve that every one of them holds."""
+    return [kind for kind in CURVES if all(_holds(item, kind) for item in scored)]
+
+
+def _holds(item: Scored, kind: str) -> bool:
+    """Whether the curve is there, and the scores that its legend tells."""
+    curves, scores = {
+        "iou": ({"iou"}, {"peak_iou", _peak_threshold(item)}),
+        "precision-recall": ({"precision", "recall"}, {"ap"}),
+        "box": ({localization_key(item.label)}, set()),
+    }[kind]
+    return curves <= item.curves.keys() and scores <= item.scores.keys()
+
+
+def _peak_threshold(item: Scored) -> str:
+    """The key of the threshold at which the IoU curve is highest."""
+    keys = [
+        key for key, score in SCORES.items() if score.curve == "iou" and score.read is Read.ARGMAX
+    ]
+    return next((key for key in keys if key in item.scores), keys[0])
+
+
+def _thresholds(item: Scored) -> Sequence[float]:
+    """The thresholds of an item's curves; entries hold curves over the 256 levels alone."""
+    return item.curves.get("threshold", range(LEVELS))
+
+
+def _range(scored: Sequence[Scored]) -> tuple[float, float]:
+    """From 0 to the highest threshold; all are of one protocol."""
+    return 0, _thresholds(scored[0])[-1] if scored else LEVELS - 1
+
+
+def _finished(ax: Axes, title: str) -> Axes:
+    ax.set_ylim(0, 100)
+    return with_legend(ax, title)

@@ -1,0 +1,120 @@
+"""Differences of methods in pairs, as forest plots."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import printable
+from ..scores import SCORES, Better, Score, ends_text
+from .style import COLOURS, MINUS, picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..evaluation.comparison import Comparison
+
+__all__ = ["differences", "save_forest"]
+
+
+def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
+    """A forest plot of two methods: by how much the second is ahead, a row a score.
+
+    A dot right of the line at 0 says that the second is ahead, or left of it in rows that say
+    "lower is better". Scores whose interval touches the line are drawn hollow and grey.
+
+    Args:
+        comparison: of these two and maybe others.
+        first: place of the one method among its names.
+        second: place of the other.
+        ax: to draw on.
+    """
+    pairs = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
+    for row, pair in enumerate(pairs):
+        score = SCORES[pair.score]
+        low, high = map(score.scaled, pair.interval)
+        apart = low > 0 or high < 0
+        colour, fill = (COLOURS[0], "full") if apart else ("#666666", "none")
+        ax.hlines(row, low, high, colors=colour, linewidth=1.6)
+        at = score.scaled(pair.difference)
+        ax.plot([at], [row], "o", color=colour, markersize=5, fillstyle=fill)
+        difference = score.text(pair.difference, signed=True)
+        interval = ends_text(score, pair.interval, signed=True)
+        ax.annotate(
+            f"{difference}  {interval}".replace("-", MINUS),
+            (1.02, row),
+            xycoords=("axes fraction", "data"),
+            fontsize=7,
+            va="center",
+            annotation_clip=False,
+        )
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(pairs)), [_row_title(SCORES[pair.score]) for pair in pairs])
+    ahead = f"percentage points; {_mark(second)} is ahead on the right of 0"
+    ax.set(xlabel=ahead, ylim=(len(pairs) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    ax.set_title(f"{_mark(second)} {MINUS} {_mark(first)}", fontsize=9)
+    return ax
+
+
+def save_forest(
+    comparison: Comparison, path: str | os.PathLike[str], style: str = "screen"
+) -> None:
+    """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a pair.
+
+    All panels have one scale, so that lengths may be compared.
+
+    Raises:
+        WsolbenchError: another suffix.
+    """
+    pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
+    columns = min(3, len(pairs))
+    rows = -(-len(pairs) // columns)
+    alike = len(set(comparison.thresholds)) == 1
+    names = [
+        f"{_mark(place)}: {printable(name)[:70]}{'' if alike else f'; threshold: {threshold}'}"
+        for place, (name, threshold) in enumerate(
+            zip(comparison.names, comparison.thresholds, strict=True)
+        )
+    ]
+    high = 0.7 + 0.22 * len(comparison.scores)
+    size = (5.2 * columns, rows * high + 0.18 * len(names) + 0.8)
+    with picture(path, rows, columns, size, style) as axes:
+        panels = axes.ravel()
+        for (first, second), ax in zip(pairs, panels, strict=False):
+            differences(comparison, first, second, ax)
+        ends = [panel.get_xlim() for panel in panels[: len(pairs)]]
+        for ax in panels[len(pairs) :]:
+            ax.set_visible(False)
+        for ax in panels[: len(pairs)]:
+            ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
+        drawn = comparison.bootstrap
+        title = (
+            f"{comparison.dataset} {comparison.split}, {comparison.images} images, "
+            f"protocol {comparison.protocol['name']}; "
+            f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
+        )
+        shared = [f"threshold: {comparison.thresholds[0]}"] if alike else []
+        figure = panels[0].figure
+        figure.suptitle("\n".join([title, *shared, *names]), fontsize=9, parse_math=False)
+        _forest_legend(figure)
+
+
+def _row_title(score: Score) -> str:
+    return score.title + (" (lower is better)" if score.better is Better.LOWER else "")
+
+
+def _mark(place: int) -> str:
+    return chr(ord("A") + place)
+
+
+def _forest_legend(figure: Any) -> None:
+    """What filled and hollow dots say."""
+    from matplotlib.lines import Line2D
+
+    filled = Line2D([], [], color=COLOURS[0], marker="o", markersize=5)
+    hollow = Line2D([], [], color="#666666", marker="o", markersize=5, fillstyle="none")
+    filled.set_label("interval without 0")
+    hollow.set_label("interval with 0")
+    handles = [filled, hollow]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)

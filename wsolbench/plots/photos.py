@@ -1,0 +1,184 @@
+"""Photos, masks, maps and boxes on axes whose units are pixels (paper Figs. 6, 7 and 9).
+
+The two kinds of box keep the paper's red and green, and differ in their lines too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..evaluation.overlays import Overlay
+    from ..formats.submission.reader import Submission
+
+__all__ = [
+    "FALSE_ALARM",
+    "HIT",
+    "IGNORED",
+    "MISS",
+    "PREDICTED_BOX",
+    "TRUE_BOX",
+    "foreground_with_mask",
+    "map_with_boxes",
+    "mask_alone",
+    "method_name",
+    "photo_alone",
+    "photo_with_mask",
+    "row_height",
+]
+
+TRUE_BOX, PREDICTED_BOX = "#E3000F", "#00E04B"
+"""Red and green, as in the paper's Fig. 9."""
+
+
+HIT, MISS, FALSE_ALARM, IGNORED = "#0072B2", "#F0E442", "#D55E00", "#BBBBBB"
+"""Pixels of the foreground and the mask. Three of Okabe and Ito's, dark, light and between."""
+
+
+def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
+    """A photo, uint8 (height, width, 3), on axes whose units are pixels: no ticks, no frame."""
+    height, width = photo.shape[:2]
+    ax.imshow(photo, extent=(0.0, float(width), float(height), 0.0))
+    return _bare(ax)
+
+
+def mask_alone(mask: NDArray[np.bool_], ax: Axes) -> Axes:
+    """A mask, bool (height, width): white on black, on axes whose units are pixels."""
+    height, width = mask.shape
+    extent = (0.0, float(width), float(height), 0.0)
+    ax.imshow(mask, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    return _bare(ax)
+
+
+def photo_with_mask(photo: NDArray[np.uint8], mask: NDArray[np.bool_], ax: Axes) -> Axes:
+    """A photo and the outline of the object's mask.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        mask: bool (height, width).
+        ax: to draw on; its units are pixels, so that half-open boxes keep their numbers.
+    """
+    height, width = mask.shape
+    photo_alone(photo, ax)
+    # A frame of background closes the outline of a mask that reaches the border.
+    framed = np.pad(mask, 1).astype(np.float32)
+    x, y = np.arange(-1, width + 1) + 0.5, np.arange(-1, height + 1) + 0.5
+    for colour, line_width in (("black", 2.4), ("white", 1.2)):
+        ax.contour(x, y, framed, levels=[0.5], colors=colour, linewidths=line_width)
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    return ax
+
+
+def map_with_boxes(
+    photo: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
+    boxes: NDArray[np.int32],
+    predicted: NDArray[np.int32] | None,
+    ax: Axes,
+) -> Axes:
+    """A map over its photo, true boxes dashed in red, the predicted one in green (paper Fig. 9).
+
+    Args:
+        photo: uint8 (height, width, 3).
+        levels: uint8 (height, width), the map; 0 is dark blue and 255 yellow everywhere.
+        boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels.
+        predicted: int32 (4,), or None.
+        ax: to draw on.
+    """
+    height, width = levels.shape
+    photo_alone(_grey(photo), ax)
+    extent = (0.0, float(width), float(height), 0.0)
+    ax.imshow(levels, cmap="plasma", vmin=0, vmax=255, alpha=0.65, extent=extent)
+    return _with_boxes(boxes, predicted, ax)
+
+
+def foreground_with_mask(
+    photo: NDArray[np.uint8],
+    foreground: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    ignore: NDArray[np.bool_] | None,
+    predicted: NDArray[np.int32] | None,
+    ax: Axes,
+) -> Axes:
+    """Where the foreground at a threshold meets the mask, over the photo in grey.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        foreground: bool (height, width), the map's levels at or above T.
+        mask: bool (height, width).
+        ignore: bool (height, width), true where a pixel counts nowhere, or None.
+        predicted: int32 (4,), a box to draw as well, or None.
+        ax: to draw on.
+    """
+    from matplotlib.colors import to_rgba
+
+    height, width = mask.shape
+    colours = np.zeros((height, width, 4))
+    for where, colour in (
+        (foreground & mask, HIT),
+        (~foreground & mask, MISS),
+        (foreground & ~mask, FALSE_ALARM),
+        (np.zeros_like(mask) if ignore is None else ignore, IGNORED),
+    ):
+        colours[where] = to_rgba(colour, 0.75)
+    photo_alone(_grey(photo), ax)
+    ax.imshow(colours, extent=(0.0, float(width), float(height), 0.0))
+    return _with_boxes((), predicted, ax)
+
+
+def _with_boxes(
+    boxes: Iterable[NDArray[np.int32]], predicted: NDArray[np.int32] | None, ax: Axes
+) -> Axes:
+    from matplotlib.patches import Rectangle
+
+    given = [(box, TRUE_BOX, "--", "white", 1.6) for box in boxes]
+    given += [] if predicted is None else [(predicted, PREDICTED_BOX, "-", "black", 2.6)]
+    for (x0, y0, x1, y1), colour, line, below, below_width in given:
+        for edge, line_width in ((below, below_width), (colour, 1.6)):
+            ax.add_patch(
+                Rectangle(
+                    (int(x0), int(y0)),
+                    int(x1 - x0),
+                    int(y1 - y0),
+                    fill=False,
+                    edgecolor=edge,
+                    linestyle=line if edge == colour else "-",
+                    linewidth=line_width,
+                )
+            )
+    x0, x1, y0, y1 = ax.get_images()[0].get_extent()
+    ax.set(xlim=(x0, x1), ylim=(y0, y1))
+    return ax
+
+
+def _bare(ax: Axes) -> Axes:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The photo without its colours, still (height, width, 3)."""
+    grey = photo.mean(axis=2).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def method_name(submission: Submission) -> str:
+    """Method and backbone of a submission, for titles."""
+    words = [str(submission.header.method.get(key, "")) for key in ("name", "backbone")]
+    return (printable(" ".join(word for word in words if word)) or "unnamed")[:40]
+
+
+def row_height(overlay: Overlay) -> float:
+    """Height of a row in widths of a column; tall photos are drawn smaller."""
+    height, width = overlay.mask.shape
+    return float(min(1.0, height / width))

@@ -1,0 +1,174 @@
+"""The looks that all plots share, and the file that a picture becomes.
+
+Colours are Okabe and Ito's, which colour-blind readers can distinguish; each method has a line
+style too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError
+from ..files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+__all__ = [
+    "COLOURS",
+    "LINES",
+    "MINUS",
+    "STYLE",
+    "STYLES",
+    "SUFFIXES",
+    "line",
+    "percent",
+    "picture",
+    "require_form",
+    "with_legend",
+]
+
+MINUS = "\N{MINUS SIGN}"
+
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+LINES: tuple[Any, ...] = (
+    *("-", "--", "-.", ":"),
+    *((0, dashes) for dashes in ((6, 1), (4, 1, 1, 1, 1, 1), (1, 1))),
+)
+
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "wsolbench",
+}
+"""Set around one figure only, never globally."""
+
+
+STYLES: dict[str, dict[Any, Any]] = {
+    "screen": STYLE,
+    "paper": {
+        **STYLE,
+        "font.family": "serif",
+        "mathtext.fontset": "dejavuserif",
+        "axes.grid": False,
+        "pdf.fonttype": 42,
+        "savefig.dpi": 300,
+    },
+}
+"""`paper`: serif letters, no grid, fonts that a publisher's check accepts, 300 dots an inch."""
+
+
+@contextmanager
+def picture(
+    path: str | os.PathLike[str],
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    style: str = "screen",
+    heights: Sequence[float] | None = None,
+) -> Iterator[NDArray[Any]]:
+    """Give axes to draw on, and write them as a PNG, SVG or PDF file when the block ends well.
+
+    Args:
+        path: the file; its ending tells the form.
+        rows: of axes.
+        columns: of axes.
+        size: (width, height) in inches.
+        style: a key of `STYLES`; it holds within the block alone.
+        heights: of the rows, in proportion; None makes them alike.
+
+    Returns:
+        matplotlib Axes (rows, columns).
+
+    Raises:
+        WsolbenchError: another ending or style, a file that cannot be written.
+    """
+    form = require_form(path)
+    if style not in STYLES:
+        raise WsolbenchError(
+            "style", found=style, expected=" or ".join(STYLES), cure="name one of these"
+        )
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLES[style]), replacing(path) as temporary:
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
+        dated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
+        figure.savefig(temporary, format=form, metadata=dated)
+
+
+def require_form(path: str | os.PathLike[str]) -> str:
+    """The form of a picture by the file's ending: png, svg or pdf. Called before any work.
+
+    Raises:
+        WsolbenchError: another ending; matplotlib is not installed.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise WsolbenchError(
+            path,
+            found=f"the ending {suffix or 'none'}",
+            expected=" or ".join(SUFFIXES),
+            cure="name the picture accordingly",
+        )
+    if find_spec("matplotlib") is None:
+        raise WsolbenchError(
+            "plots",
+            found="matplotlib, which draws them, is not installed",
+            cure="pip install 'wsolbench[plots]'",
+        )
+    return suffix[1:]
+
+
+def percent(curve: Sequence[float]) -> list[float]:
+    """Fractions as percent."""
+    return [100 * value for value in curve]
+
+
+def line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: str) -> None:
+    """A line in the colour and style of its place, with its text in the legend."""
+    ax.plot(
+        x,
+        y,
+        color=COLOURS[place % len(COLOURS)],
+        linestyle=LINES[place % len(LINES)],
+        linewidth=1.6,
+        label=text,
+    )
+
+
+def with_legend(ax: Axes, title: str) -> Axes:
+    """The axes with a legend above them; no text of it is read as a formula."""
+    texts = ax.get_legend_handles_labels()[1]
+    legend = ax.legend(
+        title=title,
+        fontsize=7 if max(map(len, texts)) > 50 else 8,
+        title_fontsize=8,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return ax
