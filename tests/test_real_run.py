@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import annotation
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import validate
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+__all__ = ["SHOWN", "WsolbenchError", "printable", "some"]
+
 SHOWN = 3
 """How many items of a long list a message shows before it gives the count alone."""
 

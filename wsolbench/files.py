@@ -5,10 +5,6 @@ over the target, so that a reader sees the old file or the new one and a killed 
 old one. Of the ways to write a file that were tried under SIGKILL only this one lost none.
 
 What strangers write into JSON and CSV is checked here too, since every format meets it.
-
-Public names: `replacing`, `require_target`, `write_text`, `sha256_of`, `require_file`,
-`require_folder`, `sync_folder`, `stale_temporaries`, `process_is_alive`, `strict_json`,
-`guard_cell`, `unguard_cell`, `available_processors`.
 """
 
 from __future__ import annotations
@@ -23,6 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from .errors import WsolbenchError
+
+__all__ = [
+    "available_processors",
+    "each_out",
+    "guard_cell",
+    "process_is_alive",
+    "replacing",
+    "require_file",
+    "require_folder",
+    "require_target",
+    "sha256_of",
+    "stale_temporaries",
+    "strict_json",
+    "sync_folder",
+    "unguard_cell",
+    "write_text",
+]
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 Ids come from strangers and end up in messages, tables and the names of files that are looked for,
 so they are short, printable and never a path.
-
-Public names: `MAX_BYTES`, `RULE`, `is_image_id`.
 """
 
 from __future__ import annotations
 
 import re
+
+__all__ = ["MAX_BYTES", "RULE", "is_image_id"]
 
 MAX_BYTES = 64
 """Longest id, in bytes: HDF5 fixed strings of this length are what other readers expect."""

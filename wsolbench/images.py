@@ -2,8 +2,6 @@
 
 The stored pixel order rules: EXIF orientation is ignored everywhere (masks, boxes and sizes of
 every data set here refer to the pixels as stored). Truncated files are refused, never completed.
-
-Public names: `open_picture`, `MAX_SIDE`.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import WsolbenchError
 from .files import require_file
+
+__all__ = ["MAX_SIDE", "open_picture"]
 
 MAX_SIDE = 16384
 """Pixels. No data set in use comes near it; a picture that does is damaged or hostile."""

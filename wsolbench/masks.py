@@ -5,9 +5,6 @@ ones: the lengths of alternating runs of background and object, column after col
 the first three written as the difference to the run two before it, in groups of five bits as
 characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools encodes; it trusts what it
 decodes with the process's life, so run lengths are checked and decoded here.
-
-Public names: `RunLengths`, `encode`, `decode`, `area`, `runs`, `paint_runs`, `fill_polygon`,
-`tight_box`, `read_mask`, `write_mask`.
 """
 
 from __future__ import annotations
@@ -24,6 +21,20 @@ from pycocotools import mask as coco
 from .errors import WsolbenchError
 from .files import replacing
 from .images import MAX_SIDE, open_picture
+
+__all__ = [
+    "FOREGROUND_ABOVE",
+    "RunLengths",
+    "area",
+    "decode",
+    "encode",
+    "fill_polygon",
+    "paint_runs",
+    "read_mask",
+    "runs",
+    "tight_box",
+    "write_mask",
+]
 
 FOREGROUND_ABOVE = 128
 """Grey level above which a pixel of an 8-bit mask is object (SEM's released masks)."""

@@ -1,8 +1,6 @@
 """How long work tells how far it is.
 
 The library calls a `Progress`; what a person sees of it is the command line's affair.
-
-Public names: `Progress`, `bar`.
 """
 
 from __future__ import annotations
@@ -10,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+__all__ = ["Progress", "bar"]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as the work goes on."""

@@ -13,7 +13,7 @@ from wsolbench.baselines.trivial import TRIVIAL, mean_over_cells, predict_trivia
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission, validate
 
 

@@ -18,8 +18,7 @@ from PIL import Image
 
 from tests.conftest import random_blob
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.evaluator import evaluate
-from wsolbench.formats.result import COLUMNS
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,7 +95,7 @@ def test_from_masks_to_scores(run: Run, scene: Path) -> None:
     result = json.loads((scene / "val.json").read_text())
     assert f"{100 * result['scores']['peak_iou']:.2f}" in shown
     assert "protocol:sem.v1" in shown
-    assert result["scores"].keys() <= COLUMNS.keys()
+    assert result["scores"].keys() <= SCORES.keys()
     assert result == json.loads(
         evaluate(Dataset.open(scene / "toy.h5"), scene / "val.h5").to_json()
     )

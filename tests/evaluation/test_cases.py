@@ -19,11 +19,12 @@ from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.cases import Cases, choose_cases, find_cases
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
+from wsolbench.plots import photos
 
 SIDE = 20
 
@@ -139,7 +140,7 @@ def test_the_foreground_is_coloured_by_the_mask() -> None:
     ax = Figure().subplots()
     plots.foreground_with_mask(photo, foreground, mask, ignore, np.array([1, 0, 3, 1]), ax)
     drawn = np.asarray(ax.get_images()[1].get_array())[0]
-    wanted = [plots.HIT, plots.MISS, plots.FALSE_ALARM, plots.IGNORED]
+    wanted = [photos.HIT, photos.MISS, photos.FALSE_ALARM, photos.IGNORED]
     assert drawn == pytest.approx(np.array([to_rgba(colour, 0.75) for colour in wanted]))
     assert ax.patches[-1].get_bbox().bounds == (1, 0, 2, 1)
 

@@ -16,16 +16,17 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import SHARED_DATA, random_dataset, random_maps
+from wsolbench import leaderboard
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.result import Bootstrap, Result, read_result
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
-from wsolbench.leaderboard import build as leaderboard
-from wsolbench.leaderboard.build import About
-from wsolbench.leaderboard.entries import Entry, entry_from_json, entry_path, read_entry
+from wsolbench.leaderboard import About, Entry, read_entry
+from wsolbench.leaderboard.entries import entry_from_json, entry_path
+from wsolbench.leaderboard.readme import readme
 from wsolbench.leaderboard.tables import floor, tables
 from wsolbench.protocols import PROTOCOLS
 
@@ -175,7 +176,7 @@ def test_ranks_share_ties_and_show_overlaps_and_gains() -> None:
     assert [e.method for e in table.entries] == ["A", "B", "C", "D", "A"]
     assert table.ranks == ("1=", "1=", "3~", "4~", "5")
     assert [base and base.scores["peak_iou"] for base in table.bases] == [0.4, *[None] * 4]
-    assert "50 (+10)" in leaderboard._readme([table], {})
+    assert "50 (+10)" in readme([table], {})
 
 
 def test_tables_do_not_depend_on_the_order_of_entries() -> None:
@@ -213,7 +214,7 @@ def test_a_table_of_box_scores_alone_ranks_by_gt_known() -> None:
     }
 
 
-LACK = "No map that no network made stands in this table"
+LACK = "This table has no network-free baseline"
 MAKES = "wsolbench predict trivial:NAME"
 
 
@@ -243,7 +244,7 @@ def test_a_table_without_trivial_maps_tells_how_to_measure_them() -> None:
 def test_a_study_names_the_table_of_the_same_images() -> None:
     gaussian = floored("Centre Gaussian", "none")
     seeds = floored(study="number of seeds")
-    told = f"{LACK}, but in that of the same images and protocol:"
+    told = f"{LACK}; for the same images and protocol see"
     assert said([gaussian, seeds], study="number of seeds") == (told, [("drawn", "val")], "")
     # The mask itself, a study, is no floor of others.
     mask = floored("Mask", "none", study="the mask itself")
@@ -262,7 +263,7 @@ def test_reported_boxes_name_the_tables_of_measured_boxes() -> None:
         floored("Noise", "none", dataset="ilsvrc-boxes", split=split)
         for split in ("val", "all", "others")
     ]
-    told = f"{LACK}; box accuracy of such maps:"
+    told = f"{LACK}; for the box accuracy of some see"
     places = [("ilsvrc-boxes", "all"), ("ilsvrc-boxes", "val")]
     assert said(paper + measured, dataset="ILSVRC", split="val") == (told, places, MAKES)
     assert said(paper + measured, dataset="ILSVRC", split="test") == (f"{LACK}.", [], MAKES)
@@ -273,7 +274,7 @@ def test_boundaries_have_no_command() -> None:
     printed = [{"table": "Table 7", "score": "boundary_ods", "text": "60"}]
     provenance = {"paper": {"title": "A paper"}, "printed": printed}
     item = entry(scores={"boundary_ods": 0.6}, provenance=provenance)
-    assert said([item]) == (f"{LACK}, and wsolbench scores no boundaries.", [], "")
+    assert said([item]) == (f"{LACK}; wsolbench does not score boundaries.", [], "")
 
 
 def test_every_table_holds_a_trivial_map_or_says_where_one_is() -> None:
@@ -575,7 +576,7 @@ def test_other_protocols_are_entered_and_verified(
     assert len(added.curves) == (3 if name == "spa2net" else 0)
     assert leaderboard.verify(added, maps, store) == []
     tables_made = tables([added, *leaderboard.read_entries(root)])
-    assert {table.title.split()[2] for table in tables_made} == {"sem.v1", f"{name}.v1"}
+    assert {table.title.split()[2] for table in tables_made} == {"sem.v2", f"{name}.v2"}
     for table in tables_made:
         for key in set(table.keys) & {"box_threshold_fraction", "peak_threshold_fraction"}:
             assert table.column(key)[0].shown == f"{added.scores[key]:.3f}"

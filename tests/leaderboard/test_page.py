@@ -16,11 +16,11 @@ import pytest
 
 from tests.leaderboard.test_leaderboard import ROOT, entry
 from wsolbench.errors import WsolbenchError
-from wsolbench.leaderboard.build import read_entries
-from wsolbench.leaderboard.entries import Entry, entry_path
+from wsolbench.leaderboard import Entry, read_entries
+from wsolbench.leaderboard.entries import entry_path
 from wsolbench.leaderboard.gallery import read_gallery
 from wsolbench.leaderboard.page.render import bibtex, page
-from wsolbench.leaderboard.tables import SHOWN, tables
+from wsolbench.leaderboard.tables import tables
 from wsolbench.metrics import pixel
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
@@ -142,7 +142,7 @@ def test_the_page_says_what_the_tables_say() -> None:
     rows = dict(re.findall(r'<tr data-id="([^"]+)"[^>]*>(.*?)</tr>', text, flags=re.DOTALL))
     assert len(rows) == len(entries)
     for table in tables(entries):
-        keys = [key for key in table.keys if key in SHOWN]
+        keys = table.shown_keys
         for key in keys:
             for item, cell in zip(table.entries, table.column(key), strict=True):
                 path = entry_path(item)

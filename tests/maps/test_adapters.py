@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import random_dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.evaluator import evaluate
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
 from wsolbench.maps.adapters import maps_of

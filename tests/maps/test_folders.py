@@ -15,7 +15,8 @@ from tests.conftest import random_dataset, random_maps
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.evaluator import Evaluator, evaluate
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.maps.folders import import_maps, read_map
 from wsolbench.maps.normalisations import normalisation_named

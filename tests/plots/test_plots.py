@@ -23,14 +23,18 @@ from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
-from wsolbench.evaluation.evaluator import Evaluator, evaluate
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.overlays import choose_images, pair_results, read_overlays
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.result import COLUMNS, Bootstrap, Result
+from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 from wsolbench.leaderboard.entries import Entry, read_entry, read_scored
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.levels import level_map
+from wsolbench.plots import photos, style
+from wsolbench.plots.photos import PREDICTED_BOX
+from wsolbench.scores import SCORES
 
 HEIGHT, WIDTH = 12, 18
 ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
@@ -249,9 +253,9 @@ def test_protocols_and_sources_are_not_mixed(results: list[Result], tmp_path: Pa
     elsewhere = {**reported.provenance, "paper": {"title": "Another paper"}}
     other_protocol = dataclasses.replace(one, protocol={**one.protocol, "sha256": "f" * 64})
     for pair, message in (
-        ([one, reported], r"protocol sem\.v1 \(.*\), numbers reported in Rethinking"),
+        ([one, reported], r"protocol sem\.v2 \(.*\), numbers reported in Rethinking"),
         ([reported, dataclasses.replace(reported, provenance=elsewhere)], "in Another paper, exp"),
-        ([measured(one, seeds=40), other_protocol], r"protocol sem\.v1 \(ffffffff\), expected one"),
+        ([measured(one, seeds=40), other_protocol], r"protocol sem\.v2 \(ffffffff\), expected one"),
         ([], "found none"),
     ):
         with pytest.raises(WsolbenchError, match=message):
@@ -445,8 +449,8 @@ def test_boxes_keep_their_numbers_and_colours(ax: Axes) -> None:
     levels = np.arange(48, dtype=np.uint8).reshape(6, 8)
     true = np.array([[1, 2, 4, 6], [0, 0, 8, 1]], np.int32)
     plots.map_with_boxes(photo, levels, true, np.array([2, 1, 7, 5], np.int32), ax)
-    assert rectangles(ax, plots.TRUE_BOX) == [(1, 2, 4, 6), (0, 0, 8, 1)]
-    assert rectangles(ax, plots.PREDICTED_BOX) == [(2, 1, 7, 5)]
+    assert rectangles(ax, photos.TRUE_BOX) == [(1, 2, 4, 6), (0, 0, 8, 1)]
+    assert rectangles(ax, photos.PREDICTED_BOX) == [(2, 1, 7, 5)]
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 8), (6, 0))
     map_ = ax.get_images()[1]
     np.testing.assert_array_equal(map_.get_array(), levels)
@@ -457,8 +461,8 @@ def test_boxes_keep_their_numbers_and_colours(ax: Axes) -> None:
 def test_no_predicted_box_draws_none(ax: Axes) -> None:
     photo, levels = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.uint8)
     plots.map_with_boxes(photo, levels, np.array([[1, 2, 4, 6]], np.int32), None, ax)
-    assert rectangles(ax, plots.PREDICTED_BOX) == []
-    assert len(rectangles(ax, plots.TRUE_BOX)) == 1
+    assert rectangles(ax, photos.PREDICTED_BOX) == []
+    assert len(rectangles(ax, photos.TRUE_BOX)) == 1
 
 
 @pytest.mark.parametrize("box", [(2, 1, 6, 4), (0, 0, 8, 6)], ids=["inside", "whole image"])
@@ -598,7 +602,7 @@ def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) 
     without = np.asarray(Image.open(out).convert("RGB"))
     plot(*maps, "--ids", "p_1,p_0", "--result", folder / "left.json", "--out", out)
     boxed = np.asarray(Image.open(out).convert("RGB"))
-    green = np.array([round(255 * value) for value in to_rgb(plots.PREDICTED_BOX)])
+    green = np.array([round(255 * value) for value in to_rgb(PREDICTED_BOX)])
     assert not (without == green).all(axis=2).any()
     assert (boxed == green).all(axis=2).sum() > 100
     assert "excludes" in plot(*maps, "--ids", "p_1", "--count", 2, "--out", out)
@@ -719,7 +723,7 @@ def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> N
     plots.differences(comparison, 0, 1, ax)
     pairs = comparison.pairs
     assert [label.get_text() for label in ax.get_yticklabels()] == [
-        COLUMNS[pair.score] for pair in pairs
+        SCORES[pair.score].title for pair in pairs
     ]
     bars = [tuple(bar.get_paths()[0].vertices[:, 0]) for bar in ax.collections]
     assert bars == [tuple(100 * end for end in pair.interval) for pair in pairs]
@@ -729,7 +733,7 @@ def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> N
     assert hollow == [pair.interval[0] <= 0 <= pair.interval[1] for pair in pairs]
     plots.save_forest(comparison, tmp_path / "f.svg")
     drawn = (tmp_path / "f.svg").read_text()  # a comment beside each text holds it
-    assert all(text in drawn for text in (f"B {plots.MINUS} A", "protocol sem;", "interval with 0"))
+    assert all(text in drawn for text in (f"B {style.MINUS} A", "protocol sem;", "interval with 0"))
     assert "threshold: max on this split" in drawn
     other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
     plots.save_forest(other, tmp_path / "f.svg")

@@ -18,10 +18,6 @@ logits), and the preprocessing that goes before it. There are three ways to one:
 
 Weights are local files; nothing is downloaded and no parameter is left as it was drawn, unless a
 seed for random weights is given in so many words.
-
-Public names: `ClassMapModel`, `load_backbone`, `load_model_function`, `build_network`,
-`read_state_dict`, `load_trunk`, `imagenet_input`, `fault_in_user_code`, `PooledNetwork`,
-`PaperNetwork`, `POOLED`, `PAPER`, `ALIASES`, `backbone_names`.
 """
 
 from __future__ import annotations
@@ -45,6 +41,24 @@ from torch import Tensor, nn
 
 from ..errors import WsolbenchError, some
 from ..files import require_file, sha256_of
+
+__all__ = [
+    "ALIASES",
+    "PAPER",
+    "POOLED",
+    "ClassMapModel",
+    "PaperNetwork",
+    "PooledNetwork",
+    "backbone_names",
+    "build_network",
+    "fault_in_user_code",
+    "imagenet_input",
+    "load_backbone",
+    "load_model_function",
+    "load_trunk",
+    "read_state_dict",
+    "to_half_range",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -7,8 +7,6 @@ deep features for discriminative localization", CVPR 2016). The two are one (Zha
 
 Maps are normalised at feature size, before any upsampling: by `min_max` here; `predict` offers the
 other ways of `normalisations` as well.
-
-Public names: `class_activation_maps`, `class_channels`, `min_max`.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ import torch
 from torch import Tensor
 
 from ..errors import WsolbenchError
+
+__all__ = ["class_activation_maps", "class_channels", "min_max"]
 
 
 def class_activation_maps(class_maps: Tensor, labels: Tensor) -> Tensor:

@@ -8,8 +8,6 @@ Conventions: photos in the data set's order; maps of the ground-truth class unle
 "predicted"; nothing of PyTorch is set for the whole process. With one batch size, device and number
 of threads the same photos give the same bytes, whatever the number of workers. Another batch size
 may round the last bits of a float differently, which can move a uint8 value by one.
-
-Public names: `predict`, `METHODS`, `MAP_DTYPES`.
 """
 
 from __future__ import annotations
@@ -37,6 +35,8 @@ from ..maps.normalisations import Normalisation, normalisation_named
 from .backbones import ClassMapModel, fault_in_user_code
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
+
+__all__ = ["MAP_DTYPES", "METHODS", "predict"]
 
 TOP = 5
 """Predictions stored with each map."""

@@ -9,8 +9,6 @@ Conventions: all in float32, whatever comes in. Seeds of equal score are taken i
 lowest position first, so that the choice depends neither on the device nor on the batch. The
 cosine is `torch.nn.functional.cosine_similarity`'s: norms are at least 1e-8, so features that are
 zero are similar to nothing (0).
-
-Public names: `self_enhancement_maps`, `seed_similarities`, `seed_count`.
 """
 
 from __future__ import annotations
@@ -22,6 +20,8 @@ from torch import Tensor
 
 from ..errors import WsolbenchError
 from .cam import min_max
+
+__all__ = ["PAPER_SEEDS", "seed_count", "seed_similarities", "self_enhancement_maps"]
 
 PAPER_SEEDS = 40
 """K of the best Peak-IoU in the paper (its box accuracy is best at 60), on maps of 40x40."""

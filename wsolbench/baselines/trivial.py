@@ -5,8 +5,6 @@ which tells how much of the object maps of that size can show. None needs PyTorc
 
 Conventions: a map covers its whole image, whatever the image's shape; a position is a cell of that
 cover, and its value the mean over the cell. Maps are uint8, round(255 * value).
-
-Public names: `predict_trivial`, `trivial_map`, `mean_over_cells`, `TRIVIAL`.
 """
 
 from __future__ import annotations
@@ -26,6 +24,8 @@ from ..errors import WsolbenchError
 from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..progress import Progress
+
+__all__ = ["TRIVIAL", "mean_over_cells", "predict_trivial", "trivial_map"]
 
 SIGMA = 0.25
 """Standard deviation of the Gaussian, as a share of the map's side."""

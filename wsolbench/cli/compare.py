@@ -12,6 +12,8 @@ from ..files import require_target
 from ..progress import bar
 from .options import FILE, annotations_option, format_option, json_option, quiet_option
 
+__all__ = ["compare"]
+
 
 @click.command()
 @click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=FILE)

@@ -27,6 +27,8 @@ from .options import (
 if TYPE_CHECKING:
     from ..formats.result import Result
 
+__all__ = ["evaluate", "print_result", "protocols", "thresholds", "validate"]
+
 
 @click.command()
 @click.argument("submission", type=FILE)

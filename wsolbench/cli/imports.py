@@ -15,6 +15,19 @@ from ..files import require_target
 from ..progress import bar
 from .options import FILE, quiet_option
 
+__all__ = [
+    "export",
+    "export_coco",
+    "export_png",
+    "import_",
+    "import_coco",
+    "import_cub",
+    "import_ilsvrc",
+    "import_imagenet_s",
+    "import_masks",
+    "import_openimages",
+]
+
 
 @click.group("import")
 def import_() -> None:

@@ -15,6 +15,8 @@ from ..errors import printable
 from .evaluate import print_result
 from .options import FILE, format_option, json_option
 
+__all__ = ["info"]
+
 
 @click.command()
 @click.argument("files", nargs=-1, type=FILE)

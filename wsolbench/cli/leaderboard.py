@@ -10,6 +10,14 @@ import click
 from ..progress import bar
 from .options import FILE, quiet_option
 
+__all__ = [
+    "leaderboard",
+    "leaderboard_add",
+    "leaderboard_build",
+    "leaderboard_check",
+    "leaderboard_verify",
+]
+
 
 @click.group()
 def leaderboard() -> None:

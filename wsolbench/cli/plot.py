@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from ..formats.result import Result
     from ..leaderboard import Entry
 
+__all__ = [
+    "plot",
+    "plot_areas",
+    "plot_cases",
+    "plot_curves",
+    "plot_groups",
+    "plot_maps",
+    "plot_seeds",
+]
+
 
 @click.group()
 def plot() -> None:

@@ -14,6 +14,8 @@ from ..files import each_out, require_target
 from ..progress import bar
 from .options import FILE, annotations_option, normalise_option, quiet_option
 
+__all__ = ["TRIVIAL", "demo", "import_maps_command", "predict", "predict_cam", "predict_sem"]
+
 TRIVIAL = {  # as baselines.trivial.TRIVIAL, in the words of --help
     "centre-gaussian": "A Gaussian in the middle.",
     "whole-image": "1 everywhere.",

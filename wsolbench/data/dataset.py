@@ -1,7 +1,4 @@
-"""One split of an annotation file in a fixed order, joined to a folder of photos if there is one.
-
-Public names: `Dataset`, `Sample`.
-"""
+"""One split of an annotation file in a fixed order, with a folder of photos if there is one."""
 
 from __future__ import annotations
 
@@ -24,6 +21,8 @@ from ..images import open_picture
 
 if TYPE_CHECKING:
     from .torch_dataset import TorchDataset
+
+__all__ = ["Dataset", "Sample"]
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 """File name endings of photos, in any case."""

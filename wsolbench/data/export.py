@@ -11,8 +11,6 @@ name is the image id with `.jpg`, whatever the photo's ending is.
 
 PNG: a folder with masks/<image id>.png, table.csv, and where there is something to put there
 ignore/<image id>.png and classes.csv, as `importers.mask_folder` reads it.
-
-Public names: `export_coco`, `export_png`.
 """
 
 from __future__ import annotations
@@ -32,6 +30,8 @@ from ..masks import RunLengths, area, decode, tight_box, write_mask
 from ..progress import Progress
 from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
 from .importers.mask_folder import CLASS_COLUMNS, TABLE_COLUMNS
+
+__all__ = ["export_coco", "export_png"]
 
 
 def export_coco(

@@ -7,8 +7,6 @@ Each item is a dict; a batch of items whose masks differ in size keeps them as a
 
 Every worker opens the annotation file for itself. Boxes keep the photo's own pixels, whatever the
 transform does to the picture.
-
-Public names: `TorchDataset`, `collate`.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ from torch import Tensor
 from torch.utils import data
 
 from ..errors import WsolbenchError
+
+__all__ = ["Split", "TorchDataset", "collate"]
 
 
 class Split(Protocol):

@@ -4,8 +4,6 @@
 masks as COCO run lengths in one ragged byte array. Writing is whole or not at all; reading is lazy
 and read-only, and no handle stays open between reads, so that a store may be shared by threads,
 forked, or sent to another process.
-
-Public names: `Annotation`, `AnnotationSet`, `Source`, `AnnotationStore`, `write_store`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,18 @@ from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths
 from ..metrics.packed import Packed
 from .untrusted.hdf5_gate import SIGNATURE
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "UNLABELLED",
+    "Annotation",
+    "AnnotationSet",
+    "AnnotationStore",
+    "Source",
+    "find_annotations",
+    "write_store",
+]
 
 FORMAT = "wsolbench-annotations"
 FORMAT_VERSION = 1

@@ -5,8 +5,6 @@ Source: paper, Fig. 9. Which level a pixel has is decided in the page by the ari
 
 Conventions: boxes are half-open (x0, y0, x1, y1) pixels; IoU is in units of 1/10000, one value a
 threshold; binary data is base64.
-
-Public names: `make_gallery`, `read_gallery`.
 """
 
 from __future__ import annotations
@@ -27,6 +25,8 @@ from ..files import require_file, strict_json
 from ..formats.submission.reader import Submission
 from ..scores import LEVELS
 from .schema import matching, record, schema_faults
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "MAX_BYTES", "make_gallery", "read_gallery"]
 
 FORMAT = "wsolbench-gallery"
 FORMAT_VERSION = 1

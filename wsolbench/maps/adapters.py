@@ -3,8 +3,6 @@
 pytorch-grad-cam gives an array (B, H, W), already min-max normalised and at the size of the
 network's input; torch-cam a list with a tensor (B, h, w) for each layer, at the layer's size,
 normalised or, on demand, raw. Neither package is imported here, nor is PyTorch.
-
-Public names: `maps_of`.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from .normalisations import normalisation_named
+
+__all__ = ["maps_of"]
 
 
 def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:

@@ -2,8 +2,6 @@
 
 Maps are `<image id>.npy` or `<image id>.png`, one of either for each image of a split, of any size.
 PNG files are grey, 8-bit (value / 255) or 16-bit (value / 65535); a heat map in colours is no map.
-
-Public names: `import_maps`, `read_map`, `SUFFIXES`.
 """
 
 from __future__ import annotations
@@ -28,6 +26,8 @@ from ..formats.submission.writer import SubmissionWriter
 from ..images import open_picture
 from ..progress import Progress
 from .normalisations import Normalisation
+
+__all__ = ["DTYPES", "SUFFIXES", "import_maps", "read_map"]
 
 SUFFIXES = (".npy", ".png")
 """Endings of the files that hold maps."""

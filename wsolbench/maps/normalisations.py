@@ -5,8 +5,6 @@ its program, GenDisc/IVR: inference.py, config.py, whose percentiles stand here 
 `max` is Grad-CAM's; `pas` comes from Bae et al., Rethinking Class Activation Mapping for Weakly
 Supervised Object Localization (ECCV 2020). That program upsamples maps to 224 x 224 first; here
 every map is normalised by itself at the size it has.
-
-Public names: `Normalisation`, `NORMALISATIONS`, `normalisation_named`, `normalisations_named`.
 """
 
 from __future__ import annotations
@@ -19,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+
+__all__ = ["NORMALISATIONS", "Normalisation", "normalisation_named", "normalisations_named"]
 
 _Raw = NDArray[np.float64]
 

@@ -4,8 +4,6 @@ A resample draws as many images as there are; a sum over it is a product of how 
 drawn and what it adds. Sums of integers stay exact in float64 up to 2**53.
 
 Source: Efron, Bootstrap Methods: Another Look at the Jackknife (1979); percentile intervals.
-
-Public names: `draw_weights`, `weighted_sums`, `percentile_interval`.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+
+__all__ = ["draw_weights", "percentile_interval", "weighted_sums"]
 
 _EXACT = 1 << 53
 _EXACT_SINGLE = 1 << 24

@@ -11,7 +11,6 @@ The second part is the metric family (see `family`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -19,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scores import localization_key
+from .choices import MAXIMUM_KEYS, BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 from .kernels import largest_boxes
 
 __all__ = [
     "LARGEST",
-    "MAXIMUM_KEYS",
-    "BoxScore",
-    "Component",
     "best_iou",
     "columns",
     "empty",
@@ -35,30 +32,6 @@ __all__ = [
     "measure",
     "scores",
 ]
-
-
-class Component(str, Enum):
-    """Which region of the foreground gives the box."""
-
-    MOST_PIXELS = "most_pixels"
-    """The component with the most pixels; ties go to the first in row-major order."""
-    LARGEST_OUTLINE = "largest_outline"
-    """OpenCV's contour of largest `contourArea`; ties go to the first (`contours`)."""
-    EVERY_OUTLINE = "every_outline"
-    """Each of OpenCV's contours, of which the best box counts."""
-
-
-class BoxScore(str, Enum):
-    """Which box scores a protocol has."""
-
-    AT_THRESHOLD = "at_threshold"
-    """GT-known, Top-1 and Top-5 localization, all at one threshold."""
-    MAXIMUM = "maximum"
-    """MaxBoxAcc: the highest accuracy over all thresholds."""
-
-
-MAXIMUM_KEYS = MappingProxyType({0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"})
-"""Scores of the highest accuracy, by the IoU that is asked for."""
 
 
 def best_iou(

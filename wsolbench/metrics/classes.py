@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .boxes import BoxScore
+from .choices import BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 
 __all__ = ["LARGEST", "columns", "empty", "fits", "measure", "scores"]

@@ -7,8 +7,6 @@ Scratch space is made once a call, whatever the number of images.
 Components are found by one flood (Nister and Stewenius, Linear Time Maximally Stable Extremal
 Regions, 2008): it climbs to the brightest neighbour, keeps a stack of pixels for each level and a
 stack of open components, and answers a range of thresholds whenever a component closes.
-
-Public names: `LEVELS`, `upsample_levels`, `count_levels`, `largest_boxes`, `measure`, `overlaps`.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+__all__ = ["LEVELS", "count_levels", "largest_boxes", "measure", "overlaps", "upsample_levels"]
 
 LEVELS = 256
 """Levels and thresholds: 0..255 (paper, section 3.1)."""

@@ -8,7 +8,6 @@ upsampled, which keeps the level of every uint8 map of one value.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -18,21 +17,10 @@ from ..errors import WsolbenchError
 from . import kernels
 from .kernels import LEVELS
 
-__all__ = ["LEVELS", "MAP_DTYPES", "Comparator", "check_map", "level_map", "map_fault"]
+__all__ = ["LEVELS", "MAP_DTYPES", "check_map", "level_map", "map_fault"]
 
 MAP_DTYPES = ("uint8", "float16", "float32")
 """Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
-
-
-class Comparator(str, Enum):
-    """Which values are foreground at a threshold, or which IoU is enough."""
-
-    AT_LEAST = ">="
-    ABOVE = ">"
-
-    def __call__(self, values: Any, limit: Any) -> NDArray[np.bool_]:
-        """Whether each value reaches the limit."""
-        return np.asarray(values >= limit if self is Comparator.AT_LEAST else values > limit)
 
 
 def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:

@@ -1,13 +1,12 @@
-"""OpenCV, which only the reproduced protocols need.
-
-Public names: `opencv`.
-"""
+"""OpenCV, which only the reproduced protocols need."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
 from ..errors import WsolbenchError
+
+__all__ = ["opencv"]
 
 
 def opencv() -> ModuleType:

@@ -14,7 +14,6 @@ The second part is the metric family (see `family`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -23,13 +22,11 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from . import kernels
+from .choices import Comparator, PixelScore, Reduction
 from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
-from .levels import Comparator
 
 __all__ = [
     "LARGEST",
-    "PixelScore",
-    "Reduction",
     "average_precision",
     "bins_of",
     "columns",
@@ -47,25 +44,6 @@ __all__ = [
 ]
 
 _NOWHERE = np.empty((0, 0), dtype=np.bool_)
-
-
-class PixelScore(str, Enum):
-    """Which pixel scores a protocol has."""
-
-    PEAK = "peak"
-    """Peak-IoU and Peak-T."""
-    AP = "ap"
-    AT_THRESHOLD = "at_threshold"
-    """The IoU at a threshold that was carried or fixed."""
-
-
-class Reduction(str, Enum):
-    """How the pixels of many images become one score."""
-
-    POOLED = "pooled"
-    """A ratio of sums over all pixels of all images."""
-    IMAGE_MEAN = "image_mean"
-    """The mean of each image's own score."""
 
 
 def count_pixels(

@@ -4,9 +4,6 @@ Two strided convolutions bring photos to stride 4, five dilated ones with skips 
 around each position, a 1x1 convolution gives the features and another the class maps, whose mean
 over positions is the logits (the arrangement of Zhang et al., "Adversarial complementary learning",
 CVPR 2018, in little). Photos of 128 give maps of 32x32. `train` made the weights from labels alone.
-
-Public names: `Network`, `load`, `preprocess`, `normalise`, `read_weights`, `write_weights`, `SIZE`,
-`WEIGHTS`.
 """
 
 from __future__ import annotations
@@ -25,6 +22,17 @@ from ..baselines.backbones import ClassMapModel
 from ..errors import WsolbenchError, some
 from ..files import replacing, require_file, sha256_of
 from .scenes import CLASSES
+
+__all__ = [
+    "SIZE",
+    "WEIGHTS",
+    "Network",
+    "load",
+    "normalise",
+    "preprocess",
+    "read_weights",
+    "write_weights",
+]
 
 SIZE = 128
 """Pixels a side at which the network was trained."""

@@ -2,8 +2,6 @@
 
 Scenes are drawn, a small classifier gives CAM and SEM maps for both splits, the submissions are
 validated, scored on val, and scored on test at the thresholds chosen on val.
-
-Public names: `run_demo`.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ from ..plots import save_curves
 from ..progress import Progress
 from .classifier import load
 from .scenes import write_benchmark
+
+__all__ = ["SIZE", "run_demo"]
 
 METHODS = ("cam", "sem")
 SIZE = 128

@@ -7,9 +7,6 @@ instead of the C library's, whose last bits differ between machines.
 
 Conventions: axes (height, width), colours RGB in [0, 1], float32, lengths in pixels, angles in
 turns (1 turn = 360 degrees), y grows downwards. Functions that paint change `canvas` in place.
-
-Public names: `between`, `sine`, `cosine`, `angle`, `noise`, `octaves`, `colour`, `mix`, `blur`,
-`smooth`, `Patch`, `patch`, `paint`, `darken`.
 """
 
 from __future__ import annotations
@@ -19,6 +16,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+__all__ = [
+    "Colour",
+    "Floats",
+    "Patch",
+    "angle",
+    "between",
+    "blur",
+    "colour",
+    "cosine",
+    "darken",
+    "mix",
+    "noise",
+    "octaves",
+    "paint",
+    "patch",
+    "rotation",
+    "sine",
+    "smooth",
+]
 
 Floats = NDArray[np.floating[Any]]
 """float32 in fact; the looser type is what numpy's stubs give for float32 with Python floats."""

@@ -2,8 +2,6 @@
 
 Each ground is a function of a generator and a size that gives (height, width, 3) float32 RGB near
 [0, 1]; `GROUNDS` names them. All follow the exact arithmetic of `drawing`.
-
-Public names: `GROUNDS`, `leaf`.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ from .drawing import (
     sine,
     smooth,
 )
+
+__all__ = ["GROUNDS", "leaf"]
 
 
 def _meadow(rng: np.random.Generator, height: int, width: int) -> Floats:

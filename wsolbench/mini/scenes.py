@@ -8,8 +8,6 @@ so a badge counts only on a toy. Toys are knitted, and their hue leans weakly to
 Conventions: images (height, width, 3) uint8 RGB, masks (height, width) bool, boxes (x0, y0, x1, y1)
 pixels, half-open, int32. Scene n of a split depends on (seed, split, n) alone, and, as `drawing`
 explains, its bytes are the same on every machine.
-
-Public names: `CLASSES`, `SPLITS`, `Scene`, `draw_scene`, `generate_split`, `write_benchmark`.
 """
 
 from __future__ import annotations
@@ -46,6 +44,16 @@ from .drawing import (
     smooth,
 )
 from .grounds import GROUNDS, leaf
+
+__all__ = [
+    "CLASSES",
+    "PIXELS",
+    "SPLITS",
+    "Scene",
+    "draw_scene",
+    "generate_split",
+    "write_benchmark",
+]
 
 Mask = NDArray[np.bool_]
 

@@ -8,8 +8,6 @@ its gradient is lost at first; early epochs therefore take the log-mean-exp of t
 follows their maxima, and then pass over to the mean (a choice of this project's).
 
 Same seed, threads, torch and processor: same weights.
-
-Public names: `train`, `main`.
 """
 
 from __future__ import annotations
@@ -28,6 +26,8 @@ from torch import Tensor, nn
 from ..errors import WsolbenchError
 from .classifier import SIZE, Network, normalise, write_weights
 from .scenes import generate_split
+
+__all__ = ["BATCH", "main", "train"]
 
 BATCH = 32
 LEARNING_RATE = 0.05

@@ -9,8 +9,7 @@ gives the box.
 
 from __future__ import annotations
 
-from ..metrics.boxes import BoxScore, Component
-from ..metrics.levels import Comparator
+from ..metrics.choices import BoxScore, Comparator, Component
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 
 __all__ = ["ADL"]

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..metrics.boxes import BoxScore
-from ..metrics.levels import Comparator
+from ..metrics.choices import BoxScore, Comparator
 from .record import Averaging, BoxTruth, Levels, Protocol, Scaling, Upsampling
 
 __all__ = ["BAS", "BAS_INCEPTION", "BAS_RESNET"]

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError
 from ..masks import RunLengths, decode
 from ..metrics import images as image_metrics
-from ..metrics.boxes import Component
-from ..metrics.levels import Comparator
+from ..metrics.choices import Comparator, Component
 from ..metrics.packed import Packed
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..metrics.pixel import PixelScore
+from ..metrics.choices import PixelScore
 from .wsolevaluation import PXAP
 
 __all__ = ["PIOU"]

@@ -26,9 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
-from ..metrics.boxes import MAXIMUM_KEYS, BoxScore, Component
-from ..metrics.levels import Comparator
-from ..metrics.pixel import PixelScore, Reduction
+from ..metrics.choices import MAXIMUM_KEYS, BoxScore, Comparator, Component, PixelScore, Reduction
 from ..scores import LEVELS
 
 __all__ = [

@@ -6,8 +6,7 @@ paper is silent the choice is ours and marked in docs/scores.md.
 
 from __future__ import annotations
 
-from ..metrics.boxes import BoxScore
-from ..metrics.pixel import PixelScore, Reduction
+from ..metrics.choices import BoxScore, PixelScore, Reduction
 from .record import Protocol
 
 __all__ = ["SEM"]

@@ -7,7 +7,7 @@ program adds 1e-10 to the range that it divides by, so that the highest level is
 
 from __future__ import annotations
 
-from ..metrics.pixel import PixelScore
+from ..metrics.choices import PixelScore
 from .record import Protocol, Scaling, Upsampling
 
 __all__ = ["SPA2NET"]

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from ..metrics import boxes as box_metrics
 from ..metrics import contours, pixel
-from ..metrics.boxes import Component
-from ..metrics.levels import Comparator, level_map
+from ..metrics.choices import Comparator, Component
+from ..metrics.levels import level_map
 from ..metrics.opencv import opencv
 from .record import BIN_EDGES, SHARES, BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 
 __all__ = [
     "Seen",
+    "best_overlap",
     "boxes_of",
     "greys_of",
     "histogram",
@@ -36,6 +37,7 @@ __all__ = [
     "overlaps_of",
     "see",
     "true_boxes",
+    "values_on_grid",
 ]
 
 Size = tuple[int, int]
@@ -91,12 +93,25 @@ def on_grid(protocol: Protocol, map_: NDArray[Any], size: Size) -> NDArray[Any]:
         return level_map(scaled, *size)
     if protocol.upsampling is Upsampling.OPENCV_LINEAR_BYTES:
         return _byte_levels(map_, size)
-    kind = np.float64 if protocol.upsampling is Upsampling.OPENCV_CUBIC else np.float32
-    values = _unit(map_, kind)
+    return _LEVELS[protocol.levels](values_on_grid(protocol, map_, size))
+
+
+def values_on_grid(protocol: Protocol, map_: NDArray[Any], size: Size) -> NDArray[Any]:
+    """A map's values on a grid of that size, before they are cut into levels.
+
+    Args:
+        protocol: whose map is upsampled by OpenCV as floats.
+        map_: legal.
+        size: (height, width).
+
+    Returns:
+        float64 after cubic, float32 after linear interpolation.
+    """
+    cubic = protocol.upsampling is Upsampling.OPENCV_CUBIC
+    values = _unit(map_, np.float64 if cubic else np.float32)
     values = _min_max(values) if protocol.scaling is Scaling.FIRST else values
-    values = _resized(values, size, cubic=protocol.upsampling is Upsampling.OPENCV_CUBIC)
-    values = _min_max(values) if protocol.scaling is Scaling.LAST else values
-    return _LEVELS[protocol.levels](values)
+    values = _resized(values, size, cubic=cubic)
+    return _min_max(values) if protocol.scaling is Scaling.LAST else values
 
 
 def histogram(protocol: Protocol, seen: Seen) -> NDArray[np.int64]:

@@ -8,8 +8,7 @@ An IoU of .5 is enough for GT-known and not for Top-1 and Top-5.
 
 from __future__ import annotations
 
-from ..metrics.boxes import BoxScore, Component
-from ..metrics.levels import Comparator
+from ..metrics.choices import BoxScore, Comparator, Component
 from .record import BoxTruth, Protocol, Scaling, Thresholds, Upsampling
 
 __all__ = ["TSCAM"]

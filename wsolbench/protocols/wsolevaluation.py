@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..metrics.boxes import BoxScore, Component
-from ..metrics.levels import Comparator
-from ..metrics.pixel import PixelScore
+from ..metrics.choices import BoxScore, Comparator, Component, PixelScore
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 
 __all__ = ["PXAP", "V1", "V2"]

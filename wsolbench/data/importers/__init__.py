@@ -3,8 +3,6 @@
 An importer reads and checks, and writes nothing; `store.write_store` makes the annotation file. All
 faults of one file, or of all masks together, come as one `WsolbenchError`. Modules are loaded when
 a kind is asked for.
-
-Public names: `IMPORTERS`, `importer`.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ from ...errors import WsolbenchError
 
 if TYPE_CHECKING:
     from ...formats.annotations import AnnotationSet
+
+__all__ = ["IMPORTERS", "importer"]
 
 IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),

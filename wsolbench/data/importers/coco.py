@@ -8,8 +8,6 @@ ignored pixels, less those of the objects themselves.
 
 Files that `export.export_coco` wrote come back as they were: their own keys (`STORE_KEY` at the
 top, `split` and `boxes` of an image, `class_index` and `key` of a category) are read.
-
-Public names: `import_coco`, `STORE_KEY`, `PHOTO_ENDING`, `UNLABELLED_NAME`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,8 @@ from ...masks import RunLengths, decode, encode, fill_polygon, paint_runs, tight
 from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of
 from .tables import image_id_of, refuse, source_of
+
+__all__ = ["PHOTO_ENDING", "STORE_KEY", "UNLABELLED_NAME", "import_coco"]
 
 STORE_KEY = "wsolbench"
 """Top-level key of files that `export_coco` wrote: data set and classes."""

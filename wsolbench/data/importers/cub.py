@@ -7,8 +7,6 @@ Conventions: masks are several people's outlines averaged into grey levels; obje
 half of them marked (level > 128). Boxes are written x, y, width, height, maybe fractional: their
 corners are rounded outwards to whole pixels, half-open, and cut off at the image's edges. Class
 indices count from 0, in the data set's order. Splits are "train" and "test".
-
-Public names: `import_cub`.
 """
 
 from __future__ import annotations
@@ -30,6 +28,8 @@ from ...masks import FOREGROUND_ABOVE, encode
 from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
+
+__all__ = ["import_cub"]
 
 _Value = TypeVar("_Value")
 

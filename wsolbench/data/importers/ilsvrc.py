@@ -8,9 +8,6 @@ Conventions: masks are `<image id>.png` (`masks.read_mask`). Class indices are s
 of sorted WordNet ids; lists in the devkit's order are told apart and translated. Lists of boxes
 have both corners on pixels, counted from 0; stored boxes are half-open. EXIF orientation is
 ignored.
-
-Public names: `import_ilsvrc`, `read_val_list`, `read_sizes`, `read_box_list`, `read_class_names`,
-`VAL_MASKS`, `TEST_MASKS`, `VAL_LIST_SHA256`, `CLASSES`.
 """
 
 from __future__ import annotations
@@ -45,6 +42,18 @@ from .tables import (
     whole_number,
 )
 from .xml_boxes import ARCHIVE_ENDINGS, half_open, read_xml_boxes
+
+__all__ = [
+    "CLASSES",
+    "TEST_MASKS",
+    "VAL_LIST_SHA256",
+    "VAL_MASKS",
+    "import_ilsvrc",
+    "read_box_list",
+    "read_class_names",
+    "read_sizes",
+    "read_val_list",
+]
 
 VAL_MASKS = 23_151
 """Masks of the published validation list."""

@@ -7,8 +7,6 @@ Conventions: validation-segmentation/<WordNet id>/<image id>.png, RGB; the class
 R + 256 * G, 0 is any other thing and 1000 is ignored. Classes are numbered from 1 in the order of
 sorted WordNet ids. An image's class is that of its folder; pixels of other classes are background.
 The published test masks are not public, so the split is "val" throughout.
-
-Public names: `import_imagenet_s`.
 """
 
 from __future__ import annotations
@@ -30,6 +28,8 @@ from ...progress import Progress
 from .ilsvrc import read_class_names
 from .mask_files import MaskRecord, annotations_of, list_masks, own_box, read_each
 from .tables import read_lines, refuse, source_of
+
+__all__ = ["IGNORED", "import_imagenet_s"]
 
 SIZES = (50, 300, 919)
 """Numbers of classes of the three published sets."""

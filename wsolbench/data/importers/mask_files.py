@@ -3,9 +3,6 @@
 Pillow unpacks without holding the interpreter's lock, so threads help; what is kept of a mask is
 its run lengths. Boxes become arrays only when all masks are read: a small array kept between large
 ones that come and go holds their memory, 45 kB a mask, which makes a gigabyte of 23,151.
-
-Public names: `Box`, `MaskRecord`, `annotations_of`, `list_masks`, `read_each`, `own_box`,
-`without_object`.
 """
 
 from __future__ import annotations
@@ -28,6 +25,16 @@ from ...image_ids import RULE, is_image_id
 from ...masks import RunLengths, tight_box
 from ...progress import Progress
 from .tables import refuse
+
+__all__ = [
+    "Box",
+    "MaskRecord",
+    "annotations_of",
+    "list_masks",
+    "own_box",
+    "read_each",
+    "without_object",
+]
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")

@@ -4,8 +4,6 @@ Masks are `<image id>.png` (`masks.read_mask` says which pixels are object). The
 the column image_id and any of class_index, split, height, width, x0, y0, x1, y1; boxes are
 half-open pixels, and an image with several boxes has several rows, which must agree in all else.
 An image without a box gets its mask's own tight box. `export.export_png` writes this layout.
-
-Public names: `import_masks`, `TABLE_COLUMNS`, `CLASS_COLUMNS`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,8 @@ from .mask_files import (
     without_object,
 )
 from .tables import read_table, refuse, source_of, whole_number
+
+__all__ = ["CLASS_COLUMNS", "TABLE_COLUMNS", "import_masks"]
 
 _BOX_COLUMNS = ("x0", "y0", "x1", "y1")
 

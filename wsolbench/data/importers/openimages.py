@@ -9,8 +9,6 @@ several objects has several lines, of which the first alone names ignored pixels
 are united; what is ignored is the ignored region without the objects, as in wsolevaluation. Some
 masks are kept at another size than the photo: they are brought to the photo's size (to that of the
 image's first mask where the photo is not there) by nearest neighbour, and counted in the notes.
-
-Public names: `import_openimages`.
 """
 
 from __future__ import annotations
@@ -30,6 +28,8 @@ from ...masks import encode, read_mask, tight_box
 from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
+
+__all__ = ["import_openimages"]
 
 SPLITS = ("val", "test")
 """Splits that have masks; train has classes alone."""

@@ -3,9 +3,6 @@
 Text is UTF-8, plain or gzip by its name's ending; lines end in LF or CRLF, the last one maybe in
 neither. A list has one record a line and no header; a table is CSV whose header names its columns,
 of which none may be unknown: a misspelt column must not vanish.
-
-Public names: `read_lines`, `read_table`, `split_fields`, `image_id_of`, `whole_number`, `refuse`,
-`source_of`.
 """
 
 from __future__ import annotations
@@ -23,6 +20,16 @@ from ...errors import WsolbenchError, some
 from ...files import require_file, sha256_of, unguard_cell
 from ...formats.annotations import Source
 from ...image_ids import is_image_id
+
+__all__ = [
+    "image_id_of",
+    "read_lines",
+    "read_table",
+    "refuse",
+    "source_of",
+    "split_fields",
+    "whole_number",
+]
 
 MAX_TEXT_BYTES = 1 << 28
 """Bytes of one list or table, unpacked: fifty times the largest in use."""

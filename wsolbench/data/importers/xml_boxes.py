@@ -9,8 +9,6 @@ Convention: the numbers are taken as they are. Whether the far corner lies on th
 behind it is not written in the files, so it is read off them: where some far corner reaches width
 or height, it lies behind (half-open already); where none does, it is the last pixel, as in the
 lists made from these files, and 1 is added.
-
-Public names: `XmlBoxes`, `read_xml_boxes`, `half_open`, `ARCHIVE_ENDINGS`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,8 @@ from .tables import refuse, whole_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+__all__ = ["ARCHIVE_ENDINGS", "XmlBoxes", "half_open", "read_xml_boxes"]
 
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Name endings, in any case, by which an archive is told from a list."""

@@ -11,8 +11,6 @@ when the process dies. Where there is no `flock` (Windows, some network file sys
 a second writer out.
 
 Source: the write-ahead logs of data bases, SQLite's above all.
-
-Public names: `Journal`, `RECORD`, `HAS_TOP5`, `HAS_BOXES`, `HAS_EDGES`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,8 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError, some
 from ...files import stale_temporaries, write_text
 from ...image_ids import MAX_BYTES
+
+__all__ = ["RECORD", "Journal"]
 
 if sys.platform != "win32":
     import fcntl

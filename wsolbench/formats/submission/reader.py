@@ -6,8 +6,6 @@ the gate of `hdf5_gate`, values are compared with their checksums, and nothing i
 
 Conventions: axes (height, width); maps uint8 (value / 255), float16 or float32 in [0, 1], of any
 resolution; boxes (x0, y0, x1, y1) in pixels, half-open, int32; rows in any order of images.
-
-Public names: `SubmissionHeader`, `SubmissionWriter`, `Submission`, `Fault`, `validate`.
 """
 
 from __future__ import annotations

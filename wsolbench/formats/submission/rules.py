@@ -1,8 +1,4 @@
-"""What a submission must keep to, for its writer and for its reader.
-
-Public names: `SubmissionHeader`, `Fault`, the limits, and the checks `header_faults`,
-`plane_fault`, `bad_top5`, `bad_boxes`.
-"""
+"""What a submission must keep to, for its writer and for its reader."""
 
 from __future__ import annotations
 
@@ -19,6 +15,29 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, some
 from ...image_ids import RULE, is_image_id
+
+__all__ = [
+    "DTYPES",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "LABELS",
+    "MAX_METHOD_BYTES",
+    "MAX_NAME",
+    "MAX_ROWS",
+    "MAX_SIDE",
+    "MAX_TEXT",
+    "NO_CLASS",
+    "SMALL_SIDE",
+    "TOP5_RULE",
+    "Fault",
+    "SubmissionHeader",
+    "bad_boxes",
+    "bad_top5",
+    "dumped",
+    "header_faults",
+    "plane_fault",
+    "raised",
+]
 
 FORMAT = "wsolbench-submission"
 FORMAT_VERSION = 1

@@ -41,6 +41,8 @@ from .rules import (
     raised,
 )
 
+__all__ = ["SubmissionWriter"]
+
 _BLOCK_BYTES = 1 << 20  # read and written at a time
 _RAGGED_CHUNK_BYTES = 1 << 18  # a 375x500 uint8 map touches two chunks at most
 

@@ -13,8 +13,6 @@ HDF5's own parsing of headers and of the chunk index, so a file that nobody vouc
 a child process with limits.
 
 Source: the HDF5 File Format Specification (object headers, attribute messages, global heap).
-
-Public names: `Gate`, `Column`, `ByteFile`, `Bounds`, `SIGNATURE`, and the limits.
 """
 
 from __future__ import annotations
@@ -42,6 +40,8 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError
 from ...files import require_file
+
+__all__ = ["MAX_ATTRIBUTE_BYTES", "SIGNATURE", "Bounds", "ByteFile", "Column", "Gate"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file without user block; HDF5 looks for libraries to load without it."""

@@ -4,8 +4,6 @@ Tables are in the page as HTML, so that they can be read without scripts; `page/
 filters them and draws the curves with Observable Plot. What entries say is hostile until escaped:
 the template escapes everything, data for the script is JSON that cannot end its element, and the
 content security policy runs only what this module put there.
-
-Public names: `page`, `latex_row`, `markdown_row`, `bibtex`.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from ...scores import SCORES
 from ...tables import markdown_text
 from ..entries import Entry, entry_path, slug
 from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor
+
+__all__ = ["AT_THRESHOLD", "CURVES", "bibtex", "latex_row", "markdown_row", "page"]
 
 CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
 """Curves that the page draws."""
