@@ -77,7 +77,7 @@ class Block:
         if self._is_compiled:
             return self._at_once[1]
         found = [boxes_of(self.rules, seen.levels) for seen in self.seen]
-        return np.array(found, np.int32).reshape(len(self), -1, 4)
+        return np.array(found, np.int32).reshape(len(self), self.rules.box_thresholds, 4)
 
     @property
     def overlaps(self) -> NDArray[np.float64]:
@@ -85,7 +85,7 @@ class Block:
         if self.submitted is not None or self._is_compiled:
             return best_overlaps(self.rules, self.boxes, self.truth)
         found = [overlaps_of(self.rules, seen) for seen in self.seen]
-        return np.array(found, np.float64).reshape(len(self), -1)
+        return np.array(found, np.float64).reshape(len(self), self.rules.box_thresholds)
 
     @property
     def constant(self) -> NDArray[np.bool_]:

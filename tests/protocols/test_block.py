@@ -1,0 +1,119 @@
+"""The compiled loops against the steps of single images, which are their oracle."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import random_dataset, random_maps
+from wsolbench import masks
+from wsolbench.data.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.metrics.choices import Comparator
+from wsolbench.metrics.packed import Packed
+from wsolbench.protocols import PROTOCOLS, Protocol
+from wsolbench.protocols.block import Block
+
+COUNT = 20
+
+
+class Stepwise(Block):
+    """A block that takes no short cut."""
+
+    _is_compiled = False
+
+
+def block_of(
+    kind: type[Block], dataset: Dataset, protocol: Protocol, maps: list[np.ndarray], **more: Any
+) -> Block:
+    store, rows = dataset.store, dataset.rows
+    return kind(
+        protocol,
+        dataset.image_ids,
+        maps,
+        np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64),
+        store.packed("masks", rows),
+        store.packed("ignored", rows),
+        store.packed("boxes", rows),
+        dataset.class_indices,
+        **more,
+    )
+
+
+def ignoring(tmp_path: Path) -> Dataset:
+    """Random images, some of whose pixels count nowhere."""
+    rng = np.random.default_rng(5)
+    plain = random_dataset(tmp_path / "plain.h5", COUNT)
+    rows = []
+    for sample in plain:
+        away = rng.random((sample.height, sample.width)) < 0.2
+        row = plain.store.run_lengths(sample.row)
+        from wsolbench.formats.annotations import Annotation
+
+        ignore = masks.encode(away) if sample.index % 3 else None
+        rows.append(
+            Annotation(sample.image_id, "val", sample.class_index, row, sample.boxes, ignore)
+        )
+    write_store(tmp_path / "ignoring.h5", AnnotationSet("random", rows))
+    return Dataset.open(tmp_path / "ignoring.h5")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32"])
+@pytest.mark.parametrize("plus_one", [False, True])
+def test_one_call_gives_what_the_steps_give(tmp_path: Path, dtype: str, plus_one: bool) -> None:
+    dataset = ignoring(tmp_path)
+    maps = random_maps(COUNT, seed=3)
+    if dtype != "uint8":
+        maps = [(map_ / 255).astype(dtype) for map_ in maps]
+    protocol = dataclasses.replace(PROTOCOLS["sem"], name="own", box_plus_one=plus_one)
+    fast, slow = (block_of(kind, dataset, protocol, maps) for kind in (Block, Stepwise))
+    assert fast._is_compiled
+    for name in ("histograms", "boxes", "overlaps", "constant"):
+        ours, oracle = getattr(fast, name), getattr(slow, name)
+        assert ours.dtype == oracle.dtype, name
+        assert ours.tolist() == oracle.tolist(), name
+
+
+def test_what_is_not_compiled_is_done_in_steps(tmp_path: Path) -> None:
+    dataset, maps = random_dataset(tmp_path / "r.h5", COUNT), random_maps(COUNT)
+    above = dataclasses.replace(PROTOCOLS["sem"], name="own", comparator=Comparator.ABOVE)
+    block = block_of(Block, dataset, above, maps)
+    assert not block._is_compiled
+    sem = block_of(Block, dataset, PROTOCOLS["sem"], maps)
+    assert (block.boxes[:, :-1] == sem.boxes[:, 1:]).all()
+    assert not block.boxes[:, -1].any()
+    pixels = block_of(Block, dataset, above, maps, with_boxes=False)
+    assert pixels._is_compiled
+    assert (pixels.histograms == sem.histograms).all()
+
+
+def test_boxes_of_a_submission_are_taken_as_they_are(tmp_path: Path) -> None:
+    dataset, maps = random_dataset(tmp_path / "r.h5", COUNT), random_maps(COUNT)
+    own = np.stack([dataset[place].boxes[0] for place in range(COUNT)])
+    block = block_of(Block, dataset, PROTOCOLS["sem"], maps, submitted=own)
+    assert block.boxes.shape == (COUNT, 1, 4)
+    assert block.overlaps.tolist() == [[1.0]] * COUNT
+
+
+def test_no_image_is_a_block_too(tmp_path: Path) -> None:
+    dataset = random_dataset(tmp_path / "r.h5", 3)
+    none = dataclasses.replace(dataset, rows=dataset.rows[:0])
+    for kind in (Block, Stepwise):
+        block = block_of(kind, none, PROTOCOLS["sem"], [])
+        assert block.histograms.shape == (0, 2, 256)
+        assert len(block) == block.overlaps.shape[0] == block.constant.shape[0] == 0
+
+
+def test_damaged_run_lengths_name_their_image(tmp_path: Path) -> None:
+    dataset = random_dataset(tmp_path / "r.h5", 1)
+    block = block_of(Stepwise, dataset, PROTOCOLS["sem"], random_maps(1))
+    broken = Packed.of([np.frombuffer(b"00", np.uint8)], np.empty(0, np.uint8))
+    for kind in (Block, Stepwise):
+        fields = {own.name: getattr(block, own.name) for own in dataclasses.fields(Block)}
+        with pytest.raises(WsolbenchError, match="mask of image_000: found malformed run lengths"):
+            _ = kind(**{**fields, "masks": broken}).histograms
