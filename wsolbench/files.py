@@ -22,8 +22,8 @@ from .errors import WsolbenchError
 
 __all__ = [
     "available_processors",
-    "each_out",
     "guard_cell",
+    "path_per_name",
     "process_is_alive",
     "replacing",
     "require_file",
@@ -102,12 +102,15 @@ def require_target(
     return target
 
 
-def each_out(out: Path, names: Sequence[str]) -> list[Path]:
-    """A file for each name: the file itself for one; of several r.json becomes r.<name>.json."""
+def path_per_name(path: Path, names: Sequence[str]) -> list[Path]:
+    """One output path per name: the path itself for one name, else r.json becomes r.<name>.json.
+
+    A colon, which Windows does not allow in file names, becomes a hyphen: `ivr:30` is `ivr-30`.
+    """
     if len(names) == 1:
-        return [out]
+        return [path]
     marks = [name.replace(":", "-") for name in names]
-    return [out.with_name(f"{out.stem}.{mark}{out.suffix}") for mark in marks]
+    return [path.with_name(f"{path.stem}.{mark}{path.suffix}") for mark in marks]
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

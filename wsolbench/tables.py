@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -22,7 +23,7 @@ __all__ = [
     "csv_text",
     "grid",
     "markdown_text",
-    "require_columns_form",
+    "require_columns_target",
     "write_columns",
 ]
 
@@ -66,19 +67,20 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def require_columns_form(path: Path) -> None:
-    """Refuse a file that `write_columns` cannot write, before any work.
+def require_columns_target(path: str | os.PathLike[str]) -> None:
+    """Check, before long work, that `write_columns` can write a file of this ending.
 
     Raises:
-        WsolbenchError: another ending than .csv or .parquet; pyarrow is not installed.
+        WsolbenchError: the ending is neither .csv nor .parquet, or it is .parquet and pyarrow is
+            not installed.
     """
-    suffix = path.suffix.lower()
+    suffix = Path(path).suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise WsolbenchError(
             path,
             found=f"the ending {suffix or 'none'}",
             expected=".csv or .parquet",
-            cure="name the file accordingly",
+            cure="change the file's ending",
         )
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise WsolbenchError(
@@ -88,18 +90,33 @@ def require_columns_form(path: Path) -> None:
         )
 
 
-def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write columns of one length to a .csv or .parquet file, whole or not at all."""
-    require_columns_form(path)
-    if path.suffix.lower() == ".csv":
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write columns to a .csv or .parquet file, whole or not at all.
+
+    In CSV, floats have the digits that restore them exactly, booleans are True and False, and None
+    and NaN are empty cells; in Parquet both are nulls.
+
+    Args:
+        path: the file; its ending chooses the format.
+        columns: a title and one value per row: str, int, float, bool or None. All have the same
+            length.
+
+    Raises:
+        WsolbenchError: see `require_columns_target`; or the file cannot be written.
+    """
+    require_columns_target(path)
+    if Path(path).suffix.lower() == ".csv":
         rows = zip(*columns.values(), strict=True)
-        write_text(path, csv_text(list(columns), rows) + "\n")
+        cells = ([None if cell != cell else cell for cell in row] for row in rows)
+        write_text(path, csv_text(list(columns), cells) + "\n")
         return
     import pyarrow
     from pyarrow import parquet
 
+    # from_pandas says that NaN is a missing value; it needs no pandas.
+    arrays = {name: pyarrow.array(cells, from_pandas=True) for name, cells in columns.items()}
     with replacing(path) as temporary:
-        parquet.write_table(pyarrow.table(dict(columns)), temporary)
+        parquet.write_table(pyarrow.table(arrays), temporary)
 
 
 def markdown_text(text: str) -> str:

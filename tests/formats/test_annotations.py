@@ -20,7 +20,13 @@ from tests.conftest import annotation, random_blob, random_dataset
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, Source, write_store
+from wsolbench.formats.annotations import (
+    AnnotationSet,
+    AnnotationStore,
+    Source,
+    find_annotations,
+    write_store,
+)
 
 
 @pytest.fixture
@@ -293,3 +299,25 @@ def test_a_store_is_pickled_by_its_path_and_read_after_a_fork(store: AnnotationS
     if child == 0:
         os._exit(0 if (dataset[1].mask == expected).all() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_store_is_found_in_three_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: AnnotationStore
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WSOLBENCH_ANNOTATIONS", raising=False)
+    assert find_annotations("given.h5", "toy") == Path("given.h5")
+    with pytest.raises(WsolbenchError, match=r"not set, no file annotations.toy\.h5, expected"):
+        find_annotations(None, "toy")
+    with pytest.raises(WsolbenchError, match=r"no file annotations.<dataset>\.h5"):
+        find_annotations(None, "../toy")
+    Path("annotations").mkdir()
+    usual = Path("annotations", "toy.h5")
+    usual.write_bytes(store.path.read_bytes())
+    assert find_annotations(None, "toy") == usual
+    monkeypatch.setenv("WSOLBENCH_ANNOTATIONS", str(store.path))
+    assert find_annotations(None, "toy") == store.path
+    monkeypatch.setenv("WSOLBENCH_ANNOTATIONS", str(tmp_path / "annotations"))
+    assert find_annotations(None, "toy") == tmp_path / usual
+    with pytest.raises(WsolbenchError, match=r"annotations without other\.h5"):
+        find_annotations(None, "other")

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import random_dataset, random_maps
+from tests.conftest import annotation, random_dataset, random_maps
+from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import Request, run
+from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
@@ -115,33 +117,70 @@ def test_a_comparator_moves_curves_by_one_threshold(tmp_path: Path) -> None:
     assert above.protocol["name"] == "mine"
 
 
+def telling(tmp_path: Path) -> tuple[Dataset, list[np.ndarray]]:
+    """Drawn images on which each choice about boxes gives another answer."""
+    mask = np.zeros((20, 20), bool)
+    mask[:10, :10] = True
+    half, two, level, small, corner = (np.zeros((20, 20), np.uint8) for _ in range(5))
+    half[:5, :10] = 200  # an IoU of exactly one half
+    two[19, :] = two[:, 19] = 120  # lines: most pixels, no area
+    two[2:7, 2:7] = 120
+    two[9:12, 9:12] = 120
+    level[:10, :10] = 100
+    level[:10, 10:14] = 99
+    small[:3, :3] = 90  # an IoU of 9 / 20, or 16 / 30 with a pixel more a side
+    corner[18:, 18:] = 80
+    boxes = {
+        "a": (0, 0, 10, 10),
+        "b": (2, 2, 7, 7),
+        "c": (9, 9, 12, 12),
+        "d": (0, 0, 2, 2),
+        "e": (0, 0, 4, 5),
+        "f": (18, 18, 20, 20),
+    }
+    rows = [annotation(name, mask, boxes=[box]) for name, box in boxes.items()]
+    write_store(tmp_path / "drawn.h5", AnnotationSet("drawn", rows))
+    return Dataset.open(tmp_path / "drawn.h5"), [half, two, two, level, small, corner]
+
+
 def test_each_field_moves_a_score(tmp_path: Path) -> None:
     """None of a user's choices is without effect."""
     pytest.importorskip("cv2")
-    dataset, maps = random_dataset(tmp_path / "r.h5", COUNT), random_maps(COUNT)
+    dataset, maps = telling(tmp_path)
     found = {}
     for name, changes in {
         "sem": {},
         "scaling": {"scaling": Scaling.FIRST},
         "comparator": {"comparator": Comparator.ABOVE},
         "plus_one": {"box_plus_one": True},
-        "iou": {"box_iou_comparator": Comparator.ABOVE, "box_iou_thresholds": (0.5, 0.3, 0.7)},
+        "iou": {"box_iou_comparator": Comparator.ABOVE},
         "outline": {"component": Component.LARGEST_OUTLINE},
         "every": {"component": Component.EVERY_OUTLINE},
-        "upsampling": {"upsampling": Upsampling.OPENCV_LINEAR},
-        "deltas": {
-            "box_iou_thresholds": (0.35,),
-            "box_scores": (BoxScore.AT_THRESHOLD,),
-        },
+        "clipped": {"component": Component.EVERY_OUTLINE, "box_clipped": True},
         "empty": {"box_empty": (0, 0, 2, 2)},
+        "deltas": {"box_iou_thresholds": (0.4,), "box_scores": (BoxScore.AT_THRESHOLD,)},
+        "scores": {"pixel_scores": (PixelScore.AP,)},
+        "reductions": {"pixel_reductions": (Reduction.POOLED,)},
     }.items():
         evaluator = Evaluator(dataset, mine(**changes))
         evaluator.update(dataset.image_ids, maps)
         result = evaluator.result()
-        found[name] = json.dumps([result.scores, result.curves["gt_known_loc"]])
-    apart = [name for name in found if name != "upsampling"]  # OpenCV's is ours but for roundings
-    alike = [(a, b) for a in apart for b in apart if a < b and found[a] == found[b]]
-    assert alike == []
+        found[name] = json.dumps([result.scores, result.curves])
+    alike = [(one, other) for one in found for other in found if one < other]
+    assert [pair for pair in alike if found[pair[0]] == found[pair[1]]] == []
+
+
+def test_the_comparator_of_top_scores_moves_them_alone(tmp_path: Path) -> None:
+    dataset, maps = telling(tmp_path)
+    top5 = np.zeros((6, 5), int) + np.arange(5)
+    found = []
+    for comparator in (None, Comparator.ABOVE):
+        evaluator = Evaluator(dataset, mine(top_iou_comparator=comparator))
+        evaluator.update(dataset.image_ids, maps, top5)
+        found.append(evaluator.result(threshold=100).scores)
+    assert found[0]["gt_known_loc"] == found[1]["gt_known_loc"] == found[0]["top1_loc"]
+    assert found[1]["top1_loc"] < found[0]["top1_loc"]
+    assert found[1]["top5_cls"] == 1
 
 
 def test_a_users_own_protocol_goes_all_the_way(tmp_path: Path) -> None:

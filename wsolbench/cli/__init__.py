@@ -1,26 +1,26 @@
 """The command line: parse, one library call, print.
 
-Results go to stdout, progress to stderr. Exit status 0: done; 1: the input was read and found
-wanting; 2: it could not be used. One module a group of commands; heavy modules are imported where
-they are used, so that `wsolbench --help` answers at once.
+Results go to stdout, progress to stderr. Exit status 0: done; 1: the input is invalid or
+incomplete, e.g. a submission that lacks a map; 2: the command could not use it. One module a
+command group, in which heavy modules are imported where they are used, so that `wsolbench --help`
+answers at once.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from .. import __version__
 from ..errors import WsolbenchError
-from . import compare, evaluate, imports, info, leaderboard, plot, predict
+from . import compare, demo, evaluate, import_maps, imports, info, leaderboard, plot, predict
 
 __all__ = ["cli", "main"]
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status; faults are one line on stderr."""
+    """Run the command line and exit with its status; an error is one line on stderr."""
     try:
         status = cli.main(prog_name="wsolbench", standalone_mode=False)
     except WsolbenchError as error:
@@ -35,42 +35,29 @@ def main() -> None:
         _leave(error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt):
         _leave("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except OSError as error:
         _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except MemoryError:
-        _leave("out of memory; fewer --jobs or a smaller --batch-size need less", 2)
+        _leave("out of memory; lower --jobs or --batch-size", 2)
     sys.exit(status if isinstance(status, int) else 0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wsolbench")
 def cli() -> None:
-    """Measure localization maps against pixel masks and boxes.
+    """Score localization maps against pixel masks and boxes.
 
     \b
-    import    foreign masks and boxes  ->  annotation file
+    import    masks, boxes and labels  ->  annotation file
     predict   photos and a classifier  ->  submission file
     evaluate  submission, annotations  ->  result file
     """
 
 
 for _command in (
-    evaluate.evaluate,
-    compare.compare,
-    evaluate.thresholds,
-    evaluate.protocols,
-    evaluate.validate,
-    info.info,
-    imports.import_,
-    imports.export,
-    predict.predict,
-    predict.import_maps_command,
-    plot.plot,
-    predict.demo,
-    leaderboard.leaderboard,
+    *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
+    *(compare.compare, info.info, imports.import_, imports.export),
+    *(predict.predict, import_maps.import_maps, plot.plot, demo.demo, leaderboard.leaderboard),
 ):
     cli.add_command(_command)
 

@@ -1,4 +1,4 @@
-"""`compare`: methods in pairs."""
+"""Comparing methods: `compare`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import click
 from ..errors import WsolbenchError
 from ..files import require_target
 from ..progress import bar
-from .options import FILE, annotations_option, format_option, json_option, quiet_option
+from .options import (
+    FILE,
+    annotations_option,
+    check_output_options,
+    format_option,
+    jobs_option,
+    json_option,
+    quiet_option,
+)
 
 __all__ = ["compare"]
 
@@ -21,7 +29,7 @@ __all__ = ["compare"]
 @click.option(
     "--protocol",
     "name",
-    help="Under which submissions are scored [default: that of the results, else sem].",
+    help="Protocol for scoring submissions [default: that of the results, else sem].",
 )
 @click.option(
     "--bootstrap",
@@ -29,13 +37,21 @@ __all__ = ["compare"]
     metavar="B",
     default=1000,
     show_default=True,
-    help="Resamples of the images.",
+    help="Number of resamples of the images.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--against-first", is_flag=True, help="Pair each with the first, not every two.")
-@click.option("--out", type=FILE, help="Write the comparison as JSON.")
-@click.option("--plot", "picture", type=FILE, help="Draw it: a .png, .svg or .pdf file.")
-@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of --bootstrap.",
+)
+@click.option("--against-first", is_flag=True, help="Compare every method with the first only.")
+@click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
+@click.option(
+    "--plot", "picture", type=FILE, help="Draw the comparison into this .png, .svg or .pdf file."
+)
+@jobs_option
 @format_option
 @json_option
 @quiet_option
@@ -55,10 +71,10 @@ def compare(
 ) -> None:
     """Compare methods in pairs, on the same images.
 
-    These are the images that all of them have maps of. A FILE is a result that `evaluate --out
-    R.json --counts` wrote, or a submission, which is scored first. Differences have 95 % intervals
-    over paired resamples of the images, and the share of the resamples in which the order is the
-    same.
+    Only images for which every method has a map are used. A FILE is a result written by `evaluate
+    --out R.json --counts`, or a submission, which is scored first. Each difference comes with a
+    95 % confidence interval from paired resamples of the images, and with the share of the
+    resamples that agree on its sign.
     """
     from ..evaluation.comparison import check_alike, comparison_table, signature
     from ..evaluation.comparison import compare as compare_counts
@@ -71,10 +87,9 @@ def compare(
     from ..plots import require_form, save_forest
     from ..protocols import Protocol
 
-    if as_json and form != "text":
-        raise click.UsageError("--json and --format exclude each other.")
+    check_output_options(form, as_json)
     if name and "," in name:
-        raise click.UsageError("--protocol takes one here: compare once under each.")
+        raise click.UsageError("--protocol takes one name: run compare once per protocol.")
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
         require_target(out, inputs)

@@ -1,4 +1,4 @@
-"""`import` and `export`: foreign annotations in and out."""
+"""Annotation files made from other formats and written to them: `import` and `export`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import click
 from ..errors import WsolbenchError
 from ..files import require_target
 from ..progress import bar
-from .options import FILE, quiet_option
+from .options import (
+    FILE,
+    quiet_option,
+)
 
 __all__ = [
     "export",
@@ -31,54 +34,71 @@ __all__ = [
 
 @click.group("import")
 def import_() -> None:
-    """Make an annotation file from foreign masks, boxes and labels."""
+    """Make an annotation file from masks, boxes and labels in another format."""
 
 
-_out = click.option("--out", type=FILE, required=True, help="The annotation file to write.")
-
-
+_out = click.option("--out", type=FILE, required=True, help="Write the annotations to this file.")
 _dataset = click.option(
-    "--dataset", help="The data set's name, part of its content hash [default: the folder's]."
+    "--dataset",
+    help="Name of the data set, which is part of its content hash [default: that of the input].",
 )
 
 
 @import_.command("masks")
 @click.argument("folder", type=FILE)
-@click.option("--table", type=FILE, help="CSV: image_id, class_index, split, sizes, boxes.")
-@click.option("--split", default="val", show_default=True, help="Split where the table has none.")
-@click.option("--ignore", type=FILE, help="Folder of masks of the pixels that count nowhere.")
-@click.option("--classes", type=FILE, help="CSV: key, name; one class a row.")
+@click.option(
+    "--table",
+    type=FILE,
+    help="CSV file: image_id and any of class_index, split, height, width, x0, y0, x1, y1.",
+)
+@click.option(
+    "--split",
+    default="val",
+    show_default=True,
+    help="Split of images for which the table has none.",
+)
+@click.option("--ignore", type=FILE, help="Folder of masks of pixels to ignore in scoring.")
+@click.option(
+    "--classes", type=FILE, help="CSV file of class names: columns key and name, one row per class."
+)
 @_dataset
 @_out
 @quiet_option
 def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """A folder of masks: <image id>.png."""
+    """Import a folder of masks named <image id>.png."""
     _import("masks", folder, out=out, quiet=quiet, **options)
 
 
 @import_.command("ilsvrc")
-@click.option("--masks", type=FILE, required=True, help="Folder of the released masks.")
-@click.option("--val-list", type=FILE, required=True, help="ILSVRC_Val_Mask_23151.txt.")
-@click.option("--labels", type=FILE, multiple=True, help="List of classes; may be repeated.")
+@click.option("--masks", type=FILE, required=True, help="Folder of the published masks.")
+@click.option(
+    "--val-list",
+    type=FILE,
+    required=True,
+    help="List of the val images: ILSVRC_Val_Mask_23151.txt.",
+)
+@click.option("--labels", type=FILE, multiple=True, help="List of class labels; may be repeated.")
 @click.option("--sizes", type=FILE, help="List of image sizes.")
-@click.option("--boxes", type=FILE, help="List x0,y0,x1,y1, XML folder, or tar of XML files.")
-@click.option("--class-names", type=FILE, help="LOC_synset_mapping.txt.")
+@click.option(
+    "--boxes", type=FILE, help="Boxes: a list of x0,y0,x1,y1, or a folder or tar of XML files."
+)
+@click.option("--class-names", type=FILE, help="Class names: LOC_synset_mapping.txt.")
 @_out
 @quiet_option
 def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
-    """The SEM masks on the ILSVRC validation images, val and test."""
+    """Import the SEM masks of the ILSVRC validation images, as val and test."""
     options["labels"] = list(options["labels"]) or None
     _import("ilsvrc", out=out, quiet=quiet, **options)
 
 
 @import_.command("coco")
 @click.argument("file", type=FILE)
-@click.option("--split", help="Split of images that name none.")
+@click.option("--split", help="Split of images for which the file names none.")
 @_dataset
 @_out
 @quiet_option
 def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """COCO instances JSON."""
+    """Import COCO instances JSON."""
     _import("coco", file, out=out, quiet=quiet, **options)
 
 
@@ -87,42 +107,48 @@ def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
 @_out
 @quiet_option
 def import_cub(folder: Path, out: Path, quiet: bool) -> None:
-    """CUB-200-2011, with its segmentations."""
+    """Import CUB-200-2011 with its segmentations."""
     _import("cub", folder, out=out, quiet=quiet)
 
 
 @import_.command("openimages")
 @click.argument("folder", type=FILE)
-@click.option("--metadata", type=FILE, help="Folder of the lists (val, test), if elsewhere.")
+@click.option(
+    "--metadata",
+    type=FILE,
+    help="Folder of the val and test lists [default: searched for in FOLDER].",
+)
 @_out
 @quiet_option
 def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """OpenImages30k, as wsolevaluation lays it out."""
+    """Import OpenImages30k in the folder layout of wsolevaluation."""
     _import("openimages", folder, out=out, quiet=quiet, **options)
 
 
 @import_.command("imagenet-s")
 @click.argument("folder", type=FILE)
-@click.option("--categories", type=FILE, help="List of the WordNet ids of the set.")
-@click.option("--class-names", type=FILE, help="LOC_synset_mapping.txt: indices of ILSVRC's 1000.")
+@click.option("--categories", type=FILE, help="List of the WordNet ids of the classes.")
+@click.option(
+    "--class-names", type=FILE, help="LOC_synset_mapping.txt, to use the class indices of ILSVRC."
+)
 @_out
 @quiet_option
 def import_imagenet_s(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """ImageNet-S, the validation split."""
+    """Import the validation split of ImageNet-S."""
     _import("imagenet-s", folder, out=out, quiet=quiet, **options)
 
 
 @click.group()
 def export() -> None:
-    """Write an annotation file in another form."""
+    """Write an annotation file in another format."""
 
 
 @export.command("coco")
 @click.argument("annotations", type=FILE)
-@click.option("--out", type=FILE, required=True, help="The JSON file to write.")
+@click.option("--out", type=FILE, required=True, help="Write the JSON to this file.")
 @quiet_option
 def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
-    """COCO instances JSON."""
+    """Export to COCO instances JSON."""
     from ..data.export import export_coco as write
 
     _export(write, annotations, out, quiet)
@@ -130,10 +156,10 @@ def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
 
 @export.command("png")
 @click.argument("annotations", type=FILE)
-@click.option("--out", type=FILE, required=True, help="The folder to make.")
+@click.option("--out", type=FILE, required=True, help="Folder to create.")
 @quiet_option
 def export_png(annotations: Path, out: Path, quiet: bool) -> None:
-    """A folder of masks and a table, as `import masks` takes them."""
+    """Export to a folder of masks and a table, which `import masks` reads."""
     from ..data.export import export_png as write
 
     _export(write, annotations, out, quiet)
@@ -151,7 +177,7 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
     splits = Counter(annotation.split for annotation in content.annotations)
     held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
     unknown = sum(annotation.class_index == UNLABELLED for annotation in content.annotations)
-    without = [f"{unknown} images have no class: maps of the true class cannot be predicted"]
+    without = [f"{unknown} images have no class, so maps for the true class cannot be predicted"]
     for note in [*content.notes, *(without if unknown else [])]:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{out}: {content.dataset}, {held}")

@@ -1,4 +1,4 @@
-"""`leaderboard`: tables of entries, and entries of results."""
+"""The leaderboard's entries, tables and page: `leaderboard`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 
 from ..progress import bar
-from .options import FILE, quiet_option
+from .options import (
+    FILE,
+    quiet_option,
+)
 
 __all__ = [
     "leaderboard",
@@ -21,18 +24,18 @@ __all__ = [
 
 @click.group()
 def leaderboard() -> None:
-    """Make tables of entries, and entries of results."""
+    """Build the leaderboard, check it, and add or verify entries."""
 
 
 _root = click.option(
-    "--root", type=FILE, default="leaderboard", show_default=True, help="Its folder."
+    "--root", type=FILE, default="leaderboard", show_default=True, help="Folder of the leaderboard."
 )
 
 
 @leaderboard.command("build")
 @_root
 def leaderboard_build(root: Path) -> None:
-    """Write README.md, index.html, schema.json and the CSV files anew."""
+    """Regenerate README.md, index.html, schema.json and the CSV files."""
     from ..leaderboard import build
 
     changed = build(root)
@@ -41,19 +44,23 @@ def leaderboard_build(root: Path) -> None:
 
 @leaderboard.command("check")
 @_root
-@click.option("--against", type=FILE, help="The folder to which this one may only add entries.")
+@click.option(
+    "--against", type=FILE, help="Leaderboard folder to which this one may only add entries."
+)
 def leaderboard_check(root: Path, against: Path | None) -> None:
-    """Print the lines in which generated files are stale.
+    """Check that the generated files are up to date.
 
-    With --against, print first what differs from that folder in more than new entries. Exit status
-    0 if all is fresh and sound, else 1.
+    Prints the lines that are out of date and, with --against, all differences from that folder
+    other than new entries. The exit status is 1 if there are any, else 0.
     """
     from ..leaderboard import changes, check
 
     moved = [] if against is None else changes(root, against)
     lines = check(root)
     if moved:
-        moved.append(f"{root}: more than new entries; undo that, or leave it to a maintainer")
+        moved.append(
+            f"{root}: more than new entries; undo these changes, or leave them to a maintainer"
+        )
     if lines:
         lines.append(f"{root}: stale; run `wsolbench leaderboard build`")
     click.echo("\n".join([*moved, *lines] or [f"{root}: fresh"]))
@@ -62,25 +69,35 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 
 @leaderboard.command("add")
 @click.argument("result", type=FILE)
-@click.option("--authors", required=True, help="Who made the method.")
-@click.option("--supervision", required=True, help="What it learned from, e.g. 'image label'.")
-@click.option("--licence", required=True, help="Of the maps.")
-@click.option("--date", required=True, help="Of the measurement: 2026-11-23.")
-@click.option("--command", required=True, help="The command that made the maps.")
-@click.option("--paper-title", default="", help="Of the method.")
-@click.option("--paper-link", default="", help="https link.")
-@click.option("--code", default="", help="https link.")
-@click.option("--commit", default="", help="Of the code [default: the submission's].")
-@click.option("--method", default="", help="Its name [default: the submission's].")
-@click.option("--backbone", default="", help="The network [default: the submission's].")
-@click.option("--pretraining", default="", help="What the network was trained on before.")
-@click.option("--map-size", default="", help="In words [default: the submission's photo size].")
-@click.option("--post-processing", default="", help="What was applied to its maps, e.g. SEM.")
-@click.option("--variant", default="", help="What tells it apart from entries of its names.")
-@click.option("--study", default="", help="The ablation it belongs to: a table without ranks.")
+@click.option("--authors", required=True, help="Authors of the method.")
+@click.option("--supervision", required=True, help="Supervision in training, e.g. 'image label'.")
+@click.option("--licence", required=True, help="Licence of the maps.")
+@click.option("--date", required=True, help="Date of the measurement, e.g. 2026-11-23.")
+@click.option("--command", required=True, help="Command that made the maps.")
+@click.option("--paper-title", default="", help="Title of the method's paper.")
+@click.option("--paper-link", default="", help="Link to the paper (https).")
+@click.option("--code", default="", help="Link to the code (https).")
+@click.option("--commit", default="", help="Commit of the code [default: the submission's].")
+@click.option("--method", default="", help="Name of the method [default: the submission's].")
+@click.option("--backbone", default="", help="Name of the network [default: the submission's].")
+@click.option("--pretraining", default="", help="Data on which the network was pretrained.")
+@click.option(
+    "--map-size",
+    default="",
+    help="Description of the map size [default: the submission's photo size].",
+)
+@click.option("--post-processing", default="", help="Post-processing of the maps, e.g. SEM.")
+@click.option(
+    "--variant", default="", help="Difference from other entries of the same method and network."
+)
+@click.option(
+    "--study",
+    default="",
+    help="Ablation study that the entry belongs to, shown in a table without ranks.",
+)
 @_root
 def leaderboard_add(result: Path, root: Path, **about: str) -> None:
-    """Make an entry of a result file."""
+    """Make an entry from a result file."""
     from ..formats.result import read_result
     from ..leaderboard import About, add
 
@@ -89,10 +106,14 @@ def leaderboard_add(result: Path, root: Path, **about: str) -> None:
 
 @leaderboard.command("verify")
 @click.argument("entry", type=FILE)
-@click.option("--submission", type=FILE, required=True, help="The maps of the entry.")
+@click.option(
+    "--submission", type=FILE, required=True, help="Submission with the maps of the entry."
+)
 @click.option("--annotations", type=FILE, required=True, help="Annotation file.")
-@click.option("--threshold-from", type=FILE, help="The result that a carried threshold is of.")
-@click.option("--write", is_flag=True, help="Set the entry's state to reproduced.")
+@click.option(
+    "--threshold-from", type=FILE, help="Result from which the entry's thresholds were carried."
+)
+@click.option("--write", is_flag=True, help="Mark the entry as reproduced if all scores are equal.")
 @quiet_option
 def leaderboard_verify(
     entry: Path,
@@ -104,12 +125,11 @@ def leaderboard_verify(
 ) -> None:
     """Score an entry's maps again and compare every number.
 
-    Exit status 0 if all are the same, 1 if not.
+    The exit status is 0 if all numbers are equal, else 1.
     """
     from ..files import write_text
     from ..formats.result import read_result
-    from ..leaderboard import reproduced, verify
-    from ..leaderboard.entries import read_entry
+    from ..leaderboard import read_entry, reproduced, verify
 
     read = read_entry(entry)
     carried = read_result(threshold_from) if threshold_from else None

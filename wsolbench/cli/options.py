@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and types that several commands share."""
 
 from __future__ import annotations
 
@@ -12,72 +12,105 @@ from ..tables import FORMATS
 __all__ = [
     "FILE",
     "LEVEL",
+    "Level",
     "annotations_option",
+    "check_output_options",
+    "check_store_options",
+    "dataset_option",
     "format_option",
+    "images_option",
+    "jobs_option",
     "json_option",
     "listed",
     "normalise_option",
-    "plural",
+    "overwrite_option",
     "quiet_option",
+    "require_torch",
+    "submission_option",
 ]
 
 FILE = click.Path(path_type=Path)
 
 
 class Level(click.IntRange):
-    """A threshold; a share of the range is refused with the level that it stands for."""
+    """A threshold from 0 to 255; the error for a fraction says which integer it is."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The level, or click's refusal."""
+        """The threshold as an integer."""
         try:
             level = round(255 * float(value))
         except (ValueError, OverflowError):
             level = -1
         if "." in str(value) and 0 <= level <= 255:
             self.fail(
-                f"{value} is no level 0..255; that share of the range is {level}.", param, ctx
+                f"{value} is not an integer from 0 to 255; as a fraction of 255 it is {level}.",
+                param,
+                ctx,
             )
         return int(super().convert(value, param, ctx))
 
 
 LEVEL = Level(0, 255)
-
-
-quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-
-
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 format_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     default="text",
     show_default=True,
-    help="How to print scores.",
+    help="Format of the printed table.",
 )
-
-
 annotations_option = click.option(
     "--annotations",
     type=FILE,
     help="Annotation file [default: $WSOLBENCH_ANNOTATIONS, else annotations/<dataset>.h5].",
 )
 
-
+dataset_option = click.option(
+    "--dataset", help="Use annotations/<dataset>.h5 if --annotations is not given."
+)
+images_option = click.option("--images", type=FILE, required=True, help="Folder of the photos.")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1), help="Number of threads [default: one per processor]."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Discard the partial output of an interrupted run."
+)
+submission_option = click.option(
+    "--out", type=FILE, required=True, help="Write the submission to this file."
+)
 normalise_option = click.option(
     "--normalise",
     metavar="NAME,NAME",
-    help="min-max, max, pas:P, ivr:P or none; of several m.h5 becomes m.<name>.h5.",
+    help="Normalisations: min-max, max, pas:P, ivr:P or none; with several, m.h5 becomes "
+    "m.<name>.h5.",
 )
 
 
 def listed(text: str | None) -> list[str]:
-    """The items of a list with commas between them."""
+    """The items of a comma-separated list."""
     return [] if text is None else [name.strip() for name in text.split(",")]
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def check_output_options(form: str, as_json: bool) -> None:
+    """Raise if both --format and --json are given."""
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+
+
+def check_store_options(annotations: Path | None, dataset: str | None) -> None:
+    """Raise if both --annotations and --dataset are given."""
+    if annotations is not None and dataset is not None:
+        raise click.UsageError("--annotations and --dataset exclude each other.")
+
+
+def require_torch(command: str) -> None:
+    """Raise if PyTorch or torchvision is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("torchvision") is None:
+        raise click.ClickException(
+            f"{command} needs torch and torchvision, which are not installed: "
+            "pip install 'wsolbench[torch]'"
+        )

@@ -1,4 +1,4 @@
-"""`plot`: pictures of what was scored."""
+"""Figures: `plot`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ import click
 
 from ..files import require_target
 from ..progress import bar
-from .options import FILE, annotations_option, json_option, plural, quiet_option
+from .options import (
+    FILE,
+    annotations_option,
+    images_option,
+    jobs_option,
+    json_option,
+    quiet_option,
+)
 
 if TYPE_CHECKING:
     from ..formats.result import Result
-    from ..leaderboard import Entry
+    from ..leaderboard.entries import Entry
 
 __all__ = [
     "plot",
@@ -31,18 +38,18 @@ __all__ = [
 
 @click.group()
 def plot() -> None:
-    """Draw what was scored."""
+    """Draw scores, maps and annotations."""
 
 
-_picture = click.option("--out", type=FILE, required=True, help="A .png, .svg or .pdf file.")
-
-
+_picture = click.option(
+    "--out", type=FILE, required=True, help="Write the figure to this .png, .svg or .pdf file."
+)
 _style = click.option(
     "--style",
     type=click.Choice(["screen", "paper"]),
     default="screen",
     show_default=True,
-    help="paper: serif letters, no grid, 300 dpi.",
+    help="Look of the figure; paper has a serif font, no grid and 300 dpi.",
 )
 
 
@@ -53,7 +60,7 @@ _style = click.option(
     "kinds",
     multiple=True,
     type=click.Choice(["iou", "precision-recall", "box"]),
-    help="Which; may be repeated [default: all that the files hold].",
+    help="Curve to draw; may be repeated [default: all that the files contain].",
 )
 @annotations_option
 @_picture
@@ -67,15 +74,15 @@ def plot_curves(
     style: str,
     quiet: bool,
 ) -> None:
-    """IoU-Threshold, precision-recall and box accuracy curves.
+    """Draw IoU-Threshold, precision-recall and box accuracy curves.
 
-    A FILE is a result, a measured entry of the leaderboard, or a submission, which is scored first.
+    A FILE is a result, a measured leaderboard entry, or a submission, which is scored first.
     """
     from ..plots import curves_held, save_curves
 
     scored = _scored(files, annotations, out, quiet)
     save_curves(scored, out, kinds or curves_held(scored), style)
-    click.echo(f"{out}: {plural(len(scored), 'result')}")
+    click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
 @plot.command("areas")
@@ -83,7 +90,7 @@ def plot_curves(
 @_picture
 @_style
 def plot_areas(annotations: Path, out: Path, style: str) -> None:
-    """Histogram of object area / image area, by split."""
+    """Draw a histogram of object area / image area for each split."""
     from ..formats.annotations import AnnotationStore
     from ..plots import save_areas
 
@@ -102,15 +109,15 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
 def plot_seeds(
     files: tuple[Path, ...], annotations: Path | None, out: Path, style: str, quiet: bool
 ) -> None:
-    """Scores against the number of SEM seeds, a line a backbone.
+    """Draw scores against the number of SEM seeds, one line per backbone.
 
-    A FILE is a result, an entry of the leaderboard, or a submission, which is scored first.
+    A FILE is a result, a leaderboard entry, or a submission, which is scored first.
     """
     from ..plots import save_seeds
 
     scored = _scored(files, annotations, out, quiet)
     save_seeds(scored, out, style)
-    click.echo(f"{out}: {plural(len(scored), 'result')}")
+    click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
 @plot.command("groups")
@@ -121,39 +128,44 @@ def plot_seeds(
     type=click.Choice(["area", "boxes", "class"]),
     default="area",
     show_default=True,
-    help="Groups that the results have: `evaluate --by`.",
+    help="Groups to draw, which `evaluate --by` has scored.",
 )
 @_picture
 @_style
 def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> None:
-    """Scores of groups of images.
+    """Draw the scores of groups of images.
 
-    Groups are by the object's area, the number of boxes, or the class.
+    Images are grouped by the object's area, the number of boxes, or the class.
     """
     from ..formats.result import read_result
     from ..plots import save_groups
 
     require_target(out, files)
     save_groups([read_result(file) for file in files], kind, out, style)
-    click.echo(f"{out}: {plural(len(files), 'result')}")
+    click.echo(f"{out}: {_plural(len(files), 'result')}")
 
 
 @plot.command("maps")
 @click.argument("submissions", nargs=-1, required=True, type=FILE)
 @annotations_option
-@click.option("--images", type=FILE, required=True, help="Folder of photos.")
+@images_option
 @click.option(
     "--result",
     "results",
     multiple=True,
     type=FILE,
-    help="A submission's result, for its box at Box-T; may be repeated.",
+    help="Result of a submission, to draw its boxes at Box-T; may be repeated.",
 )
 @click.option(
-    "--ids", metavar="ID,ID", multiple=True, help="Which photos, from top to bottom; repeatable."
+    "--ids",
+    metavar="ID,ID",
+    multiple=True,
+    help="Photos to draw, from top to bottom; may be repeated.",
 )
-@click.option("--count", type=click.IntRange(1), help="Or how many, at random [default: 4].")
-@click.option("--seed", type=click.IntRange(0), help="Of the random choice [default: 0].")
+@click.option(
+    "--count", type=click.IntRange(1), help="Number of photos to draw at random [default: 4]."
+)
+@click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0].")
 @_picture
 @_style
 def plot_maps(
@@ -167,7 +179,7 @@ def plot_maps(
     out: Path,
     style: str,
 ) -> None:
-    """Photos with masks and boxes beside the maps of submissions."""
+    """Draw photos with masks and boxes next to the maps of submissions."""
     import numpy
 
     from ..data.dataset import Dataset
@@ -197,14 +209,20 @@ def plot_maps(
 @plot.command("cases")
 @click.argument("submission", type=FILE)
 @annotations_option
-@click.option("--images", type=FILE, required=True, help="Folder of photos.")
+@images_option
 @click.option(
-    "--result", type=FILE, help="The submission's result: draws at its thresholds, e.g. carried."
+    "--result",
+    type=FILE,
+    help="Result of the submission, to draw at its thresholds, e.g. carried ones.",
 )
 @click.option(
-    "--count", type=click.IntRange(1, 13), default=3, show_default=True, help="Images of a kind."
+    "--count",
+    type=click.IntRange(1, 13),
+    default=3,
+    show_default=True,
+    help="Number of images of each kind.",
 )
-@click.option("--jobs", type=click.IntRange(1), help="Threads [default: one a processor].")
+@jobs_option
 @_picture
 @_style
 @json_option
@@ -221,11 +239,11 @@ def plot_cases(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Images on which box and mask disagree.
+    """Draw images on which box and mask scores disagree.
 
-    Right boxes around poor maps, and good maps with wrong boxes: where the metrics disagree.
-    The submission is scored first. Of each kind the images come first whose two IoUs lie farthest
-    apart, beside those on which both are highest.
+    These are correct boxes around poor maps, and good maps with wrong boxes. Images whose two IoUs
+    differ most come first. Images on which both IoUs are highest are drawn for comparison. The
+    submission is scored first.
     """
     from ..data.dataset import Dataset
     from ..evaluation.cases import KINDS, find_cases
@@ -263,11 +281,11 @@ def plot_cases(
 def _scored(
     files: tuple[Path, ...], annotations: Path | None, out: Path, quiet: bool
 ) -> list[Result | Entry]:
-    """What files hold that are to be drawn; submissions are scored, after all else was read."""
+    """Results and entries to draw; submissions are scored once all files have been read."""
     from ..evaluation.run import Request, find_dataset, run
     from ..formats.describe import is_hdf5
     from ..formats.submission.reader import Submission
-    from ..leaderboard.entries import read_scored
+    from ..leaderboard import read_scored
     from ..plots import require_form
 
     require_target(out, [*files, annotations])
@@ -285,3 +303,7 @@ def _scored(
         else:
             scored.append(item)
     return scored
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

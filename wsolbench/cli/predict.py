@@ -1,32 +1,41 @@
-"""`predict`, `import-maps`, `demo`: maps of a classifier or from files."""
+"""Maps from a classifier, and network-free baselines: `predict`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import WsolbenchError
-from ..files import each_out, require_target
+from ..files import path_per_name, require_target
 from ..progress import bar
-from .options import FILE, annotations_option, normalise_option, quiet_option
+from .options import (
+    FILE,
+    annotations_option,
+    check_store_options,
+    dataset_option,
+    images_option,
+    normalise_option,
+    overwrite_option,
+    quiet_option,
+    require_torch,
+    submission_option,
+)
 
-__all__ = ["TRIVIAL", "demo", "import_maps_command", "predict", "predict_cam", "predict_sem"]
+__all__ = ["TRIVIAL", "predict", "predict_cam", "predict_sem"]
 
-TRIVIAL = {  # as baselines.trivial.TRIVIAL, in the words of --help
-    "centre-gaussian": "A Gaussian in the middle.",
-    "whole-image": "1 everywhere.",
-    "centre-box": "A box in the middle, half of the image.",
-    "noise": "Every position at random.",
-    "mask": "The mask itself at the size of a map.",
+TRIVIAL = {  # names as in baselines.trivial.TRIVIAL, which would load too much for --help
+    "centre-gaussian": "Write a Gaussian at the centre of every image.",
+    "whole-image": "Write maps of ones: the whole image as the object.",
+    "centre-box": "Write a centred box that covers half of every image.",
+    "noise": "Write uniform random noise.",
+    "mask": "Write the annotated masks, reduced to the size of the maps.",
 }
 
 
 def _seeds(text: str) -> int | float:
-    """A count, or a share of the positions; what is neither is click's to refuse."""
+    """A number of positions (int) or a fraction of them (float)."""
     try:
         return int(text)
     except ValueError:
@@ -35,57 +44,71 @@ def _seeds(text: str) -> int | float:
 
 def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
-        click.option("--backbone", help="A torchvision classifier, e.g. resnet50."),
-        click.option("--weights", type=FILE, help="State dict for --backbone (.pth)."),
+        click.option("--backbone", help="Name of a torchvision classifier, e.g. resnet50."),
+        click.option("--weights", type=FILE, help="State dict of --backbone (.pth file)."),
         click.option(
-            "--random-weights", type=int, metavar="SEED", help="Draw the weights: a trial."
+            "--random-weights",
+            type=int,
+            metavar="SEED",
+            help="Draw random weights for --backbone, as a trial.",
         ),
-        click.option("--model", metavar="PACKAGE.MODULE:FUNCTION", help="A model of your own."),
+        click.option(
+            "--model",
+            metavar="PACKAGE.MODULE:FUNCTION",
+            help="Function that returns your own model.",
+        ),
         annotations_option,
-        click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations."),
-        click.option("--images", type=FILE, required=True, help="Folder of photos."),
-        click.option("--split", default="val", show_default=True, help="Whose photos to take."),
+        dataset_option,
+        images_option,
+        click.option("--split", default="val", show_default=True, help="Split to predict."),
         click.option(
             "--size",
             type=click.IntRange(8),
             default=224,
             show_default=True,
-            help="Pixels a side to which photos are brought.",
+            help="Side in pixels to which photos are resized.",
         ),
         click.option(
             "--label",
             type=click.Choice(["gt", "predicted"]),
             default="gt",
             show_default=True,
-            help="Whose class's map: the annotated one, or the model's first.",
+            help="Class of each map: the annotated class, or the model's top prediction.",
         ),
         normalise_option,
-        click.option("--name", help="The method's name in tables [default: CAM or SEM]."),
+        click.option("--name", help="Name of the method in tables [default: CAM or SEM]."),
         click.option(
             "--batch-size",
             type=click.IntRange(1),
             default=32,
             show_default=True,
-            help="Photos run at a time.",
+            help="Number of photos per batch.",
         ),
         click.option(
             "--workers",
             type=click.IntRange(0),
             default=2,
             show_default=True,
-            help="Processes that read photos ahead.",
+            help="Number of processes that load photos.",
         ),
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps, auto."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="Device to run on: cpu, cuda, mps or auto.",
+        ),
         click.option(
             "--dtype",
             type=click.Choice(["uint8", "float16", "float32"]),
             default="uint8",
             show_default=True,
-            help="How maps are stored.",
+            help="Number type in which maps are stored.",
         ),
-        click.option("--resume", is_flag=True, help="Continue an interrupted run."),
-        click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left."),
-        click.option("--out", type=FILE, required=True, help="The submission to write."),
+        click.option(
+            "--resume", is_flag=True, help="Continue an interrupted run; safe on the first run too."
+        ),
+        overwrite_option,
+        submission_option,
         quiet_option,
     ]
     for option in reversed(options):
@@ -94,26 +117,26 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Predict(click.Group):
-    """Commands among which an unknown `trivial:NAME` is told the names."""
+    """A group whose error for an unknown `trivial:NAME` lists the names."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
         if command is None and cmd_name.partition(":")[0] == "trivial":
             raise click.UsageError(
-                f"No map {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}.", ctx
+                f"No such baseline {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}.", ctx
             )
         return command
 
 
 @click.group(cls=_Predict)
 def predict() -> None:
-    """Write maps of a classifier, or trivial ones."""
+    """Write the maps of a classifier or of a network-free baseline."""
 
 
 @predict.command("cam")
 @_prediction_options
 def predict_cam(**options: Any) -> None:
-    """Class activation maps (CAM), normalised."""
+    """Write normalised class activation maps (CAM)."""
     _predict("cam", **options)
 
 
@@ -124,11 +147,11 @@ def predict_cam(**options: Any) -> None:
     metavar="K|FRACTION",
     default="40",
     show_default=True,
-    help="How many positions, or which share of them.",
+    help="Number of seed positions, or their fraction of all positions.",
 )
 @_prediction_options
 def predict_sem(**options: Any) -> None:
-    """Self-enhancement maps (paper section 3.2)."""
+    """Write self-enhancement maps (SEM, section 3.2 of the paper)."""
     _predict("sem", **options)
 
 
@@ -150,20 +173,17 @@ def _predict(
 ) -> None:
     from ..maps.normalisations import normalisations_named
 
-    if annotations is not None and dataset is not None:
-        raise click.UsageError("--annotations and --dataset exclude each other.")
+    check_store_options(annotations, dataset)
     if (backbone is None) == (model is None):
-        raise click.UsageError(
-            "Name one model: --backbone NAME or --model PACKAGE.MODULE:FUNCTION."
-        )
+        raise click.UsageError("Give either --backbone NAME or --model PACKAGE.MODULE:FUNCTION.")
     if model is not None and (weights is not None or random_weights is not None):
-        raise click.UsageError("--weights and --random-weights go with --backbone.")
+        raise click.UsageError("--weights and --random-weights need --backbone.")
     out: Path = options.pop("out")
     names = [own.name for own in normalisations_named(normalise or "min-max")]
-    outs = dict(zip(names, each_out(out, names), strict=True))
+    outs = dict(zip(names, path_per_name(out, names), strict=True))
     for target in outs.values():
         require_target(target, [annotations, weights])
-    _require_torch()
+    require_torch("predict")
     from ..baselines.backbones import load_backbone, load_model_function
     from ..baselines.predict import predict as write_maps
     from ..data.dataset import Dataset
@@ -193,17 +213,17 @@ def _add_trivial(name: str) -> None:
     """Add the command `predict trivial:NAME`; only noise is seeded."""
 
     @annotations_option
-    @click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations.")
-    @click.option("--split", default="val", show_default=True, help="Whose images to take.")
+    @dataset_option
+    @click.option("--split", default="val", show_default=True, help="Split to write maps for.")
     @click.option(
         "--size",
         type=click.IntRange(1, 4096),
         default=28,
         show_default=True,
-        help="Positions a side of the maps.",
+        help="Side of the maps in pixels.",
     )
-    @click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left.")
-    @click.option("--out", type=FILE, required=True, help="The submission to write.")
+    @overwrite_option
+    @submission_option
     @quiet_option
     def command(
         annotations: Path | None,
@@ -213,8 +233,7 @@ def _add_trivial(name: str) -> None:
         quiet: bool,
         **options: Any,
     ) -> None:
-        if annotations is not None and dataset is not None:
-            raise click.UsageError("--annotations and --dataset exclude each other.")
+        check_store_options(annotations, dataset)
         require_target(out, [annotations])
         from ..baselines.trivial import predict_trivial
         from ..data.dataset import Dataset
@@ -229,98 +248,16 @@ def _add_trivial(name: str) -> None:
 
     command.__doc__ = TRIVIAL[name]
     if name == "noise":
-        seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+        seed = click.option(
+            "--seed",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Random seed of the noise.",
+        )
         command = seed(command)
     predict.command(f"trivial:{name}")(command)
 
 
 for _name in TRIVIAL:
     _add_trivial(_name)
-
-
-@click.command("import-maps")
-@click.argument("folder", type=FILE)
-@annotations_option
-@click.option("--dataset", help="Which annotations/<dataset>.h5, without --annotations.")
-@click.option("--split", default="val", show_default=True, help="Whose images they are of.")
-@click.option("--name", help="The method's name in tables [default: the folder's].")
-@click.option("--backbone", help="The network, for tables.")
-@normalise_option
-@click.option(
-    "--label",
-    type=click.Choice(["gt", "predicted"]),
-    default="gt",
-    show_default=True,
-    help="Whose class's maps they are: the annotated one, or the method's own.",
-)
-@click.option("--top5", type=FILE, help="CSV: image_id, top1 to top5, predicted classes.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["uint8", "float16", "float32"]),
-    help="How maps are stored [default: float32, 8-bit files as they are].",
-)
-@click.option("--allow-missing", is_flag=True, help="Write a submission that lacks images.")
-@click.option("--overwrite", is_flag=True, help="Drop what an interrupted run left.")
-@click.option("--out", type=FILE, required=True, help="The submission to write.")
-@quiet_option
-def import_maps_command(
-    folder: Path,
-    annotations: Path | None,
-    dataset: str | None,
-    split: str,
-    name: str | None,
-    backbone: str | None,
-    normalise: str | None,
-    out: Path,
-    quiet: bool,
-    **options: Any,
-) -> None:
-    """Make a submission of a folder of maps.
-
-    The files are <image id>.npy or <image id>.png, one for each image of the split.
-
-    Values must lie in [0, 1] (floats) or 0 to 255 (8-bit), or be brought there by --normalise.
-    """
-    from ..data.dataset import Dataset
-    from ..formats.annotations import find_annotations
-    from ..maps.folders import import_maps
-    from ..maps.normalisations import normalisations_named
-
-    if annotations is not None and dataset is not None:
-        raise click.UsageError("--annotations and --dataset exclude each other.")
-    wanted = normalisations_named(normalise or "none")
-    outs = dict(zip(wanted, each_out(out, [own.name for own in wanted]), strict=True))
-    found = find_annotations(annotations, dataset)
-    for target in outs.values():
-        require_target(target, [found])
-    method = {"name": name or folder.resolve().name}
-    if backbone:
-        method["backbone"] = backbone
-    with bar("import-maps", "map", quiet=quiet) as progress:
-        opened = Dataset.open(found, split)
-        count = import_maps(folder, opened, outs, method=method, progress=progress, **options)
-    for target in outs.values():
-        click.echo(f"{target}: {count} maps of {opened.name} {split}")
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None or find_spec("torchvision") is None:
-        raise WsolbenchError(
-            "torch",
-            found="torch or torchvision not installed",
-            expected="both for predictions",
-            cure="install them: pip install 'wsolbench[torch]'",
-        )
-
-
-@click.command()
-@click.option("--out", type=FILE, default="demo", show_default=True, help="Folder to make.")
-@quiet_option
-def demo(out: Path, quiet: bool) -> None:
-    """The embedded benchmark, from scenes to curves."""
-    _require_torch()
-    from ..mini.demo import run_demo
-
-    run_demo(out, say=click.echo, progress_bar=partial(bar, quiet=quiet))

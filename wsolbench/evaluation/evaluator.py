@@ -39,7 +39,7 @@ from .matching import check_match
 from .statistics import Scoring, added, part, put, room_for
 from .thresholds import carried
 
-__all__ = ["Evaluator", "check_options", "score_together"]
+__all__ = ["Evaluator", "check_bootstrap", "check_options", "score_together"]
 
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
@@ -242,13 +242,7 @@ class Evaluator:
                 without `keep_images`.
         """
         check_options([self.protocol], threshold=threshold is not None, by=by)
-        if bootstrap is not None and not isinstance(bootstrap, Bootstrap):
-            raise WsolbenchError(
-                "bootstrap",
-                found=repr(bootstrap),
-                expected="a wsolbench.Bootstrap",
-                cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
-            )
+        check_bootstrap(bootstrap)
         if bootstrap is not None or by:
             self._require_kept("bootstrap" if bootstrap is not None else "by")
         chosen = self._threshold(threshold, submission_sha256)
@@ -587,6 +581,21 @@ def check_options(
                 expected="protocol sem: the others fix or search their thresholds, for all images",
                 cure="leave it out, or evaluate under --protocol sem alone",
             )
+
+
+def check_bootstrap(bootstrap: Bootstrap | None) -> None:
+    """Raise if a number stands where a `Bootstrap` should.
+
+    Raises:
+        WsolbenchError: neither None nor a Bootstrap.
+    """
+    if not isinstance(bootstrap, (Bootstrap, type(None))):
+        raise WsolbenchError(
+            "bootstrap",
+            found=repr(bootstrap),
+            expected="a wsolbench.Bootstrap",
+            cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
+        )
 
 
 def _plane(name: str, map_: Any) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
 from .counts import Counts
-from .evaluator import Evaluator, check_options, score_together
+from .evaluator import Evaluator, check_bootstrap, check_options, score_together
 
 __all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
 
@@ -79,15 +79,20 @@ class Request:
                 raise WsolbenchError(
                     name, found=f"the text {value!r}", cure="pass a list, even of one name"
                 )
-        if isinstance(self.bootstrap, bool) or not isinstance(
-            self.bootstrap, (Bootstrap, type(None))
-        ):
-            raise WsolbenchError(
-                "bootstrap",
-                found=repr(self.bootstrap),
-                expected="a wsolbench.Bootstrap",
-                cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
-            )
+        paths = (str, os.PathLike)
+        _require("submission", self.submission, (Submission, *paths), "a Submission or its path")
+        _require(
+            "annotations",
+            self.annotations,
+            (Dataset, *paths, type(None)),
+            "a Dataset, or the path of an annotation file",
+        )
+        check_bootstrap(self.bootstrap)
+        for name in ("limit", "jobs"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise WsolbenchError(
+                    name, found=str(value), expected="1 or more", cure="give a number"
+                )
         check_options(
             self.checked_protocols,
             threshold=self.threshold is not None,
@@ -222,6 +227,13 @@ def evaluate(
         return nullcontext(progress if title == "evaluate" else None)
 
     return run(request, bars).results[0]
+
+
+def _require(name: str, value: object, kinds: tuple[type, ...], words: str) -> None:
+    if not isinstance(value, kinds):
+        raise WsolbenchError(
+            name, found=f"a {type(value).__name__}", expected=words, cure="pass one of these"
+        )
 
 
 def opened(submission: Submission | PathLike) -> Submission:

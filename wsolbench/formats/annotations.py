@@ -507,15 +507,18 @@ def _content_sha256(
 
 
 def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) -> Path:
-    """The annotation file: as given, else by the environment, else at its usual place.
+    """The path of a data set's annotation file.
+
+    It is the first of: the path given; the environment variable `WSOLBENCH_ANNOTATIONS`, either a
+    file or a folder that contains `<dataset>.h5`; `annotations/<dataset>.h5` in the working folder,
+    if the variable is not set. A path that is given is returned without a check.
 
     Args:
-        given: the path; None looks for the file.
-        dataset: the data set's name; `<dataset>.h5` is looked for in the file or folder that
-            WSOLBENCH_ANNOTATIONS names, else in `annotations/` below the working folder.
+        given: the path that the user named, or None.
+        dataset: the data set's name, which may come from an untrusted file.
 
     Raises:
-        WsolbenchError: nothing was given and nothing found.
+        WsolbenchError: no path is given, and neither of the other places has a file.
     """
     if given is not None:
         return Path(given)
@@ -529,6 +532,6 @@ def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) 
         "annotations",
         found=f"no --annotations, WSOLBENCH_ANNOTATIONS {named or 'not set'}"
         f"{f' without {name}' if named else f', no file {usual}'}",
-        expected="an annotation file at one of the three",
+        expected="an annotation file in one of these places",
         cure="name it with --annotations, or make it with `wsolbench import`",
     )

@@ -1,56 +1,79 @@
-"""What a file is, and what it holds: annotations, a submission or a result."""
+"""What a file holds, as plain dictionaries: an annotation file, a submission or a result.
+
+Modules that read files are imported where they are used, so that `versions` works for a bug report
+even where one of them does not.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..files import require_file
-from .annotations import FORMAT, AnnotationStore
-from .result import Result, read_result
-from .submission.reader import Submission
-from .untrusted.hdf5_gate import SIGNATURE, Gate
 
-__all__ = ["content_of", "is_hdf5", "open_any"]
+if TYPE_CHECKING:
+    from .annotations import AnnotationStore
+    from .submission.reader import Submission
+
+__all__ = ["describe", "is_hdf5", "versions"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # as hdf5_gate.SIGNATURE, which would load h5py
+_PACKAGES = ("numpy", "h5py", "pycocotools", "numba", "pillow", "pyarrow", "torch")
+
+
+def describe(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a file holds.
+
+    Returns:
+        `kind` ("annotations", "submission" or "result") and, of a result, everything that its file
+        holds; of the others a summary. All values can be written as JSON.
+
+    Raises:
+        WsolbenchError: the file is missing, damaged, or of no known kind.
+    """
+    if not is_hdf5(file):
+        from .result import read_result
+
+        return {"kind": "result", **json.loads(read_result(file).to_json())}
+    from .annotations import FORMAT, AnnotationStore
+    from .submission.reader import Submission
+    from .untrusted.hdf5_gate import Gate
+
+    with Gate(file, "annotations or a submission") as gate:
+        is_store = gate.attribute("format") == FORMAT
+    if is_store:
+        return {"kind": "annotations", **_describe_store(AnnotationStore.open(file))}
+    return {"kind": "submission", **_describe_submission(Submission.open(file))}
 
 
 def is_hdf5(file: str | os.PathLike[str]) -> bool:
-    """Whether a file is HDF5 by its first bytes.
+    """Whether an existing file is HDF5, by its first bytes.
 
     Raises:
-        WsolbenchError: no such file.
+        WsolbenchError: there is no such file.
     """
     with open(require_file(file, "annotations, a submission or a result"), "rb") as opened:
-        return opened.read(len(SIGNATURE)) == SIGNATURE
+        return opened.read(len(_SIGNATURE)) == _SIGNATURE
 
 
-def open_any(file: Path) -> AnnotationStore | Submission | Result:
-    """A file as what it is.
-
-    Raises:
-        WsolbenchError: no such file, or none of these three.
-    """
-    if not is_hdf5(file):
-        return read_result(file)
-    with Gate(file, "annotations or a submission") as gate:
-        is_store = gate.attribute("format") == FORMAT
-    return AnnotationStore.open(file) if is_store else Submission.open(file)
+def versions() -> dict[str, str]:
+    """The versions of the project, of Python and of the packages used, and the machine."""
+    found = {"wsolbench": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return {**found, "platform": platform.platform(), "processors": str(os.cpu_count())}
 
 
-def content_of(item: AnnotationStore | Submission | Result) -> dict[str, Any]:
-    """What a file holds, as plain values by name; `kind` says which of the three it is."""
-    if isinstance(item, Result):
-        return {"kind": "result", **json.loads(item.to_json())}
-    if isinstance(item, Submission):
-        return {"kind": "submission", **_submission(item)}
-    return {"kind": "annotations", **_store(item)}
-
-
-def _store(store: AnnotationStore) -> dict[str, Any]:
+def _describe_store(store: AnnotationStore) -> dict[str, Any]:
     return {
         "dataset": store.dataset,
         "images": len(store),
@@ -65,7 +88,7 @@ def _store(store: AnnotationStore) -> dict[str, Any]:
     }
 
 
-def _submission(submission: Submission) -> dict[str, Any]:
+def _describe_submission(submission: Submission) -> dict[str, Any]:
     shapes = sorted({tuple(shape) for shape in submission.shapes.tolist()})
     sizes = [f"{height}x{width}" for height, width in shapes]
     return {

@@ -1,0 +1,146 @@
+"""One request, one run: what is checked when it is made, and that every way gives the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wsolbench
+from tests.conftest import random_dataset, random_maps
+from wsolbench.data.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.run import Request, evaluate, run
+from wsolbench.formats.result import Bootstrap, Threshold
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.rules import SubmissionHeader
+from wsolbench.formats.submission.writer import SubmissionWriter
+
+COUNT = 10
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Dataset, Path]:
+    dataset = random_dataset(tmp_path / "random.h5", COUNT)
+    header = SubmissionHeader("random", "val", "gt", "none", {"name": "m"})
+    with SubmissionWriter(tmp_path / "m.h5", header) as writer:
+        for image_id, map_ in zip(dataset.image_ids, random_maps(COUNT), strict=True):
+            writer.append([image_id], [map_])
+    return dataset, tmp_path / "m.h5"
+
+
+def test_every_way_gives_the_same_result(files: tuple[Dataset, Path]) -> None:
+    dataset, maps = files
+    with Submission.open(maps) as opened:
+        evaluator = Evaluator(dataset, header=opened.header)
+        evaluator.score(opened)
+        expected = evaluator.result(submission_sha256=opened.sha256)
+        assert evaluate(dataset, opened) == expected
+    assert evaluate(dataset, maps) == evaluate(dataset.store.path, str(maps)) == expected
+    assert run(Request(maps, dataset.store.path)).results == (expected,)
+    assert wsolbench.evaluate is evaluate
+
+
+def test_a_result_file_carries_its_thresholds(files: tuple[Dataset, Path], tmp_path: Path) -> None:
+    dataset, maps = files
+    val = Evaluator(dataset)
+    val.update(dataset.image_ids, random_maps(COUNT, 2))
+    result = val.result()
+    result.write(tmp_path / "val.json")
+    from_file = evaluate(dataset, maps, threshold=tmp_path / "val.json")
+    assert from_file == evaluate(dataset, maps, threshold=result)
+    assert from_file.threshold.rule == "carried"
+    again = evaluate(dataset, maps, threshold=from_file.threshold)
+    assert again == from_file
+    assert evaluate(dataset, maps, threshold=Threshold("fixed", 9, 9)).scores == (
+        evaluate(dataset, maps, threshold=9).scores
+    )
+
+
+def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> None:
+    dataset, maps = files
+    asked: list[tuple[str, str]] = []
+    steps: list[tuple[int, int]] = []
+
+    class Bar:
+        def __init__(self, title: str, unit: str) -> None:
+            asked.append((title, unit))
+
+        def __enter__(self) -> Any:
+            return lambda done, total: steps.append((done, total))
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    run(Request(maps, dataset), Bar)
+    assert asked == [("evaluate", "image")]
+    assert steps[-1] == (COUNT, COUNT)
+    run(Request(maps, dataset, bootstrap=Bootstrap(300), by=["boxes"]), Bar)
+    assert asked[1:] == [("evaluate", "image"), ("intervals and groups", "step")]
+    assert steps[-1] == (303, 303)
+
+
+@pytest.mark.parametrize(
+    "options, found",
+    [
+        ({"protocols": ("nothing",)}, "protocol: found 'nothing'"),
+        ({"protocols": ()}, "protocol: found none"),
+        ({"protocols": ("sem", "sem")}, "name each protocol once"),
+        ({"metrics": "pixel"}, "metrics: found the text 'pixel'; pass a list"),
+        ({"by": "area"}, "by: found the text 'area'; pass a list"),
+        ({"by": ("size",)}, "area or boxes or class"),
+        ({"bootstrap": 1000}, r"bootstrap: found 1000, expected a wsolbench.Bootstrap"),
+        ({"protocols": ("adl",), "threshold": 9}, "threshold: found protocol adl"),
+        ({"protocols": ("sem", "adl"), "per_image": True}, "per-image scores: found protocol adl"),
+        ({"jobs": 0}, "jobs: found 0, expected 1 or more"),
+        ({"limit": 0}, "limit: found 0, expected 1 or more"),
+    ],
+)
+def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: str) -> None:
+    with pytest.raises(WsolbenchError, match=found):
+        Request("nowhere.h5", **options)
+
+
+@pytest.mark.parametrize(
+    "call, found",
+    [
+        (lambda ds, maps: evaluate(maps, maps), "m.h5: found format"),
+        (lambda ds, maps: evaluate(ds, ds.store.path), "random.h5: .*format"),
+        (lambda ds, maps: evaluate(3, maps), "annotations: found a int"),
+        (lambda ds, maps: evaluate(ds, 3), "submission: found a int"),
+        (lambda ds, maps: evaluate(ds, maps, bootstrap=True), "bootstrap: found True"),
+        (lambda ds, maps: Evaluator("random.h5"), "dataset: found a str"),
+        (lambda ds, maps: Evaluator(ds, None), "protocol: found None"),
+        (
+            lambda ds, maps: Evaluator(ds).update(["image_000"], [[[1, 2], [3]]]),
+            "map of image_000: found",
+        ),
+        (
+            lambda ds, maps: Evaluator(ds).update(["image_000"], np.ones((1, 2, 2))),
+            r"float64 of shape \(2, 2\)",
+        ),
+        (lambda ds, maps: Evaluator(ds).result(bootstrap=1000), "bootstrap: found 1000"),
+    ],
+)
+def test_plain_mistakes_are_one_line(files: tuple[Dataset, Path], call: Any, found: str) -> None:
+    with pytest.raises(WsolbenchError, match=found):
+        call(*files)
+
+
+def test_tensors_of_every_kind_are_maps(files: tuple[Dataset, Path]) -> None:
+    torch = pytest.importorskip("torch")
+    dataset, _ = files
+    plain = Evaluator(dataset)
+    plain.update(dataset.image_ids, [np.float32(map_ > 99) for map_ in random_maps(COUNT)])
+    for change in (
+        lambda tensor: tensor.requires_grad_(),
+        lambda tensor: tensor.to(torch.bfloat16),
+        lambda tensor: tensor.to(torch.float64),
+    ):
+        tensors = [change(torch.tensor(np.float32(map_ > 99))) for map_ in random_maps(COUNT)]
+        other = Evaluator(dataset)
+        other.update(dataset.image_ids, tensors)
+        assert other.result() == plain.result()

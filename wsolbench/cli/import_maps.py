@@ -1,0 +1,91 @@
+"""Submissions from folders of maps: `import-maps`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..files import path_per_name, require_target
+from ..progress import bar
+from .options import (
+    FILE,
+    annotations_option,
+    check_store_options,
+    dataset_option,
+    normalise_option,
+    overwrite_option,
+    quiet_option,
+    submission_option,
+)
+
+__all__ = ["import_maps"]
+
+
+@click.command("import-maps")
+@click.argument("folder", type=FILE)
+@annotations_option
+@dataset_option
+@click.option("--split", default="val", show_default=True, help="Split of the images.")
+@click.option("--name", help="Name of the method in tables [default: the folder's name].")
+@click.option("--backbone", help="Name of the network in tables.")
+@normalise_option
+@click.option(
+    "--label",
+    type=click.Choice(["gt", "predicted"]),
+    default="gt",
+    show_default=True,
+    help="Class of each map: the annotated class, or the method's own prediction.",
+)
+@click.option(
+    "--top5", type=FILE, help="CSV file of predicted classes: columns image_id, top1 to top5."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint8", "float16", "float32"]),
+    help="Number type in which maps are stored [default: float32, or uint8 for 8-bit files].",
+)
+@click.option(
+    "--allow-missing", is_flag=True, help="Write the submission even if some images have no map."
+)
+@overwrite_option
+@submission_option
+@quiet_option
+def import_maps(
+    folder: Path,
+    annotations: Path | None,
+    dataset: str | None,
+    split: str,
+    name: str | None,
+    backbone: str | None,
+    normalise: str | None,
+    out: Path,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make a submission from a folder of maps.
+
+    The folder contains <image id>.npy or <image id>.png for each image of the split.
+
+    Values must be floats from 0 to 1 or 8-bit integers; --normalise converts other values.
+    """
+    from ..data.dataset import Dataset
+    from ..formats.annotations import find_annotations
+    from ..maps.folders import import_maps as write_maps
+    from ..maps.normalisations import normalisations_named
+
+    check_store_options(annotations, dataset)
+    wanted = normalisations_named(normalise or "none")
+    outs = dict(zip(wanted, path_per_name(out, [own.name for own in wanted]), strict=True))
+    found = find_annotations(annotations, dataset)
+    for target in outs.values():
+        require_target(target, [found])
+    method = {"name": name or folder.resolve().name}
+    if backbone:
+        method["backbone"] = backbone
+    with bar("import-maps", "map", quiet=quiet) as progress:
+        opened = Dataset.open(found, split)
+        count = write_maps(folder, opened, outs, method=method, progress=progress, **options)
+    for target in outs.values():
+        click.echo(f"{target}: {count} maps of {opened.name} {split}")

@@ -1,0 +1,66 @@
+"""Results as text, for `evaluate` and `info`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..formats.result import Result
+
+__all__ = ["print_result", "print_results"]
+
+
+def print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
+    """Print results one after the other; as JSON, several results are a list."""
+    from ..formats.report import breakdown_table, signature, table
+
+    if as_json:
+        texts = [result.to_json().rstrip("\n") for result in results]
+        click.echo(texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]")
+        return
+    for place, result in enumerate(results):
+        if place:
+            click.echo()
+        if form == "text":
+            print_result(result)
+        else:
+            click.echo(table([result], form))
+            for kind in result.breakdowns if form != "csv" else ():
+                click.echo(f"\n{breakdown_table(result, kind, form)}")
+            click.echo(signature(result), err=True)
+
+
+def print_result(result: Result) -> None:
+    """Print one result: heading, table, tables of its groups, warnings, signature."""
+    from ..formats.report import breakdown_table, signature, table
+
+    head = (
+        f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
+        f"protocol {result.protocol['name']}, percent"
+    )
+    click.echo(click.style(head, bold=True))
+    click.echo(table([result]))
+    for kind in result.breakdowns:
+        click.echo(f"\n{breakdown_table(result, kind)}")
+    if result.breakdowns:
+        chosen = {
+            "T": (result.threshold.pixel, "peak_threshold"),
+            "Box-T": (result.threshold.box, "box_threshold"),
+        }
+        told = [
+            f"{name} = {result.scores.get(key) if level is None else level}"
+            for name, (level, key) in chosen.items()
+            if level is not None or key in result.scores
+        ]
+        click.echo(f"\ngroups are scored at the thresholds of the whole split: {', '.join(told)}")
+    for name, words in (
+        ("missing", "{} without a map, scored as zeros"),
+        ("constant", "{} with a constant map"),
+        ("full_frame_masks", "{} with a mask that covers the whole image"),
+    ):
+        if result.counts.get(name):
+            click.echo(f"images: {words.format(result.counts[name])}")
+    click.echo(signature(result))
