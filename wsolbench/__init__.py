@@ -1,12 +1,17 @@
 """wsolbench measures localization maps against pixel masks and boxes.
 
-The public names are loaded when first used, so that `import wsolbench` costs nothing:
+Everything that the documentation tells people to call has a name here. Names are loaded when first
+used, so that `import wsolbench` costs nothing:
 
-- `Dataset`: one split of an annotation file, joined to a folder of photos.
-- `Submission`, `SubmissionWriter`: the file of maps that a method gives.
-- `evaluate`, `Evaluator`: scores under a named protocol.
-- `Result`, `read_result`: what an evaluation leaves.
-- `baselines`: class activation maps and self-enhancement maps.
+- Data: `Dataset`, `AnnotationStore`; `importer`, `AnnotationSet`, `Annotation`, `write_store`,
+  `export_coco`, `export_png`.
+- Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`; `import_maps`, `maps_of`,
+  `normalisation_named`.
+- Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
+  `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
+- Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
+  `read_counts`, `counts_path`, `compare`, `comparison_table`, `Comparison`; `find_cases`.
+- Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
 """
 
 from __future__ import annotations
@@ -17,49 +22,144 @@ from typing import TYPE_CHECKING, Any
 from .errors import WsolbenchError
 
 if TYPE_CHECKING:
-    from . import baselines
+    from . import baselines, leaderboard, metrics, plots, protocols
     from .data.dataset import Dataset
+    from .data.export import export_coco, export_png
+    from .data.importers import importer
+    from .data.torch_dataset import collate
+    from .evaluation.cases import find_cases
+    from .evaluation.comparison import Comparison, compare, comparison_table
+    from .evaluation.counts import Counts, counts_path, read_counts, write_counts
     from .evaluation.evaluator import Evaluator
-    from .evaluation.run import evaluate
-    from .formats.annotations import AnnotationStore
-    from .formats.result import Result, read_result
-    from .formats.submission.reader import Submission
+    from .evaluation.run import Outcome, Request, evaluate, run
+    from .evaluation.thresholds import readings, readings_table
+    from .formats.annotations import (
+        Annotation,
+        AnnotationSet,
+        AnnotationStore,
+        find_annotations,
+        write_store,
+    )
+    from .formats.report import breakdown_table, signature, table
+    from .formats.result import Bootstrap, Group, Result, Threshold, read_result
+    from .formats.submission.reader import Submission, validate
     from .formats.submission.rules import SubmissionHeader
     from .formats.submission.writer import SubmissionWriter
+    from .maps.adapters import maps_of
+    from .maps.folders import import_maps
+    from .maps.normalisations import normalisation_named
+    from .protocols import PROTOCOLS, Protocol
+    from .scores import SCORES, Score
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "PROTOCOLS": "protocols",
+    "SCORES": "scores",
+    "Annotation": "formats.annotations",
+    "AnnotationSet": "formats.annotations",
     "AnnotationStore": "formats.annotations",
+    "Bootstrap": "formats.result",
+    "Comparison": "evaluation.comparison",
+    "Counts": "evaluation.counts",
     "Dataset": "data.dataset",
     "Evaluator": "evaluation.evaluator",
+    "Group": "formats.result",
+    "Outcome": "evaluation.run",
+    "Protocol": "protocols",
+    "Request": "evaluation.run",
     "Result": "formats.result",
+    "Score": "scores",
     "Submission": "formats.submission.reader",
     "SubmissionHeader": "formats.submission.rules",
     "SubmissionWriter": "formats.submission.writer",
+    "Threshold": "formats.result",
+    "breakdown_table": "formats.report",
+    "collate": "data.torch_dataset",
+    "compare": "evaluation.comparison",
+    "comparison_table": "evaluation.comparison",
+    "counts_path": "evaluation.counts",
     "evaluate": "evaluation.run",
+    "export_coco": "data.export",
+    "export_png": "data.export",
+    "find_annotations": "formats.annotations",
+    "find_cases": "evaluation.cases",
+    "import_maps": "maps.folders",
+    "importer": "data.importers",
+    "maps_of": "maps.adapters",
+    "normalisation_named": "maps.normalisations",
+    "read_counts": "evaluation.counts",
     "read_result": "formats.result",
+    "readings": "evaluation.thresholds",
+    "readings_table": "evaluation.thresholds",
+    "run": "evaluation.run",
+    "signature": "formats.report",
+    "table": "formats.report",
+    "validate": "formats.submission.reader",
+    "write_counts": "evaluation.counts",
+    "write_store": "formats.annotations",
 }
 
+_PACKAGES = ("baselines", "leaderboard", "metrics", "plots", "protocols")
+
 __all__ = [
+    "PROTOCOLS",
+    "SCORES",
+    "Annotation",
+    "AnnotationSet",
     "AnnotationStore",
+    "Bootstrap",
+    "Comparison",
+    "Counts",
     "Dataset",
     "Evaluator",
+    "Group",
+    "Outcome",
+    "Protocol",
+    "Request",
     "Result",
+    "Score",
     "Submission",
     "SubmissionHeader",
     "SubmissionWriter",
+    "Threshold",
     "WsolbenchError",
     "__version__",
     "baselines",
+    "breakdown_table",
+    "collate",
+    "compare",
+    "comparison_table",
+    "counts_path",
     "evaluate",
+    "export_coco",
+    "export_png",
+    "find_annotations",
+    "find_cases",
+    "import_maps",
+    "importer",
+    "leaderboard",
+    "maps_of",
+    "metrics",
+    "normalisation_named",
+    "plots",
+    "protocols",
+    "read_counts",
     "read_result",
+    "readings",
+    "readings_table",
+    "run",
+    "signature",
+    "table",
+    "validate",
+    "write_counts",
+    "write_store",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "baselines":
-        return importlib.import_module(".baselines", __name__)
+    if name in _PACKAGES:
+        return importlib.import_module(f".{name}", __name__)
     if name in _HOMES:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,7 @@ __all__ = [
     "FORMATS",
     "csv_text",
     "grid",
+    "html_table",
     "markdown_text",
     "require_columns_target",
     "write_columns",
@@ -117,6 +118,20 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Sequence[A
     arrays = {name: pyarrow.array(cells, from_pandas=True) for name, cells in columns.items()}
     with replacing(path) as temporary:
         parquet.write_table(pyarrow.table(arrays), temporary)
+
+
+def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Cells as an HTML table under a caption, for notebooks; no text becomes markup.
+
+    Args:
+        rows: texts; the first of each row is its title.
+        caption: what they are of.
+    """
+    lines = [f"<table><caption>{html.escape(caption)}</caption>"]
+    for title, *cells in rows:
+        told = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        lines.append(f"<tr><th scope='row'>{html.escape(title)}</th>{told}</tr>")
+    return "\n".join([*lines, "</table>"])
 
 
 def markdown_text(text: str) -> str:

@@ -26,7 +26,7 @@ from ..formats.submission.rules import SubmissionHeader
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from ..scores import SCORES, ends_text, in_order
-from ..tables import csv_text, grid, markdown_text
+from ..tables import csv_text, grid, html_table, markdown_text
 from .counts import Counts
 from .statistics import part
 
@@ -69,7 +69,7 @@ class Pair:
     order: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several methods on the images that all of them have maps of.
 
@@ -110,6 +110,21 @@ class Comparison:
     intervals: Mapping[str, Sequence[tuple[float, float]]]
     pairs: Sequence[Pair]
     left_out: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Comparison({' beside '.join(self.names)}: {signature(self)})"
+
+    def _repr_html_(self) -> str:
+        """The differences as a table, for notebooks."""
+        rows = [
+            [
+                f"{SCORES[pair.score].title}: {self.names[pair.second]} - {self.names[pair.first]}",
+                SCORES[pair.score].text(pair.difference, signed=True),
+                ends_text(SCORES[pair.score], pair.interval, signed=True),
+            ]
+            for pair in self.pairs
+        ]
+        return html_table(rows, f"percentage points; {signature(self)}")
 
     def to_json(self) -> str:
         """The comparison as JSON: sorted keys, a final newline, no NaN."""

@@ -30,6 +30,7 @@ from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
 from ..protocols.record import Averaging
 from ..scores import LEVELS
+from ..tables import html_table
 from .counts import Counts
 from .families import ALWAYS, FAMILIES, fitting
 from .groups import KINDS
@@ -115,6 +116,16 @@ class Evaluator:
             f"Evaluator({self.dataset.name} {self.dataset.split}, {self.protocol.label}, "
             f"{int(self._seen.sum())} of {len(self.dataset)} images)"
         )
+
+    def _repr_html_(self) -> str:
+        """What is scored so far, for notebooks."""
+        rows = [
+            ["data set", f"{self.dataset.name} {self.dataset.split}"],
+            ["protocol", self.protocol.label],
+            ["metrics", ", ".join(self.metrics)],
+            ["images scored", f"{int(self._seen.sum())} of {len(self.dataset)}"],
+        ]
+        return html_table(rows, "Evaluator")
 
     def update(
         self,

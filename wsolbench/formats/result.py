@@ -17,7 +17,8 @@ from ..errors import WsolbenchError, printable
 from ..files import require_file, strict_json, write_text
 from ..image_ids import is_image_id
 from ..protocols import fields_sha256
-from ..scores import LEVELS, SCORES
+from ..scores import LEVELS, SCORES, ends_text, in_order
+from ..tables import html_table
 
 __all__ = [
     "CONFIDENCE",
@@ -155,7 +156,54 @@ class Result:
         return stated if isinstance(stated, Mapping) else {}
 
     def __repr__(self) -> str:
-        return f"Result({self.name} on {self.dataset} {self.split}: {dict(self.scores)})"
+        shown = ", ".join(
+            f"{SCORES[key].title} {SCORES[key].text(self.scores[key])}"
+            for key in in_order(self.scores)
+            if SCORES[key].shown
+        )
+        return (
+            f"Result({self.name} on {self.dataset} {self.split}, {self.images} images, "
+            f"{self.protocol['name']}.v{self.protocol['version']}: {shown})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The scores as a table, for notebooks."""
+        rows = []
+        for key in in_order(self.scores):
+            score, ends = SCORES[key], self.intervals.get(key)
+            cells = [score.title, score.text(self.scores[key])]
+            cells += [ends_text(score, ends)] if ends else []
+            rows.append(cells)
+        about = (
+            f"{self.name} on {self.dataset} {self.split}: {self.images} images, "
+            f"protocol {self.protocol['name']}.v{self.protocol['version']}, percent"
+        )
+        return html_table(rows, about)
+
+    def to_frame(self) -> Any:
+        """The scores as a pandas DataFrame: a row a score, by key, in the order of tables.
+
+        Its columns are `title`, `score`, and `low` and `high` where there are intervals; numbers
+        are as in the file, so fractions are no percent.
+
+        Raises:
+            WsolbenchError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise WsolbenchError(
+                "to_frame", found="pandas is not installed", cure="pip install pandas"
+            ) from error
+        keys = in_order(self.scores)
+        columns: dict[str, list[Any]] = {
+            "title": [SCORES[key].title for key in keys],
+            "score": [self.scores[key] for key in keys],
+        }
+        for place, name in enumerate(("low", "high")):
+            if self.intervals:
+                columns[name] = [self.intervals.get(key, (None, None))[place] for key in keys]
+        return pandas.DataFrame(columns, index=pandas.Index(keys, name="key"))
 
     def to_json(self) -> str:
         """The file's text."""

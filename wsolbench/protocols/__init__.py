@@ -1,7 +1,15 @@
 """What a score means: the named protocols, one module a program, and protocols of one's own.
 
-`record` says what a protocol is, `steps` and `block` run it, the other modules hold each program's
-literal and source; docs/protocols.md tells their rules.
+`record` says what a protocol is, `steps` and `block` run it, `words` describes it; the other
+modules hold each program's literal and source. docs/protocols.md explains their rules.
+
+A protocol of your own is a value, mostly one of `PROTOCOLS` with some fields replaced; it is taken
+wherever a name is:
+
+    mine = dataclasses.replace(
+        PROTOCOLS["sem"], name="mine", version=1, comparator=Comparator.ABOVE
+    )
+    wsolbench.evaluate(dataset, "maps.h5", mine)
 """
 
 from __future__ import annotations
@@ -9,10 +17,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import WsolbenchError
+from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
 from .bas import BAS, BAS_INCEPTION, BAS_RESNET
 from .dawsol import PIOU
-from .record import Protocol, fields_sha256
+from .record import (
+    Averaging,
+    BoxTruth,
+    Levels,
+    Protocol,
+    Scaling,
+    Thresholds,
+    Upsampling,
+    fields_sha256,
+)
 from .sem import SEM
 from .spa2net import SPA2NET
 from .tscam import TSCAM
@@ -20,7 +38,18 @@ from .wsolevaluation import PXAP, V1, V2
 
 __all__ = [
     "PROTOCOLS",
+    "Averaging",
+    "BoxScore",
+    "BoxTruth",
+    "Comparator",
+    "Component",
+    "Levels",
+    "PixelScore",
     "Protocol",
+    "Reduction",
+    "Scaling",
+    "Thresholds",
+    "Upsampling",
     "as_protocol",
     "as_protocols",
     "changes",

@@ -3,12 +3,6 @@
 A protocol is a frozen record. Its fields decide what code runs, are written into every result and
 are hashed, so that numbers that may not be compared look different. Sentences about it are for
 people alone (`words`), and enter neither.
-
-A protocol of one's own is a value, mostly one of `PROTOCOLS` with some fields replaced:
-
-    mine = dataclasses.replace(
-        wsolbench.PROTOCOLS["sem"], name="mine", version=1, comparator=Comparator.ABOVE
-    )
 """
 
 from __future__ import annotations
