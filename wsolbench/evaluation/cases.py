@@ -22,7 +22,7 @@ from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import PROTOCOLS
-from .matching import check_match
+from .checks import check_match
 from .run import Request, run
 
 __all__ = ["HIGH", "KINDS", "Case", "Cases", "Found", "Kind", "choose_cases", "find_cases"]

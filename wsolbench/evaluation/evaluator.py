@@ -23,24 +23,30 @@ from ..formats.result import Bootstrap, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from ..metrics.family import Statistics, Sums
-from ..metrics.levels import check_map
 from ..metrics.opencv import opencv
 from ..progress import Progress
 from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
-from ..protocols.record import Averaging
 from ..scores import LEVELS
 from ..tables import html_table
+from .checks import (
+    bad_row,
+    check_bootstrap,
+    check_match,
+    check_options,
+    checked_map,
+    checked_metrics,
+    checked_rows,
+    classes_averaged,
+)
 from .counts import Counts
-from .families import ALWAYS, FAMILIES, fitting
-from .groups import KINDS
+from .families import ALWAYS, FAMILIES
 from .image_table import image_table
 from .intervals import Spread, spread
-from .matching import check_match
 from .statistics import Scoring, added, part, put, room_for
 from .thresholds import carried
 
-__all__ = ["Evaluator", "check_bootstrap", "check_options", "score_together"]
+__all__ = ["Evaluator", "score_together"]
 
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
@@ -96,8 +102,8 @@ class Evaluator:
             )
         self.dataset = dataset
         self.protocol = as_protocol(protocol)
-        self.metrics = _checked_metrics(dataset, metrics, self.protocol)
-        self._classes = _classes_averaged(dataset, self.protocol)
+        self.metrics = checked_metrics(dataset, metrics, self.protocol)
+        self._classes = classes_averaged(dataset, self.protocol)
         if self.protocol.needs_opencv:
             opencv()
         self.header = header
@@ -161,10 +167,10 @@ class Evaluator:
                     expected="as many as image ids",
                     cure="pass one of each an image",
                 )
-        planes = [_plane(name, map_) for name, map_ in zip(names, maps, strict=True)]
+        planes = [checked_map(name, map_) for name, map_ in zip(names, maps, strict=True)]
         rows = {"top5": (top5, 5), "boxes": (boxes, 4)}
         checked = {
-            name: None if own is None else _integers(name, own, len(names), width)
+            name: None if own is None else checked_rows(name, own, len(names), width)
             for name, (own, width) in rows.items()
         }
         for name, bad, expected in (
@@ -173,7 +179,7 @@ class Evaluator:
         ):
             own = checked[name]
             if own is not None and (wrong := bad(own)):
-                raise _bad_row(name, names[wrong[0]], own[wrong[0]], expected)
+                raise bad_row(name, names[wrong[0]], own[wrong[0]], expected)
         measured = self._measure(names, planes, checked["top5"], checked["boxes"])
         self._absorb(measured, top5 is not None, boxes is not None)
 
@@ -407,7 +413,7 @@ class Evaluator:
         for name, rows, wrong, expected in checks:
             if wrong.any():
                 row = int(wrong.argmax())
-                raise _bad_row(name, self.dataset.image_ids[indices[row]], rows[row], expected)
+                raise bad_row(name, self.dataset.image_ids[indices[row]], rows[row], expected)
 
     def _measured(
         self,
@@ -558,99 +564,6 @@ def score_together(
             raise
 
 
-def check_options(
-    protocols: Sequence[Protocol],
-    *,
-    threshold: bool = False,
-    per_image: bool = False,
-    by: Sequence[str] = (),
-) -> None:
-    """Raise if a protocol does not support an option.
-
-    Args:
-        protocols: to score under.
-        threshold: whether a threshold is carried or fixed.
-        per_image: whether scores of each image are wanted.
-        by: groups whose scores are wanted.
-
-    Raises:
-        WsolbenchError: one of these, and a protocol whose thresholds cannot be carried; no such
-            kind of group.
-    """
-    unknown = [kind for kind in by if kind not in KINDS]
-    if unknown:
-        raise WsolbenchError(
-            "by", found=some(unknown), expected=" or ".join(KINDS), cure="name some of these"
-        )
-    others = [protocol.name for protocol in protocols if not protocol.carries_thresholds]
-    asked = {"threshold": threshold, "per-image scores": per_image, "groups": bool(by)}
-    for name, wanted in asked.items():
-        if wanted and others:
-            raise WsolbenchError(
-                name,
-                found=f"protocol {some(others)}",
-                expected="protocol sem: the others fix or search their thresholds, for all images",
-                cure="leave it out, or evaluate under --protocol sem alone",
-            )
-
-
-def check_bootstrap(bootstrap: Bootstrap | None) -> None:
-    """Raise if a number stands where a `Bootstrap` should.
-
-    Raises:
-        WsolbenchError: neither None nor a Bootstrap.
-    """
-    if not isinstance(bootstrap, (Bootstrap, type(None))):
-        raise WsolbenchError(
-            "bootstrap",
-            found=repr(bootstrap),
-            expected="a wsolbench.Bootstrap",
-            cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
-        )
-
-
-def _plane(name: str, map_: Any) -> NDArray[Any]:
-    """A map from memory as a legal array."""
-    try:
-        if hasattr(map_, "detach"):  # a tensor, perhaps on another device or with gradients
-            map_ = map_.detach().cpu()
-            map_ = (map_.float() if map_.is_floating_point() else map_).numpy()
-        plane = np.asarray(map_)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WsolbenchError(
-            f"map of {name}",
-            found=f"a {type(map_).__name__} that is no array ({error})",
-            expected="an array (h, w)",
-            cure="convert it, e.g. numpy.float32(map)",
-        ) from error
-    check_map(plane, name)
-    return plane
-
-
-def _integers(name: str, rows: Any, count: int, width: int) -> NDArray[np.integer[Any]]:
-    given = np.asarray(rows)
-    if given.shape != (count, width) or given.dtype.kind not in "iu":
-        raise WsolbenchError(
-            name,
-            found=f"{given.dtype} of shape {given.shape}",
-            expected=f"integers ({count}, {width})",
-            cure="pass one row an image",
-        )
-    return given
-
-
-def _bad_row(
-    name: str, image_id: str, row: NDArray[np.integer[Any]], expected: str
-) -> WsolbenchError:
-    return WsolbenchError(
-        f"{name} of {image_id}",
-        found=str(row.tolist()),
-        expected=expected,
-        cure="correct it, and check the file with wsolbench validate",
-        exit_status=1,
-    )
-
-
 def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
     """The rows in runs of at most `_BLOCK` images and `_BLOCK_BYTES`, one image at least."""
     block: list[int] = []
@@ -681,53 +594,3 @@ def _in_flight(
         for future in finished:
             yield future.result()
             running.update(pool.submit(work, item) for item in islice(queue, 1))
-
-
-def _checked_metrics(
-    dataset: Dataset, metrics: Sequence[str] | None, protocol: Protocol
-) -> tuple[str, ...]:
-    unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
-    if metrics is None and "pixel" in protocol.metrics:
-        return protocol.metrics if not unboxed else ("pixel",)
-    asked = protocol.metrics if metrics is None else metrics
-    known = [name for name in FAMILIES if name != ALWAYS]
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
-        raise WsolbenchError(
-            "metrics",
-            found=some(unknown) or "none",
-            expected=" or ".join(known),
-            cure="name one or more of these",
-        )
-    defined = fitting(protocol)
-    kept = tuple(name for name in defined if name in asked)
-    if not kept:
-        raise WsolbenchError(
-            "metrics",
-            found=f"{some(asked)} under protocol {protocol.name}",
-            expected=" or ".join(defined),
-            cure="ask for these, or for another protocol (wsolbench protocols lists them)",
-        )
-    if "box" in kept and unboxed:
-        raise WsolbenchError(
-            dataset.store.path,
-            found=f"{unboxed} of {len(dataset)} images without box",
-            expected="boxes for box scores",
-            cure="import boxes too, or ask for the metrics pixel alone",
-        )
-    return kept
-
-
-def _classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
-    """How many classes a protocol averages over; 0 where it averages over images."""
-    if protocol.averaging is not Averaging.CLASSES:
-        return 0
-    unknown = int((dataset.class_indices < 0).sum())
-    if unknown:
-        raise WsolbenchError(
-            dataset.store.path,
-            found=f"{unknown} of {len(dataset)} images without class",
-            expected=f"a class of each: protocol {protocol.name} averages over classes",
-            cure="import the classes too, or take another protocol",
-        )
-    return int(dataset.class_indices.max()) + 1

@@ -21,7 +21,7 @@ from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..metrics.boxes import largest_boxes
 from ..metrics.levels import level_map
-from .matching import check_match
+from .checks import check_match
 
 __all__ = ["Drawn", "Overlay", "choose_images", "pair_results", "read_overlays"]
 

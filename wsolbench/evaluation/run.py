@@ -20,8 +20,9 @@ from ..formats.result import Bootstrap, Result, Threshold, read_result
 from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
+from .checks import check_bootstrap, check_options
 from .counts import Counts
-from .evaluator import Evaluator, check_bootstrap, check_options, score_together
+from .evaluator import Evaluator, score_together
 
 __all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
 

@@ -65,9 +65,99 @@ _NOTES = {
 }
 
 
+_THRESHOLD = record(
+    {
+        "rule": {"type": "string", "enum": ["max", "carried", "fixed", "unstated"]},
+        "pixel": _LEVEL,
+        "box": _LEVEL,
+        "source": record(
+            {
+                "method": _text(200),
+                "split": _text(64),
+                "submission_sha256": matching("^([0-9a-f]{64})?$", 64),
+                "annotations_sha256": _SHA256,
+                "missing": _COUNT,
+            },
+            ["method", "split"],
+        ),
+    },
+    ["rule"],
+)
+_BOOTSTRAP = record(
+    {
+        "resamples": {"type": "integer", "minimum": 20, "maximum": 100_000},
+        "seed": _COUNT,
+        "level": {"type": "number", "enum": [CONFIDENCE]},
+    },
+    ["resamples", "seed", "level"],
+)
+_PROTOCOL = {
+    "type": "object",
+    "properties": {
+        "name": _text(64),
+        "version": {"type": "integer", "minimum": 1, "maximum": 999},
+        "sha256": _SHA256,
+    },
+    "required": ["name", "sha256", "version"],
+}
+_ABOUT = {
+    "format": {"type": "string", "enum": [FORMAT]},
+    "format_version": {"type": "integer", "enum": [FORMAT_VERSION]},
+    "state": {"type": "string", "enum": ["reported", "measured", "reproduced"]},
+    "method": _text(),
+    "authors": _text(200),
+    "paper": _PAPER,
+    "code": matching(_LINK),
+    "commit": matching("^[0-9a-f]{7,64}$", 64),
+    "backbone": _text(),
+    "pretraining": _text(),
+    "supervision": _text(),
+    "dataset": _text(64),
+    "split": _text(64),
+    "label": {"type": "string", "enum": ["gt", "predicted"]},
+    "threshold": _THRESHOLD,
+    "map_size": _text(),
+    "post_processing": _text(),
+    "seeds": {"type": "number", "minimum": 0, "maximum": 10**6},
+    "random_seed": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    "variant": _text(),
+    "study": _text(),
+    "images": {"type": "integer", "minimum": 1, "maximum": 10**9},
+    "bootstrap": _BOOTSTRAP,
+    "licence": _text(),
+    "date": matching(_DATE, 10),
+}
+"""The fields that hold no score."""
+
+_REQUIRED = (
+    *("format", "format_version", "state", "method", "authors", "backbone", "supervision"),
+    *("dataset", "split", "threshold", "scores", "date", "provenance"),
+)
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema of an entry; `read_entry` asks for a little more, as its docstring says."""
     values = {key: _value(score) for key, score in SCORES.items()}
+    intervals = {
+        key: {"type": "array", "items": value, "minItems": 2, "maxItems": 2}
+        for key, value in values.items()
+    }
+    fields = {
+        **_ABOUT,
+        "scores": {**record(values), "minProperties": 1},
+        "intervals": record(intervals),
+        "curves": record(dict.fromkeys(curve_names(), _CURVE)),
+        "footnotes": record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
+        "provenance": _provenance(),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "wsolbench leaderboard entry",
+        **record(fields, _REQUIRED),
+    }
+
+
+def _provenance() -> dict[str, Any]:
     printed = record(
         {
             "table": _text(),
@@ -76,111 +166,17 @@ def schema() -> dict[str, Any]:
         },
         ["table", "score", "text"],
     )
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "wsolbench leaderboard entry",
-        **record(
-            {
-                "format": {"type": "string", "enum": [FORMAT]},
-                "format_version": {"type": "integer", "enum": [FORMAT_VERSION]},
-                "state": {"type": "string", "enum": ["reported", "measured", "reproduced"]},
-                "method": _text(),
-                "authors": _text(200),
-                "paper": _PAPER,
-                "code": matching(_LINK),
-                "commit": matching("^[0-9a-f]{7,64}$", 64),
-                "backbone": _text(),
-                "pretraining": _text(),
-                "supervision": _text(),
-                "dataset": _text(64),
-                "split": _text(64),
-                "label": {"type": "string", "enum": ["gt", "predicted"]},
-                "threshold": record(
-                    {
-                        "rule": {"type": "string", "enum": ["max", "carried", "fixed", "unstated"]},
-                        "pixel": _LEVEL,
-                        "box": _LEVEL,
-                        "source": record(
-                            {
-                                "method": _text(200),
-                                "split": _text(64),
-                                "submission_sha256": matching("^([0-9a-f]{64})?$", 64),
-                                "annotations_sha256": _SHA256,
-                                "missing": _COUNT,
-                            },
-                            ["method", "split"],
-                        ),
-                    },
-                    ["rule"],
-                ),
-                "map_size": _text(),
-                "post_processing": _text(),
-                "seeds": {"type": "number", "minimum": 0, "maximum": 10**6},
-                "random_seed": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-                "variant": _text(),
-                "study": _text(),
-                "images": {"type": "integer", "minimum": 1, "maximum": 10**9},
-                "scores": {**record(values), "minProperties": 1},
-                "intervals": record(
-                    {
-                        key: {"type": "array", "items": value, "minItems": 2, "maxItems": 2}
-                        for key, value in values.items()
-                    }
-                ),
-                "bootstrap": record(
-                    {
-                        "resamples": {"type": "integer", "minimum": 20, "maximum": 100_000},
-                        "seed": _COUNT,
-                        "level": {"type": "number", "enum": [CONFIDENCE]},
-                    },
-                    ["resamples", "seed", "level"],
-                ),
-                "curves": record(dict.fromkeys(curve_names(), _CURVE)),
-                "footnotes": record({"entry": _NOTES, **dict.fromkeys(SCORES, _NOTES)}),
-                "licence": _text(),
-                "date": matching(_DATE, 10),
-                "provenance": record(
-                    {
-                        "paper": _PAPER,
-                        "printed": {
-                            "type": "array",
-                            "items": printed,
-                            "minItems": 1,
-                            "maxItems": 99,
-                        },
-                        "submission_sha256": _SHA256,
-                        "annotations_sha256": _SHA256,
-                        "protocol": {
-                            "type": "object",
-                            "properties": {
-                                "name": _text(64),
-                                "version": {"type": "integer", "minimum": 1, "maximum": 999},
-                                "sha256": _SHA256,
-                            },
-                            "required": ["name", "sha256", "version"],
-                        },
-                        "wsolbench": _text(),
-                        "command": _text(1000),
-                    }
-                ),
-            },
-            [
-                "format",
-                "format_version",
-                "state",
-                "method",
-                "authors",
-                "backbone",
-                "supervision",
-                "dataset",
-                "split",
-                "threshold",
-                "scores",
-                "date",
-                "provenance",
-            ],
-        ),
-    }
+    return record(
+        {
+            "paper": _PAPER,
+            "printed": {"type": "array", "items": printed, "minItems": 1, "maxItems": 99},
+            "submission_sha256": _SHA256,
+            "annotations_sha256": _SHA256,
+            "protocol": _PROTOCOL,
+            "wsolbench": _text(),
+            "command": _text(1000),
+        }
+    )
 
 
 def schema_text() -> str:
