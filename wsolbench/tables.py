@@ -129,8 +129,8 @@ def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
     """
     lines = [f"<table><caption>{html.escape(caption)}</caption>"]
     for title, *cells in rows:
-        told = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-        lines.append(f"<tr><th scope='row'>{html.escape(title)}</th>{told}</tr>")
+        row = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        lines.append(f"<tr><th scope='row'>{html.escape(title)}</th>{row}</tr>")
     return "\n".join([*lines, "</table>"])
 
 

@@ -95,7 +95,7 @@ def test_only_images_that_all_hold_count(tmp_path: Path) -> None:
     whole, part = counted(tmp_path, 1), counted(tmp_path, 2, kept=9)
     comparison = compare([whole, part], Bootstrap(30))
     assert (comparison.images, comparison.of) == (9, (COUNT, COUNT))
-    assert "images:9 that all hold of 15, 15" in signature(comparison)
+    assert "images:9 shared by all of 15, 15" in signature(comparison)
     nine = [counted(tmp_path, seed, kept=9) for seed in (1, 2)]
     again = compare(nine, Bootstrap(30))
     assert again.scores == comparison.scores

@@ -389,20 +389,20 @@ def test_maps_of_the_predicted_class_have_their_own_names(
     "change, found",
     [
         ({"protocol": {}}, "another shape"),
-        ({"method": []}, "a method out of order"),
-        ({"scores": {"ap": "high"}}, "scores out of order"),
-        ({"scores": {"peak_threshold": -5}}, "scores out of order"),
-        ({"scores": {"peak_threshold": 999}}, "scores out of order"),
-        ({"scores": {"my_score": 0.5}}, "scores out of order"),
-        ({"scores": {"ap": 1.5}}, "scores out of order"),
-        ({"curves": {"threshold": [0, 1], "iou": [1]}}, "curves out of order"),
+        ({"method": []}, "invalid method"),
+        ({"scores": {"ap": "high"}}, "invalid scores"),
+        ({"scores": {"peak_threshold": -5}}, "invalid scores"),
+        ({"scores": {"peak_threshold": 999}}, "invalid scores"),
+        ({"scores": {"my_score": 0.5}}, "invalid scores"),
+        ({"scores": {"ap": 1.5}}, "invalid scores"),
+        ({"curves": {"threshold": [0, 1], "iou": [1]}}, "invalid curves"),
         ({"curves": {"iou": [1]}}, "another shape"),
-        ({"images": -3}, "a count of images out of order"),
-        ({"threshold": {"rule": "carried"}}, "a threshold's rule out of order"),
+        ({"images": -3}, "invalid number of images"),
+        ({"threshold": {"rule": "carried"}}, "invalid threshold rule"),
         ({"threshold": {"nothing": 1}}, "another shape"),
-        ({"dataset": "a/b"}, "data set and split out of order"),
-        ({"wsolbench": "0\x1b[31m"}, "texts out of order"),
-        ({"scores": {"peak_threshold": None}}, "scores out of order"),
+        ({"dataset": "a/b"}, "invalid data set or split"),
+        ({"wsolbench": "0\x1b[31m"}, "invalid texts"),
+        ({"scores": {"peak_threshold": None}}, "invalid scores"),
         ({"more": 3}, "unknown: .'more'."),
     ],
 )
@@ -422,7 +422,7 @@ def test_a_protocol_is_what_its_fields_say(dataset: Dataset, tmp_path: Path) -> 
     content = json.loads(scored(dataset, random_maps(COUNT)).to_json())
     content["protocol"]["comparator"] = ">"
     (tmp_path / "r.json").write_text(json.dumps(content))
-    with pytest.raises(WsolbenchError, match="a protocol out of order"):
+    with pytest.raises(WsolbenchError, match="invalid protocol"):
         read_result(tmp_path / "r.json")
 
 

@@ -129,5 +129,5 @@ def test_without_its_module_nothing_of_it_is_known(tmp_path: Path) -> None:
     content = json.loads(made.result().to_json())
     content["scores"]["waste"] = 3.5
     (tmp_path / "r.json").write_text(json.dumps(content))
-    with pytest.raises(WsolbenchError, match="scores out of order"):
+    with pytest.raises(WsolbenchError, match="invalid scores"):
         read_result(tmp_path / "r.json")

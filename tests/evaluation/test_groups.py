@@ -179,7 +179,7 @@ def test_a_strangers_groups_are_checked(tmp_path: Path, change: dict[str, object
     content = json.loads(result.to_json())
     content["breakdowns"]["boxes"][0].update(change)
     (tmp_path / "r.json").write_text(json.dumps(content))
-    with pytest.raises(WsolbenchError, match="groups out of order"):
+    with pytest.raises(WsolbenchError, match="invalid groups"):
         read_result(tmp_path / "r.json")
 
 

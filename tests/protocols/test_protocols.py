@@ -170,7 +170,7 @@ def test_what_a_protocol_has_no_answer_to_is_refused(dataset: Dataset, name: str
 
 def test_boxes_of_a_submissions_own_are_refused(dataset: Dataset) -> None:
     boxes = np.array([[0, 0, 1, 1]])
-    with pytest.raises(WsolbenchError, match="protocol wsoleval-v1 draws boxes itself"):
+    with pytest.raises(WsolbenchError, match="protocol wsoleval-v1 infers boxes from maps"):
         Evaluator(dataset, "wsoleval-v1").update(["image_000"], random_maps(1), boxes=boxes)
 
 

@@ -1,4 +1,4 @@
-"""What is checked of maps, options and data before anything is scored."""
+"""Checks of maps, options and data before anything is scored."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_match(dataset: Dataset, submission: Submission) -> None:
             submission.path,
             found=f"{len(strangers)} images that {dataset.name} {dataset.split} does not hold: "
             f"{some(strangers)}",
-            expected=f"maps of its {len(held)} images alone",
+            expected=f"only maps of its {len(held)} images",
             cure="evaluate the split that the maps were made for",
             exit_status=1,
         )
@@ -96,8 +96,8 @@ def check_options(
             raise WsolbenchError(
                 name,
                 found=f"protocol {some(others)}",
-                expected="protocol sem: the others fix or search their thresholds, for all images",
-                cure="leave it out, or evaluate under --protocol sem alone",
+                expected="protocol sem, because this one fixes or searches its own thresholds",
+                cure="leave the option out, or use --protocol sem alone",
             )
 
 
@@ -171,7 +171,7 @@ def bad_row(
 def checked_metrics(
     dataset: Dataset, metrics: Sequence[str] | None, protocol: Protocol
 ) -> tuple[str, ...]:
-    """The metric families to score, of those that were asked for and the protocol defines.
+    """The metric families to score: those requested, as far as the protocol defines them.
 
     Raises:
         WsolbenchError: an unknown one, none that the protocol defines, box scores where an image
@@ -197,14 +197,14 @@ def checked_metrics(
             "metrics",
             found=f"{some(asked)} under protocol {protocol.name}",
             expected=" or ".join(defined),
-            cure="ask for these, or for another protocol (wsolbench protocols lists them)",
+            cure="request one of these, or another protocol (see wsolbench protocols)",
         )
     if "box" in kept and unboxed:
         raise WsolbenchError(
             dataset.store.path,
             found=f"{unboxed} of {len(dataset)} images without box",
             expected="boxes for box scores",
-            cure="import boxes too, or ask for the metrics pixel alone",
+            cure="import boxes too, or use --metrics pixel",
         )
     return kept
 
@@ -218,7 +218,7 @@ def classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
         raise WsolbenchError(
             dataset.store.path,
             found=f"{unknown} of {len(dataset)} images without class",
-            expected=f"a class of each: protocol {protocol.name} averages over classes",
-            cure="import the classes too, or take another protocol",
+            expected=f"a class for each, since protocol {protocol.name} averages over classes",
+            cure="import the classes too, or use another protocol",
         )
     return int(dataset.class_indices.max()) + 1

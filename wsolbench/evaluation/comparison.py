@@ -2,7 +2,7 @@
 
 All methods are scored on the images that each of them has a map of, on the same resamples, so that
 what images have in common (easy ones are easy for all) cancels in the differences. Under the rule
-"max" every method chooses its own thresholds anew in each resample; carried and fixed ones stay.
+"max" every method chooses its own thresholds in each resample; carried and fixed ones stay.
 
 Source: the paired bootstrap, as Koehn, Statistical Significance Tests for Machine Translation
 Evaluation (EMNLP 2004), uses it.
@@ -74,7 +74,7 @@ class Comparison:
     """Several methods on the images that all of them have maps of.
 
     Attributes:
-        names: of the methods, told apart by their hashes where they are alike.
+        names: of the methods; equal names get a parameter in which they differ.
         thresholds: how each chose its thresholds, in words.
         normalisations: of each one's maps, in words.
         dataset: the data set's name.
@@ -183,7 +183,7 @@ def compare(
     keys = [key for key in known if all(key in scores for scores in scored)]
     if not keys:
         raise WsolbenchError(
-            "results", found="no score that all have", cure="evaluate with the same metrics"
+            "results", found="no score that all methods have", cure="evaluate with the same metrics"
         )
     pairs = []
     every_two = combinations(range(len(compared)), 2)
@@ -278,8 +278,8 @@ def _legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
     for mark, name, threshold, normalisation in zip(
         marks, comparison.names, comparison.thresholds, comparison.normalisations, strict=True
     ):
-        told = f"{name}; threshold: {threshold}; normalisation: {normalisation or 'not stated'}"
-        lines.append(f"{mark}: {printable(told)}")
+        text = f"{name}; threshold: {threshold}; normalisation: {normalisation or 'not stated'}"
+        lines.append(f"{mark}: {printable(text)}")
     starts = {"text": "", "md": "* ", "latex": "% "}
     clean = markdown_text if form == "md" else str
     return "\n".join(starts[form] + clean(line) for line in lines)
@@ -288,7 +288,7 @@ def _legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
 def signature(comparison: Comparison) -> str:
     """What the numbers rest on, in one line."""
     drawn, protocol = comparison.bootstrap, comparison.protocol
-    images = f"{comparison.images} that all hold"
+    images = f"{comparison.images} shared by all"
     if set(comparison.of) != {comparison.images}:
         images += f" of {', '.join(map(str, comparison.of))}"
     parts = {
@@ -302,7 +302,7 @@ def signature(comparison: Comparison) -> str:
         f"seed {drawn.seed}",
     }
     if comparison.left_out:
-        parts["not of all"] = ", ".join(SCORES[key].title for key in comparison.left_out)
+        parts["not shared"] = ", ".join(SCORES[key].title for key in comparison.left_out)
     if comparison.limit is not None:
         parts["TRIAL"] = f"first {comparison.limit} images only"
     return "|".join(f"{key}:{value}" for key, value in parts.items())
@@ -351,7 +351,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
                 f"method {there + 1} ({_name(other)}) beside method {here + 1} ({_name(first)})",
                 found=f"another {name}{more}: {_short(fields[name][1])}",
                 expected=_short(fields[name][0]),
-                cure="evaluate both alike, then compare",
+                cure="evaluate both with the same settings, then compare",
             )
 
 
@@ -391,7 +391,7 @@ def _common_images(compared: Sequence[Counts]) -> list[str]:
     if not common:
         raise WsolbenchError(
             "comparison",
-            found="no image that all hold",
+            found="no image with a map of every method",
             expected="maps of the same images",
             cure="compare methods on one split",
         )

@@ -1,8 +1,8 @@
 """The counts file: per-image statistics of a result, for paired comparisons.
 
-A result holds sums, from which no single image can be recovered. This file keeps beside `r.json`,
-as `r.counts.npz`, what the sums were made of, compressed. It holds the hashes of the result it
-belongs to, and its images must add up to the result's scores and curves.
+A result holds sums, from which no single image can be recovered. The counts file `r.counts.npz`,
+next to `r.json`, holds the per-image statistics that were summed, compressed. It states the hashes
+of its result, and its images must add up to the scores and curves of the result.
 """
 
 from __future__ import annotations
@@ -107,15 +107,15 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
         raise WsolbenchError(
             file,
             found="counts of another result",
-            expected=f"those of {result.name} on {result.split} as the result beside them states",
+            expected=f"those of {result.name} on {result.split} as the result next to them states",
             cure=_CURE,
         )
     scores, curves = counts.scoring.scored(counts.scoring.sums(counts.kept), result.threshold)
     if scores != dict(result.scores) or curves != dict(result.curves):
         raise WsolbenchError(
             file,
-            found="counts that do not add up to the result's scores",
-            expected="the images that the result was made of",
+            found="counts that do not add up to the scores of the result",
+            expected="the images that were scored",
             cure=_CURE,
         )
     return counts

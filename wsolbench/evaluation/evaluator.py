@@ -57,7 +57,7 @@ _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 @dataclass
 class _Measured:
-    """What is kept of some images, and what they add up to."""
+    """The statistics of some images, and their sums."""
 
     indices: list[int]
     kept: Statistics = field(default_factory=dict)
@@ -193,7 +193,7 @@ class Evaluator:
         """Score the maps of a submission file.
 
         Args:
-            submission: of this data set and split; on a trial its other images are left aside.
+            submission: of this data set and split; a trial ignores its other images.
             jobs: threads; None for one a processor. No score depends on it.
             progress: called with (images done, images).
 
@@ -212,7 +212,7 @@ class Evaluator:
         for name in ("protocol", "metrics", "keep_images", "header"):
             if getattr(self, name) != getattr(other, name):
                 raise WsolbenchError(
-                    "merge", found=f"another {name}", cure="score both parts alike"
+                    "merge", found=f"another {name}", cure="score both parts with the same settings"
                 )
         ours, theirs = self.dataset, other.dataset
         if (
@@ -300,7 +300,7 @@ class Evaluator:
         """The statistics of each image of a result of this evaluator, for `compare`.
 
         Raises:
-            WsolbenchError: the evaluator was not told to keep images.
+            WsolbenchError: the evaluator does not keep images.
         """
         self._require_kept("counts")
         kept = dict(self._all_kept(self._missing(allow_missing=True)))
@@ -314,8 +314,8 @@ class Evaluator:
             result: of this evaluator: tells the shared thresholds.
 
         Raises:
-            WsolbenchError: the evaluator was not told to keep images, or the protocol has no
-                thresholds that all images share.
+            WsolbenchError: the evaluator does not keep images, or the protocol has no thresholds
+                that all images share.
         """
         check_options([self.protocol], per_image=True)
         self._require_kept("image_table")
@@ -348,7 +348,7 @@ class Evaluator:
     def _require_kept(self, where: str) -> None:
         if not self.keep_images:
             raise WsolbenchError(
-                where, found="no statistics of single images", cure="pass keep_images=True"
+                where, found="no per-image statistics", cure="pass keep_images=True"
             )
 
     def _all_kept(self, missing: _Measured) -> Statistics:
@@ -385,10 +385,10 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
-        self._check_beside(indices, top5, boxes)
+        self._check_against_data(indices, top5, boxes)
         return self._measured(indices, maps, top5, boxes)
 
-    def _check_beside(
+    def _check_against_data(
         self,
         indices: Sequence[int],
         top5: NDArray[np.integer[Any]] | None,
@@ -400,8 +400,8 @@ class Evaluator:
             raise WsolbenchError(
                 "boxes",
                 found="boxes that the method predicts itself",
-                expected=f"none: protocol {self.protocol.name} draws boxes itself",
-                cure="score them under protocol sem, or hand in the maps without boxes",
+                expected=f"none, since protocol {self.protocol.name} infers boxes from maps",
+                cure="use protocol sem, or submit the maps without boxes",
             )
         checks = []
         if top5 is not None and store.classes:
@@ -455,8 +455,8 @@ class Evaluator:
             if before not in (None, now):
                 raise WsolbenchError(
                     name,
-                    found="some batches with and some without",
-                    cure="pass them in all or none",
+                    found="batches with and batches without it",
+                    cure="pass it with every batch or with none",
                 )
         self._ranked, self._boxed = ranked, boxed
         self._sums = added(self._sums, measured.sums)
@@ -478,8 +478,8 @@ class Evaluator:
             raise WsolbenchError(
                 f"{self.dataset.name} {self.dataset.split}",
                 found=f"no map for {len(ids)} of {len(self.dataset)} images: {some(ids)}",
-                expected="a map of every image",
-                cure="add them, or count them as maps of zeros (allow_missing, --allow-missing)",
+                expected="a map for every image",
+                cure="add them, or score them as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
         return self._measured(

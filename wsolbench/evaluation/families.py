@@ -1,4 +1,4 @@
-"""The metric families that are scored, by name (see `metrics.family`).
+"""The metric families, by name (see `metrics.family`).
 
 Adding one is adding its module here and its records to `scores.SCORES`.
 """
@@ -15,9 +15,9 @@ FAMILIES: dict[str, Family] = {"pixel": pixel, "box": boxes, "class": classes}
 """By name, in the order of tables."""
 
 ALWAYS = "class"
-"""The family that nobody asks for: it is scored wherever there are class predictions."""
+"""The family that is never requested: it is scored whenever there are class predictions."""
 
 
 def fitting(protocol: Protocol) -> list[str]:
-    """The families that may be asked for under a protocol."""
+    """The families that can be requested under a protocol."""
     return [name for name, family in FAMILIES.items() if name != ALWAYS and family.fits(protocol)]

@@ -47,8 +47,8 @@ class Request:
             elsewhere; None for the best on this split.
         bootstrap: how intervals are drawn; None for none.
         by: kinds of groups to score: "area", "boxes", "class".
-        per_image: whether the table of single images is wanted.
-        counts: whether the statistics of single images are wanted, for `compare`.
+        per_image: whether to make the table of per-image scores.
+        counts: whether to return per-image statistics, for `compare`.
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is marked as a trial.
         jobs: threads; None for one a processor. No score depends on it.
@@ -112,9 +112,9 @@ class Outcome:
     """What an evaluation gives.
 
     Attributes:
-        results: one a protocol.
-        counts: one a protocol, where they were asked for.
-        table: per-image scores as columns under the first protocol, where it was asked for.
+        results: one for each protocol.
+        counts: one for each protocol, if requested.
+        table: per-image scores under the first protocol, as columns, if requested.
     """
 
     results: tuple[Result, ...]

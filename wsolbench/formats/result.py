@@ -35,7 +35,7 @@ FORMAT = "wsolbench-result"
 FORMAT_VERSION = 1
 
 COUNTS_SUFFIX = ".counts.npz"
-"""Of the file beside r.json that holds per-image statistics (see `evaluation.counts`)."""
+"""Suffix of the file next to r.json that holds per-image statistics (`evaluation.counts`)."""
 
 MAX_BYTES = 64 << 20
 """Largest result file that is read; one with all curves has about 50 kB."""
@@ -248,7 +248,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
             file,
             found="the counts of a result",
             expected="the result itself",
-            cure=f"name {file.name.removesuffix(COUNTS_SUFFIX)}.json, beside which they lie",
+            cure=f"name {file.name.removesuffix(COUNTS_SUFFIX)}.json, which is next to it",
         )
     if file.stat().st_size > MAX_BYTES:
         raise WsolbenchError(
@@ -346,20 +346,20 @@ def _fault(result: Result) -> str:
     given = [t for t in (result.threshold.pixel, result.threshold.box) if t is not None]
     source = result.threshold.source or {}
     checks = {
-        "data set and split": is_image_id(result.dataset) and is_image_id(result.split),
+        "data set or split": is_image_id(result.dataset) and is_image_id(result.split),
         "texts": all(isinstance(text, str) and text.isprintable() for text in texts),
-        "a label": result.label in ("gt", "predicted"),
-        "a method": isinstance(result.method, dict),
-        "a protocol": is_image_id(stated[0])
+        "label": result.label in ("gt", "predicted"),
+        "method": isinstance(result.method, dict),
+        "protocol": is_image_id(stated[0])
         and _is_count(stated[1])
         and stated[2] == fields_sha256(protocol),
-        "a count of images": _is_count(result.images) and result.images > 0,
-        "a limit": result.limit is None or _is_count(result.limit),
+        "number of images": _is_count(result.images) and result.images > 0,
+        "limit": result.limit is None or _is_count(result.limit),
         "counts": all(map(_is_count, result.counts.values())),
         "scores": _are_scores(result.scores),
         "intervals": (result.bootstrap is not None or not result.intervals)
         and _are_intervals(result.intervals, result.scores),
-        "a bootstrap": result.bootstrap is None
+        "bootstrap": result.bootstrap is None
         or (
             _is_count(result.bootstrap.resamples)
             and _is_count(result.bootstrap.seed)
@@ -369,8 +369,8 @@ def _fault(result: Result) -> str:
             kind in GROUPS and all(_is_group(group, result.images) for group in held)
             for kind, held in result.breakdowns.items()
         ),
-        "a threshold": all(map(_is_level, given)),
-        "a threshold's rule": result.threshold.rule in ("max", "carried", "fixed")
+        "threshold": all(map(_is_level, given)),
+        "threshold rule": result.threshold.rule in ("max", "carried", "fixed")
         and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
         "curves": all(
             len(curve) == len(result.curves["threshold"]) and all(map(_is_number, curve))
@@ -378,7 +378,7 @@ def _fault(result: Result) -> str:
         ),
     }
     wrong = [name for name, sound in checks.items() if not sound]
-    return f"{' and '.join(wrong)} out of order" if wrong else ""
+    return f"invalid {', '.join(wrong)}" if wrong else ""
 
 
 def _is_group(group: Group, images: int) -> bool:

@@ -32,7 +32,7 @@ NO_NETWORK = "none"
 """The backbone of network-free baselines."""
 
 BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
-"""Data set and splits of the same images' boxes, for tables whose masks could not be had.
+"""Data set and splits of the same images' boxes, for tables whose masks are not available.
 
 A paper that reads box accuracy on "the ILSVRC validation set" does not say whether it means all
 images or those with a mask of val.

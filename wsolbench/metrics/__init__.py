@@ -5,7 +5,9 @@
 - `boxes`: the largest component's box at every threshold, and box IoU.
 - `images`: all of these for many images at once, from run lengths (`packed`: their form).
 - `kernels`: the compiled loops behind them.
-- `regrids`, `contours`: maps and boxes as the programs of other protocols make them (`opencv`).
+- `family`, `choices`: what a metric family is, and the choices of a protocol that it reads.
+- `classes`: Top-1 and Top-5 classification.
+- `contours`: boxes as other programs draw them with OpenCV (`opencv`).
 
 Axes are (height, width); boxes are (x0, y0, x1, y1) in pixels, half-open; counts are int64.
 """

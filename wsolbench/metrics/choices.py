@@ -63,4 +63,4 @@ class BoxScore(str, Enum):
 
 
 MAXIMUM_KEYS = MappingProxyType({0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"})
-"""Scores of the highest accuracy, by the IoU that is asked for."""
+"""Keys of the highest accuracy, by the IoU that it requires."""

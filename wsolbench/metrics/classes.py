@@ -21,7 +21,7 @@ LARGEST: Mapping[str, int] = MappingProxyType({})
 
 
 def fits(rules: Any) -> bool:
-    """Whether the protocol reads scores at a threshold, beside which it prints class accuracy."""
+    """Whether the protocol reads scores at a threshold; those that do have class accuracy too."""
     return BoxScore.AT_THRESHOLD in rules.box_scores
 
 

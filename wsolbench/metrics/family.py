@@ -123,14 +123,14 @@ class Reading:
             float64 (b, ...). A class without images has no share and does not count.
         """
         if self.images.ndim == 1:
-            return counts / _beside(self.images, counts.ndim)
+            return counts / _broadcast(self.images, counts.ndim)
         return np.stack(
             [_class_mean(own, images) for own, images in zip(counts, self.images, strict=True)]
         )
 
     def mean(self, sums: NDArray[np.int64]) -> NDArray[np.float64]:
         """The mean of per-image fractions that were added as units: float64 (b, ...)."""
-        return sums / (UNIT * _beside(self.total, sums.ndim))
+        return sums / (UNIT * _broadcast(self.total, sums.ndim))
 
 
 class Family(Protocol):
@@ -179,12 +179,12 @@ def by_class(
     return added
 
 
-def _beside(images: NDArray[np.int64], dimensions: int) -> NDArray[np.int64]:
+def _broadcast(images: NDArray[np.int64], dimensions: int) -> NDArray[np.int64]:
     return images.reshape(-1, *(1 for _ in range(dimensions - 1)))
 
 
 def _class_mean(counts: NDArray[np.int64], images: NDArray[np.int64]) -> NDArray[np.float64]:
     seen = images > 0
-    shares = counts[seen] / _beside(images[seen], counts.ndim)
+    shares = counts[seen] / _broadcast(images[seen], counts.ndim)
     # One after the other, so that the sum does not depend on how NumPy pairs its terms.
     return np.asarray(np.add.accumulate(shares, axis=0)[-1] / seen.sum())

@@ -39,7 +39,7 @@ def measure(
         sizes: int64 (n, 2), height and width of each image.
         masks: run lengths of each mask.
         ignored: run lengths of the pixels that count nowhere; an empty part where all count.
-        with_boxes: whether boxes are wanted: they cost most of the time.
+        with_boxes: whether to infer boxes, which takes most of the time.
 
     Returns:
         int32 (n, 2, 256) histograms, off the object and on it; int32 (n, 256, 4) boxes, or

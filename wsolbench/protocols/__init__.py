@@ -107,7 +107,7 @@ def as_protocol(given: str | Protocol) -> Protocol:
             raise WsolbenchError(
                 f"protocol {given.name!r}",
                 found=f"other fields than those of {PROTOCOLS[given.name].label}",
-                expected="a name of its own for a protocol of your own",
+                expected="another name for a protocol of your own",
                 cure="replace the name too: dataclasses.replace(protocol, name=...)",
             )
         return given

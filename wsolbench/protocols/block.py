@@ -33,7 +33,7 @@ class Block:
     Attributes:
         rules: the protocol.
         names: the images' ids.
-        maps: (h, w) each, legal as `metrics.levels.check_map` wants them.
+        maps: (h, w) each, as `metrics.levels.check_map` accepts them.
         sizes: int64 (n, 2), height and width of each image.
         masks: compressed run lengths of the masks.
         ignored: of the pixels that count nowhere; an empty part where all count.
@@ -41,7 +41,7 @@ class Block:
         class_indices: int32 (n,), -1 where not known.
         top5: int (n, 5), predicted classes, or None.
         submitted: int (n, 4), boxes that the method predicts itself, or None.
-        with_boxes: whether predicted boxes are wanted: they cost most of the time.
+        with_boxes: whether to infer boxes, which takes most of the time.
     """
 
     rules: Protocol

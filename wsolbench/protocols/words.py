@@ -56,7 +56,7 @@ def in_words(protocol: Protocol) -> dict[str, str]:
     """A protocol's choices as sentences, by subject; boxes and pixels only where it scores them."""
     own = protocol
     size = "the image's own size" if own.grid is None else f"{own.grid} x {own.grid} pixels"
-    told = {
+    sentences = {
         "grid": size,
         "upsampling": _UPSAMPLINGS[own.upsampling],
         "normalisation": _SCALINGS[own.scaling],
@@ -64,16 +64,16 @@ def in_words(protocol: Protocol) -> dict[str, str]:
         "foreground": _foreground(own),
     }
     if own.pixel_scores:
-        told["pixel scores"] = ", ".join(_PIXELS[score] for score in own.pixel_scores)
-        told["averages"] = " and ".join(_REDUCTIONS[way] for way in own.pixel_reductions)
+        sentences["pixel scores"] = ", ".join(_PIXELS[score] for score in own.pixel_scores)
+        sentences["averages"] = " and ".join(_REDUCTIONS[way] for way in own.pixel_reductions)
     if own.box_scores:
-        told["box scores"] = "; ".join(_BOXES[score] for score in own.box_scores)
-        told["predicted box"] = _predicted(own)
-        told["true boxes"] = _TRUTHS[own.box_truth]
-        told["correct box"] = _correct(own)
-        told["box accuracy"] = _AVERAGES[own.averaging]
-    told["source"] = own.source or "not stated"
-    return told
+        sentences["box scores"] = "; ".join(_BOXES[score] for score in own.box_scores)
+        sentences["predicted box"] = _predicted(own)
+        sentences["true boxes"] = _TRUTHS[own.box_truth]
+        sentences["correct box"] = _correct(own)
+        sentences["box accuracy"] = _AVERAGES[own.averaging]
+    sentences["source"] = own.source or "not stated"
+    return sentences
 
 
 def _foreground(own: Protocol) -> str:
