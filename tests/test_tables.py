@@ -88,9 +88,10 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_package_does_not_use_pandas() -> None:
+def test_only_a_frame_needs_pandas() -> None:
     for file in (Path(__file__).parents[1] / "wsolbench").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.split(".")[0] == "pandas"], file
+            used = [name for name in names if name.split(".")[0] == "pandas"]
+            assert not used or file.name == "result.py", file  # `Result.to_frame`

@@ -135,7 +135,7 @@ def test_scores_that_not_all_have_are_named(tmp_path: Path) -> None:
     comparison = compare(both, Bootstrap(20))
     assert "gt_known_loc" not in comparison.scores
     assert "gt_known_loc" in comparison.left_out
-    assert "not of all:GT-known, Top-1 loc" in signature(comparison)
+    assert "not shared:GT-known, Top-1 loc" in signature(comparison)
 
 
 def test_the_same_maps_twice_are_refused(tmp_path: Path) -> None:

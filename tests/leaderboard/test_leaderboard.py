@@ -454,7 +454,7 @@ def test_what_is_more_than_a_new_entry_is_told(proposed: tuple[Path, Path]) -> N
         f"{root}/notes.json: changed",
         f"{old.parent}: an empty folder",
         f"{root}/entries/submodule: an empty folder",
-        f"{root}: more than new entries; undo that, or leave it to a maintainer",
+        f"{root}: more than new entries; undo these changes, or leave them to a maintainer",
     ]
 
 
