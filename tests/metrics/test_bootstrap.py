@@ -122,7 +122,7 @@ def test_a_strangers_intervals_are_checked(tmp_path: Path, change: dict[str, obj
     if result.bootstrap is None:
         text = text.replace('"images"', '"intervals": {"peak_iou": [0.1, 0.2]},\n "images"', 1)
     (tmp_path / "changed.json").write_text(text)
-    with pytest.raises(WsolbenchError, match="invalid (intervals|bootstrap)"):
+    with pytest.raises(WsolbenchError, match=r"invalid (intervals|bootstrap)"):
         read_result(tmp_path / "changed.json")
 
 
