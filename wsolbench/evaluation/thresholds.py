@@ -15,7 +15,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
-from ..protocols import Protocol
+from ..protocols import Protocol, label_of
 from ..scores import LEVELS, SCORES, Read, Score, localization_key
 from ..tables import csv_text, grid, markdown_text
 
@@ -215,7 +215,7 @@ def _check_carried(
     where = f"threshold from {other.name} on {other.split}"
     same_protocol = other.protocol["sha256"] == protocol["sha256"]
     for name, same, theirs, ours in (
-        ("protocol", same_protocol, _stated(other.protocol), _stated(protocol)),
+        ("protocol", same_protocol, label_of(other.protocol), label_of(protocol)),
         ("data set", other.dataset == dataset, other.dataset, dataset),
         ("label", other.label == label, other.label, label),
     ):
@@ -240,11 +240,6 @@ def _check_carried(
             found="a result of the same maps on the same split",
             cure="name a result on another split; the best on this one is what you get without",
         )
-
-
-def _stated(protocol: Mapping[str, Any]) -> str:
-    """A protocol as a result holds it, in the words of `Protocol.label`."""
-    return f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
 
 
 def _best(curve: Sequence[float] | None) -> int | None:

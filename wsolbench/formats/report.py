@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import WsolbenchError, printable
+from ..protocols import label_of
 from ..scores import SCORES, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
 from .result import GROUPS, Group, Result
@@ -153,16 +154,12 @@ def check_alike(results: Sequence[Result]) -> None:
     """
     if not results:
         raise WsolbenchError("results", found="none", cure="name one or more result files")
-    stated = [own.protocol for own in results]
-    for own in stated:
-        if own["sha256"] != stated[0]["sha256"]:
-            names = [
-                f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
-                for protocol in (stated[0], own)
-            ]
+    first = results[0].protocol
+    for own in (result.protocol for result in results):
+        if own["sha256"] != first["sha256"]:
             raise WsolbenchError(
                 "results",
-                found=f"protocols {' and '.join(names)}",
+                found=f"protocols {label_of(first)} and {label_of(own)}",
                 expected="one protocol side by side",
                 cure="show them apart",
             )

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..protocols import label_of
 from ..scores import SCORES, in_order
 from .entries import Entry, entry_path
 
@@ -219,8 +220,7 @@ def _group(entry: Entry) -> tuple[str, str, int, str, str]:
 def _protocol(entry: Entry) -> str:
     if entry.state == "reported":
         return "as reported"
-    protocol = entry.provenance["protocol"]
-    return f"{protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
+    return label_of(entry.provenance["protocol"])
 
 
 def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[Entry]) -> Table:

@@ -12,6 +12,7 @@ from ..errors import WsolbenchError, some
 from ..formats.report import told_apart
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
+from ..protocols import label_of
 
 __all__ = ["Scored", "check_alike", "legend", "legends", "name_source", "source_of", "where"]
 
@@ -39,8 +40,7 @@ def source_of(item: Scored) -> tuple[str, str]:
         title = item.provenance["paper"]["title"]
         return title, f"numbers reported in {title}"
     protocol = item.provenance["protocol"] if isinstance(item, Entry) else item.protocol
-    name = f"protocol {protocol['name']}.v{protocol['version']} ({protocol['sha256'][:8]})"
-    return protocol["sha256"], name
+    return protocol["sha256"], f"protocol {label_of(protocol)}"
 
 
 def name_source(axes: NDArray[Any], item: Scored) -> None:

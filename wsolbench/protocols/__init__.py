@@ -30,6 +30,7 @@ from .record import (
     Thresholds,
     Upsampling,
     fields_sha256,
+    label_of,
 )
 from .sem import SEM
 from .spa2net import SPA2NET
@@ -54,6 +55,7 @@ __all__ = [
     "as_protocols",
     "changes",
     "fields_sha256",
+    "label_of",
     "protocols_named",
 ]
 

@@ -34,6 +34,7 @@ __all__ = [
     "Thresholds",
     "Upsampling",
     "fields_sha256",
+    "label_of",
 ]
 
 SHARES = np.arange(0, 1, 0.001)
@@ -42,6 +43,7 @@ SHARES = np.arange(0, 1, 0.001)
 BIN_EDGES = np.append(SHARES, 1.0)
 """Lower edges of the bins of `Levels.BINS`; the last bin holds the values of 1."""
 
+_UNSTATED = dict.fromkeys(("name", "version", "sha256"), "unstated")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
@@ -202,7 +204,7 @@ class Protocol:
     @property
     def label(self) -> str:
         """Name, version and the start of the hash, for people."""
-        return f"{self.name}.v{self.version} ({self.sha256[:8]})"
+        return label_of(self.as_dict())
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -273,7 +275,6 @@ class Protocol:
         Raises:
             WsolbenchError: fields of another version of wsolbench, or a hash that is not theirs.
         """
-        stated = f"{content.get('name')}.v{content.get('version')}"
         try:
             given = {key: value for key, value in content.items() if key != "sha256"}
             own = {item.name: item for item in fields(cls) if item.name != "source"}
@@ -288,7 +289,7 @@ class Protocol:
         if found is None or found.sha256 != content.get("sha256"):
             raise WsolbenchError(
                 "protocol",
-                found=f"another version of protocol {stated} ({str(content.get('sha256'))[:8]})",
+                found=f"another version of protocol {label_of({**_UNSTATED, **content})}",
                 expected="one of this version of wsolbench",
                 cure="evaluate again with this version of wsolbench",
             )
@@ -300,6 +301,11 @@ class Protocol:
             for item in fields(self)
             if item.name != "source"
         }
+
+
+def label_of(content: Mapping[str, Any]) -> str:
+    """Name, version and the start of the hash of a protocol as a result holds it."""
+    return f"{content['name']}.v{content['version']} ({str(content['sha256'])[:8]})"
 
 
 def fields_sha256(content: Mapping[str, object]) -> str:
