@@ -10,7 +10,7 @@ from ..errors import WsolbenchError
 from ..leaderboard.entries import Entry
 from ..scores import LEVELS, SCORES, Read, localization_key
 from .scored import Scored, check_alike, legends, name_source, where
-from .style import COLOURS, line, percent, picture, require_form, with_legend
+from .style import COLOURS, limit_axis, line, percent, picture, require_form, with_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,36 +28,42 @@ __all__ = [
 
 def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
     """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
+    about = SCORES["peak_iou"]
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
-        peak = item.scores["peak_iou"]
+        peak = item.scores[about.key]
         at = item.scores[_peak_threshold(item)]
-        text = f"{name}: {100 * peak:.2f} at T = {at}"
-        line(ax, _thresholds(item), percent(item.curves["iou"]), place, text)
-        ax.plot([at], [100 * peak], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
+        text = f"{name}: {about.text(peak)} at T = {at}"
+        y = [about.scaled(iou) for iou in item.curves[about.curve]]
+        line(ax, _thresholds(item), y, place, text)
+        ax.plot([at], [about.scaled(peak)], "o", color=COLOURS[place % len(COLOURS)], markersize=5)
     ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=_range(scored))
-    return _finished(ax, "Peak-IoU, pooled over pixels")
+    limit_axis(ax, about)
+    return with_legend(ax, f"{about.title}, pooled over pixels")
 
 
 def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
     """Precision against recall, pooled over pixels, from T = 255 down to 0 (paper Fig. 5)."""
+    about = SCORES["ap"]
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
-        text = f"{name}: {100 * item.scores['ap']:.2f}"
+        text = f"{name}: {about.text(item.scores[about.key])}"
         x, y = percent(item.curves["recall"]), percent(item.curves["precision"])
         line(ax, x, y, place, text)
         if len(set(x)) == 1:  # a constant map has one point, which no line shows
             ax.plot(x[:1], y[:1], "o", color=COLOURS[place % len(COLOURS)], clip_on=False)
-    ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100))
-    return _finished(ax, "AP, pooled over pixels")
+    ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100), ylim=(0, 100))
+    return with_legend(ax, f"{about.title}, pooled over pixels")
 
 
 def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
     """Share of images whose box has IoU of 0.5 or more, against the threshold."""
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
-        curve = percent(item.curves[localization_key(item.label)])
-        text = f"{name}: {max(curve):.2f}"
-        line(ax, _thresholds(item), curve, place, text)
+        about = SCORES[localization_key(item.label)]
+        curve = item.curves[about.curve]
+        text = f"{name}: {about.text(min(curve, key=about.order))}"
+        line(ax, _thresholds(item), [about.scaled(share) for share in curve], place, text)
+        limit_axis(ax, about)
     ax.set(xlabel="Threshold T", ylabel="Images with a correct box (%)", xlim=_range(scored))
-    return _finished(ax, "Highest box accuracy (IoU >= 0.5)")
+    return with_legend(ax, "Highest box accuracy (IoU >= 0.5)")
 
 
 CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
@@ -142,8 +148,3 @@ def _thresholds(item: Scored) -> Sequence[float]:
 def _range(scored: Sequence[Scored]) -> tuple[float, float]:
     """From 0 to the highest threshold; all are of one protocol."""
     return 0, _thresholds(scored[0])[-1] if scored else LEVELS - 1
-
-
-def _finished(ax: Axes, title: str) -> Axes:
-    ax.set_ylim(0, 100)
-    return with_legend(ax, title)

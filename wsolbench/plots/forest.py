@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
-from ..scores import SCORES, Better, Score, ends_text
-from .style import COLOURS, MINUS, picture
+from ..scores import SCORES, Better, Score, Unit, ends_text
+from .style import COLOURS, MINUS, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,9 +50,9 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
             annotation_clip=False,
         )
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(range(len(pairs)), [_row_title(SCORES[pair.score]) for pair in pairs])
-    ahead = f"percentage points; {_mark(second)} is ahead on the right of 0"
-    ax.set(xlabel=ahead, ylim=(len(pairs) - 0.5, -0.5))
+    scores = [SCORES[pair.score] for pair in pairs]
+    ax.set_yticks(range(len(pairs)), [_row_title(score) for score in scores])
+    ax.set(xlabel=_axis_title(scores, _mark(second)), ylim=(len(pairs) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
     ax.set_title(f"{_mark(second)} {MINUS} {_mark(first)}", fontsize=9)
     return ax
@@ -67,6 +68,7 @@ def save_forest(
     Raises:
         WsolbenchError: another suffix.
     """
+    require_form(path)
     pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)
@@ -101,7 +103,23 @@ def save_forest(
 
 
 def _row_title(score: Score) -> str:
-    return score.title + (" (lower is better)" if score.better is Better.LOWER else "")
+    notes = {Better.LOWER: " (lower is better)", Better.NEITHER: " (no better direction)"}
+    return score.title + notes.get(score.better, "")
+
+
+def _axis_title(scores: Sequence[Score], second: str) -> str:
+    """The unit of the differences, and on which side of 0 the second method is ahead."""
+    units = {score.unit is Unit.FRACTION for score in scores}
+    points = "percentage points"
+    unit = f"{points} or the score's unit" if len(units) > 1 else points
+    if units == {False}:
+        unit = "difference in the score's unit"
+    directions = {score.better for score in scores} - {Better.NEITHER}
+    if not directions:
+        return unit
+    side = "left" if directions == {Better.LOWER} else "right"
+    ahead = f"{unit}; {second} is ahead on the {side} of 0"
+    return f"{ahead} (left if lower is better)" if len(directions) > 1 else ahead
 
 
 def _mark(place: int) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import WsolbenchError
 from ..formats.result import GROUPS, Result
-from ..scores import SCORES, Unit
+from ..scores import SCORES
 from .scored import check_alike, legends, name_source, where
-from .style import COLOURS, line, picture, require_form, with_legend
+from .style import COLOURS, limit_axis, line, picture, require_form, with_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,7 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
         xlabel=f"{GROUPS[kind]} (images)" if few else f"{len(names)} groups, sorted by score (%)"
     )
     ax.set(ylabel=about.axis)
-    if about.unit is Unit.FRACTION and (about.low, about.high) == (0, 1):
-        ax.set_ylim(0, 102)
+    limit_axis(ax, about, 102)
     return with_legend(ax, "")
 
 

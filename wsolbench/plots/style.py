@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from ..files import replacing
+from ..scores import Score, Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,7 @@ __all__ = [
     "STYLE",
     "STYLES",
     "SUFFIXES",
+    "limit_axis",
     "line",
     "percent",
     "picture",
@@ -145,6 +147,12 @@ def require_form(path: str | os.PathLike[str]) -> str:
 def percent(curve: Sequence[float]) -> list[float]:
     """Fractions as percent."""
     return [100 * value for value in curve]
+
+
+def limit_axis(ax: Axes, score: Score, top: float = 100) -> None:
+    """Limit the y axis to 0..`top` percent if the score's range is [0, 1]; else leave it alone."""
+    if score.unit is Unit.FRACTION and (score.low, score.high) == (0, 1):
+        ax.set_ylim(0, top)
 
 
 def line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: str) -> None:
