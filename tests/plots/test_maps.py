@@ -1,0 +1,88 @@
+"""Maps and boxes in a figure are the ones that were scored."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.plots.samples import HEIGHT, WIDTH
+from wsolbench import plots
+from wsolbench.data.dataset import Dataset
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation.overlays import choose_images, pair_results, read_overlays
+from wsolbench.evaluation.run import evaluate
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
+from wsolbench.metrics.boxes import largest_boxes
+from wsolbench.metrics.levels import level_map
+
+
+def test_overlays_hold_the_maps_and_boxes_that_were_scored(folder: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = [Submission.open(folder / f"{name}.h5") for name in ("left", "right")]
+    scored = [evaluate(dataset, opened) for opened in maps]
+    paired = pair_results(maps, scored[::-1])  # the file tells which, not the place
+    assert [result.name for result in paired if result] == ["$left^", "$right^"]
+    shown = list(read_overlays(dataset, maps, ["p_2", "p_0"], paired))
+    assert [overlay.image_id for overlay in shown] == ["p_2", "p_0"]
+    for overlay in shown:
+        index = dataset.image_ids.index(overlay.image_id)
+        np.testing.assert_array_equal(overlay.photo, np.asarray(dataset.read_image(index)))
+        np.testing.assert_array_equal(overlay.mask, dataset[index].mask)
+        for opened, result, drawn in zip(maps, scored, overlay.maps, strict=True):
+            (map_,) = opened.read([opened.image_ids.index(overlay.image_id)])
+            levels = level_map(map_, HEIGHT, WIDTH)
+            np.testing.assert_array_equal(drawn.levels, levels)
+            box = largest_boxes(levels)[result.scores["box_threshold"]]
+            np.testing.assert_array_equal(drawn.box, box)
+    (without,) = read_overlays(dataset, maps, ["p_1"], [None, None])
+    assert [drawn.box for drawn in without.maps] == [None, None]
+
+
+def test_boxes_of_the_submission_are_drawn_as_they_are(folder: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    header = SubmissionHeader("toy", "val", "gt", "none", {"name": "boxes"})
+    boxes = np.array([[index, 1, 9, 8] for index in range(4)], np.int32)
+    with SubmissionWriter(tmp_path / "b.h5", header) as writer:
+        writer.append(dataset.image_ids, np.zeros((4, 2, 2), np.float32), boxes=boxes)
+    (shown,) = read_overlays(dataset, [Submission.open(tmp_path / "b.h5")], ["p_3"], [None])
+    assert shown.maps[0].box is not None
+    assert shown.maps[0].box.tolist() == [3, 1, 9, 8]
+
+
+def test_images_are_chosen_by_the_seed_among_those_that_all_have(folder: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5")
+    maps = [Submission.open(folder / "left.h5")]
+    chosen = [choose_images(dataset, maps, 2, np.random.default_rng(seed)) for seed in range(9)]
+    assert chosen[0] == choose_images(dataset, maps, 2, np.random.default_rng(0))
+    assert len({tuple(ids) for ids in chosen}) > 1
+    assert all(ids == sorted(set(ids)) and len(ids) == 2 for ids in chosen)
+    with pytest.raises(WsolbenchError, match="found 5, expected 1 to 4"):
+        choose_images(dataset, maps, 5, np.random.default_rng(0))
+
+
+def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = [Submission.open(folder / "left.h5")]
+    scored = evaluate(dataset, maps[0])
+    target = tmp_path / "m.png"
+    for images, given, message in (
+        (["nothing"], [], r"s\.h5, split val: found no image nothing"),
+        ([], [], "found 0 of them, expected 1 to 40"),
+        (["p_0"] * 41, [], "found 41 of them"),
+        (
+            ["p_0"],
+            [dataclasses.replace(scored, submission_sha256="0" * 64)],
+            "submission 00000000",
+        ),
+        (["p_0"], [scored, scored], "a second result of one submission"),
+        (["p_0"], [dataclasses.replace(scored, scores={"ap": 0.5})], "no box_threshold"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            plots.save_maps(dataset, maps, target, images, given)
+    test = Dataset.open(folder / "s.h5", "test", folder / "photos")
+    with pytest.raises(WsolbenchError, match="maps of split 'val', expected 'test'"):
+        plots.save_maps(test, maps, target, ["p_4"])
+    assert list(tmp_path.iterdir()) == []
