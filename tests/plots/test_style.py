@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
+from click.testing import CliRunner
+from matplotlib.axes import Axes
 
 from wsolbench import plots
+from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
+from wsolbench.plots import style
+from wsolbench.scores import Score, Unit
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -31,3 +39,79 @@ def test_a_style_that_is_none_is_refused(tmp_path: Path) -> None:
         plots.picture(tmp_path / "x.png", 1, 1, (1, 1), "loud"),
     ):
         pass
+
+
+def test_a_missing_matplotlib_is_one_line_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, results: list[Result], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    message = r"^plots need matplotlib: .*; pip install 'wsolbench\[plots\]'$"
+    with (
+        pytest.raises(WsolbenchError, match=message) as refused,
+        plots.picture(tmp_path / "x.png", 1, 1, (1, 1)),
+    ):
+        pass
+    assert "\n" not in str(refused.value)
+    for save in (
+        lambda: plots.save_curves([], tmp_path / "x.png"),  # nothing to draw is found later
+        lambda: plots.save_seeds([], tmp_path / "x.png"),
+        lambda: plots.save_groups([], "area", tmp_path / "x.png"),
+        lambda: plots.save_areas(None, tmp_path / "x.png"),
+        lambda: plots.save_forest(None, tmp_path / "x.png"),
+        lambda: plots.save_maps(None, [], tmp_path / "x.png", []),
+        lambda: plots.save_cases(None, None, None, tmp_path / "x.png"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_in_one_line_that_matplotlib_is_missing(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    arguments = ["plot", "areas", str(folder / "s.h5"), "--out", str(tmp_path / "a.png")]
+    with pytest.raises(WsolbenchError, match="plots need matplotlib"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def test_importing_plots_and_its_names_loads_no_matplotlib() -> None:
+    program = (
+        "import sys; from wsolbench import plots\n"
+        "for name in plots.__all__: getattr(plots, name)\n"
+        "print('matplotlib' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def test_public_names_are_the_ones_that_the_modules_state() -> None:
+    assert plots.__all__ == sorted(plots.__all__)
+    for file in Path(plots.__file__).parent.glob("[a-z]*.py"):
+        module = importlib.import_module(f"wsolbench.plots.{file.stem}")
+        assert all(hasattr(module, name) for name in module.__all__)
+        for name in set(module.__all__) & set(plots.__all__):
+            assert getattr(plots, name) is getattr(module, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = plots.nothing
+
+
+@pytest.mark.parametrize(
+    "unit, low, high, limits",
+    [
+        (Unit.FRACTION, 0, 1, (0, 100)),
+        (Unit.FRACTION, 0, 1.01, None),
+        (Unit.FRACTION, -1, 1, None),
+        (Unit.NUMBER, 0, 1, None),
+        (Unit.NUMBER, 0, None, None),
+    ],
+)
+def test_only_fractions_of_0_to_1_limit_an_axis(
+    ax: Axes, unit: Unit, low: float, high: float | None, limits: tuple[float, float] | None
+) -> None:
+    ax.plot([0, 1], [-3, 500])
+    free = ax.get_ylim()
+    style.limit_axis(ax, Score("made_up", "Made up", "toy", unit, low=low, high=high))
+    assert ax.get_ylim() == (limits or free)

@@ -137,8 +137,8 @@ def require_form(path: str | os.PathLike[str]) -> str:
         )
     if find_spec("matplotlib") is None:
         raise WsolbenchError(
-            "plots",
-            found="matplotlib, which draws them, is not installed",
+            "plots need matplotlib",
+            found="no installation of it",
             cure="pip install 'wsolbench[plots]'",
         )
     return suffix[1:]
