@@ -9,9 +9,14 @@ from matplotlib.axes import Axes
 
 from wsolbench.formats.result import Result
 from wsolbench.leaderboard.entries import Entry
+from wsolbench.scores import Better, Score, Unit
 
 HEIGHT, WIDTH = 12, 18
 ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
+
+
+WASTE = Score("waste", "Waste", "toy", Unit.NUMBER, high=None, better=Better.LOWER, rank=1, drawn=9)
+"""A made-up score: no upper bound, no percent, and lower is better."""
 
 
 def with_seeds(result: Result, seeds: object, peak: float, **fields: object) -> Result:

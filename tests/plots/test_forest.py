@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from tests.plots.samples import WASTE
 from wsolbench import plots
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.comparison import compare
+from wsolbench.evaluation.comparison import Comparison, Pair, compare
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.formats.result import Bootstrap
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.plots import style
-from wsolbench.scores import SCORES
+from wsolbench.scores import SCORES, Better
 
 
-def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def comparison(folder: Path) -> Comparison:
     dataset = Dataset.open(folder / "s.h5")
     counted = []
     for name in ("left", "right"):
@@ -25,7 +29,10 @@ def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> N
         made = Evaluator(dataset, header=submission.header, keep_images=True)
         made.score(submission)
         counted.append(made.counts(made.result()))
-    comparison = compare(counted, Bootstrap(30))
+    return compare(counted, Bootstrap(30))
+
+
+def test_a_forest_has_a_row_a_score(comparison: Comparison, ax: Axes, tmp_path: Path) -> None:
     plots.differences(comparison, 0, 1, ax)
     pairs = comparison.pairs
     assert [label.get_text() for label in ax.get_yticklabels()] == [
@@ -44,3 +51,42 @@ def test_a_forest_has_a_row_a_score(folder: Path, ax: Axes, tmp_path: Path) -> N
     other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
     plots.save_forest(other, tmp_path / "f.svg")
     assert "threshold: fixed at 8" in (tmp_path / "f.svg").read_text()
+
+
+def test_rows_say_which_direction_is_better(
+    monkeypatch: pytest.MonkeyPatch, comparison: Comparison, tmp_path: Path
+) -> None:
+    """The second wastes 40.5 pixels fewer: its dot is on the left, where it is ahead."""
+    monkeypatch.setitem(SCORES, "waste", WASTE)
+    lower = Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)
+    higher = comparison.pairs[0]
+    for pairs, ahead in (
+        ([higher], "percentage points; B is ahead on the right of 0"),
+        ([lower], "difference in the score's unit; B is ahead on the left of 0"),
+        (
+            [higher, lower],
+            "percentage points or the score's unit; B is ahead on the right of 0 "
+            "(left if lower is better)",
+        ),
+    ):
+        ax = Figure().subplots()
+        drawn = dataclasses.replace(comparison, pairs=pairs)
+        plots.differences(drawn, 0, 1, ax)
+        assert ax.get_xlabel() == ahead
+    titles = [label.get_text() for label in ax.get_yticklabels()]
+    assert titles == [SCORES[higher.score].title, "Waste (lower is better)"]
+    assert ax.lines[1].get_xdata()[0] == -40.5
+    assert ax.lines[1].get_fillstyle() == "full"
+    assert ax.texts[1].get_text() == "-40.50  [-60.00, -20.00]".replace("-", style.MINUS)
+    plots.save_forest(drawn, tmp_path / "f.svg")
+    assert "(lower is better)" in (tmp_path / "f.svg").read_text()
+
+
+def test_a_score_without_a_better_direction_puts_nobody_ahead(
+    monkeypatch: pytest.MonkeyPatch, comparison: Comparison, ax: Axes
+) -> None:
+    monkeypatch.setitem(SCORES, "waste", dataclasses.replace(WASTE, better=Better.NEITHER))
+    pairs = [Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)]
+    plots.differences(dataclasses.replace(comparison, pairs=pairs), 0, 1, ax)
+    assert ax.get_xlabel() == "difference in the score's unit"
+    assert ax.get_yticklabels()[0].get_text() == "Waste (no better direction)"

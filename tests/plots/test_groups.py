@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
+from tests.plots.samples import WASTE
 from wsolbench import plots
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.result import Bootstrap, Result
+from wsolbench.scores import SCORES
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +64,31 @@ def test_results_without_groups_cannot_be_drawn(
         plots.save_groups([grouped[0], fewer], "area", tmp_path / "g.png")
     plots.save_groups(grouped, "area", tmp_path / "g.png")
     assert (tmp_path / "g.png").stat().st_size > 1000
+
+
+def test_a_score_without_bounds_has_an_axis_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, grouped: list[Result], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(SCORES, "waste", WASTE)
+    held = [
+        dataclasses.replace(
+            group,
+            scores={**group.scores, "waste": 250.5 + n},
+            intervals={"waste": [200.0 + n, 300.0 + n]},
+        )
+        for n, group in enumerate(grouped[0].breakdowns["area"])
+    ]
+    wide = dataclasses.replace(grouped[0], breakdowns={"area": held})
+    ax, percent = Figure().subplots(2)
+    plots.group_scores([wide], "area", "waste", ax)
+    assert list(ax.lines[0].get_ydata()) == [250.5 + n for n in range(len(held))]
+    assert ax.collections[0].get_paths()[0].vertices[:, 1].tolist() == [200, 300]
+    assert ax.get_ylabel() == "Waste"
+    assert ax.get_ylim()[0] > 102
+    plots.group_scores([wide], "area", "ap", percent)
+    assert (percent.get_ylabel(), percent.get_ylim()) == ("AP (%)", (0, 102))
+    plots.save_groups([wide], "area", tmp_path / "with.png")
+    monkeypatch.delitem(SCORES, "waste")
+    plots.save_groups([wide], "area", tmp_path / "without.png")
+    with Image.open(tmp_path / "with.png") as more, Image.open(tmp_path / "without.png") as less:
+        assert more.width > less.width  # its record alone gives it a panel

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.plots.samples import ENTRIES, legend, measured, with_seeds
+from tests.plots.samples import ENTRIES, WASTE, legend, measured, with_seeds
 from wsolbench import plots
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
 from wsolbench.leaderboard.entries import read_entry
+from wsolbench.scores import SCORES
 
 
 def test_scores_are_drawn_over_the_seeds_in_order(results: list[Result], ax: Axes) -> None:
@@ -128,3 +129,20 @@ def test_a_score_that_not_all_hold_has_no_panel(results: list[Result], tmp_path:
     bare = dataclasses.replace(both[0], scores={"ap": 0.5})
     with pytest.raises(WsolbenchError, match="no score that all of them hold"):
         plots.save_seeds([bare, both[1]], tmp_path / "none.png")
+
+
+def test_the_best_of_a_score_that_is_better_lower_is_the_lowest(
+    monkeypatch: pytest.MonkeyPatch, results: list[Result], ax: Axes
+) -> None:
+    monkeypatch.setitem(SCORES, "waste", WASTE)
+    given = [
+        dataclasses.replace(with_seeds(results[0], seeds, 0.5), scores={"waste": waste})
+        for seeds, waste in ((1, 340.0), (20, 120.5), (60, 200.0))
+    ]
+    plots.seed_scores(given, ax, "waste")
+    line, _, best = ax.get_lines()
+    assert list(line.get_ydata()) == [340, 120.5, 200]
+    assert [best.get_xdata()[0], best.get_ydata()[0]] == [20, 120.5]
+    assert legend(ax) == ["SEM (random val): 120.50 at 20"]
+    assert ax.get_legend().get_title().get_text() == "Lowest Waste"
+    assert ax.get_ylabel() == "Waste"
