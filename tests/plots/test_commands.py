@@ -73,7 +73,7 @@ def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: P
     assert plot("seeds", *entries, "--out", out, "--style", "paper") == f"{out}: 6 results\n"
     for arguments, message in (
         (["curves", folder / "left.h5", "--out", out], "found no --annotations"),
-        (["curves", folder / "left.h5", *store, "--out", "c.gif"], r"the ending \.gif"),
+        (["curves", folder / "left.h5", *store, "--out", "c.gif"], r"the extension \.gif"),
         (["curves", folder / "left.h5", *store, "--out", folder / "s.h5"], "the name of another"),
         (["curves", folder / "s.h5", *store, "--out", out], "found 'wsolbench-annotations'"),
         (["curves", folder / "left.h5", tmp_path / "none", *store, "--out", out], "no such file"),

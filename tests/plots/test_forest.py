@@ -46,7 +46,9 @@ def test_a_forest_has_a_row_a_score(comparison: Comparison, ax: Axes, tmp_path: 
     assert hollow == [pair.interval[0] <= 0 <= pair.interval[1] for pair in pairs]
     plots.save_forest(comparison, tmp_path / "f.svg")
     drawn = (tmp_path / "f.svg").read_text()  # a comment beside each text holds it
-    assert all(text in drawn for text in (f"B {style.MINUS} A", "protocol sem;", "interval with 0"))
+    assert all(
+        text in drawn for text in (f"B {style.MINUS} A", "protocol sem;", "interval includes 0")
+    )
     assert "threshold: max on this split" in drawn
     other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
     plots.save_forest(other, tmp_path / "f.svg")

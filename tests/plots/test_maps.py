@@ -70,8 +70,8 @@ def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) 
     target = tmp_path / "m.png"
     for images, given, message in (
         (["nothing"], [], r"s\.h5, split val: found no image nothing"),
-        ([], [], "found 0 of them, expected 1 to 40"),
-        (["p_0"] * 41, [], "found 41 of them"),
+        ([], [], "found 0 images, expected 1 to 40"),
+        (["p_0"] * 41, [], "found 41 images"),
         (
             ["p_0"],
             [dataclasses.replace(scored, submission_sha256="0" * 64)],

@@ -96,13 +96,13 @@ def test_points_that_belong_on_no_line_are_refused(results: list[Result], ax: Ax
     )
     pixel_only = dataclasses.replace(one, scores={"peak_iou": 0.5})
     for given, message in (
-        ([results[0]], "method.parameters.seeds None, expected a count"),
+        ([results[0]], "method.parameters.seeds None, expected a number of SEM seeds"),
         ([with_seeds(results[0], True, 0.5)], "method.parameters.seeds True"),
         ([with_seeds(results[0], 20.0, 0.5)], r"method.parameters.seeds 20\.0"),
         ([measured(results[0])], "entry of CAM . SEM on val: found seeds None"),
         (
             [measured(one, seeds=1), measured(one, seeds=2, study="features")],
-            "other parameters that differ too",
+            "differences in other parameters",
         ),
         (
             [measured(one, seeds=1, variant="a"), measured(one, seeds=1, variant="b")],
@@ -111,7 +111,7 @@ def test_points_that_belong_on_no_line_are_refused(results: list[Result], ax: Ax
         ([with_seeds(results[0], "40", 0.5)], "method.parameters.seeds 40"),
         ([one, with_seeds(results[0], 0.1, 0.5)], "counts and shares: 20, 0.1"),
         ([one, one], "the same seeds twice"),
-        ([one, other_size], "other parameters that differ too"),
+        ([one, other_size], "differences in other parameters"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             plots.seed_scores(given, ax)
@@ -127,7 +127,7 @@ def test_a_score_that_not_all_hold_has_no_panel(results: list[Result], tmp_path:
     with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "one.png") as one:
         assert two.size == (2 * one.width, one.height)
     bare = dataclasses.replace(both[0], scores={"ap": 0.5})
-    with pytest.raises(WsolbenchError, match="no score that all of them hold"):
+    with pytest.raises(WsolbenchError, match="no score that all results have"):
         plots.save_seeds([bare, both[1]], tmp_path / "none.png")
 
 

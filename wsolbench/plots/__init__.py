@@ -1,9 +1,8 @@
-"""Plots of what was scored: one module a plot.
+"""Plots of results, leaderboard entries and comparisons, one module per plot.
 
-They take results, leaderboard entries or comparisons, and axes; they compute no score, return the
-axes, never show a window and never change a global style. `save_...` functions write files. The
-names are loaded when first used; matplotlib (`pip install 'wsolbench[plots]'`) when a picture is
-begun.
+Plot functions draw on the axes they are given and return them. They compute no scores, open no
+window and change no global style; the `save_...` functions write files. Modules are imported on
+first use of their names, and matplotlib (`pip install 'wsolbench[plots]'`) only when drawing.
 """
 
 from __future__ import annotations

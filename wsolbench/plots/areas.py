@@ -1,4 +1,4 @@
-"""Histogram of the objects' area rates (paper, supplement Fig. 1)."""
+"""Histogram of object area / image area (paper, supplement Fig. 1)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["AREA_BINS", "area_rates", "count_area_rates", "save_areas"]
 
 AREA_BINS = 20
-"""Bins of the histogram of area rates, each 5 % of the image wide."""
+"""Number of histogram bins; each covers 5 % of the image area."""
 
 
 def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
-    """How many objects of each split cover which part of their image.
+    """Count the objects of each split by the share of the image that they cover.
 
     Returns:
-        By split, int64 (AREA_BINS,): bin b holds the rates in [b, b + 1) / AREA_BINS, the last one
-        those of 1 too.
+        By split, int64 (AREA_BINS,): bin b counts the shares in [b, b + 1) / AREA_BINS; the last
+        bin includes 1.
     """
     splits = np.array(store.splits)
     pixels = store.heights.astype(np.int64) * store.widths
@@ -39,10 +39,10 @@ def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
 
 
 def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes) -> Axes:
-    """Histogram of the objects' area rates, object / image, by split (paper, supplement Fig. 1).
+    """Histogram of object area / image area by split (paper, supplement Fig. 1).
 
     Args:
-        counts: by split, images in equally wide bins from 0 to 1.
+        counts: by split, the number of images in each of equally wide bins from 0 to 1.
         ax: to draw on.
     """
     for place, (split, held) in enumerate(counts.items()):
@@ -64,10 +64,10 @@ def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes
 
 
 def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
-    """Draw the histogram of the objects' area rates by split into a PNG, SVG or PDF file.
+    """Draw the histogram of object area / image area by split into a PNG, SVG or PDF file.
 
     Raises:
-        WsolbenchError: another suffix, a damaged store.
+        WsolbenchError: unsupported file extension, damaged annotation file.
     """
     require_form(path)
     counts = count_area_rates(store)

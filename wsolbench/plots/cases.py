@@ -1,4 +1,4 @@
-"""Images on which box and mask disagree."""
+"""Images on which box and mask scores disagree."""
 
 from __future__ import annotations
 
@@ -42,20 +42,21 @@ def save_cases(
     path: str | os.PathLike[str],
     style: str = "screen",
 ) -> None:
-    """Draw the images that `cases.find_cases` chose into a PNG, SVG or PDF file: a row an image.
+    """Draw the images that `cases.find_cases` chose into a PNG, SVG or PDF file, one per row.
 
-    A row holds the photo with the mask's outline, the map with boxes, the foreground at the pixel
-    threshold against the mask, and, where the box has another threshold, the foreground at that.
+    A row shows the photo with the outline of the mask, the map with boxes, and the foreground at
+    the pixel threshold against the mask. If the box has a different threshold, the foreground at
+    that threshold follows.
 
     Args:
         dataset: the split, with a folder of photos.
-        submission: the one that was scored.
-        cases: what was found.
-        path: the picture to write.
+        submission: the submission that was scored.
+        cases: the chosen images and their IoUs.
+        path: the file to write.
         style: a key of `STYLES`.
 
     Raises:
-        WsolbenchError: another suffix, too many images, a photo that is missing or damaged.
+        WsolbenchError: unsupported file extension, too many images, missing or damaged photo.
     """
     from ..evaluation.cases import KINDS
     from ..evaluation.overlays import read_overlays
@@ -65,7 +66,7 @@ def save_cases(
     if len(chosen) > MAX_PHOTOS:
         raise WsolbenchError(
             "images",
-            found=f"{len(chosen)} of them",
+            found=f"{len(chosen)} images",
             expected=f"at most {MAX_PHOTOS}",
             cure="draw fewer of each kind",
         )
@@ -88,8 +89,8 @@ def save_cases(
             if isinstance(row, str):
                 for ax in line:
                     ax.set_axis_off()
-                told = line[0].text(0, 0, row, fontsize=9, weight="bold")
-                told.set_in_layout(False)  # else its column would be as wide as the words
+                heading = line[0].text(0, 0, row, fontsize=9, weight="bold")
+                heading.set_in_layout(False)  # else its column would become as wide as the text
             else:
                 _case(*row, at, line)
         figure = axes[0, 0].figure
@@ -101,21 +102,21 @@ def save_cases(
 
 
 def _case(case: Case, overlay: Overlay, at: Sequence[int], axes: NDArray[Any]) -> None:
-    """One row of `save_cases`: the first threshold is that of the mask, the last of the box."""
+    """Draw one row. The first threshold is the mask's, the last the box's."""
     levels = overlay.maps[0].levels
     box = None if case.box is None else np.array(case.box, dtype=np.int32)
     photo_with_mask(overlay.photo, overlay.mask, axes[0])
     axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
     map_with_boxes(overlay.photo, levels, overlay.boxes, box, axes[1])
-    told = {0: f"mask IoU {100 * case.mask_iou:.1f} %"}
+    texts = {0: f"mask IoU {100 * case.mask_iou:.1f} %"}
     last = len(at) - 1
-    told[last] = f"{told[0]}, " if last == 0 else ""
-    told[last] += f"box IoU {100 * case.box_iou:.1f} %"
+    texts[last] = f"{texts[0]}, " if last == 0 else ""
+    texts[last] += f"box IoU {100 * case.box_iou:.1f} %"
     for place, (level, ax) in enumerate(zip(at, axes[2:], strict=True)):
         shown = box if place == last else None
         foreground = levels >= level
         foreground_with_mask(overlay.photo, foreground, overlay.mask, overlay.ignore, shown, ax)
-        ax.set_title(f"T = {level}: {told[place]}", fontsize=7)
+        ax.set_title(f"T = {level}: {texts[place]}", fontsize=7)
     axes[0].set_title("photo, mask", fontsize=7)
     axes[1].set_title("map, boxes", fontsize=7)
 

@@ -27,7 +27,7 @@ __all__ = [
 
 
 def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
-    """IoU-Threshold curves, pooled over pixels, each with its peak marked (paper Fig. 1d)."""
+    """IoU-Threshold curves, pooled over pixels, with their peaks marked (paper Fig. 1d)."""
     about = SCORES["peak_iou"]
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         peak = item.scores[about.key]
@@ -48,14 +48,14 @@ def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
         text = f"{name}: {about.text(item.scores[about.key])}"
         x, y = percent(item.curves["recall"]), percent(item.curves["precision"])
         line(ax, x, y, place, text)
-        if len(set(x)) == 1:  # a constant map has one point, which no line shows
+        if len(set(x)) == 1:  # a constant map has a single point, which a line does not show
             ax.plot(x[:1], y[:1], "o", color=COLOURS[place % len(COLOURS)], clip_on=False)
     ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100), ylim=(0, 100))
     return with_legend(ax, f"{about.title}, pooled over pixels")
 
 
 def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
-    """Share of images whose box has IoU of 0.5 or more, against the threshold."""
+    """Share of images whose box has an IoU of at least 0.5, against the threshold."""
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         about = SCORES[localization_key(item.label)]
         curve = item.curves[about.curve]
@@ -71,7 +71,7 @@ CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
     "precision-recall": precision_recall,
     "box": box_accuracy,
 }
-"""The curves by name."""
+"""Functions that draw a curve, by the name of the curve."""
 
 
 def save_curves(
@@ -80,11 +80,11 @@ def save_curves(
     kinds: Sequence[str] = tuple(CURVES),
     style: str = "screen",
 ) -> None:
-    """Draw curves side by side, one panel a kind, into a PNG, SVG or PDF file.
+    """Draw curves side by side, one panel per kind, into a PNG, SVG or PDF file.
 
     Raises:
-        WsolbenchError: another suffix; different protocols; one without the curve, as all reported
-            entries are.
+        WsolbenchError: unsupported file extension; different protocols; an item without the
+            curve, such as any reported entry.
     """
     require_form(path)
     for item in scored:
@@ -92,14 +92,14 @@ def save_curves(
             raise WsolbenchError(
                 where(item),
                 found=f"a {item.state} entry without curves",
-                expected="a measured entry with them, a result or a submission",
-                cure="score the method's maps, or leave it out",
+                expected="a measured entry with curves, a result or a submission",
+                cure="score the method's maps, or leave the entry out",
             )
     check_alike(scored)
     if not kinds:
         raise WsolbenchError(
             "curves",
-            found="no kind of curve that all of them hold",
+            found="no kind of curve that all results contain",
             expected=" or ".join(CURVES),
             cure="evaluate again with the same metrics",
         )
@@ -109,7 +109,7 @@ def save_curves(
                 raise WsolbenchError(
                     where(item),
                     found=f"no curve of {kind}",
-                    cure="evaluate it with the metrics that it needs, or leave that kind out",
+                    cure="evaluate with the metrics that the curve needs, or leave it out",
                 )
     with picture(path, 1, len(kinds), (4.2 * len(kinds), 3.8), style) as axes:
         for kind, ax in zip(kinds, axes[0], strict=True):
@@ -118,12 +118,12 @@ def save_curves(
 
 
 def curves_held(scored: Sequence[Scored]) -> list[str]:
-    """The kinds of curve that every one of them holds."""
+    """The kinds of curve that all items contain."""
     return [kind for kind in CURVES if all(_holds(item, kind) for item in scored)]
 
 
 def _holds(item: Scored, kind: str) -> bool:
-    """Whether the curve is there, and the scores that its legend tells."""
+    """Whether an item has the curve and the scores that its legend shows."""
     curves, scores = {
         "iou": ({"iou"}, {"peak_iou", _peak_threshold(item)}),
         "precision-recall": ({"precision", "recall"}, {"ap"}),
@@ -141,10 +141,10 @@ def _peak_threshold(item: Scored) -> str:
 
 
 def _thresholds(item: Scored) -> Sequence[float]:
-    """The thresholds of an item's curves; entries hold curves over the 256 levels alone."""
+    """The thresholds of an item's curves; entries only have curves over the 256 levels."""
     return item.curves.get("threshold", range(LEVELS))
 
 
 def _range(scored: Sequence[Scored]) -> tuple[float, float]:
-    """From 0 to the highest threshold; all are of one protocol."""
+    """From 0 to the highest threshold; all items share one protocol."""
     return 0, _thresholds(scored[0])[-1] if scored else LEVELS - 1

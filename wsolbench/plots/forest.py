@@ -1,4 +1,4 @@
-"""Differences of methods in pairs, as forest plots."""
+"""Forest plots of the differences between pairs of methods."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["differences", "save_forest"]
 
 
 def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
-    """A forest plot of two methods: by how much the second is ahead, a row a score.
+    """A forest plot of two methods: the second minus the first, one row per score.
 
-    A dot right of the line at 0 says that the second is ahead, or left of it in rows that say
-    "lower is better". Scores whose interval touches the line are drawn hollow and grey.
+    The second method is ahead if its dot is right of 0, or left of 0 in rows marked "lower is
+    better". Scores whose interval includes 0 are drawn hollow and grey.
 
     Args:
-        comparison: of these two and maybe others.
-        first: place of the one method among its names.
-        second: place of the other.
+        comparison: a comparison that includes both methods.
+        first: index of the first method in its names.
+        second: index of the second method.
         ax: to draw on.
     """
     pairs = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
@@ -61,12 +61,12 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
 def save_forest(
     comparison: Comparison, path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
-    """Draw the differences of every two methods into a PNG, SVG or PDF file, a panel a pair.
+    """Draw the differences of each pair of methods into a PNG, SVG or PDF file, one panel per pair.
 
-    All panels have one scale, so that lengths may be compared.
+    All panels share one scale, so lengths can be compared.
 
     Raises:
-        WsolbenchError: another suffix.
+        WsolbenchError: unsupported file extension.
     """
     require_form(path)
     pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
@@ -127,12 +127,12 @@ def _mark(place: int) -> str:
 
 
 def _forest_legend(figure: Any) -> None:
-    """What filled and hollow dots say."""
+    """Explain filled and hollow dots."""
     from matplotlib.lines import Line2D
 
     filled = Line2D([], [], color=COLOURS[0], marker="o", markersize=5)
     hollow = Line2D([], [], color="#666666", marker="o", markersize=5, fillstyle="none")
-    filled.set_label("interval without 0")
-    hollow.set_label("interval with 0")
+    filled.set_label("interval excludes 0")
+    hollow.set_label("interval includes 0")
     handles = [filled, hollow]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)

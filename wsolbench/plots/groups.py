@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["FEW_GROUPS", "group_scores", "save_groups"]
 
 FEW_GROUPS = 20
-"""Groups that are drawn by name; more are sorted by their score."""
+"""Up to this number, groups are drawn by name; beyond it, sorted by score."""
 
 
 def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> Axes:
-    """One score of groups of images, a line or kind of dot a result; intervals are bars.
+    """One score of groups of images, one line or marker per result; intervals are bars.
 
     Args:
-        results: with `breakdowns` of the kind, of the same images.
+        results: results of the same images, with `breakdowns` of the kind.
         kind: "area", "boxes" or "class".
         score: a key of the groups' scores.
-        ax: to draw on. Of more than 20 groups each line is sorted by its own score.
+        ax: to draw on. With more than `FEW_GROUPS` groups, each line is sorted by its own score.
     """
     about = SCORES[score]
     names = [group.name for group in results[0].breakdowns[kind]]
@@ -71,11 +71,11 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
 def save_groups(
     results: Sequence[Result], kind: str, path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
-    """Draw the scores of groups of images into a PNG, SVG or PDF file, a panel a score.
+    """Draw the scores of groups of images into a PNG, SVG or PDF file, one panel per score.
 
     Raises:
-        WsolbenchError: another suffix, different protocols, results without such groups or with
-            other ones, no score that all have.
+        WsolbenchError: unsupported file extension, different protocols, missing or different
+            groups, no common score.
     """
     require_form(path)
     check_alike(results)
@@ -84,7 +84,7 @@ def save_groups(
         if not names or names != groups[0]:
             raise WsolbenchError(
                 where(result),
-                found="other groups" if names else f"no groups by {kind}",
+                found="different groups" if names else f"no groups by {kind}",
                 expected="the same groups in all results",
                 cure=f"evaluate all of them on one split with --by {kind}",
             )
@@ -96,7 +96,7 @@ def save_groups(
     ]
     if not keys:
         raise WsolbenchError(
-            "groups", found="no score that all have", cure="evaluate with the same metrics"
+            "groups", found="no score that all results have", cure="evaluate with the same metrics"
         )
     with picture(path, 1, len(keys), (4.2 * len(keys), 3.8), style) as axes:
         for key, ax in zip(keys, axes[0], strict=True):

@@ -1,4 +1,4 @@
-"""Photos beside the maps of submissions (paper Fig. 9)."""
+"""Photos next to the maps of submissions (paper Fig. 9)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PHOTOS", "save_maps"]
 
 MAX_PHOTOS = 40
-"""Photos in one picture."""
+"""Maximum number of photos in one figure."""
 
 
 def save_maps(
@@ -39,20 +39,20 @@ def save_maps(
     results: Sequence[Result] = (),
     style: str = "screen",
 ) -> None:
-    """Draw photos with masks, maps and boxes into a PNG, SVG or PDF file: a row a photo.
+    """Draw photos with masks, maps and boxes into a PNG, SVG or PDF file, one row per photo.
 
     Args:
         dataset: the split, with a folder of photos.
-        submissions: a column each.
-        path: the picture to write.
+        submissions: drawn in one column each.
+        path: the file to write.
         image_ids: the photos, from top to bottom, `MAX_PHOTOS` at most.
-        results: of some of the submissions; the predicted box is drawn at their Box-T. A submission
-            without one has no predicted box, unless it brings boxes of its own.
+        results: of some of the submissions, to draw predicted boxes at their Box-T. A submission
+            without a result gets no predicted box, unless it contains boxes.
         style: a key of `STYLES`.
 
     Raises:
-        WsolbenchError: another suffix, no or too many photos, a result of none of the submissions,
-            and what `overlays.read_overlays` refuses.
+        WsolbenchError: unsupported file extension, no photo or too many, a result that belongs to
+            none of the submissions, or an error of `overlays.read_overlays`.
     """
     from ..evaluation.overlays import pair_results, read_overlays
 
@@ -60,9 +60,9 @@ def save_maps(
     if not 1 <= len(image_ids) <= MAX_PHOTOS:
         raise WsolbenchError(
             "images",
-            found=f"{len(image_ids)} of them",
+            found=f"{len(image_ids)} images",
             expected=f"1 to {MAX_PHOTOS}",
-            cure="draw fewer in one picture" if image_ids else "name some",
+            cure="draw fewer in one figure" if image_ids else "name at least one",
         )
     paired = pair_results(submissions, results)
     shown = list(read_overlays(dataset, submissions, image_ids, paired))

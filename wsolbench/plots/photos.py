@@ -1,6 +1,6 @@
 """Photos, masks, maps and boxes on axes whose units are pixels (paper Figs. 6, 7 and 9).
 
-The two kinds of box keep the paper's red and green, and differ in their lines too.
+Boxes are red and green as in the paper, and also differ in line style.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TRUE_BOX, PREDICTED_BOX = "#E3000F", "#00E04B"
 
 
 HIT, MISS, FALSE_ALARM, IGNORED = "#0072B2", "#F0E442", "#D55E00", "#BBBBBB"
-"""Pixels of the foreground and the mask. Three of Okabe and Ito's, dark, light and between."""
+"""Colours of pixels. Three are from Okabe and Ito's palette: dark, light and in between."""
 
 
 def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
@@ -84,11 +84,11 @@ def map_with_boxes(
     predicted: NDArray[np.int32] | None,
     ax: Axes,
 ) -> Axes:
-    """A map over its photo, true boxes dashed in red, the predicted one in green (paper Fig. 9).
+    """A map over its photo, true boxes dashed in red and the predicted box in green (paper Fig. 9).
 
     Args:
         photo: uint8 (height, width, 3).
-        levels: uint8 (height, width), the map; 0 is dark blue and 255 yellow everywhere.
+        levels: uint8 (height, width), the map; 0 is always dark blue and 255 yellow.
         boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels.
         predicted: int32 (4,), or None.
         ax: to draw on.
@@ -108,14 +108,14 @@ def foreground_with_mask(
     predicted: NDArray[np.int32] | None,
     ax: Axes,
 ) -> Axes:
-    """Where the foreground at a threshold meets the mask, over the photo in grey.
+    """The foreground at a threshold against the mask, over the photo in grey.
 
     Args:
         photo: uint8 (height, width, 3).
         foreground: bool (height, width), the map's levels at or above T.
         mask: bool (height, width).
-        ignore: bool (height, width), true where a pixel counts nowhere, or None.
-        predicted: int32 (4,), a box to draw as well, or None.
+        ignore: bool (height, width), true where a pixel is not scored, or None.
+        predicted: int32 (4,), a box to draw, or None.
         ax: to draw on.
     """
     from matplotlib.colors import to_rgba
@@ -173,12 +173,12 @@ def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def method_name(submission: Submission) -> str:
-    """Method and backbone of a submission, for titles."""
+    """Method and backbone of a submission, for titles and labels."""
     words = [str(submission.header.method.get(key, "")) for key in ("name", "backbone")]
     return (printable(" ".join(word for word in words if word)) or "unnamed")[:40]
 
 
 def row_height(overlay: Overlay) -> float:
-    """Height of a row in widths of a column; tall photos are drawn smaller."""
+    """Height of a row relative to the width of a column; tall photos are scaled down."""
     height, width = overlay.mask.shape
     return float(min(1.0, height / width))

@@ -1,4 +1,4 @@
-"""Results and leaderboard entries as plots see them: names, and what may share a picture."""
+"""Names of results and leaderboard entries in plots, and which of them may share a figure."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ..protocols import label_of
 __all__ = ["Scored", "check_alike", "legend", "legends", "name_source", "source_of", "where"]
 
 Scored = Result | Entry
-"""What curves and seeds are drawn of."""
+"""What curves and seeds can be drawn from."""
 
 
 def check_alike(scored: Sequence[Scored]) -> None:
-    """Refuse numbers that may not stand side by side: of two protocols, or of two sources."""
+    """Raise if the numbers are not comparable: several protocols, or several papers."""
     if not scored:
-        raise WsolbenchError("results", found="none", cure="name one or more")
+        raise WsolbenchError("plot", found="no results or entries", cure="name at least one")
     sources = dict(map(source_of, scored))
     if len(sources) > 1:
         raise WsolbenchError(
             "results",
             found=some(list(sources.values())),
-            expected="one protocol, or what one paper reports, in one picture",
-            cure="plot them apart",
+            expected="one protocol, or numbers reported in one paper",
+            cure="draw them in separate figures",
         )
 
 
 def source_of(item: Scored) -> tuple[str, str]:
-    """What must agree in one picture, and what an error calls it."""
+    """What all items of one figure must share, and its name in errors."""
     if isinstance(item, Entry) and item.state == "reported":
         title = item.provenance["paper"]["title"]
         return title, f"numbers reported in {title}"
@@ -44,19 +44,19 @@ def source_of(item: Scored) -> tuple[str, str]:
 
 
 def name_source(axes: NDArray[Any], item: Scored) -> None:
-    """Say below the panels what a score means, or who reports it."""
+    """Name the protocol or the reporting paper below the panels."""
     text = source_of(item)[1]
     axes[0, 0].figure.supxlabel(text, fontsize=7, color="#444444", parse_math=False)
 
 
 def where(item: Scored) -> str:
-    """What an error calls an item."""
+    """The name of an item in errors."""
     kind = "entry" if isinstance(item, Entry) else "result"
     return f"{kind} of {item.name} on {item.split}"
 
 
 def legend(item: Scored, variant: bool = True) -> str:
-    """An item's name in a legend; without its variant where lines join several."""
+    """The name of an item in a legend, without its variant if a line joins several items."""
     if isinstance(item, Entry):
         named = item if variant else replace(item, variant="")
         name, more = f"{named.name} {item.backbone}", item.state == "reported" and ", reported"
@@ -66,7 +66,7 @@ def legend(item: Scored, variant: bool = True) -> str:
 
 
 def legends(scored: Sequence[Scored]) -> list[str]:
-    """A legend each; equal ones name a parameter in which they differ."""
+    """The names of all items; equal names are extended by a parameter that differs."""
     stated = [
         {"seeds": item.seeds} if isinstance(item, Entry) else item.parameters for item in scored
     ]

@@ -22,18 +22,18 @@ __all__ = ["save_seeds", "seed_scores"]
 
 
 def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> Axes:
-    """One score against the number of SEM seeds, a line a method and backbone (paper Table 6).
+    """One score against the number of SEM seeds, one line per method and backbone (paper Table 6).
 
     Args:
-        scored: each states its seeds, an entry in `seeds`, a result in `method.parameters.seeds`:
-            all of them counts, or all of them shares of the map's positions. The interval of an
-            entry is drawn as a bar.
+        scored: items that state their seeds (an entry in `seeds`, a result in
+            `method.parameters.seeds`), either all as counts or all as shares of the map's
+            positions. Intervals are drawn as bars.
         ax: to draw on.
         score: a key of `scores.SCORES`.
 
     Raises:
-        WsolbenchError: one without seeds or without the score, counts beside shares, points of one
-            line that share their seeds or differ in more than them.
+        WsolbenchError: an item without seeds or without the score, counts mixed with shares, or
+            points of one line that have equal seeds or differ in other parameters.
     """
     seeds = [_seeds(item) for item in scored]
     shares = {isinstance(value, float) for value in seeds}
@@ -41,8 +41,8 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
         raise WsolbenchError(
             "seeds",
             found=f"counts and shares: {some(seeds)}",
-            expected="one kind in one picture",
-            cure="plot them apart",
+            expected="either counts or shares",
+            cure="draw them in separate figures",
         )
     lines: dict[str, list[tuple[float, Scored]]] = {}
     for value, item in zip(seeds, scored, strict=True):
@@ -77,13 +77,13 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
 def save_seeds(
     scored: Sequence[Scored], path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
-    """Draw the scores that rank tables against the seeds of SEM into a PNG, SVG or PDF file.
+    """Draw the ranking scores against the number of SEM seeds into a PNG, SVG or PDF file.
 
-    A score that some of them lack is left out.
+    Scores that some items lack are left out.
 
     Raises:
-        WsolbenchError: another suffix, different protocols, no score that all hold, and what
-            `seed_scores` refuses.
+        WsolbenchError: unsupported file extension, different protocols, no common score, or an
+            error of `seed_scores`.
     """
     require_form(path)
     check_alike(scored)
@@ -92,7 +92,7 @@ def save_seeds(
     if not scores:
         raise WsolbenchError(
             "results",
-            found="no score that all of them hold",
+            found="no score that all results have",
             expected=" or ".join(ranking),
             cure="evaluate again with the same metrics",
         )
@@ -103,7 +103,7 @@ def save_seeds(
 
 
 def _stated_seeds(item: Scored) -> Any:
-    """SEM's seeds as an entry or a submission's header states them: whatever that is, or None."""
+    """The seeds that an entry or a submission's header states, unchecked; None if missing."""
     if isinstance(item, Entry):
         return item.seeds
     return item.parameters.get("seeds")
@@ -116,8 +116,8 @@ def _seeds(item: Scored) -> int | float:
         raise WsolbenchError(
             where(item),
             found=f"{'' if isinstance(item, Entry) else 'method.parameters.'}seeds {seeds}",
-            expected="a count of SEM's seeds, or a share of the map",
-            cure="name results or entries of SEM, each with its own seeds",
+            expected="a number of SEM seeds or a share of the map",
+            cure="name results or entries of SEM with different seeds",
         )
     checked: int | float = seeds
     return checked
@@ -126,28 +126,28 @@ def _seeds(item: Scored) -> int | float:
 def _require_score(item: Scored, score: str) -> None:
     if score not in item.scores:
         raise WsolbenchError(
-            where(item), found=f"no {score}", cure="evaluate it with the metrics that it needs"
+            where(item),
+            found=f"no {score}",
+            cure="evaluate with the metrics that it needs",
         )
 
 
 def _check_line(text: str, points: Sequence[tuple[float, Scored]]) -> None:
-    """Refuse a line whose points differ in more than their seeds, or that has one twice."""
+    """Raise if points of a line differ in more than their seeds, or have equal seeds."""
     seeds = [value for value, _ in points]
     others = {json.dumps(_settings(item), sort_keys=True) for _, item in points}
     if len(set(seeds)) < len(seeds) or len(others) > 1:
-        different = (
-            "other parameters that differ too" if len(others) > 1 else "the same seeds twice"
-        )
+        different = "differences in other parameters" if len(others) > 1 else "the same seeds twice"
         raise WsolbenchError(
             f"results of {text}",
             found=different,
-            expected="results that differ in their seeds alone",
-            cure="plot them apart, or name the methods apart",
+            expected="results that differ only in their seeds",
+            cure="draw them in separate figures, or give the methods different names",
         )
 
 
 def _settings(item: Scored) -> dict[str, Any]:
-    """What the points of one line share beside their names; an entry's variant tells its seeds."""
+    """What all points of a line share besides their names; an entry's variant names its seeds."""
     if isinstance(item, Entry):
         named = ("label", "map_size", "pretraining", "study", "supervision")
         return {"rule": item.threshold["rule"], **{key: getattr(item, key) for key in named}}

@@ -1,7 +1,7 @@
-"""The looks that all plots share, and the file that a picture becomes.
+"""The look of all plots, and writing a figure to a file.
 
-Colours are Okabe and Ito's, which colour-blind readers can distinguish; each method has a line
-style too.
+The colours are Okabe and Ito's palette, which colour-blind readers can distinguish; lines also
+differ in style.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
     "svg.hashsalt": "wsolbench",
 }
-"""Set around one figure only, never globally."""
+"""Applied to one figure at a time, never globally."""
 
 
 STYLES: dict[str, dict[Any, Any]] = {
@@ -78,7 +78,7 @@ STYLES: dict[str, dict[Any, Any]] = {
         "savefig.dpi": 300,
     },
 }
-"""`paper`: serif letters, no grid, fonts that a publisher's check accepts, 300 dots an inch."""
+"""Styles by name. `paper` has a serif font, embedded TrueType fonts, no grid and 300 dpi."""
 
 
 @contextmanager
@@ -90,26 +90,27 @@ def picture(
     style: str = "screen",
     heights: Sequence[float] | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """Give axes to draw on, and write them as a PNG, SVG or PDF file when the block ends well.
+    """Yield axes to draw on; write them to a PNG, SVG or PDF file if the block succeeds.
 
     Args:
-        path: the file; its ending tells the form.
-        rows: of axes.
-        columns: of axes.
+        path: the file; its extension selects the format.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
         size: (width, height) in inches.
-        style: a key of `STYLES`; it holds within the block alone.
-        heights: of the rows, in proportion; None makes them alike.
+        style: a key of `STYLES`; it applies only within the block.
+        heights: relative heights of the rows; None for equal heights.
 
     Returns:
         matplotlib Axes (rows, columns).
 
     Raises:
-        WsolbenchError: another ending or style, a file that cannot be written.
+        WsolbenchError: unsupported file extension, unknown style, matplotlib not installed, or a
+            file that cannot be written.
     """
     form = require_form(path)
     if style not in STYLES:
         raise WsolbenchError(
-            "style", found=style, expected=" or ".join(STYLES), cure="name one of these"
+            "style", found=style, expected=" or ".join(STYLES), cure="choose one of these styles"
         )
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -122,18 +123,18 @@ def picture(
 
 
 def require_form(path: str | os.PathLike[str]) -> str:
-    """The form of a picture by the file's ending: png, svg or pdf. Called before any work.
+    """The format of a figure by its file extension: png, svg or pdf. Call it before any work.
 
     Raises:
-        WsolbenchError: another ending; matplotlib is not installed.
+        WsolbenchError: unsupported file extension, or matplotlib is not installed.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise WsolbenchError(
             path,
-            found=f"the ending {suffix or 'none'}",
+            found=f"the extension {suffix or 'none'}",
             expected=" or ".join(SUFFIXES),
-            cure="name the picture accordingly",
+            cure="rename the output file",
         )
     if find_spec("matplotlib") is None:
         raise WsolbenchError(
@@ -145,7 +146,7 @@ def require_form(path: str | os.PathLike[str]) -> str:
 
 
 def percent(curve: Sequence[float]) -> list[float]:
-    """Fractions as percent."""
+    """Convert fractions to percent."""
     return [100 * value for value in curve]
 
 
@@ -156,7 +157,7 @@ def limit_axis(ax: Axes, score: Score, top: float = 100) -> None:
 
 
 def line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: str) -> None:
-    """A line in the colour and style of its place, with its text in the legend."""
+    """Draw a line in the colour and style of its index, with a text for the legend."""
     ax.plot(
         x,
         y,
@@ -168,7 +169,7 @@ def line(ax: Axes, x: Sequence[float], y: Sequence[float], place: int, text: str
 
 
 def with_legend(ax: Axes, title: str) -> Axes:
-    """The axes with a legend above them; no text of it is read as a formula."""
+    """Add a legend above the axes; its texts are never parsed as formulas."""
     texts = ax.get_legend_handles_labels()[1]
     legend = ax.legend(
         title=title,
