@@ -13,11 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = [
-    "WsolbenchError",
-    "printable",
-    "some",
-]
+__all__ = ["WsolbenchError", "printable", "some"]
 
 SHOWN = 3
 """Number of items of a long list that a message shows; the rest are only counted."""

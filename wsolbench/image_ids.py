@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "MAX_BYTES",
-    "RULE",
-    "is_image_id",
-]
+__all__ = ["MAX_BYTES", "RULE", "is_image_id"]
 
 MAX_BYTES = 64
 """Maximum length of an id in bytes, and so of the fixed HDF5 strings that hold ids."""

@@ -15,10 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from .errors import WsolbenchError
 from .files import require_file
 
-__all__ = [
-    "MAX_SIDE",
-    "open_picture",
-]
+__all__ = ["MAX_SIDE", "open_picture"]
 
 MAX_SIDE = 16384
 """Maximum side of a picture in pixels, far above that of any data set in use."""

@@ -9,10 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "Progress",
-    "bar",
-]
+__all__ = ["Progress", "bar"]
 
 Progress = Callable[[int, int], None]
 """Callback that takes (done, total)."""

@@ -453,7 +453,7 @@ def test_preprocessing_that_fails(
 
 KILLED = """
 import os, signal, sys
-import tests.test_predict as here
+import tests.baselines.test_predict as here
 from wsolbench.baselines.backbones import ClassMapModel, imagenet_input
 from wsolbench.baselines.predict import predict
 from wsolbench.data.dataset import Dataset
