@@ -138,7 +138,9 @@ def refuse(where: object, faults: Sequence[str], *, expected: str = "", cure: st
     """Raise all faults of one input as one error; do nothing if there is none."""
     if faults:
         count = f"{len(faults)} faults: " if len(faults) > 1 else ""
-        raise WsolbenchError(where, found=count + some(faults), expected=expected, cure=cure)
+        # Faults may be clauses, which would not fit into "found ..., expected ...".
+        wanted = f" (expected {expected})" if expected else ""
+        raise WsolbenchError(where, found=f"{count}{some(faults)}{wanted}", cure=cure)
 
 
 def source_of(path: str | os.PathLike[str], *, licence: str = "", citation: str = "") -> Source:
