@@ -376,7 +376,7 @@ def test_a_user_block_is_no_submission(tmp_path):
     path = tmp_path / "s.h5"
     with h5py.File(path, "w", userblock_size=512) as file:
         file["maps"] = MAPS
-    with pytest.raises(WsolbenchError, match="without a user block"):
+    with pytest.raises(WsolbenchError, match="not an HDF5 file, or one with a user block"):
         Submission.open(path)
 
 

@@ -124,7 +124,7 @@ def break_header(path: Path) -> None:
 @pytest.mark.parametrize("ruin", [break_object, break_length, break_header])
 def test_damaged_files_are_one_line(folder: Path, dataset: Dataset, ruin: Any) -> None:
     ruin(folder / "image_004.npy")
-    with pytest.raises(WsolbenchError, match=r"image_004.npy: found not an array of numbers"):
+    with pytest.raises(WsolbenchError, match=r"image_004.npy: not an array of numbers"):
         imported(folder, dataset, "min-max")
     assert not (folder.parent / "min-max.h5").exists()
     assert not (folder.parent / "min-max.h5.part").exists()

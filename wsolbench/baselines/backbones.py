@@ -77,7 +77,7 @@ skipped."""
 BEYOND_TRUNK_KEYS = (*AUXILIARY_KEYS, "fc.", "classifier.", "Mixed_7a.", "Mixed_7b.", "Mixed_7c.")
 """Prefixes of the layers of a torchvision classifier after the trunk of the paper's networks."""
 
-_COUNTERS = ".num_batches_tracked"  # of batch norm: unused here, and absent from older files
+_COUNTERS = ".num_batches_tracked"  # of batch norm: unused here, and missing in older files
 
 
 @dataclass(frozen=True)

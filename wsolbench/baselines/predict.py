@@ -157,24 +157,24 @@ def predict(
             )
             writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
             writers.append(stack.enter_context(writer))
-        lacking = [
+        pending = [
             row
             for row, name in enumerate(dataset.image_ids)
             if any(name not in writer.written for writer in writers)
         ]
-        done = len(dataset) - len(lacking)
+        done = len(dataset) - len(pending)
         if progress is not None:
             progress(done, len(dataset))
-        photos = _Photos(dataset, lacking, model.preprocess, size)
+        photos = _Photos(dataset, pending, model.preprocess, size)
         for batch_rows, images in _batches(photos, batch_size, workers, where):
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
             maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
             for form, writer in zip(forms, writers, strict=True):
                 # A killed run may have left one submission a batch behind another.
-                own = [place for place, name in enumerate(ids) if name not in writer.written]
-                formed = _stored(_normalised(maps[own], form), map_dtype)
-                writer.append([ids[place] for place in own], formed, top5=top[own])
+                missing = [place for place, name in enumerate(ids) if name not in writer.written]
+                planes = _stored(_normalised(maps[missing], form), map_dtype)
+                writer.append([ids[place] for place in missing], planes, top5=top[missing])
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))

@@ -87,7 +87,7 @@ def import_maps(
     _check_ids(place, files, dataset, allow_missing)
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
-    kept = dtype or _own_dtype(files[ids[0]], outs)
+    kept = dtype or _default_dtype(files[ids[0]], outs)
     faults: list[WsolbenchError] = []
     done = 0
     with ExitStack() as stack:
@@ -173,7 +173,6 @@ def _read_npy(file: Path) -> NDArray[Any]:
         raise WsolbenchError(
             file,
             found=f"not an array of numbers ({error})",
-            expected="a file of numpy.save",
             cure="save it again: numpy.save(name, map)",
         ) from error
 
@@ -209,7 +208,7 @@ def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDAr
     return values.astype(dtype)
 
 
-def _own_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
+def _default_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
     unchanged = all(normalisation.kind == "none" for normalisation in outs)
     return "uint8" if unchanged and read_map(first).dtype == np.uint8 else "float32"
 
@@ -217,21 +216,21 @@ def _own_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
 def _check_ids(
     place: Path, files: Mapping[str, Path], dataset: Dataset, allow_missing: bool
 ) -> None:
-    held = set(dataset.image_ids)
-    strangers = [path.name for image_id, path in files.items() if image_id not in held]
+    known_ids = set(dataset.image_ids)
+    unknown = [path.name for image_id, path in files.items() if image_id not in known_ids]
     missing = [image_id for image_id in dataset.image_ids if image_id not in files]
     where = dataset.title
-    if strangers:
+    if unknown:
         raise WsolbenchError(
             place,
-            found=f"{len(strangers)} files of images that are not in {where}: {some(strangers)}",
-            expected=f"<image id>.npy or .png of its {len(held)} images",
+            found=f"{len(unknown)} files of images that are not in {where}: {some(unknown)}",
+            expected=f"<image id>.npy or .png of its {len(known_ids)} images",
             cure="name the split of these images (--split), or remove the files",
         )
     if missing and not allow_missing:
         raise WsolbenchError(
             place,
-            found=f"no map for {len(missing)} of the {len(held)} images of {where}: "
+            found=f"no map for {len(missing)} of the {len(known_ids)} images of {where}: "
             f"{some(missing)}",
             expected="a map for every image",
             cure="add the maps, or accept the gaps (--allow-missing, allow_missing=True)",

@@ -76,14 +76,14 @@ def import_coco(
     """
     content = _read_json(file)
     faults: list[str] = []
-    own = content.get(STORE_KEY)
+    stored = content.get(STORE_KEY)
     classes, class_of = _categories(content, faults)
     images = _images(content, faults)
     _attach(content, images, class_of, faults)
     records: list[MaskRecord] = []
     for done, image in enumerate(images.values(), start=1):
         try:
-            records.append(_merged(image, class_of, split, exported=isinstance(own, dict)))
+            records.append(_merged(image, class_of, split, exported=isinstance(stored, dict)))
         except ValueError as error:
             faults.append(f"image {image.image_id}: {error}")
         if progress is not None:
@@ -95,10 +95,10 @@ def import_coco(
         cure="filter or correct the file first",
     )
     name = Path(file).stem
-    if isinstance(own, dict):
-        name = str(own.get("dataset", name))
-        classes = [(str(key), str(text)) for key, text in _pairs(own.get("classes"))]
-    notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(own, dict) else []
+    if isinstance(stored, dict):
+        name = str(stored.get("dataset", name))
+        classes = [(str(key), str(text)) for key, text in _pairs(stored.get("classes"))]
+    notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(stored, dict) else []
     return AnnotationSet(
         name if dataset is None else dataset,
         annotations_of(records),

@@ -27,8 +27,8 @@ from .mask_files import (
     Box,
     MaskRecord,
     annotations_of,
+    box_of_mask,
     list_masks,
-    own_box,
     read_each,
     without_object,
 )
@@ -187,7 +187,7 @@ def import_ilsvrc(
         if not mask.any():
             raise without_object(path)
         if known_boxes is None:
-            corners = own_box(path, mask)
+            corners = box_of_mask(path, mask)
         else:
             corners = known_boxes.boxes[image_id]
             if any(x1 > mask.shape[1] or y1 > mask.shape[0] for _, _, x1, y1 in corners):

@@ -26,7 +26,7 @@ from ...images import open_picture
 from ...masks import encode
 from ...progress import Progress
 from .ilsvrc import read_class_names
-from .mask_files import MaskRecord, annotations_of, list_masks, own_box, read_each
+from .mask_files import MaskRecord, annotations_of, box_of_mask, list_masks, read_each
 from .tables import read_lines, refuse, source_of
 
 __all__ = ["import_imagenet_s"]
@@ -95,8 +95,8 @@ def import_imagenet_s(
         path = files[image_id]
         wnid = path.parent.name
         values = _read_values(path, len(wnids))
-        own = values == wnids.index(wnid) + 1
-        if not own.any():
+        mask = values == wnids.index(wnid) + 1
+        if not mask.any():
             present = [wnids[value - 1] for value in np.unique(values) if 0 < value <= len(wnids)]
             raise WsolbenchError(
                 path,
@@ -109,8 +109,8 @@ def import_imagenet_s(
             image_id,
             "val",
             index[wnid],
-            encode(own),
-            own_box(path, own),
+            encode(mask),
+            box_of_mask(path, mask),
             encode(ignored) if ignored.any() else None,
         )
 

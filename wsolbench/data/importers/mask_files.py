@@ -30,8 +30,8 @@ __all__ = [
     "Box",
     "MaskRecord",
     "annotations_of",
+    "box_of_mask",
     "list_masks",
-    "own_box",
     "read_each",
     "summary",
     "without_object",
@@ -170,7 +170,7 @@ def summary(where: object, faults: Sequence[WsolbenchError], kind: str) -> Wsolb
     )
 
 
-def own_box(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
+def box_of_mask(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
     """The mask's half-open tight box, as a list of one box.
 
     Raises:

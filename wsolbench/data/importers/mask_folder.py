@@ -25,8 +25,8 @@ from .mask_files import (
     Box,
     MaskRecord,
     annotations_of,
+    box_of_mask,
     list_masks,
-    own_box,
     read_each,
     without_object,
 )
@@ -98,7 +98,7 @@ def import_masks(
             rest = encode(pixels)
         if rest is None and not mask.any():
             raise without_object(files[image_id])
-        boxes = row.boxes or own_box(files[image_id], mask)
+        boxes = row.boxes or box_of_mask(files[image_id], mask)
         _check_boxes(table, image_id, boxes, mask)
         return MaskRecord(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
 
@@ -270,9 +270,9 @@ def _check_boxes(
 
 def _notes(rows: dict[str, _Row], others: list[str]) -> list[str]:
     notes = []
-    own = sum(not row.boxes for row in rows.values())
-    if own:
-        notes.append(f"{own} images have no box in the table: the tight box of the mask is used")
+    without_box = sum(not row.boxes for row in rows.values())
+    if without_box:
+        notes.append(f"{without_box} images have no box in the table; their tight boxes are used")
     if others:
         notes.append(f"other files in the folder of masks were ignored: {some(others)}")
     return notes

@@ -65,7 +65,7 @@ class XmlBoxes:
 
 
 def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
-    """Read a folder of XML files (or one that holds CLS-LOC/val), or a .tar, .tar.gz, .tgz of them.
+    """Read a folder of XML files (or one with CLS-LOC/val), or a .tar, .tar.gz or .tgz of them.
 
     Raises:
         WsolbenchError: there are no files or too many, the archive is damaged, or files are not

@@ -314,9 +314,8 @@ class Gate:
             self.file.close()
             raise WsolbenchError(
                 self.file.path,
-                found="not an HDF5 file",
-                expected=f"{what}, without a user block",
-                cure="name an .h5 file",
+                found="not an HDF5 file, or one with a user block",
+                cure=f"name {what}",
             )
         try:
             with self._asking(""):
