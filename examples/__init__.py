@@ -1,1 +1,1 @@
-"""Models and tables for trying wsolbench out; run from the project's root."""
+"""Example models and tables for wsolbench; run them from the project's root."""

@@ -1,11 +1,11 @@
-"""A table for `wsolbench import masks` from the photos of animals that may be of several classes.
+"""A table for `wsolbench import masks` from photos of animals with several possible classes.
 
     python -m examples.animals_table FOLDER --out table.csv
 
-FOLDER holds `images/*.jpg` and `annotations.csv`, whose column `imagenet_indices` lists the classes
-of ImageNet that an animal's name covers (none where ImageNet has no such animal). Each photo gets
-the one that SqueezeNet (`examples.squeezenet`) scores best among them. Photos with a class go to
-val and test by turns, in the order of their ids; the others to "unlabelled", with class -1.
+FOLDER contains `images/*.jpg` and `annotations.csv`, whose column `imagenet_indices` lists the
+ImageNet classes of an animal's name (none if ImageNet has no such animal). Each photo gets the one
+of these classes that SqueezeNet (`examples.squeezenet`) scores highest. Photos with a class are
+assigned to val and test alternately, sorted by id; the others to "unlabelled", with class -1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Photo = tuple[str, list[int]]
 
 
 class Inputs(Dataset[torch.Tensor]):
-    """The photos as SqueezeNet takes them."""
+    """The preprocessed photos."""
 
     def __init__(self, folder: Path, photos: Sequence[Photo], size: int) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Inputs(Dataset[torch.Tensor]):
 
 
 def read_photos(table: Path) -> list[Photo]:
-    """(id, classes that it may be of) by ascending id."""
+    """(id, possible classes) of each photo, sorted by id."""
     with open(table, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return sorted(
@@ -56,7 +56,7 @@ def read_photos(table: Path) -> list[Photo]:
 
 
 def best_classes(folder: Path, photos: Sequence[Photo], size: int) -> Iterator[int]:
-    """Of each photo's classes the one that the network scores best."""
+    """The possible class of each photo with the highest score."""
     network = model().module
     inputs = DataLoader(Inputs(folder, photos, size), batch_size=16)
     with torch.inference_mode():

@@ -1,10 +1,9 @@
-"""SqueezeNet 1.1 as a model of one's own: `--model examples.squeezenet:model`.
+"""SqueezeNet 1.1 as a custom model: `--model examples.squeezenet:model`.
 
-The weights are an .npz file, named by the environment variable SQUEEZENET_NPZ: the arrays
-`<layer>.weight` (out, in, kh, kw) and `<layer>.bias` of conv1, fire2 .. fire9 (squeeze, e1, e3) and
-conv10. Photos go in whole, resized, as BGR in 0..255 less the channels' means. The 1000 channels of
-conv10, before any ReLU, are the class maps, their means the logits, and the 512 channels before
-them the features.
+The environment variable SQUEEZENET_NPZ names the .npz file of weights: the arrays `<layer>.weight`
+(out, in, kh, kw) and `<layer>.bias` of conv1, fire2 .. fire9 (squeeze, e1, e3) and conv10. Photos
+are resized without cropping, as BGR in 0..255 minus the channel means. The 1000 channels of conv10,
+before any ReLU, are the class maps, their means the logits, and its 512 inputs the features.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ VARIABLE = "SQUEEZENET_NPZ"
 BGR_MEANS = (104.0, 117.0, 123.0)
 
 FIRE_PLACES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
-"""Where torchvision's `features` have fire2 .. fire9."""
+"""Positions of fire2 .. fire9 in torchvision's `features`."""
 
 FIRE_PARTS = {"squeeze": "squeeze", "e1": "expand1x1", "e3": "expand3x3"}
 
@@ -47,10 +46,12 @@ class SqueezeNet(nn.Module):
 
 
 def model() -> ClassMapModel:
-    """The network with the weights of the file that SQUEEZENET_NPZ names."""
+    """The network with the weights of the file named in SQUEEZENET_NPZ."""
     if VARIABLE not in os.environ:
         raise WsolbenchError(
-            VARIABLE, found="no such environment variable", cure="set it to the .npz of weights"
+            VARIABLE,
+            found="the environment variable is not set",
+            cure="set it to the .npz file of weights",
         )
     path = require_file(os.environ[VARIABLE], "SqueezeNet's weights (.npz)")
     network = SqueezeNet()
@@ -61,7 +62,7 @@ def model() -> ClassMapModel:
 
 
 def bgr_input(image: Image.Image, size: int) -> Tensor:
-    """(3, size, size) float32: blue, green, red in 0..255 less their means."""
+    """(3, size, size) float32: blue, green, red in 0..255 minus their means."""
     resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     levels = np.asarray(resized, dtype=np.float32)[:, :, ::-1] - np.array(BGR_MEANS, np.float32)
     return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
@@ -81,5 +82,5 @@ def _state(path: Path) -> dict[str, Tensor]:
             }
     except (KeyError, ValueError, OSError) as error:
         raise WsolbenchError(
-            path, found=f"no weights of SqueezeNet 1.1 ({error})", cure="check the file"
+            path, found=f"not the weights of SqueezeNet 1.1 ({error})", cure="check the file"
         ) from error

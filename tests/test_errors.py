@@ -13,6 +13,11 @@ def test_one_line_of_four_parts() -> None:
     assert error.exit_status == 2
 
 
+def test_the_problem_stands_alone_if_nothing_is_expected() -> None:
+    error = WsolbenchError("val", found="no folder of photos", cure="open it with images=DIR")
+    assert str(error) == "val: no folder of photos; open it with images=DIR"
+
+
 def test_an_error_survives_pickling() -> None:
     error = WsolbenchError("a.h5", found="x", cure="y", exit_status=1)
     again = pickle.loads(pickle.dumps(error))
@@ -26,6 +31,6 @@ def test_a_long_list_is_cut() -> None:
 
 def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:
     error = WsolbenchError("a\u202eb", found="\x1b[31mred\r" + "x" * 9999, cure="mend")
-    assert str(error).startswith(r"a\u202eb: found \x1b[31mred x")
+    assert str(error).startswith(r"a\u202eb: \x1b[31mred x")
     assert len(str(error)) < 700
     assert str(error).isprintable()

@@ -42,16 +42,16 @@ def test_columns_come_first() -> None:
 @pytest.mark.parametrize(
     "height, width, counts, found",
     [
-        (3, 2, b"", "no counts"),
-        (3, 2, b"\x7f", "beyond 48..111"),
-        (3, 2, b"21\xff", "beyond 48..111"),
-        (3, 2, b"23P", "break off"),
+        (3, 2, b"", "empty counts"),
+        (3, 2, b"\x7f", "outside 48..111"),
+        (3, 2, b"21\xff", "outside 48..111"),
+        (3, 2, b"23P", "end inside a run"),
         (3, 2, b"232", "runs that cover 7 pixels"),
         (3, 2, b"22", "runs that cover 4 pixels"),
         (3, 2, b"PPPPPPPP0", "more than 35 bits"),
         (0, 2, b"0", "size 2x0"),
         (3, 99999, b"0", "size 99999x3"),
-        (3, 2, b"8N", "go backwards"),
+        (3, 2, b"8N", "include a negative length"),
     ],
 )
 def test_malformed_run_lengths_are_refused(
@@ -125,7 +125,7 @@ def test_files_that_are_no_whole_png_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match=r"cut\.png: found a damaged picture"):
         masks.read_mask(tmp_path / "cut.png")
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(WsolbenchError, match="found no PNG picture"):
+    with pytest.raises(WsolbenchError, match="not a PNG picture"):
         masks.read_mask(tmp_path / "text.png")
     with pytest.raises(WsolbenchError, match="no such file"):
         masks.read_mask(tmp_path / "none.png")

@@ -119,3 +119,75 @@ def test_the_public_names_are_there() -> None:
         assert getattr(wsolbench, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = wsolbench.nothing
+
+
+CONVERTED = (
+    *("errors", "files", "progress", "image_ids", "images", "masks"),
+    *("formats/annotations", "formats/submission", "formats/untrusted"),
+    *("data", "maps", "baselines", "mini"),
+)
+"""Modules and folders whose public names are in `__all__`; extend it until it covers all."""
+
+
+def converted(file: Path) -> bool:
+    path = file.relative_to(PACKAGE).with_suffix("")
+    return any(str(part) in CONVERTED for part in (path, *path.parents))
+
+
+def listed(file: Path) -> list[str] | None:
+    """The names in a module's `__all__`, or None."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return None
+
+
+def defined(file: Path) -> set[str]:
+    """The names that a module defines or imports at its top level."""
+    names: set[str] = set()
+    statements = list(ast.parse(file.read_text()).body)
+    for node in statements:
+        if isinstance(node, ast.If):
+            statements += node.body
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_all_lists_names_that_exist(file: Path) -> None:
+    names = listed(file)
+    if names is not None:
+        assert len(set(names)) == len(names)
+        assert set(names) <= defined(file) | {"baselines"}
+    if converted(file):
+        docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
+        assert "Public name" not in docstring
+        if any(
+            isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            for node in ast.parse(file.read_text()).body
+        ):
+            assert names, "list the public names in __all__"
+
+
+def test_modules_import_only_listed_names_from_each_other() -> None:
+    unlisted: set[str] = set()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.level:
+                continue
+            folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            source = folder.with_suffix(".py")
+            names = listed(source) if source.is_file() and converted(source) else None
+            if names is not None:
+                unlisted |= {
+                    f"{file.relative_to(PACKAGE)}: {source.relative_to(PACKAGE)}: {alias.name}"
+                    for alias in node.names
+                    if alias.name not in names
+                }
+    assert sorted(unlisted) == []

@@ -1,32 +1,37 @@
 """The one exception of the project, and the shape of its messages.
 
-An error says four things: where it is, what was found there, what was expected, and what to do.
-The command line prints it as one line and leaves with `exit_status`.
+An error has up to four parts: where it is, what was found there, what was expected, and what to do
+about it. If `expected` is empty, `found` states the problem by itself:
+
+    maps.h5: found maps of float64, expected float32; use .astype(numpy.float32)
+    val: no folder of photos; open the data set with images=DIR
+
+The command line prints the error on one line and exits with `exit_status`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["SHOWN", "WsolbenchError", "printable", "some"]
+__all__ = ["WsolbenchError", "printable", "some"]
 
 SHOWN = 3
-"""How many items of a long list a message shows before it gives the count alone."""
+"""Number of items of a long list that a message shows; the rest are only counted."""
 
 LONGEST = 600
-"""Characters of one part of a message."""
+"""Maximum length of one part of a message, in characters."""
 
 
 class WsolbenchError(Exception):
-    """An input that cannot be used, or one that was read and found wanting.
+    """An input that cannot be used, or one that was read and is invalid.
 
     Args:
         where: the file, row, option or argument at fault.
-        found: what is there.
-        expected: what should be there; may be empty where `found` says it all.
+        found: what is there; the whole problem if `expected` is empty.
+        expected: what should be there; empty if `found` says enough.
         cure: what the reader can do about it, in the imperative.
         exit_status: 2 for an input that cannot be used (missing file, bad option), 1 for one that
-            was read and found wanting (an invalid submission, a stale leaderboard).
+            was read and is invalid (an invalid submission, an outdated leaderboard).
     """
 
     def __init__(
@@ -37,10 +42,10 @@ class WsolbenchError(Exception):
         self.expected = expected
         self.cure = cure
         self.exit_status = exit_status
-        wanted = f", expected {printable(expected)}" if expected else ""
-        super().__init__(
-            f"{printable(self.where)}: found {printable(found)}{wanted}; {printable(cure)}"
-        )
+        problem = printable(found)
+        if expected:
+            problem = f"found {problem}, expected {printable(expected)}"
+        super().__init__(f"{printable(self.where)}: {problem}; {printable(cure)}")
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         parts = (self.where, self.found, self.expected, self.cure, self.exit_status)
@@ -48,19 +53,19 @@ class WsolbenchError(Exception):
 
 
 def printable(text: str) -> str:
-    """A stranger's text for a terminal or a table: one line, no control characters, not endless."""
+    """Untrusted text made safe to print: one line, no control characters, limited length."""
     line = " ".join(text.split())
     safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return safe if len(safe) <= LONGEST else f"{safe[:LONGEST]}..."
 
 
 def _restored(where: str, found: str, expected: str, cure: str, exit_status: int) -> WsolbenchError:
-    """The error on the other side of a process border; exceptions are rebuilt by position."""
+    """Rebuild an unpickled error; `__reduce__` can pass positional arguments only."""
     return WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=exit_status)
 
 
 def some(items: Sequence[object]) -> str:
-    """The first items of a list and how many there are: `a, b, c and 7 more`."""
+    """The first items of a list and the number of the others: `a, b, c and 7 more`."""
     shown = ", ".join(str(item) for item in items[:SHOWN])
     rest = len(items) - SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown

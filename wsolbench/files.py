@@ -1,10 +1,10 @@
-"""Files that are either whole or not there.
+"""Atomic file writing, and checks of paths and of untrusted text.
 
-`replacing` writes to a temporary file beside the target, flushes it to the disk and renames it
-over the target, so that a reader sees the old file or the new one and a killed writer leaves the
-old one. Of the ways to write a file that were tried under SIGKILL only this one lost none.
+`replacing` writes to a temporary file in the target's folder, flushes it to disk and renames it to
+the target, so a reader sees either the old file or the new one, and a killed writer leaves the old
+one in place. Of several methods tested under SIGKILL, only this one never lost a file.
 
-What strangers write into JSON and CSV is checked here too, since every format meets it.
+Untrusted JSON and CSV text is checked here too, because every format needs it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from .errors import WsolbenchError
 __all__ = [
     "available_processors",
     "guard_cell",
-    "path_per_name",
-    "process_is_alive",
     "replacing",
     "require_file",
     "require_folder",
@@ -40,10 +38,9 @@ __all__ = [
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path that becomes `path` when the block ends well, and vanishes when not.
+    """Yield a temporary path; rename it to `path` on success, delete it on an exception.
 
-    Temporary names carry the process id; those that dead processes left beside the target are
-    removed first.
+    Temporary names contain the process id. Temporary files of dead processes are removed first.
     """
     target = require_target(path)
     for stale in stale_temporaries(target.parent, f".{target.name}.", ".tmp"):
@@ -59,8 +56,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise WsolbenchError(
             path,
-            found=f"a file that cannot be written ({error.strerror or error})",
-            cure="make room on the disk, or name a file elsewhere; nothing was written",
+            found=f"cannot be written ({error.strerror or error}), and is unchanged",
+            cure="free some disk space, or name a file in another folder",
         ) from error
     finally:
         with suppress(OSError):
@@ -70,15 +67,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def require_target(
     path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str] | None] = ()
 ) -> Path:
-    """The path, if a file can be written there: to refuse before long work what fails after it.
+    """Check that a file can be written, so that a long run does not fail at its end.
 
     Args:
-        path: the target; a symbolic link stands for what it points to.
-        inputs: files that the work reads or writes as well, none of which may be the target.
+        path: the target; a symbolic link is followed.
+        inputs: other files of the same command; the target must not be one of them.
+
+    Returns:
+        The path with symbolic links resolved.
 
     Raises:
-        WsolbenchError: no such folder, no permission to write in it, a folder or device of that
-            name, or one of the inputs.
+        WsolbenchError: the folder does not exist or is not writable, the path is a folder or a
+            device, or it is one of the inputs.
     """
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
@@ -87,16 +87,19 @@ def require_target(
         )
     if target.exists() and not target.is_file():
         found = "a folder" if target.is_dir() else "a device or pipe"
-        raise WsolbenchError(path, found=found, expected="a file to write", cure="name a file")
+        raise WsolbenchError(
+            path, found=found, expected="a regular file or a new name", cure="name another file"
+        )
     if not os.access(target.parent, os.W_OK):
         raise WsolbenchError(
-            path, found="no permission to write there", cure="name a file in a folder of your own"
+            path,
+            found="its folder is not writable",
+            cure="name a file in a folder that you can write to",
         )
     if any(other is not None and Path(os.path.realpath(other)) == target for other in inputs):
         raise WsolbenchError(
             path,
-            found="the name of another file of this command",
-            expected="one of its own",
+            found="another file of this command has the same name",
             cure="name another file; nothing was written",
         )
     return target
@@ -114,7 +117,7 @@ def path_per_name(path: Path, names: Sequence[str]) -> list[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text with Unix line ends, whole or not at all."""
+    """Write UTF-8 text with Unix line endings, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
 
@@ -129,7 +132,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def require_file(path: str | os.PathLike[str], what: str, cure: str = "check the path") -> Path:
-    """The path, if it is an existing file; else an error that calls it `what`."""
+    """The path if it is an existing file; otherwise raise, naming `what` was expected."""
     file = Path(path)
     if not file.is_file():
         kind = "a device or pipe" if file.exists() else "no such file"
@@ -139,7 +142,7 @@ def require_file(path: str | os.PathLike[str], what: str, cure: str = "check the
 
 
 def require_folder(path: str | os.PathLike[str], what: str, cure: str = "check the path") -> Path:
-    """The path, if it is an existing folder; else an error that calls it `what`."""
+    """The path if it is an existing folder; otherwise raise, naming `what` was expected."""
     folder = Path(path)
     if not folder.exists():
         raise WsolbenchError(folder, found="no such folder", expected=what, cure=cure)
@@ -149,7 +152,7 @@ def require_folder(path: str | os.PathLike[str], what: str, cure: str = "check t
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system lets a folder be opened."""
+    """Flush a folder's entries to disk, on systems that can open a folder."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -159,17 +162,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def stale_temporaries(folder: Path, prefix: str, suffix: str) -> list[Path]:
-    """What dead processes left in a folder under names of prefix, process id and suffix."""
+    """Files named prefix + process id + suffix whose process no longer runs."""
     found = []
     for path in folder.glob(f".*{suffix}"):
         owner = path.name[len(prefix) : -len(suffix)]
-        if path.name.startswith(prefix) and owner.isdigit() and not process_is_alive(int(owner)):
+        if path.name.startswith(prefix) and owner.isdigit() and not _process_is_alive(int(owner)):
             found.append(path)
     return found
 
 
-def process_is_alive(process_id: int) -> bool:
-    """Whether a process of that id runs on this machine; on Windows, where asking kills, yes."""
+def _process_is_alive(process_id: int) -> bool:
+    """Whether the process runs; always true on Windows, where `os.kill` would end it."""
     if os.name == "nt":
         return True
     try:
@@ -182,17 +185,18 @@ def process_is_alive(process_id: int) -> bool:
 
 
 def available_processors() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def strict_json(text: str | bytes) -> Any:
-    """What a stranger's JSON holds.
+    """Parse untrusted JSON strictly.
 
     Raises:
-        ValueError: no JSON, a key twice, NaN or infinity or a number beyond float64, too deep.
+        ValueError: invalid JSON, a duplicate key, NaN, infinity, a number beyond float64, or
+            nesting that is too deep.
     """
     try:
         return json.loads(
@@ -203,16 +207,16 @@ def strict_json(text: str | bytes) -> Any:
 
 
 _FORMULA_STARTS = "=+-@\t\r'\uff1d\uff0b\uff0d\uff20"
-"""Some spreadsheets take full-width signs too; the quote is here so that guarding can be undone."""
+"""Full-width signs count in some spreadsheets; the quote makes guarding reversible."""
 
 
 def guard_cell(text: str) -> str:
-    """The text as a CSV cell that no spreadsheet takes for a formula; `unguard_cell` undoes it."""
+    """Quote a CSV cell that a spreadsheet would run as a formula; `unguard_cell` undoes it."""
     return f"'{text}" if text[:1] and text[0] in _FORMULA_STARTS else text
 
 
 def unguard_cell(text: str) -> str:
-    """The text that `guard_cell` was given; any other text as it is."""
+    """Undo `guard_cell`; any other text is returned unchanged."""
     guarded = text[:1] == "'" and text[1:2] != "" and text[1] in _FORMULA_STARTS
     return text[1:] if guarded else text
 
@@ -220,12 +224,12 @@ def unguard_cell(text: str) -> str:
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key twice")
+        raise ValueError("duplicate key")
     return found
 
 
 def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _finite(text: str) -> float:

@@ -1,7 +1,7 @@
-"""What may name an image.
+"""The rule for image ids.
 
-Ids come from strangers and end up in messages, tables and the names of files that are looked for,
-so they are short, printable and never a path.
+Ids come from untrusted files and appear in messages, tables and file names, so they are short and
+printable and cannot be a path.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 __all__ = ["MAX_BYTES", "RULE", "is_image_id"]
 
 MAX_BYTES = 64
-"""Longest id, in bytes: HDF5 fixed strings of this length are what other readers expect."""
+"""Maximum length of an id in bytes, and so of the fixed HDF5 strings that hold ids."""
 
 RULE = (
-    f"1 to {MAX_BYTES} ASCII letters, digits or _ - . + = , ~ @ ( ) blanks inside; "
+    f"1 to {MAX_BYTES} ASCII letters, digits or _ - . + = , ~ @ ( ), with spaces only inside; "
     "no leading dot, no slash"
 )
 
@@ -22,5 +22,5 @@ _PATTERN = re.compile(r"[A-Za-z0-9_+=,~@()-](?:[A-Za-z0-9_+=,~@(). -]*[A-Za-z0-9
 
 
 def is_image_id(text: str) -> bool:
-    """Whether the text keeps `RULE`."""
+    """Whether the text follows `RULE`."""
     return len(text) <= MAX_BYTES and _PATTERN.fullmatch(text) is not None

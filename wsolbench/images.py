@@ -1,7 +1,7 @@
-"""Opening a photo or a mask file: the one place where Pillow meets files of unknown origin.
+"""Opening photos and mask files; Pillow reads untrusted files only here.
 
-The stored pixel order rules: EXIF orientation is ignored everywhere (masks, boxes and sizes of
-every data set here refer to the pixels as stored). Truncated files are refused, never completed.
+EXIF orientation is ignored everywhere, because the masks, boxes and sizes of every data set here
+refer to the pixels in their stored order. Truncated files are rejected, never completed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .files import require_file
 __all__ = ["MAX_SIDE", "open_picture"]
 
 MAX_SIDE = 16384
-"""Pixels. No data set in use comes near it; a picture that does is damaged or hostile."""
+"""Maximum side of a picture in pixels, far above that of any data set in use."""
 
 MAX_PIXELS = 89_478_485
-"""Pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
+"""Maximum pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
 
 
 def open_picture(
@@ -31,19 +31,19 @@ def open_picture(
     size: tuple[int, int] | None = None,
     whose: str = "",
 ) -> Image.Image:
-    """Read a picture whole.
+    """Open and fully decode a picture.
 
     Args:
         path: the file.
-        formats: Pillow's names of the formats that may be read.
-        size: (height, width) that it must have, checked before the pixels are decoded.
-        whose: what set that size, for the message.
+        formats: Pillow's names of the accepted formats.
+        size: required (height, width), checked before the pixels are decoded.
+        whose: where that size comes from, for the message.
 
     Returns:
-        The picture in its own mode, loaded, its file closed.
+        The picture in its stored mode, loaded, with its file closed.
 
     Raises:
-        WsolbenchError: no such file, another format, another size, damaged, too large.
+        WsolbenchError: the file is missing, damaged, too large, or has another format or size.
     """
     file = require_file(path, "a picture")
     kinds = " or ".join(formats)
@@ -54,7 +54,7 @@ def open_picture(
                 raise WsolbenchError(
                     file,
                     found=f"{width}x{height} pixels",
-                    expected=f"at most {MAX_SIDE} a side and {MAX_PIXELS} in all",
+                    expected=f"sides of at most {MAX_SIDE} and {MAX_PIXELS} pixels in total",
                     cure="replace the file",
                 )
             if size is not None and (height, width) != size:
@@ -68,24 +68,24 @@ def open_picture(
         ) from error
     except UnidentifiedImageError as error:
         raise WsolbenchError(
-            file, found=f"no {kinds} picture", cure="convert it, or fetch it again"
+            file, found=f"not a {kinds} picture", cure="convert it, or download it again"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise WsolbenchError(
             file,
             found=f"a damaged picture ({error})",
-            expected=f"a whole {kinds} file",
-            cure="fetch it again",
+            expected=f"a complete {kinds} file",
+            cure="download it again",
         ) from error
 
 
 def _wrong_size(
     file: Path, found: tuple[int, int], wanted: tuple[int, int], whose: str
 ) -> WsolbenchError:
-    transposed = ", the same with the sides swapped" if found == wanted[::-1] else ""
+    transposed = " (width and height swapped)" if found == wanted[::-1] else ""
     return WsolbenchError(
         file,
         found=f"width {found[1]}, height {found[0]}{transposed}",
-        expected=f"width {wanted[1]}, height {wanted[0]}{f' as {whose} says' if whose else ''}",
+        expected=f"width {wanted[1]}, height {wanted[0]}{f' as in {whose}' if whose else ''}",
         cure="use the picture that was annotated, at its original size",
     )

@@ -1,10 +1,10 @@
-"""Binary masks, and the run lengths in which they are kept.
+"""Binary masks and their storage as run lengths.
 
 A mask is a bool array (height, width), true on the object. Its run lengths are COCO's compressed
 ones: the lengths of alternating runs of background and object, column after column, each run but
 the first three written as the difference to the run two before it, in groups of five bits as
-characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools encodes; it trusts what it
-decodes with the process's life, so run lengths are checked and decoded here.
+characters 48..111 (pycocotools, `maskApi.c`: rleToString). pycocotools encodes masks; malformed run
+lengths would crash its decoder, so they are checked and decoded here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 FOREGROUND_ABOVE = 128
-"""Grey level above which a pixel of an 8-bit mask is object (SEM's released masks)."""
+"""Pixels of an 8-bit mask above this grey level are object (as in SEM's released masks)."""
 
 _LONGEST_RUN = 7  # characters: 35 bits, more than the largest picture has pixels
 
@@ -75,7 +75,7 @@ def decode(run_lengths: RunLengths) -> NDArray[np.bool_]:
 
 
 def paint_runs(lengths: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
-    """The bool mask (height, width) of plain run lengths that add up to height * width."""
+    """The bool mask (height, width) of uncompressed run lengths that sum to height * width."""
     on_object = np.arange(lengths.size) % 2 == 1
     columns = np.repeat(on_object, lengths).reshape(width, height)
     return np.ascontiguousarray(columns.T)
@@ -85,7 +85,7 @@ def fill_polygon(points: Sequence[float], height: int, width: int) -> NDArray[np
     """The bool mask (height, width) of a polygon, filled as COCO fills it.
 
     Args:
-        points: x0, y0, x1, y1, ... in pixels, at least three points; they may lie outside.
+        points: x0, y0, x1, y1, ... in pixels, at least three points; they may be outside the image.
         height: pixels.
         width: pixels.
     """
@@ -94,30 +94,30 @@ def fill_polygon(points: Sequence[float], height: int, width: int) -> NDArray[np
 
 
 def area(run_lengths: RunLengths) -> int:
-    """How many pixels are object."""
+    """Number of object pixels."""
     return int(runs(run_lengths)[1::2].sum())
 
 
 def runs(run_lengths: RunLengths) -> NDArray[np.int64]:
-    """The plain run lengths (n,): background, object, background, ... in column order.
+    """The uncompressed run lengths (n,): background, object, background, ... in column order.
 
     Raises:
-        WsolbenchError: a size out of range, a character out of range, a run that does not end, is
-            negative or too long, or runs that do not add up to height * width.
+        WsolbenchError: a size or character is out of range, a run is incomplete, negative or too
+            long, or the runs do not sum to height * width.
     """
     height, width = run_lengths.height, run_lengths.width
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise _malformed(f"size {width}x{height}", f"sides from 1 to {MAX_SIDE}")
     groups = np.frombuffer(run_lengths.counts, dtype=np.uint8).astype(np.int64) - 48
     if groups.size == 0 or groups.min() < 0 or groups.max() > 63:
-        raise _malformed("no counts, or characters beyond 48..111", "COCO compressed counts")
+        raise _malformed("empty counts, or characters outside 48..111", "COCO compressed counts")
     ends = np.flatnonzero(groups < 32)
     if ends.size == 0 or ends[-1] != groups.size - 1:
-        raise _malformed("counts that break off", "a last run that ends")
+        raise _malformed("counts that end inside a run", "complete runs")
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
     if lengths.max() > _LONGEST_RUN:
-        raise _malformed("a run of more than 35 bits", "runs within the picture")
+        raise _malformed("a run of more than 35 bits", "runs no longer than the picture")
     shifts = 5 * (np.arange(groups.size) - np.repeat(starts, lengths))
     values = np.add.reduceat((groups & 31) << shifts, starts)
     negative = (groups[ends] & 16) != 0
@@ -126,13 +126,14 @@ def runs(run_lengths: RunLengths) -> NDArray[np.int64]:
     values[2::2] = np.cumsum(values[2::2])
     if values.min() < 0 or values.sum() != height * width:
         raise _malformed(
-            f"runs that cover {values.sum()} pixels or go backwards", f"{height * width} pixels"
+            f"runs that cover {values.sum()} pixels or include a negative length",
+            f"{height * width} pixels",
         )
     return values
 
 
 def tight_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """The smallest box (x0, y0, x1, y1), half-open, that holds every object pixel.
+    """The smallest half-open box (x0, y0, x1, y1) around all object pixels.
 
     Raises:
         WsolbenchError: the mask has no object pixel.
@@ -141,21 +142,19 @@ def tight_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
     if columns.size == 0:
-        raise WsolbenchError(
-            "mask", found="no object pixel", expected="an object", cure="leave the image out"
-        )
+        raise WsolbenchError("mask", found="no object pixel", cure="leave the image out")
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
     """Read a mask from a PNG file of one channel: bool (height, width).
 
-    A 1-bit picture is object where set. An 8-bit grey one is object above 128, or where 1 if it
-    holds nothing but 0 and 1.
+    The set pixels of a 1-bit picture are object. In an 8-bit grey picture, pixels above 128 are
+    object, or pixels of value 1 if the picture contains only 0 and 1.
 
     Raises:
-        WsolbenchError: damaged, in colour, or with grey levels that leave open what is object
-            (some between 2 and 128, none above).
+        WsolbenchError: the picture is damaged, in colour, or has ambiguous grey levels (some
+            between 2 and 128, none above).
     """
     picture = open_picture(path, formats=("PNG",))
     if picture.mode == "1":

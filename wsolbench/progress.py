@@ -1,6 +1,6 @@
-"""How long work tells how far it is.
+"""Progress reports of long-running functions.
 
-The library calls a `Progress`; what a person sees of it is the command line's affair.
+The library calls a `Progress` callback; the command line decides how to show it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 __all__ = ["Progress", "bar"]
 
 Progress = Callable[[int, int], None]
-"""Called with (done, total) as the work goes on."""
+"""Callback that takes (done, total)."""
 
 
 @contextmanager
 def bar(title: str, unit: str = "image", *, quiet: bool = False) -> Iterator[Progress | None]:
-    """A progress bar with the time left on stderr; None where stderr is no terminal or `quiet`."""
+    """A progress bar on stderr; None if stderr is not a terminal or `quiet` is set."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

@@ -201,9 +201,9 @@ def test_auxiliary_heads_and_batch_norms_counters_are_no_fault(tmp_path: Path) -
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", "no file that can be read safely"),
-        (b"not a state dict", "no file that can be read safely"),
-        (b"PK\x03\x04" + bytes(100), "no file that can be read safely"),
+        (b"", "a file that cannot be read safely"),
+        (b"not a state dict", "a file that cannot be read safely"),
+        (b"PK\x03\x04" + bytes(100), "a file that cannot be read safely"),
     ],
 )
 def test_damaged_weights_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_code_in_weights_is_never_run(tmp_path: Path, monkeypatch: pytest.Monkey
     torch.save({"weight": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
 
-    with pytest.raises(WsolbenchError, match="no file that can be read safely"):
+    with pytest.raises(WsolbenchError, match="a file that cannot be read safely"):
         read_state_dict(tmp_path / "bomb.pth")
     assert not (tmp_path / "ran").exists()
 
@@ -235,7 +235,7 @@ def test_code_in_weights_is_never_run(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_other_content_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
 
-    with pytest.raises(WsolbenchError, match="found a list of other things than named tensors"):
+    with pytest.raises(WsolbenchError, match="found a list that is not a dict of named tensors"):
         read_state_dict(tmp_path / "list.pth")
     with pytest.raises(WsolbenchError, match="no such file, expected a state dict"):
         read_state_dict(tmp_path / "absent.pth")
@@ -244,19 +244,19 @@ def test_other_content_is_refused(tmp_path: Path) -> None:
 def test_safetensors_needs_its_package_or_reads(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(b"nonsense")
 
-    with pytest.raises(WsolbenchError, match=r"no package safetensors|no safetensors file"):
+    with pytest.raises(WsolbenchError, match=r"needs safetensors|not a safetensors file"):
         read_state_dict(tmp_path / "weights.safetensors")
 
 
 def test_nothing_is_drawn_or_downloaded_unasked(weights: Path) -> None:
-    with pytest.raises(WsolbenchError, match=r"found no weights, expected a local file"):
+    with pytest.raises(WsolbenchError, match=r"found no weights, expected either a local file"):
         load_backbone("resnet50")
     with pytest.raises(WsolbenchError, match="found both weights and a seed"):
         load_backbone("squeezenet1_1", weights, random_weights_seed=0)
 
 
 def test_unknown_name_shows_the_names() -> None:
-    with pytest.raises(WsolbenchError, match=r"found no such name, expected one of .*vgg16-sem"):
+    with pytest.raises(WsolbenchError, match=r"found an unknown name, expected one of .*vgg16-sem"):
         load_backbone("resnet51", random_weights_seed=0)
 
 
@@ -290,7 +290,7 @@ def torchvision_vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_vgg16_is_the_papers_and_never_gets_a_random_head_unasked(torchvision_vgg16: Path) -> None:
-    with pytest.raises(WsolbenchError, match=r"32 missing .*fills the trunk alone"):
+    with pytest.raises(WsolbenchError, match=r"32 missing .*fill only the trunk"):
         load_backbone("vgg16", torchvision_vgg16)
     with pytest.raises(WsolbenchError, match="found no weights"):
         load_backbone("vgg16", trunk_weights=torchvision_vgg16)
@@ -314,7 +314,9 @@ def test_trunks_have_torchvisions_names(name: str, tmp_path: Path) -> None:
     torch.save(network.network.state_dict(), tmp_path / "whole.pth")
 
     if f"{name}-sem" not in backbones.PAPER:
-        with pytest.raises(WsolbenchError, match="trunk weights, expected them with one of"):
+        with pytest.raises(
+            WsolbenchError, match=r"trunk weights for a network .*, expected one of"
+        ):
             load_backbone(name, random_weights_seed=0, trunk_weights=tmp_path / "whole.pth")
         return
     model = load_backbone(
@@ -381,22 +383,25 @@ def test_model_function_of_the_working_folder(project: Path) -> None:
 @pytest.mark.parametrize(
     "where, message",
     [
-        ("wsolbench_trial.models", "found no such form, expected PACKAGE.MODULE:FUNCTION"),
-        ("../models.py:good", "found no such form"),
-        ("wsolbench_trial.absent:good", "found no module wsolbench_trial.absent; check the name"),
-        ("wsolbench_absent.models:good", "found no module wsolbench_absent; check the name"),
-        ("wsolbench_trial.models:absent", "found no function absent in .*models.py"),
-        ("wsolbench_trial.models:value", "found no function value in"),
-        ("wsolbench_trial.models:wrong", "found a Identity returned, expected a wsolbench"),
+        ("wsolbench_trial.models", "found a malformed name, expected PACKAGE.MODULE:FUNCTION"),
+        ("../models.py:good", "found a malformed name"),
+        ("wsolbench_trial.absent:good", "no module wsolbench_trial.absent; check the name"),
+        ("wsolbench_absent.models:good", "no module wsolbench_absent; check the name"),
+        ("wsolbench_trial.models:absent", "no function absent in .*models.py"),
+        ("wsolbench_trial.models:value", "no function value in"),
+        (
+            "wsolbench_trial.models:wrong",
+            "found a return value of type Identity, expected a wsolbench",
+        ),
         (
             "wsolbench_trial.models:broken",
-            r"found FileNotFoundError: .*no such weights.* at .*models\.py:12; mend it",
+            r"FileNotFoundError: .*no such weights.* at .*models\.py:12; correct it",
         ),
         (
             "wsolbench_trial.needs:f",
-            r"found ModuleNotFoundError: .*wsolbench_no_such_thing.* at .*needs\.py:1; mend it",
+            r"ModuleNotFoundError: .*wsolbench_no_such_thing.* at .*needs\.py:1; correct it",
         ),
-        ("wsolbench_trial.syntax:f", r"found SyntaxError: .* at .*syntax\.py:2; mend it"),
+        ("wsolbench_trial.syntax:f", r"SyntaxError: .* at .*syntax\.py:2; correct it"),
     ],
 )
 def test_faults_of_model_functions_are_one_line(project: Path, where: str, message: str) -> None:

@@ -81,5 +81,5 @@ def test_label_out_of_range_is_refused(labels: list[float]) -> None:
 
 
 def test_one_label_an_image() -> None:
-    with pytest.raises(WsolbenchError, match="give one label an image"):
+    with pytest.raises(WsolbenchError, match="pass one label per image"):
         class_channels(torch.zeros(2, 3, 4, 4), torch.tensor([0]))

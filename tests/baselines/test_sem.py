@@ -202,7 +202,7 @@ def test_seed_count(seeds: float, count: int) -> None:
 
 @pytest.mark.parametrize("seeds", [0, -1, 197, 0.0, -0.1, 1.5, 40.0, float("nan"), True, "all"])
 def test_seeds_out_of_range_are_refused_and_a_share_is_offered(seeds: float) -> None:
-    with pytest.raises(WsolbenchError, match=r"a count 1\.\.196.*give a share of the positions"):
+    with pytest.raises(WsolbenchError, match=r"a count 1\.\.196.*use a fraction of the positions"):
         seed_count(seeds, 14, 14)
 
 
@@ -212,7 +212,7 @@ def test_more_seeds_than_positions_names_the_map_size() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(WsolbenchError, match=r"pick the wanted class's channel first"):
+    with pytest.raises(WsolbenchError, match=r"select the channel of the class first"):
         self_enhancement_maps(torch.zeros(1, 10, 7, 7), torch.zeros(1, 2, 7, 7))
     with pytest.raises(WsolbenchError, match=r"\(B, h, w\) and \(B, c, h, w\)"):
         self_enhancement_maps(torch.zeros(2, 7, 7), torch.zeros(1, 2, 7, 7))

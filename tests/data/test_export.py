@@ -119,7 +119,7 @@ def test_png_keeps_any_class_name(tmp_path_factory, classes):
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 200_000])
 def test_png_refuses_class_names_that_csv_does_not_hold(tmp_path, name):
     store = make(tmp_path / "s.h5", [annotation("a", SQUARE)], classes=[("n", "n"), ("n02", name)])
-    with pytest.raises(WsolbenchError, match=r"1 class names .* not hold: class 1, .* as coco"):
+    with pytest.raises(WsolbenchError, match=r"1 class names .* cannot store: class 1, .* as coco"):
         export_png(store, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     export_coco(store, tmp_path / "s.json")
@@ -187,12 +187,12 @@ def test_png_refuses_a_folder_that_holds_something_and_leaves_it(tmp_path):
     (tmp_path / "out").mkdir()
     export_png(store, tmp_path / "out")
     before = tree(tmp_path / "out")
-    with pytest.raises(WsolbenchError, match=r"out: found a folder that holds something"):
+    with pytest.raises(WsolbenchError, match=r"out: found a folder that is not empty"):
         export_png(store, tmp_path / "out")
     assert tree(tmp_path / "out") == before
     with pytest.raises(WsolbenchError, match=r"s.h5: found a file"):
         export_png(store, tmp_path / "s.h5")
-    with pytest.raises(WsolbenchError, match=r"found no folder"):
+    with pytest.raises(WsolbenchError, match=r"where: no folder"):
         export_png(store, tmp_path / "no" / "where")
 
 

@@ -133,7 +133,7 @@ def test_two_workers_give_what_one_process_gives(dataset: Dataset, start: str) -
 def test_no_photos_and_no_size_are_refused(dataset: Dataset) -> None:
     bare = Dataset(dataset.store, dataset.split, None, dataset.rows)
 
-    with pytest.raises(WsolbenchError, match="drawn val: found no folder of photos; open the data"):
+    with pytest.raises(WsolbenchError, match="drawn val: no folder of photos; open the data"):
         bare.torch()
     with pytest.raises(WsolbenchError, match="mask_size: found 0"):
         dataset.torch(mask_size=0)

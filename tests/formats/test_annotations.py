@@ -113,25 +113,25 @@ def test_the_content_hash_survives_repacking_and_nothing_else(
 def test_a_store_whose_content_was_edited_is_named(store: AnnotationStore) -> None:
     with h5py.File(store.path, "r+") as file:
         file["class_index"][0] = 2
-    with pytest.raises(WsolbenchError, match="damaged or edited"):
+    with pytest.raises(WsolbenchError, match="damaged or was edited"):
         _ = AnnotationStore.open(store.path).content_sha256
 
 
 @pytest.mark.parametrize(
     "change, found",
     [
-        ({"image_id": "../x"}, "is no image id"),
-        ({"image_id": "a" * 65}, "is no image id"),
-        ({"split": ""}, "has the split ''"),
-        ({"class_index": 4}, "class 4 of 4 classes"),
-        ({"class_index": -2}, "class -2"),
+        ({"image_id": "../x"}, "is not a valid image id"),
+        ({"image_id": "a" * 65}, "is not a valid image id"),
+        ({"split": ""}, "has the invalid split ''"),
+        ({"class_index": 4}, "class index 4 of 4 classes"),
+        ({"class_index": -2}, "class index -2"),
         ({"boxes": [(0, 0, 99, 2)]}, "outside its 9x"),
         ({"boxes": [(1, 1, 1, 2)]}, "empty or outside"),
-        ({"boxes": [(0.2, 0.2, 1.9, 1.9)]}, "boxes float64"),
+        ({"boxes": [(0.2, 0.2, 1.9, 1.9)]}, r"boxes of float64 \(1, 4\)"),
         ({"boxes": [(-1, 0, 1, 2)]}, "empty or outside"),
-        ({"mask": masks.RunLengths(6, 9, b"0")}, "in its run lengths"),
-        ({"mask": masks.encode(np.zeros((6, 9), bool))}, "a mask without object"),
-        ({"ignore": masks.encode(np.ones((6, 8), bool))}, "ignored pixels of another size"),
+        ({"mask": masks.RunLengths(6, 9, b"0")}, "malformed run lengths"),
+        ({"mask": masks.encode(np.zeros((6, 9), bool))}, "an empty mask"),
+        ({"ignore": masks.encode(np.ones((6, 8), bool))}, "ignored pixels that differ in size"),
     ],
 )
 def test_annotations_that_cannot_be_are_refused(
@@ -150,7 +150,7 @@ def test_a_mask_without_object_needs_ignored_pixels(content: AnnotationSet, tmp_
     empty = masks.encode(np.zeros((6, 9), bool))
     row = dataclasses.replace(content.annotations[0], mask=empty, ignore=empty)
     row = dataclasses.replace(row, boxes=row.boxes[:0])
-    with pytest.raises(WsolbenchError, match="a mask without object"):
+    with pytest.raises(WsolbenchError, match="an empty mask"):
         write_store(tmp_path / "x.h5", dataclasses.replace(content, annotations=[row]))
     row = dataclasses.replace(row, ignore=masks.encode(np.ones((6, 9), bool)))
     write_store(tmp_path / "x.h5", dataclasses.replace(content, annotations=[row]))
@@ -161,7 +161,7 @@ def test_a_mask_without_object_needs_ignored_pixels(content: AnnotationSet, tmp_
 def test_a_data_set_has_a_name_that_is_no_path(
     content: AnnotationSet, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(WsolbenchError, match="the data set's name"):
+    with pytest.raises(WsolbenchError, match="invalid data set name"):
         write_store(tmp_path / "x.h5", dataclasses.replace(content, dataset=name))
 
 
@@ -179,9 +179,7 @@ def test_malformed_texts_are_named(store: AnnotationStore, column: str, text: st
 
 def test_all_faults_come_at_once(content: AnnotationSet, tmp_path: Path) -> None:
     rows = [dataclasses.replace(row, class_index=9) for row in content.annotations]
-    with pytest.raises(
-        WsolbenchError, match=r"6 faults .* 1 ids more than once \(img_3\).* 3 more"
-    ):
+    with pytest.raises(WsolbenchError, match=r"6 faults .* 1 duplicate ids \(img_3\).* 3 more"):
         write_store(
             tmp_path / "x.h5", dataclasses.replace(content, annotations=[rows[0], *rows[:4]])
         )
@@ -193,7 +191,7 @@ def test_truncation_anywhere_is_one_error(store: AnnotationStore, tmp_path: Path
     data = store.path.read_bytes()
     for share in range(20):
         (tmp_path / "cut.h5").write_bytes(data[: len(data) * share // 20])
-        with pytest.raises(WsolbenchError, match=r"cut\.h5: found"):
+        with pytest.raises(WsolbenchError, match=r"cut\.h5: (found a damaged|not an) HDF5 file"):
             _ = AnnotationStore.open(tmp_path / "cut.h5").content_sha256
 
 
@@ -217,7 +215,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match=r"no such file.*wsolbench import"):
         AnnotationStore.open(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("text")
-    with pytest.raises(WsolbenchError, match="found no HDF5 file"):
+    with pytest.raises(WsolbenchError, match="not an HDF5 file"):
         AnnotationStore.open(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["format"] = "something"
@@ -279,12 +277,12 @@ def test_photos_are_found_by_id_and_checked(store: AnnotationStore, tmp_path: Pa
     (folder / "img_2.jpg").write_bytes((folder / "img_0.JPEG").read_bytes()[:300])
     dataset = Dataset.open(store.path, images=folder.parent)
     assert (dataset[0].image.mode, dataset[0].image.size) == ("RGB", (9, 6))
-    with pytest.raises(WsolbenchError, match=r"width 7, height 9, the same with the sides swapped"):
+    with pytest.raises(WsolbenchError, match=r"width 7, height 9 \(width and height swapped\)"):
         dataset.read_image(1)
     with pytest.raises(WsolbenchError, match=r"img_2\.jpg: found"):
         dataset.read_image(2)
     Image.new("L", (9, 6)).save(tmp_path / "photos" / "img_0.png")
-    with pytest.raises(WsolbenchError, match="2 pictures of the name img_0"):
+    with pytest.raises(WsolbenchError, match="2 pictures named img_0"):
         Dataset.open(store.path, images=folder.parent).read_image(0)
     with pytest.raises(WsolbenchError, match="no folder of photos"):
         _ = Dataset.open(store.path)[0].image

@@ -129,23 +129,29 @@ INSIDE = {
     "cycle of groups": (lambda f: f.__setitem__("maps", f["/"]), "maps/shapes: found nothing"),
     "named type": (lambda f: f.__setitem__("maps", np.dtype("u1")), "a named type"),
     "nothing": (lambda f: None, "maps: found nothing"),
-    "no array": (lambda f: f.create_dataset("maps", data=np.uint8(1)), "no array"),
-    "null space": (lambda f: f.__setitem__("maps", h5py.Empty("u1")), "no array"),
+    "no array": (lambda f: f.create_dataset("maps", data=np.uint8(1)), "not an array"),
+    "null space": (lambda f: f.__setitem__("maps", h5py.Empty("u1")), "not an array"),
     "variable length": (
         lambda f: f.create_dataset("maps", (3, 2, 4), h5py.vlen_dtype(np.uint8)),
-        "no standard number",
+        "not a standard number",
     ),
     "texts": (lambda f: f.create_dataset("maps", (3, 2, 4), h5py.string_dtype()), "variable"),
     "long texts": (lambda f: f.create_dataset("maps", (3, 2, 4), "S65"), "length 65 bytes"),
-    "compound": (lambda f: f.create_dataset("maps", (3, 2, 4), "u1,u1"), "no standard number"),
-    "reference": (lambda f: f.create_dataset("maps", (3, 2, 4), h5py.ref_dtype), "no standard"),
-    "region": (lambda f: f.create_dataset("maps", (3, 2, 4), h5py.regionref_dtype), "no standard"),
-    "opaque": (lambda f: f.create_dataset("maps", (3, 2, 4), "V8"), "no standard number"),
-    "array type": (lambda f: f.create_dataset("maps", (3, 2, 4), "(2,)u1"), "no standard number"),
-    "enumeration": (lambda f: f.create_dataset("maps", (3, 2, 4), bool), "no standard number"),
-    "complex": (lambda f: f.create_dataset("maps", (3, 2, 4), "c8"), "no standard number"),
-    "odd integer": (odd_integer, "no standard number"),
-    "odd float": (odd_float, "no standard number"),
+    "compound": (lambda f: f.create_dataset("maps", (3, 2, 4), "u1,u1"), "not a standard number"),
+    "reference": (lambda f: f.create_dataset("maps", (3, 2, 4), h5py.ref_dtype), "not a standard"),
+    "region": (
+        lambda f: f.create_dataset("maps", (3, 2, 4), h5py.regionref_dtype),
+        "not a standard",
+    ),
+    "opaque": (lambda f: f.create_dataset("maps", (3, 2, 4), "V8"), "not a standard number"),
+    "array type": (
+        lambda f: f.create_dataset("maps", (3, 2, 4), "(2,)u1"),
+        "not a standard number",
+    ),
+    "enumeration": (lambda f: f.create_dataset("maps", (3, 2, 4), bool), "not a standard number"),
+    "complex": (lambda f: f.create_dataset("maps", (3, 2, 4), "c8"), "not a standard number"),
+    "odd integer": (odd_integer, "not a standard number"),
+    "odd float": (odd_float, "not a standard number"),
     "four dimensions": (lambda f: f.create_dataset("maps", (3, 1, 2, 4), "u1"), r"\(3, 1, 2, 4\)"),
     "never written": (lambda f: f.create_dataset("maps", (3, 2, 4), "u1"), "0 stored bytes"),
     "lzf": (lambda f: written(f, compression="lzf"), r"the filters \[32000\]"),
@@ -223,7 +229,7 @@ def test_every_column_passes_the_same_gate(tmp_path, fifo, column):
         (zlib.compress(bytes(9)), "chunk 1 with more than 8 inflated bytes"),
         (zlib.compress(bytes(8000), 9), "chunk 1 with more than 8 inflated bytes"),
         (zlib.compress(bytes(8))[:-5], "chunk 1 with [08] inflated bytes"),
-        (b"no deflate", "chunk 1 with deflated data that is damaged"),
+        (b"no deflate", "chunk 1 with damaged deflated data"),
     ],
 )
 def test_chunks_that_do_not_inflate_to_their_size(tmp_path, raw, message):
@@ -278,7 +284,9 @@ def test_chunks_of_which_one_row_touches_too_much(tmp_path):
         file.create_dataset("maps", (64, 4096, 4096), np.uint8, chunks=(64, 1024, 1024))
         file.create_dataset("edges", (65, 4096, 4096), np.uint8, chunks=(65, 1024, 512))
     with Gate(path, "a file") as gate:
-        with pytest.raises(WsolbenchError, match=r"touches 1040 MiB.*chunks=\(1, height, width\)"):
+        with pytest.raises(
+            WsolbenchError, match=r"1040 MiB for one row.*chunks=\(1, height, width\)"
+        ):
             gate.column("edges", ANY)
         with pytest.raises(WsolbenchError, match="declared bytes in a file of"):
             gate.column("maps", ANY)
@@ -336,18 +344,18 @@ def test_chunks_at_places_that_are_not_theirs(tmp_path):
         for row in (1, 0)
     )
     patched(path, before, after)
-    assert refusal() == "chunk (0, 0, 0) twice"
+    assert refusal() == "duplicate chunk (0, 0, 0)"
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        ((0, 4, 2**32 - 1), "attribute split: found a text of 4294967295 bytes"),
-        ((0, 4, 3999), "a text that is not in its heap"),
-        ((4, 8, 2**40), "an end at byte"),
-        ((4, 8, 2**63 + 5), "an end at byte"),
-        ((4, 8, 8), "a text whose heap is damaged"),
-        ((12, 4, 999), "a text that is not in its heap"),
+        ((0, 4, 2**32 - 1), "attribute split: found a string of 4294967295 bytes"),
+        ((0, 4, 3999), "a string that is missing from its heap"),
+        ((4, 8, 2**40), "bytes, expected at least .* the file is truncated"),
+        ((4, 8, 2**63 + 5), "bytes, expected at least .* the file is truncated"),
+        ((4, 8, 8), "a string with a damaged heap"),
+        ((12, 4, 999), "a string that is missing from its heap"),
     ],
 )
 def test_texts_of_variable_length_are_bounded(tmp_path, change, message):
@@ -368,7 +376,7 @@ def test_a_user_block_is_no_submission(tmp_path):
     path = tmp_path / "s.h5"
     with h5py.File(path, "w", userblock_size=512) as file:
         file["maps"] = MAPS
-    with pytest.raises(WsolbenchError, match="HDF5 from the first byte"):
+    with pytest.raises(WsolbenchError, match="not an HDF5 file, or one with a user block"):
         Submission.open(path)
 
 
@@ -384,10 +392,10 @@ def test_closing_is_said_and_columns_do_not_travel(tmp_path):
     with Gate(plain(tmp_path / "s.h5"), "a file") as gate:
         column = gate.column("maps", ANY)
     assert column.all().shape == (3, 2, 4)
-    with pytest.raises(TypeError, match="belongs to an open file"):
+    with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(column)
     gate.file.close()
-    with pytest.raises(WsolbenchError, match="a closed file"):
+    with pytest.raises(WsolbenchError, match="the file is closed"):
         column.all()
 
 
@@ -395,7 +403,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path):
     path = plain(tmp_path / "s.h5", maps=np.zeros((3, 200, 200), np.uint8))
     submission = Submission.open(path)
     os.truncate(path, path.stat().st_size - 50_000)
-    with pytest.raises(WsolbenchError, match="an end at byte"):
+    with pytest.raises(WsolbenchError, match=r"bytes, expected at least .* the file is truncated"):
         submission.read([0, 1, 2])
 
 

@@ -54,32 +54,37 @@ def files(folder):
         (["a", "b"], [ZEROS[0], ZEROS], {}, "'b'.*3 dimensions"),
         (["a", "b"], ZEROS[0], {}, r"maps of shape \(3, 4\)"),
         (["a", "b"], [ZEROS[0], ZEROS[0, :0]], {}, r"'b'.*shape \(0, 4\)"),
-        (["a"], [np.zeros((1, 4097), np.uint8)], {}, "sides not in 1 to 4096"),
+        (["a"], [np.zeros((1, 4097), np.uint8)], {}, "sides outside 1 to 4096"),
         (["a"], [np.full((2, 2), np.nan, np.float32)], {}, "'a': found map with 4 NaN"),
         (["a"], [np.full((2, 2), 1.001, np.float32)], {}, "values from 1.001 to 1.001"),
         (["a"], [np.full((2, 2), -1, np.float16)], {}, "values from -1"),
         (["a", "a"], ZEROS, {}, "'a': found an id that is already stored"),
         (["a", "old"], ZEROS, {}, "'old': found an id that is already stored"),
-        (["a", ""], ZEROS, {}, "no image id"),
-        (["a", "../b"], ZEROS, {}, r"'\.\./b': found no image id"),
-        (["a", "b\\c"], ZEROS, {}, "no image id"),
-        (["a", "b\0"], ZEROS, {}, "no image id"),
-        (["a", ".b"], ZEROS, {}, "no image id"),
-        (["a", "b\n"], ZEROS, {}, "no image id"),
-        (["a", "\u00e9"], ZEROS, {}, "no image id"),
-        (["a", "b" * 65], ZEROS, {}, "no image id"),
-        (["a", 7], ZEROS, {}, "'7': found no image id"),
-        ("ab", ZEROS, {}, "one text"),
+        (["a", ""], ZEROS, {}, "an invalid image id"),
+        (["a", "../b"], ZEROS, {}, r"'\.\./b': found an invalid image id"),
+        (["a", "b\\c"], ZEROS, {}, "an invalid image id"),
+        (["a", "b\0"], ZEROS, {}, "an invalid image id"),
+        (["a", ".b"], ZEROS, {}, "an invalid image id"),
+        (["a", "b\n"], ZEROS, {}, "an invalid image id"),
+        (["a", "\u00e9"], ZEROS, {}, "an invalid image id"),
+        (["a", "b" * 65], ZEROS, {}, "an invalid image id"),
+        (["a", 7], ZEROS, {}, "'7': found an invalid image id"),
+        ("ab", ZEROS, {}, "a single string"),
         (["a"], ZEROS, {}, "2 maps for 1 ids"),
         (["a", "b"], 5, {}, r"maps of shape \(\), expected \(B, height, width\)"),
-        (["a", "b"], [[[1], [1, 2]]] * 2, {}, "maps that are no arrays"),
+        (["a", "b"], [[[1], [1, 2]]] * 2, {}, "maps that cannot be converted to arrays"),
         (["a", "b"], ZEROS, {"top5": FIVE[:1]}, r"top5 of int64 \(1, 5\)"),
         (["a", "b"], ZEROS, {"top5": FIVE[:, :4]}, r"top5 of int64 \(2, 4\)"),
         (["a", "b"], ZEROS, {"top5": FIVE * 1.0}, "top5 of float64"),
         (["a", "b"], ZEROS, {"top5": FIVE * [[1], [0]]}, r"'b': found top5 \[0, 0, 0, 0, 0\]"),
         (["a", "b"], ZEROS, {"top5": FIVE - [[0], [1]]}, r"'b': found top5 \[-1, 0"),
         (["a", "b"], ZEROS, {"boxes": BOX * 0.5}, "boxes of float64"),
-        (["a", "b"], ZEROS, {"boxes": BOX[:, [2, 1, 0, 3]]}, r"2 faults: 'a' box \[2, 0, 0, 2\]"),
+        (
+            ["a", "b"],
+            ZEROS,
+            {"boxes": BOX[:, [2, 1, 0, 3]]},
+            r"2 faults: 'a' has box \[2, 0, 0, 2\]",
+        ),
         (["a", "b"], ZEROS, {"boxes": BOX - [[0], [2]]}, r"'b': found box \[-1"),
         (["a", "b"], ZEROS, {"edges": ZEROS[:1]}, "1 edges for 2 ids"),
         (["a", "b"], ZEROS, {"edges": ZEROS * 2.5}, "edges with dtype float64"),
@@ -133,10 +138,10 @@ def test_one_batch_is_of_one_dtype(tmp_path):
         ("method", {}, "attribute method: found None"),
         ("method", "CAM", "a mapping"),
         ("method", {"name": "CAM", "seed": float("nan")}, "without NaN"),
-        ("method", {"name": "CAM", "seed": {1, 2}}, "what JSON can hold"),
-        ("method", {"name": "CAM", "seed": {1: 2}}, "reads back the same"),
+        ("method", {"name": "CAM", "seed": {1, 2}}, "values that JSON can store"),
+        ("method", {"name": "CAM", "seed": {1: 2}}, "values that JSON preserves"),
         ("method", {"name": "CAM", "paper": "x" * 64_001}, "at most 64000"),
-        ("method", {"name": "CAM", "paper": "\ud800"}, "what JSON can hold"),
+        ("method", {"name": "CAM", "paper": "\ud800"}, "values that JSON can store"),
     ],
 )
 def test_headers_that_are_not_written(tmp_path, field, value, message):
@@ -148,7 +153,7 @@ def test_headers_that_are_not_written(tmp_path, field, value, message):
 
 def test_an_empty_submission_is_refused_and_leaves_nothing(tmp_path):
     with (
-        pytest.raises(WsolbenchError, match="found no map"),
+        pytest.raises(WsolbenchError, match="no map was appended"),
         SubmissionWriter(tmp_path / "s.h5", HEADER),
     ):
         pass
@@ -199,12 +204,12 @@ def test_wrong_use_is_said(tmp_path):
         SubmissionWriter(tmp_path / "none" / "s.h5", HEADER).__enter__()
     with pytest.raises(WsolbenchError, match="found a folder"):
         SubmissionWriter(tmp_path, HEADER).__enter__()
-    with pytest.raises(WsolbenchError, match="one of them"):
+    with pytest.raises(WsolbenchError, match="at most one of them"):
         SubmissionWriter(tmp_path / "s.h5", HEADER, resume=True, overwrite=True)
     (tmp_path / "s.h5.part").mkdir()
     (tmp_path / "s.h5.part" / "thesis.tex").touch()
     for overwrite in (False, True):
-        with pytest.raises(WsolbenchError, match=r"no writer left there \(thesis.tex\)"):
+        with pytest.raises(WsolbenchError, match=r"wsolbench did not write \(thesis.tex\)"):
             SubmissionWriter(tmp_path / "s.h5", HEADER, overwrite=overwrite).__enter__()
     assert files(tmp_path / "s.h5.part") == ["lock", "thesis.tex"]
 
@@ -215,7 +220,7 @@ def test_a_second_writer_of_the_same_target_is_refused(tmp_path):
     with SubmissionWriter(path, HEADER) as writer:
         writer.append(["a"], ZEROS[:1])
         for options in ({}, {"resume": True}, {"overwrite": True}):
-            with pytest.raises(WsolbenchError, match="another writer at work"):
+            with pytest.raises(WsolbenchError, match="another process is writing"):
                 SubmissionWriter(path, HEADER, **options).__enter__()
         writer.append(["b"], ZEROS[:1])
     assert Submission.open(path).image_ids == ["a", "b"]
@@ -244,9 +249,7 @@ def test_an_older_part_is_neither_lost_nor_mixed_in_silently(tmp_path):
     path = tmp_path / "s.h5"
     interrupted(path)
     assert files(tmp_path) == ["s.h5.part"]
-    with pytest.raises(
-        WsolbenchError, match=r"go on with it \(--resume, resume=True\) or begin anew"
-    ):
+    with pytest.raises(WsolbenchError, match=r"resume it \(--resume, resume=True\) or start again"):
         SubmissionWriter(path, HEADER).__enter__()
     with SubmissionWriter(path, HEADER, resume=True) as writer:
         assert list(writer.written) == ["a", "b"]
@@ -265,8 +268,8 @@ def test_an_older_part_is_neither_lost_nor_mixed_in_silently(tmp_path):
 @pytest.mark.parametrize(
     "field, value, message",
     [
-        ("split", "test", "started with split 'val', expected 'test'"),
-        ("label", "predicted", "started with label 'gt'"),
+        ("split", "test", "an unfinished run with split 'val', expected 'test'"),
+        ("label", "predicted", "an unfinished run with label 'gt'"),
         ("method", {"name": "CAM", "parameters": {"k": 2}}, r"method\.parameters \{'k': 1\}"),
         ("method", {"name": "CAM", "parameters": {"k": 1}, "seed": 1}, r"method\.seed None"),
     ],
@@ -440,9 +443,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_part(tmp_path, monkeypatch):
         submission_writer.shutil, "disk_usage", lambda _: usage._replace(free=1 << 19)
     )
     with (
-        pytest.raises(
-            WsolbenchError, match=r"0 MiB free .* go on \(--resume\): 2 maps are kept in"
-        ),
+        pytest.raises(WsolbenchError, match=r"0 MiB free .* use --resume: 2 maps are kept in"),
         SubmissionWriter(path, HEADER) as writer,
     ):
         writer.append(["a", "b"], ZEROS)
@@ -480,3 +481,28 @@ def test_what_a_killed_writer_could_not_remove_is_removed_by_the_next(tmp_path):
         (tmp_path / name / "values.bin").touch()
     write(tmp_path / "s.h5", (["a", "b"], ZEROS, {}))
     assert files(tmp_path) == sorted([*kept, "s.h5"])
+
+
+def test_tensors_are_converted(tmp_path):
+    torch = pytest.importorskip("torch")
+    values = torch.tensor([[[0.0, 0.25], [0.5, 1.0]]])
+    with SubmissionWriter(tmp_path / "s.h5", HEADER) as writer:
+        writer.append(["a"], values.clone().requires_grad_())
+        writer.append(["b"], values.to(torch.bfloat16))
+        writer.append(["c"], [values[0].to(torch.bfloat16).requires_grad_()])
+        with pytest.raises(WsolbenchError, match="d: found maps of float16, expected float32"):
+            writer.append(["d"], values.half())
+    with Submission.open(tmp_path / "s.h5") as submission:
+        for map_ in submission.read([0, 1, 2]):
+            assert (map_ == values[0].numpy()).all()
+
+
+def test_predictions_may_be_tensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    with SubmissionWriter(tmp_path / "s.h5", HEADER) as writer:
+        writer.append(["a"], ZEROS[:1], top5=torch.arange(5)[None], boxes=torch.tensor(BOX[:1]))
+        with pytest.raises(WsolbenchError, match="top5 of float32"):
+            writer.append(["b"], ZEROS[:1], top5=torch.arange(5, dtype=torch.bfloat16)[None])
+        writer.append(["b"], ZEROS[:1], top5=torch.arange(5)[None], boxes=torch.tensor(BOX[:1]))
+    with Submission.open(tmp_path / "s.h5") as submission:
+        assert submission.top5.tolist() == [list(range(5))] * 2

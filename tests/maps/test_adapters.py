@@ -115,5 +115,5 @@ def test_other_shapes_are_refused(output: Any) -> None:
 
 
 def test_values_out_of_range_are_refused() -> None:
-    with pytest.raises(WsolbenchError, match="normalise it by"):
+    with pytest.raises(WsolbenchError, match="choose a normalisation"):
         maps_of(np.full((1, 2, 2), 3.0))

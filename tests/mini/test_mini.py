@@ -160,7 +160,7 @@ def test_benchmark_is_written_and_read_back(tmp_path: Path) -> None:
 
 def test_benchmark_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WsolbenchError, match="name a folder that can be written"):
+    with pytest.raises(WsolbenchError, match=r"cannot be created .*; name another folder"):
         write_benchmark(tmp_path / "file", val=1, test=1)
 
 
@@ -261,10 +261,10 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match="no such file, expected the classifier's weights"):
         load(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("no zip")
-    with pytest.raises(WsolbenchError, match=r"text.npz: found no .npz file"):
+    with pytest.raises(WsolbenchError, match=r"text.npz: not an .npz file"):
         load(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
-    with pytest.raises(WsolbenchError, match=r"arrays that do not fit: a, classifier\.bias"):
+    with pytest.raises(WsolbenchError, match=r"arrays that do not match: a, classifier\.bias"):
         load(tmp_path / "other.npz")
     write_weights(tmp_path / "three.npz", Network(classes=3))
     with pytest.raises(WsolbenchError, match=r"classifier\.weight"):
@@ -289,4 +289,7 @@ def test_training_repeats_and_follows_its_seed(
 
 def test_training_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--out", "x.npz", "--epochs", "0"]) == 2
-    assert capsys.readouterr().err == "Error: epochs: found 0, expected 1 or more; raise it\n"
+    assert (
+        capsys.readouterr().err
+        == "Error: epochs: found 0, expected 1 or more; pass a larger number\n"
+    )

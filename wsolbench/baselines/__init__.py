@@ -1,14 +1,13 @@
 """Localization maps from a classifier: class activation maps and self-enhancement maps.
 
-The names are loaded when first used, so that this package costs nothing until then; most of them
-need PyTorch, which `pip install "wsolbench[torch]"` brings.
+The names are imported on first use, so that importing this package is fast; most of them need
+PyTorch, which `pip install "wsolbench[torch]"` installs.
 
 - `class_activation_maps`, `min_max`: the map of a class (`cam`).
-- `self_enhancement_maps`: the same map, spread over what looks like its peaks (`sem`).
-- `ClassMapModel`, `load_backbone`, `load_model_function`: networks that give class maps
-  (`backbones`).
-- `predict`: a data set's photos -> a submission (`predict`).
-- `predict_trivial`: maps that no network made, without PyTorch (`trivial`).
+- `self_enhancement_maps`: the same map, spread to positions similar to its peaks (`sem`).
+- `ClassMapModel`, `load_backbone`, `load_model_function`: networks with class maps (`backbones`).
+- `predict`: a submission from the photos of a data set (`predict`).
+- `predict_trivial`: network-free baselines, which need no PyTorch (`trivial`).
 """
 
 from __future__ import annotations
@@ -58,8 +57,8 @@ def __getattr__(name: str) -> Any:
             raise
         raise WsolbenchError(
             f"wsolbench.baselines.{name}",
-            found=f"no package {error.name}",
-            cure='install it: pip install "wsolbench[torch]"',
+            found=f"it needs {error.name}, which is not installed",
+            cure="pip install 'wsolbench[torch]'",
         ) from error
     # The import has bound the submodule `predict` to the name of its function.
     globals()[name] = getattr(home, name)

@@ -1,23 +1,23 @@
-"""Networks that give class maps, and the features that the maps are made of.
+"""Networks with class maps, and the features from which the maps are computed.
 
-A `ClassMapModel` is what every baseline needs: a module from photos to (class maps, features,
-logits), and the preprocessing that goes before it. There are three ways to one:
+Every baseline needs a `ClassMapModel`: a module that maps photos to (class maps, features, logits),
+and its preprocessing. There are three ways to get one:
 
-- `load_backbone("resnet50", weights=FILE)`: a torchvision classifier as it is. Where the logits are
+- `load_backbone("resnet50", weights=FILE)`: an unmodified torchvision classifier. If the logits are
   a linear layer over the mean of the last features, the same layer applied at every position gives
-  class maps whose mean is the logits: exactly the network's own, bias included (it vanishes with
-  the min-max of `cam`). SqueezeNet alone differs: torchvision puts a ReLU between its class maps
-  and their mean; the maps are taken before it, the logits after. Networks that do something else
-  between mean and logits (ConvNeXt, MobileNetV3, torchvision's VGG) have no such maps.
+  class maps whose mean equals the network's logits, bias included (the min-max of `cam` removes
+  it). SqueezeNet is the only exception: torchvision applies a ReLU between its class maps and their
+  mean; the maps are taken before it, the logits after it. Networks with other layers between mean
+  and logits (ConvNeXt, MobileNetV3, torchvision's VGG) have no such maps.
 - `load_backbone("resnet50-sem", weights=FILE)`: the paper's networks (section 4.1.3): a trunk of
   stride 8, so that a photo of 224 gives maps of 28x28 and one of 320 maps of 40x40, and the head of
   ACoL (Zhang et al., CVPR 2018): conv3x3-1024, ReLU, conv3x3-1024, ReLU, conv1x1-C, the mean over
-  positions; the features are what the conv1x1 sees. "vgg16" and "vgg16_bn" are these too, as
-  torchvision's own head gives no class map.
-- `load_model_function("package.module:function")`: a network of your own.
+  positions; the features are the input of the conv1x1. "vgg16" and "vgg16_bn" also mean these
+  networks, because torchvision's head has no class maps.
+- `load_model_function("package.module:function")`: your own network.
 
-Weights are local files; nothing is downloaded and no parameter is left as it was drawn, unless a
-seed for random weights is given in so many words.
+Weights are local files; nothing is downloaded. Every parameter must come from the file, unless a
+seed for random weights is given explicitly.
 """
 
 from __future__ import annotations
@@ -62,35 +62,35 @@ __all__ = [
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and deviation of the channels (RGB, 0..1) in torchvision's training."""
+"""Mean and standard deviation of the channels (RGB, 0..1) in torchvision's training."""
 
 HEAD_CHANNELS = 1024
-"""Width of the head of ACoL, on every trunk (paper section 4.1.3)."""
+"""Number of channels in the head of ACoL, for every trunk (paper section 4.1.3)."""
 
 HEAD_DROPOUT = 0.5
-"""Before each convolution of that head, in training only."""
+"""Dropout rate before each convolution of that head, in training only."""
 
 AUXILIARY_KEYS = ("AuxLogits.", "aux1.", "aux2.")
-"""Heads that GoogLeNet and InceptionV3 have in training only: their weights may be in a file, and
-are passed over."""
+"""Prefixes of the heads that GoogLeNet and InceptionV3 use only in training; their weights are
+skipped."""
 
 BEYOND_TRUNK_KEYS = (*AUXILIARY_KEYS, "fc.", "classifier.", "Mixed_7a.", "Mixed_7b.", "Mixed_7c.")
-"""What a torchvision classifier has behind the trunk of the paper's networks."""
+"""Prefixes of the layers of a torchvision classifier after the trunk of the paper's networks."""
 
-_COUNTERS = ".num_batches_tracked"  # of batch norm: unused here, and absent from older files
+_COUNTERS = ".num_batches_tracked"  # of batch norm: unused here, and missing in older files
 
 
 @dataclass(frozen=True)
 class ClassMapModel:
-    """A network that gives class maps.
+    """A network with class maps.
 
     Attributes:
-        name: of the backbone, as it shall stand in a submission.
+        name: the name of the backbone in a submission.
         module: (B, 3, S, S) float32 -> (class maps (B, C, h, w), features (B, c, h, w), logits
-            (B, C)). The features are those that the last classifying layer sees.
-        preprocess: RGB photo, S -> (3, S, S) float32. A function of a module, not a lambda, where
-            worker processes are started afresh (spawn).
-        provenance: where the weights come from; goes into the submission's `method`.
+            (B, C)). The features are the input of the last classification layer.
+        preprocess: RGB photo, S -> (3, S, S) float32. A module-level function, not a lambda, if
+            worker processes are spawned.
+        provenance: the origin of the weights, recorded in the submission's `method`.
     """
 
     name: str
@@ -100,15 +100,16 @@ class ClassMapModel:
 
 
 def imagenet_input(image: Image.Image, size: int) -> Tensor:
-    """A photo as torchvision's ImageNet classifiers take it, but whole: no crop.
+    """Preprocess a photo for torchvision's ImageNet classifiers, without cropping.
 
     Args:
-        image: any mode; taken as RGB.
-        size: pixels a side.
+        image: a photo of any mode, converted to RGB.
+        size: side in pixels.
 
     Returns:
-        (3, size, size) float32: resized without regard to its proportions (bilinear, antialiased,
-        as torchvision resizes PIL images), 0..1, minus the mean, over the deviation.
+        (3, size, size) float32: resized without keeping the aspect ratio (bilinear, antialiased,
+        as torchvision resizes PIL images), scaled to 0..1, minus the mean, divided by the standard
+        deviation.
     """
     resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     levels = np.asarray(resized, dtype=np.float32) / np.float32(255)
@@ -118,16 +119,16 @@ def imagenet_input(image: Image.Image, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Pooled:
-    """How a torchvision classifier comes to its logits: steps -> mean -> linear layer.
+    """How a torchvision classifier computes its logits: steps -> mean -> linear layer.
 
     Attributes:
-        steps: submodules to run through, in order.
+        steps: the submodules to apply, in order.
         classifier: the linear layer (or 1x1 convolution).
         relu_before: a ReLU follows the steps (DenseNet).
         relu_after: a ReLU follows the classifier, before the mean (SqueezeNet).
-        half_range: photos are brought from ImageNet's mean and deviation to -1..1 first, as the
-            published weights of the Inception networks want it.
-        options: of torchvision's constructor.
+        half_range: photos are rescaled from ImageNet's mean and deviation to -1..1 first, as the
+            published weights of the Inception networks expect.
+        options: arguments of torchvision's constructor.
     """
 
     steps: tuple[str, ...]
@@ -190,17 +191,17 @@ POOLED: Mapping[str, _Pooled] = MappingProxyType(
         "swin_t": _SWIN,
     }
 )
-"""torchvision's classifiers whose class maps are exact, by torchvision's names."""
+"""torchvision classifiers whose class maps are exact, by torchvision's names."""
 
 
 class PooledNetwork(nn.Module):
-    """A torchvision classifier (`network`) that also gives its class maps and last features.
+    """A torchvision classifier (`network`) that also returns its class maps and last features.
 
-    In training mode the network's own dropout is not applied.
+    Its dropout is not applied in training mode.
     """
 
     def __init__(self, network: nn.Module, plan: _Pooled) -> None:
-        """Wrap `network`, whose submodules `plan` names."""
+        """Wrap `network`, whose submodules are named in `plan`."""
         super().__init__()
         self.network = network
         self.plan = plan
@@ -223,11 +224,11 @@ class PaperNetwork(nn.Module):
     """One of the paper's networks: a `trunk` of stride 8 and the `head` of ACoL.
 
     The features are the ReLU of the head's second convolution. The parameters of the trunk have
-    torchvision's names behind "trunk.".
+    torchvision's names after the prefix "trunk.".
     """
 
     def __init__(self, trunk: nn.Module, channels: int, classes: int) -> None:
-        """A head for `channels` features of the trunk and `classes` classes."""
+        """Add a head for `channels` features of the trunk and `classes` classes."""
         super().__init__()
         self.trunk = trunk
         self.head = nn.Sequential(
@@ -255,7 +256,7 @@ class PaperNetwork(nn.Module):
 
 
 class _Trunk(nn.Module):
-    """Submodules of a torchvision classifier, under their names, run one after the other."""
+    """Submodules of a torchvision classifier, under their names, applied in sequence."""
 
     def __init__(self, network: nn.Module, steps: tuple[str, ...], *, half_range: bool) -> None:
         super().__init__()
@@ -272,7 +273,7 @@ class _Trunk(nn.Module):
 
 
 def to_half_range(images: Tensor) -> Tensor:
-    """From ImageNet's mean and deviation to -1..1 (mean and deviation .5), (B, 3, h, w)."""
+    """Rescale (B, 3, h, w) from ImageNet's mean and deviation to -1..1 (both 0.5)."""
     mean = images.new_tensor(IMAGENET_MEAN)[:, None, None]
     std = images.new_tensor(IMAGENET_STD)[:, None, None]
     return images * (std / 0.5) + (mean - 0.5) / 0.5
@@ -283,7 +284,7 @@ def _vgg16_trunk(*, batch_norm: bool) -> nn.Module:
 
     layers = vgg.make_layers(vgg.cfgs["D"], batch_norm=batch_norm)
     pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    for index in pools[3:]:  # 2x2 at stride 1 would lose a row: 3x3 keeps the size, as in ACoL
+    for index in pools[3:]:  # 2x2 at stride 1 would drop a row; 3x3 keeps the size, as in ACoL
         layers[index] = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
     return _Trunk(_holding(features=layers), ("features",), half_range=False)
 
@@ -311,7 +312,7 @@ def _inception_v3_trunk() -> nn.Module:
 
 
 class _SameSizeReduction(nn.Module):
-    """InceptionV3's Mixed_6a at stride 1, padded: the same parameters, under the same names."""
+    """InceptionV3's Mixed_6a at stride 1 with padding; parameters and names are unchanged."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -333,7 +334,7 @@ class _SameSizeReduction(nn.Module):
 
 @dataclass(frozen=True)
 class _Paper:
-    """A network of the paper: how to build its trunk, and how many channels that gives."""
+    """A network of the paper: the function that builds its trunk, and the trunk's channels."""
 
     trunk: Callable[[], nn.Module]
     channels: int
@@ -347,14 +348,14 @@ PAPER: Mapping[str, _Paper] = MappingProxyType(
         "vgg16_bn-sem": _Paper(partial(_vgg16_trunk, batch_norm=True), 512),
     }
 )
-"""The paper's networks: trunk of stride 8, head of ACoL."""
+"""The paper's networks: a trunk of stride 8 with the head of ACoL."""
 
 ALIASES: Mapping[str, str] = MappingProxyType({"vgg16": "vgg16-sem", "vgg16_bn": "vgg16_bn-sem"})
-"""Names of torchvision whose own head gives no class map, and what they mean here."""
+"""torchvision names whose own head has no class maps, and the networks they mean here."""
 
 
 def backbone_names() -> list[str]:
-    """Every name that `load_backbone` takes, sorted."""
+    """All names that `load_backbone` accepts, sorted."""
     return sorted([*POOLED, *PAPER, *ALIASES])
 
 
@@ -370,40 +371,42 @@ def load_backbone(
 
     Args:
         name: one of `backbone_names()`.
-        weights: a state dict that fills every parameter: torchvision's keys for torchvision's
-            classifiers, this project's ("trunk.", "head.", "classifier.") for the paper's networks.
-            Read by `read_state_dict`.
-        classes: how many; left out, as many as the weights have (random ones: 1000).
-        random_weights_seed: draw the weights instead, for tests and as a start of training; goes
-            into the provenance.
+        weights: a state dict with every parameter, with torchvision's keys for torchvision's
+            classifiers, and this project's ("trunk.", "head.", "classifier.") for the paper's
+            networks; see `read_state_dict`.
+        classes: number of classes; by default that of the weights (1000 for random weights).
+        random_weights_seed: use random weights instead, for tests or as a start of training; the
+            seed is recorded in the provenance.
         trunk_weights: a torchvision classifier's state dict for the trunk of one of the paper's
-            networks, whose head is drawn: a start of training, so the seed is asked for as well.
+            networks. Its head is random, as a start of training, so a seed is required as well.
 
     Raises:
-        WsolbenchError: an unknown name; neither weights nor a seed, or both; a file that cannot be
-            read safely; weights that miss a parameter, have one too many or of another shape.
+        WsolbenchError: the name is unknown; there are neither weights nor a seed, or both; the
+            file cannot be read safely; parameters are missing, unexpected or of another shape.
     """
     known = ALIASES.get(name, name)
     if known not in POOLED and known not in PAPER:
         raise WsolbenchError(
             f"backbone {name!r}",
-            found="no such name",
+            found="an unknown name",
             expected=f"one of {', '.join(backbone_names())}",
-            cure="pick one, or give a network of your own as PACKAGE.MODULE:FUNCTION",
+            cure="choose one, or pass your own network as PACKAGE.MODULE:FUNCTION",
         )
     if (weights is None) == (random_weights_seed is None):
         raise WsolbenchError(
             f"backbone {name!r}",
-            found="no weights" if weights is None else "both weights and a seed of random ones",
-            expected="a local file of weights (nothing is downloaded)",
-            cure="name a state dict, or draw weights to try things out (--random-weights SEED)",
+            found="no weights" if weights is None else "both weights and a seed",
+            expected="either a local file of weights (nothing is downloaded) or a seed",
+            cure="name a state dict, or try random weights (--random-weights SEED)",
         )
     if trunk_weights is not None and (weights is not None or known not in PAPER):
         raise WsolbenchError(
             f"backbone {name!r}",
-            found="trunk weights",
-            expected=f"them with one of {', '.join(PAPER)} and a seed of the random head",
-            cure="give whole weights, or one of these names",
+            found="trunk weights with weights of the whole network"
+            if weights is not None
+            else "trunk weights for a network without such a trunk",
+            expected=f"one of {', '.join(PAPER)} and a seed of the random head",
+            cure="pass only weights, or name one of these networks",
         )
     if weights is None:
         seed = random_weights_seed or 0
@@ -418,12 +421,12 @@ def load_backbone(
         network = build_network(known, count, seed=0)
         target = network.network if isinstance(network, PooledNetwork) else network
         cure = (
-            "give a file of this network; one of torchvision's classifier fills the trunk alone "
-            "(trunk_weights), from where the head must be trained"
+            "pass weights of this network; those of torchvision's classifier fill only the trunk "
+            "(trunk_weights), and the head must then be trained"
             if known in PAPER
-            else "name the backbone and the number of classes that these weights belong to"
+            else "name the backbone and the number of classes of these weights"
         )
-        _fill(target, state, weights, passed_over=AUXILIARY_KEYS, cure=cure)
+        _fill(target, state, weights, skipped=AUXILIARY_KEYS, cure=cure)
         provenance = {"weights": Path(weights).name, "weights_sha256": sha256_of(weights)}
     return ClassMapModel(
         known, network.eval(), imagenet_input, provenance=MappingProxyType(provenance)
@@ -431,12 +434,12 @@ def load_backbone(
 
 
 def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | PaperNetwork:
-    """A network with weights drawn as its layers draw them; the global generator is not moved.
+    """A network with the random weights of its layers; the global random state is kept.
 
     Args:
         name: a key of `POOLED` or `PAPER`.
-        classes: at least 1.
-        seed: of the weights.
+        classes: number of classes, at least 1.
+        seed: seed of the weights.
     """
     import torchvision
 
@@ -454,29 +457,29 @@ def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | Pape
 def load_trunk(network: nn.Module, weights: str | os.PathLike[str]) -> None:
     """Fill the trunk of one of the paper's networks from a torchvision classifier's state dict.
 
-    The classifier's own last layers are passed over (`BEYOND_TRUNK_KEYS`).
+    The classifier's last layers are skipped (`BEYOND_TRUNK_KEYS`).
 
     Raises:
-        WsolbenchError: as `load_backbone`.
+        WsolbenchError: as in `load_backbone`.
     """
     trunk = network.get_submodule("trunk")
     _fill(
         trunk,
         read_state_dict(weights),
         weights,
-        passed_over=BEYOND_TRUNK_KEYS,
-        cure="give torchvision's weights of the same architecture",
+        skipped=BEYOND_TRUNK_KEYS,
+        cure="pass torchvision's weights of the same architecture",
     )
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read named tensors: a file of `torch.save`, or of safetensors (suffix .safetensors).
+    """Read named tensors from a file of `torch.save` or of safetensors (suffix .safetensors).
 
-    A dict under the key "state_dict" is unwrapped, and a prefix "module." that all names share
-    (`DataParallel`) dropped. Code in the file is never run (`weights_only=True`).
+    A dict under the key "state_dict" is unwrapped, and a prefix "module." of all names
+    (`DataParallel`) is removed. Code in the file is never run (`weights_only=True`).
 
     Raises:
-        WsolbenchError: no such file, or not one that can be read safely.
+        WsolbenchError: the file is missing or cannot be read safely.
     """
     file = require_file(path, "a state dict")
     content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickled(file)
@@ -489,7 +492,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     ):
         raise WsolbenchError(
             file,
-            found=f"a {type(content).__name__} of other things than named tensors",
+            found=f"a {type(content).__name__} that is not a dict of named tensors",
             expected="a state dict",
             cure="save it with torch.save(model.state_dict(), FILE)",
         )
@@ -498,24 +501,24 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def load_model_function(where: str) -> ClassMapModel:
-    """Call a function of yours that returns a `ClassMapModel`.
+    """Call your function that returns a `ClassMapModel`.
 
     Args:
-        where: "PACKAGE.MODULE:FUNCTION". Modules are looked for where Python looks, then in the
-            working folder, which stays on `sys.path` behind all else (worker processes look there
-            too). The function is called without arguments.
+        where: "PACKAGE.MODULE:FUNCTION". The module is searched on `sys.path`, to which the working
+            folder is appended (and stays there for worker processes). The function is called
+            without arguments.
 
     Raises:
-        WsolbenchError: no such module or function, an error in it (with its place), or another
-            thing returned.
+        WsolbenchError: there is no such module or function, it raises (the message states where),
+            or it returns something else.
     """
     match = re.fullmatch(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", where)
     if match is None:
         raise WsolbenchError(
             f"model {where!r}",
-            found="no such form",
+            found="a malformed name",
             expected="PACKAGE.MODULE:FUNCTION",
-            cure="name the module and, behind a colon, the function, such as my_models:resnet",
+            cure="name the module and the function, separated by a colon: my_models:resnet",
         )
     module_name, function_name = match.groups()
     folder = os.getcwd()
@@ -529,7 +532,7 @@ def load_model_function(where: str) -> ClassMapModel:
             raise WsolbenchError(
                 f"model {where!r}",
                 found=f"no module {error.name}",
-                cure=f"check the name, and run from the folder that holds it (now {folder})",
+                cure=f"check the name, and run from the folder that contains it (now {folder})",
             ) from error
         raise fault_in_user_code(f"model {where!r}", error) from error
     function = getattr(module, function_name, None)
@@ -537,7 +540,7 @@ def load_model_function(where: str) -> ClassMapModel:
         raise WsolbenchError(
             f"model {where!r}",
             found=f"no function {function_name} in {getattr(module, '__file__', module_name)}",
-            cure="check the name behind the colon",
+            cure="check the name after the colon",
         )
     try:
         model = function()
@@ -546,19 +549,19 @@ def load_model_function(where: str) -> ClassMapModel:
     if not isinstance(model, ClassMapModel) or not isinstance(model.module, nn.Module):
         raise WsolbenchError(
             f"model {where!r}",
-            found=f"a {type(model).__name__} returned",
+            found=f"a return value of type {type(model).__name__}",
             expected="a wsolbench.baselines.ClassMapModel of a torch.nn.Module",
             cure="return ClassMapModel(name, module, preprocess)",
         )
     return model
 
 
-def fault_in_user_code(where: str, error: Exception, *, cure: str = "mend it") -> WsolbenchError:
-    """An exception of code that is the user's, in one line: its kind, its text, its place."""
+def fault_in_user_code(where: str, error: Exception, *, cure: str = "correct it") -> WsolbenchError:
+    """An exception of the user's code on one line: its type, message and location."""
     if isinstance(error, WsolbenchError):
         return error
     frames = traceback.extract_tb(error.__traceback__)
-    # The last frame outside installed packages is the line that its writer can mend.
+    # The last frame outside installed packages is the line that the user can correct.
     own = [frame for frame in frames if not _is_installed(frame.filename)]
     place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
     if isinstance(error, SyntaxError) and error.filename:
@@ -587,8 +590,8 @@ def _read_pickled(file: Path) -> object:
     except Exception as error:  # a damaged file makes torch raise almost anything
         raise WsolbenchError(
             file,
-            found=f"no file that can be read safely ({type(error).__name__})",
-            expected="tensors alone, as torch.save writes a state dict",
+            found=f"a file that cannot be read safely ({type(error).__name__})",
+            expected="a state dict of torch.save that contains only tensors",
             cure="save it with torch.save(model.state_dict(), FILE)",
         ) from error
 
@@ -599,14 +602,14 @@ def _read_safetensors(file: Path) -> object:
     except ModuleNotFoundError as error:
         raise WsolbenchError(
             file,
-            found="a .safetensors file, and no package safetensors",
-            cure="install it (pip install safetensors), or save the weights with torch.save",
+            found="reading it needs safetensors, which is not installed",
+            cure="pip install safetensors, or save the weights with torch.save",
         ) from error
     try:
         return reader.load_file(file)
     except Exception as error:
         raise WsolbenchError(
-            file, found=f"no safetensors file ({error})", cure="fetch it again"
+            file, found=f"not a safetensors file ({error})", cure="download it again"
         ) from error
 
 
@@ -621,14 +624,14 @@ def _fill(
     state: Mapping[str, Tensor],
     where: str | os.PathLike[str],
     *,
-    passed_over: Collection[str],
+    skipped: Collection[str],
     cure: str,
 ) -> None:
     wanted = network.state_dict()
     given = {
         name: tensor
         for name, tensor in state.items()
-        if name in wanted or not name.startswith(tuple(passed_over))
+        if name in wanted or not name.startswith(tuple(skipped))
     }
     missing = [n for n in wanted if n not in given and not n.endswith(_COUNTERS)]
     unexpected = [name for name in given if name not in wanted]

@@ -2,11 +2,11 @@
 
 The map of a class is that class's channel of the class maps: the last 1x1 convolution's output, or
 w_c . F(p) of a network whose logits are a linear layer over mean features (Zhou et al., "Learning
-deep features for discriminative localization", CVPR 2016). The two are one (Zhang et al.,
+deep features for discriminative localization", CVPR 2016). The two are equivalent (Zhang et al.,
 "Adversarial complementary learning", CVPR 2018; paper section 3.2). There is no ReLU.
 
-Maps are normalised at feature size, before any upsampling: by `min_max` here; `predict` offers the
-other ways of `normalisations` as well.
+Maps are normalised at feature size, before any upsampling: here by `min_max`; `predict` also offers
+the other `normalisations`.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ def class_activation_maps(class_maps: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         class_maps: (B, C, h, w) floating; a constant added to a channel changes nothing.
-        labels: (B,) integer, 0..C-1: the class wanted of each image.
+        labels: (B,) integer, 0..C-1: the class of each image.
 
     Returns:
-        (B, h, w) float32 in [0, 1]; each map reaches both ends, but one that is constant is zero
-        everywhere.
+        (B, h, w) float32 in [0, 1]; each map reaches both ends, except that a constant map gives
+        zeros.
 
     Raises:
-        WsolbenchError: another shape, or a label out of range.
+        WsolbenchError: a shape is wrong, or a label is out of range.
     """
     return min_max(class_channels(class_maps, labels))
 
 
 def class_channels(class_maps: Tensor, labels: Tensor) -> Tensor:
-    """Each image's channel of its class, as it is: (B, C, h, w) and (B,) -> (B, h, w).
+    """The channel of each image's class, unchanged: (B, C, h, w) and (B,) -> (B, h, w).
 
     Raises:
-        WsolbenchError: another shape, or a label out of range.
+        WsolbenchError: a shape is wrong, or a label is out of range.
     """
     if class_maps.ndim != 4 or labels.shape != class_maps.shape[:1]:
         raise WsolbenchError(
             "class maps",
             found=f"shape {tuple(class_maps.shape)} and labels of shape {tuple(labels.shape)}",
             expected="(B, C, h, w) and (B,)",
-            cure="give one label an image",
+            cure="pass one label per image",
         )
     classes = class_maps.shape[1]
     if labels.is_floating_point() or bool(((labels < 0) | (labels >= classes)).any()):
@@ -62,14 +62,13 @@ def class_channels(class_maps: Tensor, labels: Tensor) -> Tensor:
 
 
 def min_max(maps: Tensor) -> Tensor:
-    """Move and stretch each map to [0, 1]: (m - min m) / (max m - min m).
+    """Shift and scale each map to [0, 1]: (m - min m) / (max m - min m).
 
     Args:
         maps: (..., h, w) floating, finite.
 
     Returns:
-        The same shape, float32. A constant map gives zeros: it points nowhere, and 0 / 0 is no
-        number.
+        The same shape, float32. A constant map gives zeros, because it localizes nothing.
     """
     maps = maps.to(torch.float32)
     low = maps.amin(dim=(-2, -1), keepdim=True)

@@ -1,13 +1,13 @@
-"""From a data set's photos and a model to a submission file.
+"""Predicting maps for the photos of a data set and writing them to submissions.
 
-Each photo is read, preprocessed and classified once; its map (`cam` or `sem`) is normalised, in
-one way or several, at feature size and stored as it is, without upsampling: bringing it to the
-photo's grid is the protocol's affair.
+Each photo is read, preprocessed and classified once; its map (`cam` or `sem`) is normalised at
+feature size, in one or several ways, and stored without upsampling. The protocol resizes it to the
+photo when it is scored.
 
-Conventions: photos in the data set's order; maps of the ground-truth class unless `label` says
-"predicted"; nothing of PyTorch is set for the whole process. With one batch size, device and number
-of threads the same photos give the same bytes, whatever the number of workers. Another batch size
-may round the last bits of a float differently, which can move a uint8 value by one.
+Conventions: photos in the data set's order; maps of the ground-truth class unless `label` is
+"predicted"; no global setting of PyTorch is changed. With the same batch size, device and number of
+threads, the same photos give the same bytes for any number of workers. Another batch size may round
+floats differently, which can change a uint8 value by one.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from .sem import PAPER_SEEDS, seed_count, seed_similarities
 __all__ = ["MAP_DTYPES", "METHODS", "predict"]
 
 TOP = 5
-"""Predictions stored with each map."""
+"""Number of predictions stored with each map."""
 
 
 @dataclass(frozen=True)
 class _Method:
-    """What a submission says of a method."""
+    """The description of a method in a submission."""
 
     name: str
     paper: str
@@ -63,7 +63,7 @@ METHODS: Mapping[str, _Method] = MappingProxyType(
         ),
     }
 )
-"""The methods that need no training of their own."""
+"""The methods, which need no training beyond the classifier's."""
 
 MAP_DTYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -72,7 +72,7 @@ MAP_DTYPES: Mapping[str, str] = MappingProxyType(
         "float32": "stored as float32",
     }
 )
-"""How maps may be stored, and how the submission words it."""
+"""Accepted storage types, and their description in a submission."""
 
 _MIN_MAX = "min-max"
 _MIN_MAX_WORDS = "min-max of each map at feature size, a constant map is zero"
@@ -96,32 +96,32 @@ def predict(
     progress: Callable[[int, int], None] | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> None:
-    """Write the maps of every photo of a data set as a submission.
+    """Write the maps of all photos of a data set as a submission.
 
     Args:
-        model: run in evaluation mode and without gradients; its modes and its device are as before
-            afterwards, whatever happens.
-        dataset: one split, joined to its folder of photos.
-        out: the submission; whole or not there. Or several by the names of their normalisations
-            (see `normalisations.NORMALISATIONS`): the network runs once.
+        model: the network, run in evaluation mode without gradients; its modes and device are
+            restored afterwards, also after an exception.
+        dataset: one split, opened with its folder of photos.
+        out: the submission, written atomically; or several submissions by normalisation (see
+            `normalisations.NORMALISATIONS`), for which the network runs only once.
         method: "cam" or "sem".
-        size: pixels a side to which photos are brought.
-        seeds: of "sem": a count, or as a float a share of the map's positions.
-        label: "gt": the map of the annotated class; "predicted": of the highest logit.
-        batch_size: photos run at a time.
-        workers: processes that read photos ahead; 0 reads them in this one.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto": the first of cuda, mps, cpu there is.
+        size: side in pixels to which photos are resized.
+        seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
+        label: "gt" for the map of the annotated class, "predicted" for that of the highest logit.
+        batch_size: number of photos per batch.
+        workers: number of processes that read photos; 0 reads them in this process.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available of cuda, mps, cpu.
         map_dtype: "uint8", "float16" or "float32".
-        resume: go on where a killed run stopped.
-        overwrite: throw away what a killed run left, and begin anew.
+        resume: resume an unfinished run.
+        overwrite: discard an unfinished run and start again.
         progress: called with (photos done, photos).
-        metadata: more for the submission's `method`, or instead: name, paper, code, commit, ...
+        metadata: fields added to the submission's `method`, or replacing its name, paper, ...
 
     Raises:
-        WsolbenchError: an option out of range; a class that is not known or that the model has not;
-            more seeds than positions; outputs of the model that are no class maps, or not finite;
-            values that normalisation "none" leaves out of [0, 1]; a photo that is missing, damaged
-            or of another size.
+        WsolbenchError: an option is out of range; a class is unknown or missing in the model; there
+            are more seeds than positions; the model's outputs are not class maps or not finite;
+            values with normalisation "none" are outside [0, 1]; a photo is missing, damaged or of
+            another size.
     """
     _check_choice("method", method, METHODS)
     _check_choice("label", label, ("gt", "predicted"))
@@ -133,7 +133,7 @@ def predict(
     ):
         if value < least:
             raise WsolbenchError(
-                name, found=str(value), expected=f"at least {least}", cure="give a larger number"
+                name, found=str(value), expected=f"at least {least}", cure="pass a larger number"
             )
     outs = dict(out) if isinstance(out, Mapping) else {_MIN_MAX: out}
     forms = [normalisation_named(name) for name in outs]
@@ -147,34 +147,34 @@ def predict(
         writers = []
         for form, path in zip(forms, outs.values(), strict=True):
             words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
-            told = "" if list(outs) == [_MIN_MAX] else form.name
+            stated = "" if list(outs) == [_MIN_MAX] else form.name
             header = SubmissionHeader(
                 dataset=dataset.name,
                 split=dataset.split,
                 label=label,
                 normalisation=f"{words}; {MAP_DTYPES[map_dtype]}",
-                method=_described(model, method, size, seeds, told, metadata or {}),
+                method=_described(model, method, size, seeds, stated, metadata or {}),
             )
             writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
             writers.append(stack.enter_context(writer))
-        lacking = [
+        pending = [
             row
             for row, name in enumerate(dataset.image_ids)
             if any(name not in writer.written for writer in writers)
         ]
-        done = len(dataset) - len(lacking)
+        done = len(dataset) - len(pending)
         if progress is not None:
             progress(done, len(dataset))
-        photos = _Photos(dataset, lacking, model.preprocess, size)
+        photos = _Photos(dataset, pending, model.preprocess, size)
         for batch_rows, images in _batches(photos, batch_size, workers, where):
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
             maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
             for form, writer in zip(forms, writers, strict=True):
-                # A run that was killed may have left one submission a batch behind another.
-                own = [place for place, name in enumerate(ids) if name not in writer.written]
-                formed = _stored(_normalised(maps[own], form), map_dtype)
-                writer.append([ids[place] for place in own], formed, top5=top[own])
+                # A killed run may have left one submission a batch behind another.
+                missing = [place for place, name in enumerate(ids) if name not in writer.written]
+                planes = _stored(_normalised(maps[missing], form), map_dtype)
+                writer.append([ids[place] for place in missing], planes, top5=top[missing])
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
@@ -194,8 +194,8 @@ def _maps_of(
     method: str,
     seeds: int | float,
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Raw maps (B, h, w), the class's channels or SEM's cosines; and the best classes (B, 5), -1
-    where there are fewer.
+    """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5),
+    filled with -1.
     """
     with torch.inference_mode():
         class_maps, features, logits = _run(model, images)
@@ -220,7 +220,7 @@ def _maps_of(
 
 
 def _run(
-    model: ClassMapModel, images: Tensor, *, cure: str = "mend the model"
+    model: ClassMapModel, images: Tensor, *, cure: str = "correct the model"
 ) -> tuple[Tensor, Tensor, Tensor]:
     where = f"backbone {model.name}"
     try:
@@ -228,8 +228,8 @@ def _run(
     except torch.cuda.OutOfMemoryError as error:
         raise WsolbenchError(
             where,
-            found=f"too little memory for {len(images)} photos of {images.shape[-1]} pixels",
-            cure="give a smaller batch_size",
+            found=f"not enough memory for {len(images)} photos of {images.shape[-1]} pixels",
+            cure="use a smaller batch_size (--batch-size)",
         ) from error
     except Exception as error:  # the module may be the user's and raise anything
         raise fault_in_user_code(where, error, cure=cure) from error
@@ -251,19 +251,19 @@ def _run(
             where,
             found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} photos",
             expected="class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)",
-            cure="return the three from the module's forward",
+            cure="return all three from the module's forward",
         )
     class_maps, features, logits = outputs
     return class_maps, features, logits
 
 
 def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
-    """How many classes the model has, and how large its maps are: seen on a grey photo."""
+    """The number of classes and the size of the maps, measured on a grey photo."""
     grey = Image.new("RGB", (size, size), (128, 128, 128))
     image = _preprocessed(model.preprocess, grey, size, whose="a grey picture")
     with torch.inference_mode():
         class_maps, _, _ = _run(
-            model, image[None].to(where), cure=f"try another size than {size}, or mend the model"
+            model, image[None].to(where), cure=f"try another size than {size}, or correct the model"
         )
     _, classes, height, width = class_maps.shape
     return classes, height, width
@@ -272,13 +272,13 @@ def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, i
 def _check_classes(dataset: Dataset, classes: int, backbone: str) -> None:
     indices = dataset.class_indices
     for wrong, found, cure in (
-        (indices < 0, "no class", "give the classes at import, or ask for --label predicted"),
-        (indices >= classes, f"a class beyond the {classes} of {backbone}", "check the weights"),
+        (indices < 0, "no class", "import the classes, or use --label predicted"),
+        (indices >= classes, f"a class outside the {classes} of {backbone}", "check the weights"),
     ):
         ids = [dataset.image_ids[row] for row in np.flatnonzero(wrong)]
         if ids:
             raise WsolbenchError(
-                f"{dataset.name} {dataset.split}",
+                dataset.title,
                 found=f"{found} for {len(ids)} of {len(dataset)} images: {some(ids)}",
                 expected=f"class indices 0..{classes - 1}",
                 cure=cure,
@@ -320,7 +320,7 @@ def _stored(maps: Tensor, map_dtype: str) -> NDArray[Any]:
 
 @contextmanager
 def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
-    """The module in evaluation mode on a device; afterwards every part as it was."""
+    """Put the module in evaluation mode on a device, and restore it afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     home = next((tensor.device for tensor in module.parameters()), None)
     try:
@@ -343,7 +343,7 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise WsolbenchError(
             f"device {name!r}",
-            found="no such kind",
+            found="an unknown device",
             expected="cpu, cuda, mps or auto",
             cure="name one of them",
         ) from error
@@ -355,8 +355,8 @@ def _device(name: str) -> torch.device:
     if (device.index or 0) >= there:
         raise WsolbenchError(
             f"device {name!r}",
-            found=f"{there} devices of the kind {device.type}",
-            cure='name another, or "auto" for the best there is',
+            found=f"only {there} {device.type} devices are available",
+            cure='name another device, or "auto" for the best one',
         )
     return device
 
@@ -364,20 +364,20 @@ def _device(name: str) -> torch.device:
 def _check_choice(name: str, value: str, choices: Sequence[str] | Mapping[str, object]) -> None:
     if value not in choices:
         raise WsolbenchError(
-            name, found=repr(value), expected=f"one of {', '.join(choices)}", cure="give one"
+            name, found=repr(value), expected=f"one of {', '.join(choices)}", cure="choose one"
         )
 
 
 # Reading ahead
 
 
-# Errors come out of reading processes as values: DataLoader would raise them anew by their text.
+# Reading processes return errors as values: DataLoader would re-raise only their text.
 _Item = tuple[int, Tensor | WsolbenchError]
 _Batch = tuple[list[int], Tensor] | WsolbenchError
 
 
 class _Photos(data.Dataset[_Item]):
-    """The rows of a data set as (row, input of the model)."""
+    """The rows of a data set as (row, model input)."""
 
     def __init__(
         self,
@@ -421,7 +421,7 @@ def _preprocessed(
             f"preprocess of {whose}",
             found=f"{shape}",
             expected=f"a tensor (3, {size}, {size})",
-            cure="return one photo, resized to the size given",
+            cure="return one photo, resized to the given size",
         )
     return tensor.to(torch.float32)
 
@@ -449,7 +449,7 @@ def _batches(
     )
     try:
         batches = iter(loader)
-    except Exception as error:  # a preprocess that cannot be sent to a process, no room for one
+    except Exception as error:  # a preprocess that cannot be pickled, or no memory for a process
         raise _reading_failed(error) from error
     while True:
         try:
@@ -465,7 +465,7 @@ def _batches(
 
 def _reading_failed(error: Exception) -> WsolbenchError:
     return WsolbenchError(
-        "processes that read photos",
+        "processes reading photos",
         found=f"{type(error).__name__}: {error}",
-        cure="try fewer, or workers=0",
+        cure="use fewer processes, or workers=0",
     )

@@ -1,10 +1,10 @@
-"""Maps that no network made: what a score is worth without looking at the photo.
+"""Network-free baselines: the scores that are possible without looking at the photo.
 
-Four know nothing of the image; one is the annotated mask itself, brought down to the size of a map,
-which tells how much of the object maps of that size can show. None needs PyTorch or photos.
+Four of them are independent of the image; the fifth is the annotated mask resized to the size of a
+map, which gives the best score that maps of that size can reach. None needs PyTorch or photos.
 
-Conventions: a map covers its whole image, whatever the image's shape; a position is a cell of that
-cover, and its value the mean over the cell. Maps are uint8, round(255 * value).
+Conventions: a map covers its whole image, whatever the image's shape; each position is a cell of
+the image, and its value is the mean over the cell. Maps are uint8, round(255 * value).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from ..progress import Progress
 __all__ = ["TRIVIAL", "mean_over_cells", "predict_trivial", "trivial_map"]
 
 SIGMA = 0.25
-"""Standard deviation of the Gaussian, as a share of the map's side."""
+"""Standard deviation of the Gaussian as a fraction of the map's side."""
 
 BOX_SIDE = 0.7
-"""Side of the box in the middle, as a share of the image's: half of the image's area."""
+"""Side of the centre box as a fraction of the image's side: half of the image's area."""
 
 _BATCH = 256
 
 
 @dataclass(frozen=True)
 class _Trivial:
-    """What a submission says of a map that no network made; `parameters` beside the map's size."""
+    """The description of a baseline in a submission; `parameters` without the map's size."""
 
     name: str
     normalisation: str
@@ -58,7 +58,7 @@ TRIVIAL: Mapping[str, _Trivial] = MappingProxyType(
         "mask": _Trivial("Mask", "share of each cell that the mask covers"),
     }
 )
-"""The maps by name."""
+"""The network-free baselines by name."""
 
 
 def predict_trivial(
@@ -71,28 +71,32 @@ def predict_trivial(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Write a map of every image of a data set as a submission.
+    """Write the maps of a network-free baseline as a submission.
 
     Args:
         dataset: one split; photos are not needed.
-        out: the submission; whole or not there.
+        out: the submission, written atomically.
         name: a key of `TRIVIAL`.
-        size: positions a side of the map.
-        seed: of "noise"; the others do not depend on it.
-        overwrite: throw away what a killed run left.
+        size: side of the map in positions.
+        seed: the seed of "noise"; the others ignore it.
+        overwrite: discard an unfinished run.
         progress: called with (images done, images).
 
     Raises:
-        WsolbenchError: no such name, a size or seed out of range, the file cannot be written.
+        WsolbenchError: the name is unknown, the size or seed is out of range, or the file cannot
+            be written.
     """
     if name not in TRIVIAL:
         raise WsolbenchError(
-            "trivial map", found=repr(name), expected=" or ".join(TRIVIAL), cure="name one of these"
+            "baseline", found=repr(name), expected=" or ".join(TRIVIAL), cure="name one of these"
         )
     for what, value, low, high in (("size", size, 1, MAX_SIDE), ("seed", seed, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise WsolbenchError(
-                what, found=str(value), expected=f"{low} to {high}", cure="give one of these"
+                what,
+                found=str(value),
+                expected=f"{low} to {high}",
+                cure="pass a number in this range",
             )
     rng = np.random.default_rng(seed)
     kind = TRIVIAL[name]
@@ -126,7 +130,7 @@ def trivial_map(name: str, size: int) -> NDArray[np.float64]:
 
     Args:
         name: "centre-gaussian", "whole-image" or "centre-box".
-        size: positions a side.
+        size: side of the map in positions.
 
     Returns:
         float64 (size, size) in [0, 1].
@@ -140,30 +144,30 @@ def trivial_map(name: str, size: int) -> NDArray[np.float64]:
     bell = np.exp(-(middles**2) / (2 * SIGMA**2))
     map_: NDArray[np.float64] = np.outer(bell, bell)
     low, high = map_.min(), map_.max()
-    # A map of one or two positions a side is constant: no contrast to stretch.
+    # A map with a side of one or two positions is constant, without contrast to scale.
     return (map_ - low) / (high - low) if high > low else np.ones((size, size))
 
 
 def mean_over_cells(mask: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
-    """The share of each cell that a mask covers, exact where cells cut through pixels.
+    """The fraction of each cell that a mask covers, exact if cells split pixels.
 
     Args:
         mask: bool (height, width).
-        size: cells a side.
+        size: number of cells per side.
 
     Returns:
         float64 (size, size) in [0, 1].
     """
     down, across = (_averaging(side, size) for side in mask.shape)
     shares: NDArray[np.float64] = down @ mask.astype(np.float64) @ across.T
-    return np.clip(shares, 0.0, 1.0)  # rounding may end a hair above 1
+    return np.clip(shares, 0.0, 1.0)  # rounding errors may exceed 1
 
 
 def _maps(
     dataset: Dataset, rows: Sequence[int], name: str, size: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     if name == "noise":
-        # One draw an image, so that maps do not depend on how many are written at a time.
+        # One draw per image, so that maps do not depend on the batch size.
         drawn = [rng.integers(256, size=(size, size), dtype=np.uint8) for _ in rows]
         return np.stack(drawn)
     if name == "mask":
@@ -176,16 +180,16 @@ def _levels(map_: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _covered(low: float, high: float, size: int) -> NDArray[np.float64]:
-    """The share of each of `size` equal parts of [0, 1] that [low, high] covers."""
+    """The fraction of each of `size` equal parts of [0, 1] that [low, high] covers."""
     edges = np.arange(size + 1) / size
     inside = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
     return np.asarray(np.clip(inside * size, 0.0, 1.0))
 
 
 def _averaging(side: int, size: int) -> NDArray[np.float64]:
-    """Weights (size, side) that average `side` pixels in `size` equal cells."""
+    """Weights (size, side) that average `side` pixels over `size` equal cells."""
     cell, pixel = np.arange(size)[:, None], np.arange(side)[None]
-    # In units of 1 / (side * size), so that borders are whole numbers.
+    # In units of 1 / (side * size), so that borders are integers.
     overlap = np.minimum((cell + 1) * side, (pixel + 1) * size) - np.maximum(
         cell * side, pixel * size
     )

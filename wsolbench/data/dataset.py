@@ -1,14 +1,16 @@
-"""One split of an annotation file in a fixed order, with a folder of photos if there is one."""
+"""One split of an annotation file in a fixed order, with an optional folder of photos."""
 
 from __future__ import annotations
 
+import html
+import operator
 import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from ..errors import WsolbenchError, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..images import open_picture
+from ..masks import area
 
 if TYPE_CHECKING:
     from .torch_dataset import TorchDataset
@@ -25,19 +28,24 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Sample"]
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-"""File name endings of photos, in any case."""
+"""File name endings of photos, in upper or lower case."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The images of one split, by ascending id.
+    """The images of one split, sorted by id.
+
+    Index it with a position, an image id or a slice:
+
+        dataset[0], dataset["val_1"]    # a Sample
+        dataset[:3]                     # a list of Samples
 
     Attributes:
         store: the annotation file.
         split: the split's name.
-        images: the folder of photos, `<id>.jpg` or so, at any depth; None where there is none.
+        images: the folder of photos, e.g. `<id>.jpg`, at any depth; None if there are no photos.
         rows: int64 (n,), the images' rows in the store.
-        limit: how many images a trial was cut to; None for the whole split.
+        limit: number of images if the split was shortened for a trial; None for the whole split.
     """
 
     store: AnnotationStore
@@ -57,11 +65,12 @@ class Dataset:
 
         Args:
             path: the annotation file.
-            split: which of its splits.
-            images: a folder of photos at original size, named by image id; subfolders are searched.
+            split: the name of the split.
+            images: a folder of photos at original size, named by image id; subfolders are included.
 
         Raises:
-            WsolbenchError: no such file or folder, no annotation file, no such split.
+            WsolbenchError: the file or folder is missing, the file is not an annotation file, or it
+                has no such split.
         """
         store = AnnotationStore.open(path)
         folder = None if images is None else require_folder(images, "a folder of photos")
@@ -76,15 +85,66 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Sample:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of a split of {len(self)}")
-        return Sample(self, int(index) % len(self))
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex | str) -> Sample: ...
+    def __getitem__(self, index: SupportsIndex | str | slice) -> Sample | list[Sample]:
+        """The sample at a position or of an image id; a list of samples for a slice.
+
+        Raises:
+            IndexError: the position is out of range.
+            WsolbenchError: the split has no image of that id, or the index has another type.
+        """
+        if isinstance(index, slice):
+            return [Sample(self, place) for place in range(len(self))[index]]
+        if isinstance(index, str):
+            return Sample(self, self._place_of(index))
+        try:
+            place = operator.index(index)
+        except TypeError as error:
+            raise WsolbenchError(
+                self.title,
+                found=f"the index {index!r}",
+                expected="an integer, an image id or a slice",
+                cure="use dataset[0], dataset[image_id] or dataset[:3]",
+            ) from error
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"position {place} in a split of {len(self)} images")
+        return Sample(self, place % len(self))
+
+    def __repr__(self) -> str:
+        photos = "no photos" if self.images is None else f"photos in {str(self.images)!r}"
+        # Verifying the hash would read the whole file for one line of text.
+        stated = self.store.stated_sha256[:12]
+        return f"Dataset({self.title}: {self._size}, {photos}, content {stated})"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        rows = {
+            "name": self.name,
+            "split": self.split,
+            "images": self._size,
+            "classes": np.unique(self.class_indices[self.class_indices >= 0]).size,
+            "boxes": self.store.box_counts[self.rows].sum(),
+            "ignored pixels": self._ignored_pixels,
+            "photos": "none" if self.images is None else self.images,
+        }
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table>{cells}</table>"
 
     @property
     def name(self) -> str:
         """The data set's name."""
         return self.store.dataset
+
+    @property
+    def title(self) -> str:
+        """Its name and split, for messages."""
+        return f"{self.name} {self.split}"
 
     @cached_property
     def image_ids(self) -> list[str]:
@@ -94,48 +154,49 @@ class Dataset:
 
     @cached_property
     def class_indices(self) -> NDArray[np.int32]:
-        """Each image's class, int32 (n,), -1 where not known."""
+        """Each image's class, int32 (n,), -1 if it is unknown."""
         return self.store.class_indices[self.rows]
 
     def first(self, count: int) -> Dataset:
-        """The same split cut to its first images, for a trial; results on it are stamped so.
+        """The first images of the split, for a trial; results record that they are of a trial.
 
         Raises:
-            WsolbenchError: a count below 1.
+            WsolbenchError: the count is below 1.
         """
         if count < 1:
             raise WsolbenchError(
-                "limit", found=str(count), expected="1 or more", cure="give a number of images"
+                "limit", found=str(count), expected="1 or more", cure="pass a number of images"
             )
         if count >= len(self):
             return self
         return Dataset(self.store, self.split, self.images, self.rows[:count], limit=count)
 
     def image_path(self, index: int) -> Path:
-        """Where the photo is.
+        """The path of the photo.
 
         Raises:
-            WsolbenchError: no folder of photos was given, or it has none of that id.
+            WsolbenchError: the data set has no folder of photos, or the folder does not contain
+                exactly one photo of that id.
         """
         image_id = self.image_ids[index]
         if self.images is None:
             raise WsolbenchError(
-                image_id, found="no folder of photos", cure="give one: images=... or --images DIR"
+                image_id, found="no folder of photos", cure="pass one: images=DIR or --images DIR"
             )
         paths = self._photos.get(image_id, [])
         if len(paths) > 1:
             raise WsolbenchError(
                 self.images,
-                found=f"{len(paths)} pictures of the name {image_id}: {some(paths)}",
-                expected="one photo an image",
-                cure="name the folder that holds the photos alone",
+                found=f"{len(paths)} pictures named {image_id}: {some(paths)}",
+                expected="one photo per image",
+                cure="name a folder that contains only the photos",
             )
         if not paths:
             raise WsolbenchError(
                 self.images,
                 found=f"no photo {image_id} among {len(self._photos)}",
                 expected=f"{image_id}.jpg, .jpeg, .JPEG or .png",
-                cure="name the folder that holds this data set's photos",
+                cure="name the folder with the photos of this data set",
             )
         return paths[0]
 
@@ -143,12 +204,13 @@ class Dataset:
         """The photo as RGB, in its stored pixel order (EXIF orientation is ignored).
 
         Raises:
-            WsolbenchError: missing, damaged, or of another size than the annotation's.
+            WsolbenchError: the photo is missing or damaged, or its size differs from the annotated
+                one.
         """
         row = self.rows[index]
         size = (int(self.store.heights[row]), int(self.store.widths[row]))
         path = self.image_path(index)
-        return open_picture(path, size=size, whose="the annotation").convert("RGB")
+        return open_picture(path, size=size, whose="the annotations").convert("RGB")
 
     def torch(
         self,
@@ -158,9 +220,9 @@ class Dataset:
         """A map-style torch Dataset of this split; see `torch_dataset.TorchDataset`.
 
         Args:
-            transform: from the RGB photo to what the batch should hold; None gives float32
-                (3, height, width) in [0, 1].
-            mask_size: side in pixels to which masks are brought by nearest neighbour; None leaves
+            transform: function of the RGB photo that returns the item's `image`; None gives
+                float32 (3, height, width) in [0, 1].
+            mask_size: side in pixels to which masks are resized (nearest neighbour); None keeps
                 them at the photo's size.
         """
         from .torch_dataset import TorchDataset
@@ -169,6 +231,29 @@ class Dataset:
 
     def __getstate__(self) -> dict[str, object]:
         return {name: self.__dict__[name] for name in ("store", "split", "images", "rows", "limit")}
+
+    @property
+    def _size(self) -> str:
+        whole = "" if self.limit is None else " (the first of the split, a trial)"
+        return f"{len(self)} image{'' if len(self) == 1 else 's'}{whole}"
+
+    @property
+    def _ignored_pixels(self) -> int:
+        parts = (self.store.ignore_run_lengths(int(row)) for row in self.rows)
+        return sum(area(part) for part in parts if part is not None)
+
+    def _place_of(self, image_id: str) -> int:
+        if image_id not in self._places:
+            raise WsolbenchError(
+                self.title,
+                found=f"no image {image_id!r} among its {self._size}",
+                cure="see dataset.image_ids, or open another split",
+            )
+        return self._places[image_id]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {image_id: place for place, image_id in enumerate(self.image_ids)}
 
     @cached_property
     def _photos(self) -> dict[str, list[Path]]:
@@ -183,11 +268,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a data set; masks and photo are read when asked for.
+    """One image of a data set; its mask and photo are read on access.
 
     Attributes:
-        dataset: the data set it belongs to.
-        index: its place there.
+        dataset: the data set that contains it.
+        index: its position in the data set.
     """
 
     dataset: Dataset
@@ -205,17 +290,17 @@ class Sample:
 
     @property
     def class_index(self) -> int:
-        """Its class, -1 where not known."""
+        """Its class index, -1 if it is unknown."""
         return int(self.dataset.class_indices[self.index])
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Its height in pixels."""
         return int(self.dataset.store.heights[self.row])
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Its width in pixels."""
         return int(self.dataset.store.widths[self.row])
 
     @property
@@ -230,7 +315,7 @@ class Sample:
 
     @property
     def ignore(self) -> NDArray[np.bool_] | None:
-        """bool (height, width), true where a pixel counts nowhere; None where all count."""
+        """bool (height, width), true on ignored pixels; None if no pixel is ignored."""
         return self.dataset.store.ignore(self.row)
 
     @property

@@ -1,16 +1,16 @@
-"""Annotations made into files that other programs read, and back again without loss.
+"""Lossless export of annotations to COCO JSON and to a folder of PNG masks.
 
-Importing what was exported gives the same `content_sha256`, and exporting that again the same
-bytes. What a format has no place for (splits, several boxes of one mask, the class list) goes into
-keys of our own, which other readers pass over.
+Importing an exported file gives the same `content_sha256`, and exporting it again gives the same
+bytes. Data for which COCO has no field (splits, several boxes of one mask, the class list) is
+stored under additional keys, which other readers ignore.
 
-COCO: one annotation an image with the mask as compressed run lengths and the mask's tight box as
-bbox, and one with iscrowd 1 for its ignored pixels. An image's `boxes` (half-open corners) and
-`split`, a category's `class_index` and `key`, and the top-level `wsolbench` are our own. The file
-name is the image id with `.jpg`, whatever the photo's ending is.
+COCO: one annotation per image with the mask as compressed run lengths and its tight box as bbox,
+and a second one with iscrowd 1 for the ignored pixels. The additional keys are `boxes` (half-open
+corners) and `split` of an image, `class_index` and `key` of a category, and `wsolbench` at the top
+level. The file name is the image id plus `.jpg`, whatever the photo's ending.
 
-PNG: a folder with masks/<image id>.png, table.csv, and where there is something to put there
-ignore/<image id>.png and classes.csv, as `importers.mask_folder` reads it.
+PNG: a folder with masks/<image id>.png, table.csv and, if needed, ignore/<image id>.png and
+classes.csv. `importers.mask_folder` reads this layout.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["export_coco", "export_png"]
 def export_coco(
     store: AnnotationStore, path: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> None:
-    """Write COCO instances JSON, whole or not at all, one record a line.
+    """Write COCO instances JSON atomically, one record per line.
 
     Args:
         store: the annotations.
@@ -59,17 +59,17 @@ def export_coco(
 def export_png(
     store: AnnotationStore, folder: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> None:
-    """Write a folder of masks and a table, all or nothing.
+    """Write a folder of masks and a table atomically.
 
     Args:
-        store: the annotations; each image must have a box, since the table has no way to say that
-            one has none.
-        folder: what to make; it may exist if it is empty.
+        store: the annotations; each image must have a box, because the table cannot express that
+            an image has none.
+        folder: the folder to create; it may exist if it is empty.
         progress: called with (masks written, masks).
 
     Raises:
-        WsolbenchError: the folder holds something, its parent is missing, an image has no box, or
-            a class has a name that CSV does not hold.
+        WsolbenchError: the folder is not empty, its parent is missing, an image has no box, or a
+            class name cannot be stored in CSV.
     """
     target = Path(folder)
     _check_target(target)
@@ -80,18 +80,18 @@ def export_png(
         raise WsolbenchError(
             store.path,
             found=f"{len(bare)} images without a box: {some(bare)}",
-            expected="at least one box an image",
+            expected="at least one box per image",
             cure="export as coco",
         )
     unfit = [f"class {index}" for index, pair in enumerate(store.classes) if not _fits_csv(pair)]
     if unfit:
         raise WsolbenchError(
             store.path,
-            found=f"{len(unfit)} class names that CSV does not hold: {some(unfit)}",
+            found=f"{len(unfit)} class names that CSV cannot store: {some(unfit)}",
             expected=f"no NUL, no lone surrogate, fewer than {csv.field_size_limit()} characters",
             cure="export as coco",
         )
-    # A folder cannot be renamed over one that holds something, so a name of this process is safe.
+    # A folder cannot be renamed to a non-empty one, so two processes cannot mix their files.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -107,7 +107,7 @@ def export_png(
                 progress(row + 1, len(store))
         _write_csv(temporary / "table.csv", TABLE_COLUMNS, _table_rows(store))
         if store.classes:
-            # Quoted, since a name may hold a carriage return.
+            # Quoted, because a name may contain a carriage return.
             _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes, quoted=True)
         os.replace(temporary, target)
         sync_folder(target.parent)
@@ -121,9 +121,9 @@ def _check_target(target: Path) -> None:
     if target.exists():
         raise WsolbenchError(
             target,
-            found="a folder that holds something" if target.is_dir() else "a file",
-            expected="a folder to be made",
-            cure="name another, or remove it first",
+            found="a folder that is not empty" if target.is_dir() else "a file",
+            expected="an empty folder or a new name",
+            cure="name another folder, or remove this one first",
         )
     if not target.parent.is_dir():
         raise WsolbenchError(

@@ -1,12 +1,12 @@
-"""A data set as PyTorch sees it: map-style, safe in many workers under fork and spawn.
+"""A map-style PyTorch dataset, safe with several workers under fork and spawn.
 
-Each item is a dict; a batch of items whose masks differ in size keeps them as a list:
+Each item is a dict; if the masks of a batch differ in size, `collate` keeps them as a list:
 
     loader = DataLoader(dataset.torch(transform, mask_size=224), batch_size=32, num_workers=4,
                         collate_fn=collate)
 
-Every worker opens the annotation file for itself. Boxes keep the photo's own pixels, whatever the
-transform does to the picture.
+Every worker opens the annotation file itself. Boxes stay in pixels of the original photo, whatever
+the transform does.
 """
 
 from __future__ import annotations
@@ -24,18 +24,16 @@ from torch.utils import data
 
 from ..errors import WsolbenchError
 
-__all__ = ["Split", "TorchDataset", "collate"]
+__all__ = ["Item", "TorchDataset", "collate"]
 
 
 class Split(Protocol):
-    """What is needed of a `dataset.Dataset`, which imports this module and not the other way."""
+    """The part of `dataset.Dataset` used here; that module imports this one, not vice versa."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def title(self) -> str: ...
     @property
-    def split(self) -> str: ...  # noqa: D102
-    @property
-    def images(self) -> Path | None: ...  # noqa: D102
+    def images(self) -> Path | None: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
 
@@ -43,23 +41,24 @@ class Split(Protocol):
 Item = dict[str, Any]
 """One image:
 
-- `image`: what the transform gives; without one float32 (3, height, width) in [0, 1].
-- `label`: int64 scalar, -1 where the class is not known.
+- `image`: the result of the transform; without a transform float32 (3, height, width) in [0, 1].
+- `label`: int64 scalar, -1 if the class is unknown.
 - `mask`: bool (height, width), or (mask_size, mask_size).
-- `ignore`: bool as `mask`: pixels that count nowhere; all false where the annotation has none.
-- `boxes`: int64 (n, 4), half-open (x0, y0, x1, y1) in the photo's pixels.
+- `ignore`: bool, shaped like `mask`, true on ignored pixels; all false if none is ignored.
+- `boxes`: int64 (n, 4), half-open (x0, y0, x1, y1) in pixels of the photo.
 - `image_id`: str.
 """
 
 
 class TorchDataset(data.Dataset[Item]):
-    """One split as a map-style Dataset of `Item`s; `Dataset.torch` makes it.
+    """One split as a map-style dataset of `Item`s, created by `Dataset.torch`.
 
     Attributes:
-        dataset: the split, joined to its folder of photos.
-        transform: from the RGB photo to `image`; under spawn a function of a module, no lambda.
-        mask_size: side in pixels to which masks are brought (nearest neighbour, centres of
-            pixels); None leaves them at the photo's size.
+        dataset: the split, opened with its folder of photos.
+        transform: function of the RGB photo that returns `image`; a module-level function, not a
+            lambda, if workers are spawned.
+        mask_size: side in pixels to which masks are resized (nearest neighbour, pixel centres);
+            None keeps them at the photo's size.
     """
 
     def __init__(
@@ -68,20 +67,23 @@ class TorchDataset(data.Dataset[Item]):
         transform: Callable[[Image.Image], Any] | None = None,
         mask_size: int | None = None,
     ) -> None:
-        """Keep the data set; nothing is read.
+        """Wrap a data set; no file is read yet.
 
         Raises:
-            WsolbenchError: no folder of photos, or a `mask_size` below 1.
+            WsolbenchError: the data set has no folder of photos, or `mask_size` is below 1.
         """
         if dataset.images is None:
             raise WsolbenchError(
-                f"{dataset.name} {dataset.split}",
+                dataset.title,
                 found="no folder of photos",
                 cure="open the data set with images=DIR",
             )
         if mask_size is not None and mask_size < 1:
             raise WsolbenchError(
-                "mask_size", found=str(mask_size), expected="at least 1", cure="give pixels a side"
+                "mask_size",
+                found=str(mask_size),
+                expected="at least 1",
+                cure="pass a side in pixels",
             )
         self.dataset = dataset
         self.transform = _unit_range if transform is None else transform
@@ -105,11 +107,11 @@ class TorchDataset(data.Dataset[Item]):
 
 
 def collate(items: Sequence[Item]) -> Item:
-    """A batch of items: `collate_fn` of a DataLoader.
+    """Combine items into a batch; pass it to a DataLoader as `collate_fn`.
 
     Returns:
-        The same keys. What is a tensor of one shape and type in all items is stacked, (B, ...);
-        all else is a list of B. `boxes` is always a list, as images differ in how many they have.
+        The same keys. Tensors of equal shape and dtype are stacked, (B, ...); other values become a
+        list of length B. `boxes` is always a list, because the number of boxes varies.
     """
     return {key: _stacked(key, [item[key] for item in items]) for key in items[0]}
 

@@ -1,8 +1,8 @@
 """The annotation file: masks, boxes, labels and splits of one data set, in columns.
 
-`annotations/FORMAT.md` states the format. One HDF5 file, one row an image, rows sorted by image id;
-masks as COCO run lengths in one ragged byte array. Writing is whole or not at all; reading is lazy
-and read-only, and no handle stays open between reads, so that a store may be shared by threads,
+`annotations/FORMAT.md` states the format. One HDF5 file with one row per image, sorted by image id;
+masks as COCO run lengths in one ragged byte array. Writing is atomic; reading is lazy and
+read-only, and no file handle stays open between reads, so that a store can be shared by threads,
 forked, or sent to another process.
 """
 
@@ -34,7 +34,6 @@ from .untrusted.hdf5_gate import SIGNATURE
 
 __all__ = [
     "FORMAT",
-    "FORMAT_VERSION",
     "UNLABELLED",
     "Annotation",
     "AnnotationSet",
@@ -48,7 +47,7 @@ FORMAT = "wsolbench-annotations"
 FORMAT_VERSION = 1
 
 UNLABELLED = -1
-"""The class index of an image whose class is not known."""
+"""The class index of an image whose class is unknown."""
 
 _SOURCE_FIELDS = ("file", "sha256", "licence", "citation")
 _CHUNK = 1 << 16  # bytes before compression: a few hundred masks
@@ -56,15 +55,15 @@ _CHUNK = 1 << 16  # bytes before compression: a few hundred masks
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of one image.
+    """The annotation of one image.
 
     Attributes:
         image_id: its id (see `image_ids.RULE`).
-        split: "val", "test", or a name of the data set's own.
-        class_index: from 0; `UNLABELLED` where the class is not known.
+        split: "val", "test", or any other name.
+        class_index: from 0; `UNLABELLED` if the class is unknown.
         mask: run lengths of the object's mask at the image's original size.
         boxes: int32 (n, 4), pixels, half-open (x0, y0, x1, y1), n may be 0.
-        ignore: run lengths of the pixels that count nowhere, or None.
+        ignore: run lengths of the ignored pixels, or None.
     """
 
     image_id: str
@@ -87,14 +86,14 @@ class Source:
 
 @dataclass(frozen=True)
 class AnnotationSet:
-    """Everything that goes into an annotation file.
+    """The content of an annotation file.
 
     Attributes:
         dataset: its name, e.g. "ilsvrc".
-        annotations: one an image, in any order.
+        annotations: one per image, in any order.
         classes: (WordNet id or other key, name) by class index; may be empty.
-        sources: the files they came from.
-        notes: what the importer found and did, for people: conventions, repairs, gaps.
+        sources: the files from which the annotations were imported.
+        notes: remarks of the importer for readers: conventions, corrections, gaps.
     """
 
     dataset: str
@@ -105,12 +104,12 @@ class AnnotationSet:
 
 
 def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
-    """Write an annotation file, whole or not at all.
+    """Write an annotation file atomically.
 
     Raises:
-        WsolbenchError: no image, duplicate or malformed ids, a class beyond the classes, a box
-            outside its image, a mask without object or with malformed run lengths, ignored pixels
-            of another size; all faults at once.
+        WsolbenchError: there is no image, ids are duplicated or malformed, a class index is out of
+            range, a box is outside its image, a mask is empty or has malformed run lengths, ignored
+            pixels have another size than the mask; all faults together.
     """
     rows = sorted(content.annotations, key=lambda annotation: annotation.image_id)
     areas = _check(path, content, rows)
@@ -128,7 +127,7 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
     if any(row.ignore for row in rows):
         ignored = [row.ignore.counts if row.ignore else b"" for row in rows]
         _add_ragged(columns, "ignore", ignored)
-    # HDF5 kills its process on a full disk, so the file is made in memory and written plainly.
+    # HDF5 aborts the process on a full disk, so the file is built in memory and then written.
     whole = io.BytesIO()
     with h5py.File(whole, "w") as file:
         for name, column in columns.items():
@@ -150,7 +149,7 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
             ("sources", [asdict(source) for source in content.sources]),
             ("notes", list(content.notes)),
         ):
-            # Above HDF5's 64 KiB for attributes (1,000 class names come near it), so a data set.
+            # A data set, as HDF5 limits attributes to 64 KiB, and 1,000 class names come close.
             text = json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
             file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8), track_times=False)
     with replacing(path) as temporary:
@@ -158,28 +157,32 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
 
 
 class AnnotationStore:
-    """An annotation file, open for reading; columns are read when first asked for.
+    """An annotation file, opened for reading; columns are read on first access.
 
     Attributes:
         path: the file.
         dataset: the data set's name.
+        stated_sha256: the content hash stored in the file; `content_sha256` verifies it.
     """
 
     def __init__(self, path: Path, dataset: str, length: int, stated_sha256: str) -> None:
         self.path = path
         self.dataset = dataset
         self._length = length
-        self._stated_sha256 = stated_sha256
+        self.stated_sha256 = stated_sha256
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> AnnotationStore:
         """Open an annotation file.
 
         Raises:
-            WsolbenchError: missing, truncated, no HDF5, another format or version.
+            WsolbenchError: the file is missing, truncated, not HDF5, or has another format or
+                version.
         """
         file_path = require_file(
-            path, "an annotation file", "name one with --annotations, or make it: wsolbench import"
+            path,
+            "an annotation file",
+            "name one with --annotations, or create it with wsolbench import",
         )
         with _reading(file_path) as file:
             attributes = dict(file.attrs)
@@ -188,7 +191,7 @@ class AnnotationStore:
                     file_path,
                     found=f"format {attributes.get('format', 'unstated')!r}",
                     expected=repr(FORMAT),
-                    cure="name an annotation file (wsolbench import makes one)",
+                    cure="name an annotation file (wsolbench import creates one)",
                 )
             if attributes.get("format_version") != FORMAT_VERSION:
                 raise WsolbenchError(
@@ -211,7 +214,7 @@ class AnnotationStore:
         return f"AnnotationStore({str(self.path)!r}, {len(self)} images)"
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("path", "dataset", "_length", "_stated_sha256")
+        kept = ("path", "dataset", "_length", "stated_sha256")
         return {name: self.__dict__[name] for name in kept}
 
     @cached_property
@@ -226,7 +229,7 @@ class AnnotationStore:
 
     @cached_property
     def class_indices(self) -> NDArray[np.int32]:
-        """Each image's class, int32 (n,), `UNLABELLED` where not known."""
+        """Each image's class, int32 (n,), `UNLABELLED` if it is unknown."""
         return self._column("class_index")
 
     @cached_property
@@ -241,48 +244,48 @@ class AnnotationStore:
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
-        """Each mask's object pixels, int64 (n,), ignored ones not taken away."""
+        """Number of object pixels of each mask, int64 (n,), including ignored ones."""
         return self._column("area")
 
     @cached_property
     def classes(self) -> list[tuple[str, str]]:
-        """(key, name) by class index; empty where the data set gives none."""
+        """(key, name) by class index; empty if the data set has no class list."""
         return [(key, name) for key, name in self._texts("classes", ("key", "name"))]
 
     @cached_property
     def sources(self) -> list[Source]:
-        """The files from which the annotations were taken."""
+        """The files from which the annotations were imported."""
         return [Source(*source) for source in self._texts("sources", _SOURCE_FIELDS)]
 
     @cached_property
     def notes(self) -> list[str]:
-        """What the importer found and did."""
+        """Remarks of the importer."""
         return [note for (note,) in self._texts("notes", ("note",))]
 
     @cached_property
     def content_sha256(self) -> str:
-        """The SHA-256 of the logical content, computed from what the file holds.
+        """The SHA-256 of the logical content, computed from the columns.
 
         Raises:
-            WsolbenchError: it is not the one that the file states.
+            WsolbenchError: it differs from the one stated in the file.
         """
         names = ["image_id", "split", "class_index", "height", "width", "area"]
         names += ["boxes/xyxy", "boxes/offsets", "rle/bytes", "rle/offsets"]
         names += ["ignore/bytes", "ignore/offsets"] if self.has_ignore else []
         columns = {name: self._column(name) for name in names}
         found = _content_sha256(self.dataset, self.classes, columns)
-        if found != self._stated_sha256:
+        if found != self.stated_sha256:
             raise WsolbenchError(
                 self.path,
                 found=f"content of SHA-256 {found[:12]}",
-                expected=f"{self._stated_sha256[:12]} as the file states",
-                cure="the file is damaged or edited: import the annotations again",
+                expected=f"{self.stated_sha256[:12]}, as stated in the file",
+                cure="the file is damaged or was edited: import the annotations again",
             )
         return found
 
     @cached_property
     def has_ignore(self) -> bool:
-        """Whether some image has pixels that count nowhere."""
+        """Whether any image has ignored pixels."""
         with _reading(self.path) as file:
             return "ignore" in file
 
@@ -302,28 +305,28 @@ class AnnotationStore:
 
     @cached_property
     def box_counts(self) -> NDArray[np.int64]:
-        """How many boxes each image has, int64 (n,)."""
+        """Number of boxes of each image, int64 (n,)."""
         return np.diff(self._boxes[0])
 
     def ignore(self, row: int) -> NDArray[np.bool_] | None:
-        """The pixels that count nowhere: bool (height, width), or None where all count."""
+        """The ignored pixels: bool (height, width), or None if the image has none."""
         ignored = self.ignore_run_lengths(row)
         return None if ignored is None else self._decoded(row, ignored)
 
     def ignore_run_lengths(self, row: int) -> RunLengths | None:
-        """Run lengths of the pixels that count nowhere, or None."""
+        """Run lengths of the ignored pixels, or None if the image has none."""
         if not self.has_ignore:
             return None
         offsets, counts = self._ignore
         return self._run_lengths(row, counts, offsets) if offsets[row + 1] > offsets[row] else None
 
     def packed(self, kind: str, rows: NDArray[np.int64]) -> Packed:
-        """What some images hold, one after the other.
+        """Masks, ignored pixels or boxes of some images, concatenated.
 
         Args:
-            kind: "masks" or "ignored" for compressed run lengths (uint8; an image without ignored
-                pixels has an empty part), "boxes" for int32 (m, 4).
-            rows: int64 (n,), the images.
+            kind: "masks" or "ignored" for compressed run lengths (uint8; empty for an image
+                without ignored pixels), "boxes" for int32 (m, 4).
+            rows: int64 (n,), the rows of the images.
         """
         if kind == "ignored" and not self.has_ignore:
             return Packed(np.empty(0, np.uint8), np.zeros(len(rows) + 1, np.int64))
@@ -348,7 +351,7 @@ class AnnotationStore:
         try:
             return masks.decode(run_lengths)
         except WsolbenchError as error:
-            raise self._damaged(f"a mask of {self.image_ids[row]} with {error.found}") from error
+            raise self._damaged(f"{error.found} in a mask of {self.image_ids[row]}") from error
 
     def _run_lengths(
         self, row: int, counts: NDArray[np.uint8], offsets: NDArray[np.int64]
@@ -361,7 +364,7 @@ class AnnotationStore:
         parts = self._column(f"{group}/{values}")
         sound = offsets.shape == (len(self) + 1,) and offsets[0] == 0
         if not (sound and (np.diff(offsets) >= 0).all() and offsets[-1] == len(parts)):
-            raise self._damaged(f"offsets of {group} that do not fit its {len(parts)} values")
+            raise self._damaged(f"offsets of {group} that do not match its {len(parts)} values")
         return offsets, parts
 
     def _column(self, name: str) -> NDArray[Any]:
@@ -374,7 +377,7 @@ class AnnotationStore:
         return column
 
     def _texts(self, name: str, wanted: Sequence[str]) -> list[tuple[str, ...]]:
-        """A list of JSON as tuples of texts: from objects by their keys, else by place."""
+        """A JSON list as tuples of strings: objects by key, other items by position."""
         with _reading(self.path) as file:
             text = file[name][()].tobytes()
         try:
@@ -394,7 +397,7 @@ class AnnotationStore:
         return WsolbenchError(
             self.path,
             found=found,
-            expected="the columns of annotations/FORMAT.md",
+            expected="the columns described in annotations/FORMAT.md",
             cure="the file is damaged: import the annotations again",
         )
 
@@ -406,9 +409,8 @@ def _reading(path: Path) -> Iterator[h5py.File]:
     if signature != SIGNATURE:
         raise WsolbenchError(
             path,
-            found="no HDF5 file",
-            expected="an annotation file",
-            cure="name an .h5 file that wsolbench import wrote",
+            found="not an HDF5 file",
+            cure="name an annotation file, written by wsolbench import",
         )
     try:
         with h5py.File(path, "r") as file:
@@ -418,7 +420,7 @@ def _reading(path: Path) -> Iterator[h5py.File]:
             path,
             found=f"a damaged HDF5 file ({error})",
             expected="an annotation file",
-            cure="fetch it again, or import the annotations again",
+            cure="download it again, or import the annotations again",
         ) from error
 
 
@@ -428,11 +430,11 @@ def _check(
     faults: list[str] = []
     repeated = [image for image, n in Counter(row.image_id for row in rows).items() if n > 1]
     if not is_image_id(content.dataset):
-        faults.append(f"the data set's name {content.dataset!r} ({RULE})")
+        faults.append(f"invalid data set name {content.dataset!r} ({RULE})")
     if not rows:
         faults.append("no image")
     if repeated:
-        faults.append(f"{len(repeated)} ids more than once ({some(repeated)})")
+        faults.append(f"{len(repeated)} duplicate ids ({some(repeated)})")
     areas: list[int] = []
     for row in rows:
         fault, area = _fault(row, len(content.classes))
@@ -443,7 +445,7 @@ def _check(
         raise WsolbenchError(
             path,
             found=f"{len(faults)} faults in the annotations: {some(faults)}",
-            cure="mend the input and import it again; nothing was written",
+            cure="correct the input and import it again; nothing was written",
         )
     return areas
 
@@ -452,13 +454,15 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
     size = (row.mask.height, row.mask.width)
     boxes = np.asarray(row.boxes)
     if not is_image_id(row.image_id):
-        return f"is no image id ({RULE})", 0
+        return f"is not a valid image id ({RULE})", 0
     if not is_image_id(row.split):
-        return f"has the split {row.split!r} ({RULE})", 0
+        return f"has the invalid split {row.split!r} ({RULE})", 0
     if row.class_index < UNLABELLED or (classes and row.class_index >= classes):
-        return f"has class {row.class_index} of {classes or 'unknown'} classes", 0
+        return f"has class index {row.class_index}" + (
+            f" of {classes} classes" if classes else ""
+        ), 0
     if boxes.ndim != 2 or boxes.shape[1:] != (4,) or boxes.dtype.kind not in "iu":
-        return f"has boxes {boxes.dtype} of shape {boxes.shape}, not integers (n, 4)", 0
+        return f"has boxes of {boxes.dtype} {boxes.shape}, not integers (n, 4)", 0
     x0, y0, x1, y1 = boxes.T
     if not ((x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1)).all() or (
         len(boxes) and (x1.max() > size[1] or y1.max() > size[0])
@@ -469,11 +473,11 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
         if row.ignore is not None:
             masks.runs(row.ignore)
     except WsolbenchError as error:
-        return f"has {error.found} in its run lengths", 0
+        return f"has malformed run lengths: {error.found}", 0
     if row.ignore is not None and (row.ignore.height, row.ignore.width) != size:
-        return "has ignored pixels of another size than its mask", area
+        return "has ignored pixels that differ in size from its mask", area
     if area == 0 and (row.ignore is None or masks.area(row.ignore) == 0):
-        return "has a mask without object", area
+        return "has an empty mask", area
     return "", area
 
 

@@ -1,1 +1,1 @@
-"""Maps made elsewhere: how values come into [0, 1], and how files become submissions."""
+"""Maps made by other programs: normalisation to [0, 1], and conversion to submissions."""

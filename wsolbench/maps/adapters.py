@@ -1,8 +1,8 @@
-"""Maps of other packages as `SubmissionWriter.append` takes them.
+"""Maps of other packages in the form that `SubmissionWriter.append` takes.
 
-pytorch-grad-cam gives an array (B, H, W), already min-max normalised and at the size of the
-network's input; torch-cam a list with a tensor (B, h, w) for each layer, at the layer's size,
-normalised or, on demand, raw. Neither package is imported here, nor is PyTorch.
+pytorch-grad-cam returns an array (B, H, W) at the size of the network's input, already min-max
+normalised; torch-cam returns a list with one tensor (B, h, w) per layer at the layer's size,
+normalised or raw. This module imports neither package, nor PyTorch.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["maps_of"]
 
 
 def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
-    """Maps from what a package returned for a batch.
+    """Convert the output of a package for one batch to maps.
 
     Args:
         output: an array or tensor (B, h, w), on any device, or a list with one such tensor.
-        normalise: a name of `normalisations.NORMALISATIONS`; "none" wants values in [0, 1].
+        normalise: a name in `normalisations.NORMALISATIONS`; "none" needs values in [0, 1].
 
     Returns:
         B maps, float32 (h, w) in [0, 1].
 
     Raises:
-        WsolbenchError: another shape, maps of several layers, values that are not in [0, 1] where
-            nothing brings them there, NaN.
+        WsolbenchError: the shape is wrong, there are maps of several layers, or values are NaN
+            or, without normalisation, outside [0, 1].
     """
     normalisation = normalisation_named(normalise)
     if isinstance(output, Sequence):
@@ -40,7 +40,7 @@ def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
                 "maps",
                 found=f"a list of {len(output)}",
                 expected="the maps of one layer",
-                cure="fuse the layers first (torch-cam: extractor.fuse_cams(maps)), or pick one",
+                cure="fuse the layers first (torch-cam: extractor.fuse_cams(maps)), or select one",
             )
         output = output[0]
     if hasattr(output, "detach"):
@@ -51,6 +51,6 @@ def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
             "maps",
             found=f"shape {maps.shape}",
             expected="(B, height, width)",
-            cure="pass what the package returns for a batch",
+            cure="pass the output of the package for a batch",
         )
     return [normalisation(map_) for map_ in maps]

@@ -1,7 +1,7 @@
-"""A folder of maps that lie as loose files, as a submission.
+"""Conversion of a folder of map files to submissions.
 
-Maps are `<image id>.npy` or `<image id>.png`, one of either for each image of a split, of any size.
-PNG files are grey, 8-bit (value / 255) or 16-bit (value / 65535); a heat map in colours is no map.
+Maps are `<image id>.npy` or `<image id>.png` of any size, one for each image of a split. PNG files
+are grey, 8-bit (value / 255) or 16-bit (value / 65535); coloured heat maps are not accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..data.importers.mask_files import list_masks
+from ..data.importers.mask_files import list_masks, summary
 from ..data.importers.tables import read_table
 from ..errors import WsolbenchError, some
 from ..files import available_processors, require_file, require_target
@@ -30,10 +30,10 @@ from .normalisations import Normalisation
 __all__ = ["DTYPES", "SUFFIXES", "import_maps", "read_map"]
 
 SUFFIXES = (".npy", ".png")
-"""Endings of the files that hold maps."""
+"""File name endings of maps."""
 
 DTYPES = ("uint8", "float16", "float32")
-"""How maps may be stored; uint8 holds round(255 * value)."""
+"""Accepted storage types; uint8 stores round(255 * value)."""
 
 _BATCH = 128
 _HEADER_BYTES = 10_000
@@ -53,30 +53,30 @@ def import_maps(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> int:
-    """Write the maps of a folder as submissions, one a normalisation, reading each file once.
+    """Write the maps of a folder as submissions, one per normalisation; each file is read once.
 
     Args:
-        folder: with the files.
-        dataset: the split that they are of.
-        outs: the submission to write for each normalisation; all of them or none.
-        method: `name`, and what else is known (see `SubmissionHeader`); the normalisation is added
-            to its parameters.
-        label: "gt" or "predicted": whose class's maps they are.
-        dtype: how maps are stored; None keeps 8-bit files as they are where nothing normalises
-            them, and takes float32 else.
+        folder: the folder of maps.
+        dataset: the split to which the maps belong.
+        outs: the submission to write for each normalisation; either all or none are written.
+        method: `name` and any other fields (see `SubmissionHeader`); the normalisation is added to
+            its parameters.
+        label: "gt" if the maps are for the ground-truth class, "predicted" for the predicted class.
+        dtype: the storage type; None keeps 8-bit files unchanged if they are not normalised, and
+            uses float32 otherwise.
         top5: CSV with the columns image_id, top1 to top5: the predicted classes, best first, from
-            0; fewer than five leave the last ones empty.
-        allow_missing: write a submission that lacks images.
-        overwrite: throw away what a killed run left.
+            0; with fewer than five the last cells are empty.
+        allow_missing: accept a split with images that have no map.
+        overwrite: discard an unfinished run.
         progress: called with (files read, files).
 
     Returns:
-        How many maps each submission holds.
+        The number of maps in each submission.
 
     Raises:
-        WsolbenchError: a target that is one of the files; files that are no maps, values out of
-            [0, 1] that nothing normalises, files of images that the split has not or none for some
-            that it has; all of a kind at once.
+        WsolbenchError: a target is one of the files; files are not maps, values without
+            normalisation are outside [0, 1], files belong to no image of the split, or images have
+            no file; all faults of a kind together.
     """
     if dtype is not None and dtype not in DTYPES:
         raise WsolbenchError("dtype", found=dtype, expected=" or ".join(DTYPES), cure="name one")
@@ -87,7 +87,7 @@ def import_maps(
     _check_ids(place, files, dataset, allow_missing)
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
-    kept = dtype or _own_dtype(files[ids[0]], outs)
+    kept = dtype or _default_dtype(files[ids[0]], outs)
     faults: list[WsolbenchError] = []
     done = 0
     with ExitStack() as stack:
@@ -112,19 +112,19 @@ def import_maps(
             if progress:
                 progress(done, len(ids))
         if faults:
-            raise _told(place, faults)
+            raise summary(place, faults, "maps")
     return len(ids)
 
 
 def read_map(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The values of one file, as it has them; a 16-bit picture as float32 value / 65535.
+    """The stored values of one file; a 16-bit picture as float32 value / 65535.
 
     Returns:
-        (h, w), uint8 or any kind of number that NumPy stores.
+        (h, w), uint8 or any numeric dtype of NumPy.
 
     Raises:
-        WsolbenchError: damaged, objects instead of numbers, a picture in colours, not two
-            dimensions, sides above 4096.
+        WsolbenchError: the file is damaged, contains objects instead of numbers, is a colour
+            picture, is not two-dimensional, or has a side above 4096.
     """
     file = require_file(path, "a map")
     values = _read_png(file) if file.suffix.lower() == ".png" else _read_npy(file)
@@ -133,7 +133,7 @@ def read_map(path: str | os.PathLike[str]) -> NDArray[Any]:
             file,
             found=f"shape {values.shape}",
             expected=f"(height, width), sides from 1 to {MAX_SIDE}",
-            cure="save one plane a file",
+            cure="save one map per file, without channels",
         )
     return values
 
@@ -147,13 +147,13 @@ def _read_png(file: Path) -> NDArray[Any]:
                 file,
                 found=f"a picture of mode {picture.mode}",
                 expected="grey, 8 or 16 bits",
-                cure="save the map itself: colours of a heat map do not give it back",
+                cure="save the map itself; it cannot be recovered from a coloured heat map",
             )
         return np.array(picture)
 
 
 def _read_npy(file: Path) -> NDArray[Any]:
-    """The array, after its header was seen to state no more than the file has."""
+    """The array, after checking that its header matches the size of the file."""
     try:
         with open(file, "rb") as opened:
             version = np.lib.format.read_magic(opened)
@@ -172,8 +172,7 @@ def _read_npy(file: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise WsolbenchError(
             file,
-            found=f"no array of numbers ({error})",
-            expected="what numpy.save writes",
+            found=f"not an array of numbers ({error})",
             cure="save it again: numpy.save(name, map)",
         ) from error
 
@@ -184,7 +183,7 @@ def _batches(
     normalisations: Sequence[Normalisation],
     dtype: str,
 ) -> Iterator[tuple[list[str], list[list[NDArray[Any]] | WsolbenchError]]]:
-    """Some ids at a time, and of each file its maps, one a normalisation, or what is wrong."""
+    """Batches of ids and, for each file, its maps (one per normalisation) or its error."""
 
     def attempt(image_id: str) -> list[NDArray[Any]] | WsolbenchError:
         try:
@@ -209,32 +208,32 @@ def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDAr
     return values.astype(dtype)
 
 
-def _own_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
-    alone = all(normalisation.kind == "none" for normalisation in outs)
-    return "uint8" if alone and read_map(first).dtype == np.uint8 else "float32"
+def _default_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
+    unchanged = all(normalisation.kind == "none" for normalisation in outs)
+    return "uint8" if unchanged and read_map(first).dtype == np.uint8 else "float32"
 
 
 def _check_ids(
     place: Path, files: Mapping[str, Path], dataset: Dataset, allow_missing: bool
 ) -> None:
-    held = set(dataset.image_ids)
-    strangers = [path.name for image_id, path in files.items() if image_id not in held]
+    known_ids = set(dataset.image_ids)
+    unknown = [path.name for image_id, path in files.items() if image_id not in known_ids]
     missing = [image_id for image_id in dataset.image_ids if image_id not in files]
-    where = f"{dataset.name} {dataset.split}"
-    if strangers:
+    where = dataset.title
+    if unknown:
         raise WsolbenchError(
             place,
-            found=f"{len(strangers)} files of images that {where} does not hold: {some(strangers)}",
-            expected=f"<image id>.npy or .png of its {len(held)} images",
-            cure="name the split that they are of (--split), or take them away",
+            found=f"{len(unknown)} files of images that are not in {where}: {some(unknown)}",
+            expected=f"<image id>.npy or .png of its {len(known_ids)} images",
+            cure="name the split of these images (--split), or remove the files",
         )
     if missing and not allow_missing:
         raise WsolbenchError(
             place,
-            found=f"no map for {len(missing)} of the {len(held)} images of {where}: "
+            found=f"no map for {len(missing)} of the {len(known_ids)} images of {where}: "
             f"{some(missing)}",
-            expected="a map of every image",
-            cure="add them, or leave them out knowingly (allow_missing, --allow-missing)",
+            expected="a map for every image",
+            cure="add the maps, or accept the gaps (--allow-missing, allow_missing=True)",
         )
 
 
@@ -252,8 +251,8 @@ def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list
             raise WsolbenchError(
                 path,
                 found=f"line {line}: {row}",
-                expected="each image once, classes as whole numbers from 0",
-                cure="mend the line",
+                expected="each image once, classes as integers from 0",
+                cure="correct the line",
             )
         classes[row["image_id"]] = [int(text) if text else NO_CLASS for text in texts]
     without = [image_id for image_id in ids if image_id not in classes]
@@ -262,7 +261,7 @@ def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list
             path,
             found=f"no row for {len(without)} images: {some(without)}",
             expected="a row for each map",
-            cure="add them",
+            cure="add the missing rows",
         )
     return classes
 
@@ -283,17 +282,4 @@ def _header(
         label=label,
         normalisation=f"{normalisation.words}; stored as {rounded}",
         method={**method, "parameters": {**known, "normalisation": normalisation.name}},
-    )
-
-
-def _told(place: Path, faults: Sequence[WsolbenchError]) -> WsolbenchError:
-    """All faults of the files as one."""
-    if len(faults) == 1:
-        return faults[0]
-    listed = [f"{Path(str(fault.where)).name} has {fault.found}" for fault in faults]
-    return WsolbenchError(
-        place,
-        found=f"{len(faults)} unusable maps: {some(listed)}",
-        expected=faults[0].expected,
-        cure=faults[0].cure,
     )

@@ -1,10 +1,10 @@
-"""How the raw values of a map come into [0, 1]: it moves scores more than most methods do.
+"""Normalisation of raw maps to [0, 1], which affects scores more than most methods do.
 
 Source: Kim et al., Normalization Matters in Weakly Supervised Object Localization (ICCV 2021), and
-its program, GenDisc/IVR: inference.py, config.py, whose percentiles stand here as the usual ones.
+its code, GenDisc/IVR: inference.py, config.py, whose percentiles are the defaults here.
 `max` is Grad-CAM's; `pas` comes from Bae et al., Rethinking Class Activation Mapping for Weakly
-Supervised Object Localization (ECCV 2020). That program upsamples maps to 224 x 224 first; here
-every map is normalised by itself at the size it has.
+Supervised Object Localization (ECCV 2020). The code of IVR upsamples maps to 224 x 224 first; here
+every map is normalised at its own size.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _Raw = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """One choice, e.g. that of `ivr:45`.
+    """One normalisation, e.g. `ivr:45`.
 
     Attributes:
         kind: a key of `NORMALISATIONS`.
-        percent: of the values below the percentile that `pas` and `ivr` read; None for others.
+        percent: the percentile of `pas` and `ivr`; None for the others.
     """
 
     kind: str
@@ -37,33 +37,33 @@ class Normalisation:
 
     @property
     def name(self) -> str:
-        """As it is typed."""
+        """Its name, as given on the command line."""
         return self.kind if self.percent is None else f"{self.kind}:{self.percent}"
 
     @property
     def words(self) -> str:
-        """As a submission states it."""
+        """Its description in a submission."""
         return NORMALISATIONS[self.kind].words.replace("P", str(self.percent))
 
     def __call__(self, map_: NDArray[Any]) -> NDArray[np.float32]:
-        """A map brought into [0, 1].
+        """Normalise a map to [0, 1].
 
         Args:
-            map_: (h, w), of numbers; under `none` floats in [0, 1], or uint8, read as value / 255.
+            map_: (h, w), any numeric dtype; for `none` floats in [0, 1], or uint8 (value / 255).
 
         Returns:
-            float32 (h, w). A constant map gives zeros, but under `none`: it points nowhere.
+            float32 (h, w). Except with `none`, a constant map gives zeros: it localizes nothing.
 
         Raises:
-            WsolbenchError: not two dimensions, no number, NaN or infinite; under `none` values out
-                of [0, 1] or whole numbers other than uint8.
+            WsolbenchError: the map is not two-dimensional or numeric, or has NaN or infinite
+                values; for `none` values outside [0, 1] or integers other than uint8.
         """
         if map_.ndim != 2 or not map_.size or map_.dtype.kind not in "fiub":
             raise WsolbenchError(
                 "map",
                 found=f"{map_.dtype} of shape {map_.shape}",
                 expected="numbers (height, width)",
-                cure="save one plane a map",
+                cure="save one map per file, without channels",
             )
         raw = map_.astype(np.float64)
         if not np.isfinite(raw).all():
@@ -71,26 +71,26 @@ class Normalisation:
                 "map",
                 found=f"{int((~np.isfinite(raw)).sum())} NaN or infinite values",
                 expected="finite numbers",
-                cure="mend what wrote it",
+                cure="correct the program that wrote it",
             )
         if self.kind == "none":
-            return _as_they_are(map_, raw)
+            return _unchanged(map_, raw)
         if raw.max() == raw.min():
             return np.zeros(raw.shape, np.float32)
-        formed = NORMALISATIONS[self.kind].form(raw, self.percent or 0)
-        return np.clip(formed, 0, 1).astype(np.float32)
+        result = NORMALISATIONS[self.kind].form(raw, self.percent or 0)
+        return np.clip(result, 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A formula, what a submission says of it, and the usual percentile, if it reads one."""
+    """A formula, its description in a submission, and its default percentile, if it has one."""
 
     words: str
     form: Callable[[_Raw, int], _Raw]
     percent: int | None = None
 
 
-def _as_they_are(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
+def _unchanged(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
     if map_.dtype == np.uint8:
         return (raw / 255).astype(np.float32)
     low, high = raw.min(), raw.max()
@@ -99,38 +99,38 @@ def _as_they_are(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
             "map",
             found=f"{map_.dtype} from {low:.6g} to {high:.6g}",
             expected="floats in [0, 1], or uint8 (value / 255)",
-            cure="say how to bring it there: normalise it by min-max, max, pas or ivr",
+            cure="choose a normalisation: min-max, max, pas or ivr",
         )
     return raw.astype(np.float32)
 
 
-def _stretched(values: _Raw, top: float) -> _Raw:
+def _scaled(values: _Raw, top: float) -> _Raw:
     return values / top if top > 0 else np.zeros_like(values)
 
 
 def _min_max(raw: _Raw, _: int) -> _Raw:
-    return _stretched(raw - raw.min(), raw.max() - raw.min())
+    return _scaled(raw - raw.min(), raw.max() - raw.min())
 
 
 def _max(raw: _Raw, _: int) -> _Raw:
-    return _stretched(np.maximum(raw, 0), raw.max())
+    return _scaled(np.maximum(raw, 0), raw.max())
 
 
 def _pas(raw: _Raw, percent: int) -> _Raw:
     values = raw - raw.min()
     top = _percentile(values, percent)
-    # Where most of the map is at its minimum, the rest is all the contrast there is.
-    return _stretched(values, top) if top > 0 else (values > 0).astype(np.float64)
+    # If most of the map is at its minimum, the rest is the only contrast.
+    return _scaled(values, top) if top > 0 else (values > 0).astype(np.float64)
 
 
 def _ivr(raw: _Raw, percent: int) -> _Raw:
     values = np.maximum(raw - _percentile(raw, percent), 0)
-    # Likewise where most of it is at its maximum.
-    return _stretched(values, values.max()) if values.any() else (raw == raw.max()).astype(float)
+    # Likewise if most of it is at its maximum.
+    return _scaled(values, values.max()) if values.any() else (raw == raw.max()).astype(float)
 
 
 def _percentile(values: _Raw, percent: int) -> float:
-    """The value below which so many percent of the sorted values stand."""
+    """The value at a percentile of the sorted values."""
     ordered = np.sort(values, axis=None)
     return float(ordered[min(ordered.size * percent // 100, ordered.size - 1)])
 
@@ -142,14 +142,14 @@ NORMALISATIONS: dict[str, _Kind] = {
     "pas": _Kind("pas: less the lowest, by the P-th percentile of each map, at most 1", _pas, 90),
     "ivr": _Kind("ivr: less the P-th percentile of each map, at least 0, by the highest", _ivr, 45),
 }
-"""By name; `pas` and `ivr` take another percentile after a colon, as in `ivr:30`."""
+"""The normalisations by name; `pas` and `ivr` accept a percentile after a colon: `ivr:30`."""
 
 
 def normalisation_named(text: str) -> Normalisation:
     """The normalisation of a name, e.g. "min-max" or "ivr:30".
 
     Raises:
-        WsolbenchError: there is none, or a percentile that it does not take.
+        WsolbenchError: the name is unknown, or the percentile is invalid.
     """
     kind, colon, given = text.partition(":")
     known = NORMALISATIONS.get(kind)
@@ -166,12 +166,12 @@ def normalisation_named(text: str) -> Normalisation:
 
 
 def normalisations_named(text: str) -> list[Normalisation]:
-    """Those of a list with commas between them.
+    """The normalisations of a comma-separated list.
 
     Raises:
-        WsolbenchError: one that there is not, or one twice.
+        WsolbenchError: a name is unknown or duplicated.
     """
     found = [normalisation_named(name.strip()) for name in text.split(",")]
     if len(set(found)) < len(found):
-        raise WsolbenchError("normalisation", found=text, cure="name each once")
+        raise WsolbenchError("normalisation", found=f"duplicates in {text}", cure="name each once")
     return found

@@ -1,9 +1,10 @@
-"""The embedded benchmark's classifier: a small fully convolutional network with shipped weights.
+"""The embedded benchmark's classifier: a small fully convolutional network with its weights.
 
-Two strided convolutions bring photos to stride 4, five dilated ones with skips see some 70 pixels
-around each position, a 1x1 convolution gives the features and another the class maps, whose mean
-over positions is the logits (the arrangement of Zhang et al., "Adversarial complementary learning",
-CVPR 2018, in little). Photos of 128 give maps of 32x32. `train` made the weights from labels alone.
+Two strided convolutions reduce photos to stride 4, five dilated ones with skip connections have a
+receptive field of about 70 pixels, a 1x1 convolution gives the features and another one the class
+maps, whose mean over positions is the logits (a small version of the network of Zhang et al.,
+"Adversarial complementary learning", CVPR 2018). Photos of 128 give maps of 32x32. `train` computed
+the weights from class labels only.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ __all__ = [
 ]
 
 SIZE = 128
-"""Pixels a side at which the network was trained."""
+"""Side in pixels of the training pictures."""
 
 WEIGHTS = Path(__file__).with_name("classifier.npz")
-"""The weights that come with the package."""
+"""The weights included in the package."""
 
 _MEAN, _DEVIATION = 0.45, 0.25
 _WIDTH, _FEATURES = 48, 96
@@ -46,7 +47,7 @@ _DILATIONS = (1, 2, 2, 2, 1)
 
 
 class Network(nn.Module):
-    """The network, with random weights until some are read into it."""
+    """The network, with random weights until `read_weights` fills it."""
 
     def __init__(self, classes: int = len(CLASSES)) -> None:
         """A network for `classes` classes."""
@@ -67,7 +68,7 @@ class Network(nn.Module):
 
 
 class _Step(nn.Module):
-    """Convolution, batch norm, the input added where `skip`, ReLU."""
+    """Convolution, batch norm, addition of the input if `skip`, ReLU."""
 
     def __init__(
         self,
@@ -101,10 +102,10 @@ def load(weights: str | os.PathLike[str] | None = None) -> ClassMapModel:
     """The classifier, ready to predict on the CPU.
 
     Args:
-        weights: a file that `train` wrote; by default the one that comes with the package.
+        weights: a file written by `train`; by default the one in the package.
 
     Raises:
-        WsolbenchError: no such file, or one that holds something else.
+        WsolbenchError: the file is missing or contains something else.
     """
     file = WEIGHTS if weights is None else Path(weights)
     network = Network()
@@ -118,27 +119,27 @@ def load(weights: str | os.PathLike[str] | None = None) -> ClassMapModel:
 
 
 def preprocess(image: Image.Image, size: int) -> Tensor:
-    """A photo as the network takes it, whole, without regard to its proportions.
+    """Preprocess a photo without cropping and without keeping its aspect ratio.
 
     Args:
-        image: any mode; taken as RGB.
-        size: pixels a side; `SIZE` is what the network knows.
+        image: a photo of any mode, converted to RGB.
+        size: side in pixels; the network was trained at `SIZE`.
 
     Returns:
-        (3, size, size) float32, bilinear, antialiased, minus .45, over .25.
+        (3, size, size) float32, bilinear, antialiased, minus 0.45, divided by 0.25.
     """
     resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     return normalise(torch.from_numpy(np.array(resized))[None])[0]
 
 
 def normalise(images: Tensor) -> Tensor:
-    """(B, h, w, 3) uint8 -> (B, 3, h, w) float32, minus .45, over .25."""
+    """(B, h, w, 3) uint8 -> (B, 3, h, w) float32, minus 0.45, divided by 0.25."""
     scaled = images.permute(0, 3, 1, 2).to(torch.float32) / 255
     return ((scaled - _MEAN) / _DEVIATION).contiguous()
 
 
 def write_weights(file: str | os.PathLike[str], network: Network) -> None:
-    """Write a network's weights, kernels as float16 and the rest as float32, to an .npz file."""
+    """Write weights to an .npz file, kernels as float16 and the others as float32."""
     arrays = {
         name: tensor.detach().numpy().astype(np.float16 if tensor.ndim == 4 else np.float32)
         for name, tensor in _kept(network).items()
@@ -148,10 +149,10 @@ def write_weights(file: str | os.PathLike[str], network: Network) -> None:
 
 
 def read_weights(file: str | os.PathLike[str], network: Network) -> None:
-    """Fill a network, in place, from a file that `write_weights` wrote.
+    """Fill a network in place from a file of `write_weights`.
 
     Raises:
-        WsolbenchError: no such file, or one with other names or shapes.
+        WsolbenchError: the file is missing, or its names or shapes differ.
     """
     path = require_file(file, "the classifier's weights (.npz)")
     try:
@@ -159,7 +160,7 @@ def read_weights(file: str | os.PathLike[str], network: Network) -> None:
             arrays = {name: np.array(content[name], np.float32) for name in content}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise WsolbenchError(
-            path, found=f"no .npz file ({error})", cure="make it with wsolbench.mini.train"
+            path, found=f"not an .npz file ({error})", cure="create it with wsolbench.mini.train"
         ) from error
     state = {name: torch.from_numpy(array) for name, array in arrays.items()}
     wanted = {name: tuple(tensor.shape) for name, tensor in _kept(network).items()}
@@ -168,9 +169,9 @@ def read_weights(file: str | os.PathLike[str], network: Network) -> None:
         odd = sorted(set(found.items()) ^ set(wanted.items()))
         raise WsolbenchError(
             path,
-            found=f"arrays that do not fit: {some([name for name, _ in odd])}",
+            found=f"arrays that do not match: {some([name for name, _ in odd])}",
             expected="the classifier's weights",
-            cure="make them with wsolbench.mini.train",
+            cure="create them with wsolbench.mini.train",
         )
     network.load_state_dict(state, strict=False)
 

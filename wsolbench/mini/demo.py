@@ -1,7 +1,7 @@
-"""The embedded benchmark end to end: what `wsolbench demo` runs.
+"""The embedded benchmark from start to end, run by `wsolbench demo`.
 
-Scenes are drawn, a small classifier gives CAM and SEM maps for both splits, the submissions are
-validated, scored on val, and scored on test at the thresholds chosen on val.
+It draws scenes, computes CAM and SEM maps of both splits with a small classifier, validates the
+submissions, and scores them on val and, at the thresholds chosen on val, on test.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from ..progress import Progress
 from .classifier import load
 from .scenes import write_benchmark
 
-__all__ = ["SIZE", "run_demo"]
+__all__ = ["run_demo"]
 
 METHODS = ("cam", "sem")
 SIZE = 128
 SEEDS = 0.1
-"""Share of the map's positions that SEM takes as seeds; chosen on val (docs/mini.md)."""
+"""Fraction of the map's positions used as seeds of SEM; chosen on val (docs/mini.md)."""
 
 
 def run_demo(
@@ -39,13 +39,13 @@ def run_demo(
     progress_bar: Callable[[str], AbstractContextManager[Progress | None]],
     scenes: int = 120,
 ) -> list[Result]:
-    """Run the demo and leave everything that it makes in a folder.
+    """Run the demo and write all its files to a folder.
 
     Args:
-        out: the folder; made where there is none, files of the same names are replaced.
-        say: prints a line.
-        progress_bar: makes a progress bar from a title, e.g. `progress.bar`.
-        scenes: how many in each split.
+        out: the folder, created if necessary; files of the same names are replaced.
+        say: function that prints a line.
+        progress_bar: function that creates a progress bar from a title, e.g. `progress.bar`.
+        scenes: number of scenes in each split.
 
     Returns:
         The results: CAM and SEM on val, then on test.

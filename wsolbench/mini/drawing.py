@@ -1,12 +1,12 @@
 """Drawing with exact arithmetic: noise, waves, angles, colours and soft shapes on float32 arrays.
 
-Aim: pictures whose every byte follows from a seed on any machine. Only operations that IEEE 754
-rounds exactly are used, each as a call of its own (+, -, *, /, sqrt, floor, comparisons), and no
-random number but `Generator.random` and `Generator.integers`; sine and angle are rational formulas
-instead of the C library's, whose last bits differ between machines.
+Aim: pictures that are determined by a seed, byte for byte, on any machine. The code uses only
+operations that IEEE 754 rounds exactly, each as a separate call (+, -, *, /, sqrt, floor,
+comparisons), and only `Generator.random` and `Generator.integers`. Sine and angle are rational
+formulas, because those of the C library differ in the last bits between machines.
 
 Conventions: axes (height, width), colours RGB in [0, 1], float32, lengths in pixels, angles in
-turns (1 turn = 360 degrees), y grows downwards. Functions that paint change `canvas` in place.
+turns (1 turn = 360 degrees), y points down. Painting functions modify `canvas` in place.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating[Any]]
-"""float32 in fact; the looser type is what numpy's stubs give for float32 with Python floats."""
+"""Always float32; NumPy's stubs infer this looser type for float32 with Python floats."""
 Colour = tuple[float, float, float]
 
 
@@ -57,7 +57,7 @@ def sine(turns: Floats) -> Floats:
 
 
 def cosine(turns: Floats) -> Floats:
-    """As `sine`, a quarter turn ahead."""
+    """Like `sine`, a quarter turn ahead."""
     return sine(turns + np.float32(0.25))
 
 
@@ -84,7 +84,7 @@ def smooth(value: Floats, low: float, high: float) -> Floats:
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cell: tuple[float, float]) -> Floats:
-    """Value noise in [0, 1], (height, width): random levels `cell` (y, x) pixels apart, joined."""
+    """Value noise in [0, 1], (height, width): levels `cell` (y, x) pixels apart, interpolated."""
     cell_y, cell_x = cell
     levels = rng.random((int(height / cell_y) + 3, int(width / cell_x) + 3), dtype=np.float32)
     row, y = _places(height, cell_y, float(rng.random()))
@@ -96,7 +96,7 @@ def noise(rng: np.random.Generator, height: int, width: int, cell: tuple[float, 
 def octaves(
     rng: np.random.Generator, height: int, width: int, cell: tuple[float, float], count: int = 4
 ) -> Floats:
-    """Sum of `count` noises, each of half the cell and half the weight of the last; in [0, 1]."""
+    """Weighted mean of `count` noises, halving cell and weight each time; in [0, 1]."""
     total = np.zeros((height, width), np.float32)
     weight, whole = 1.0, 0.0
     for octave in range(count):
@@ -144,8 +144,8 @@ def blur(values: Floats, times: int) -> Floats:
 class Patch:
     """A window of the canvas around a centre, and the coordinates of its pixels' centres.
 
-    rows, columns: slices of the canvas; x, y: (h, w) float32 pixels from the centre, turned with
-    the patch, so that y is down in the shape's own frame.
+    rows, columns: slices of the canvas; x, y: (h, w) float32 pixels from the centre, rotated with
+    the patch, so that y points down in the frame of the shape.
     """
 
     rows: slice
@@ -169,7 +169,7 @@ def patch(
 
 
 def paint(canvas: Floats, where: Patch, ink: Floats | Colour, cover: Floats) -> None:
-    """Lay `ink`, one colour or (h, w, 3), over the patch with opacity `cover` (h, w) in [0, 1]."""
+    """Paint `ink`, a colour or (h, w, 3), on the patch with opacity `cover` (h, w) in [0, 1]."""
     under = canvas[where.rows, where.columns]
     over = np.asarray(ink, np.float32)
     canvas[where.rows, where.columns] = under + (over - under) * cover[..., None]

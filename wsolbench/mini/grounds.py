@@ -1,7 +1,7 @@
-"""The grounds that the mini scenes stand on: seven procedural textures.
+"""The grounds of the embedded benchmark's scenes: seven procedural textures.
 
-Each ground is a function of a generator and a size that gives (height, width, 3) float32 RGB near
-[0, 1]; `GROUNDS` names them. All follow the exact arithmetic of `drawing`.
+Each ground is a function of a generator and a size that returns (height, width, 3) float32 RGB near
+[0, 1]; `GROUNDS` names them. All use the exact arithmetic of `drawing`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The embedded benchmark's scenes: seeded pictures of plush toys, with masks and boxes.
 
-Aim: a test bed with the structure that weakly supervised localization struggles with. A scene shows
-one to three toys of one class. What tells the classes apart is small, a badge sewn on the belly;
-the object to be localized is the whole toy. Loose badges of other classes lie about on the ground,
-so a badge counts only on a toy. Toys are knitted, and their hue leans weakly towards the class.
+Aim: a test bed with the main difficulty of weakly supervised localization. A scene shows one to
+three toys of one class. The classes differ only in a small part, a badge on the belly, but the
+object to be localized is the whole toy. Loose badges of other classes lie on the ground, so a badge
+indicates the class only on a toy. Toys are knitted, and their hue is weakly related to the class.
 
 Conventions: images (height, width, 3) uint8 RGB, masks (height, width) bool, boxes (x0, y0, x1, y1)
-pixels, half-open, int32. Scene n of a split depends on (seed, split, n) alone, and, as `drawing`
-explains, its bytes are the same on every machine.
+pixels, half-open, int32. Scene n of a split depends only on (seed, split, n), and its bytes are the
+same on every machine, as explained in `drawing`.
 """
 
 from __future__ import annotations
@@ -61,24 +61,24 @@ CLASSES = ("star", "ring", "cross", "stripes", "crescent", "heart", "spiral", "d
 """The badge shapes; a scene's class is an index into them."""
 
 SPLITS: Mapping[str, int] = {"val": 1, "test": 2, "train": 3}
-"""Split -> the number that keeps its random streams apart from the others'."""
+"""Split -> the number that separates its random streams from the others'."""
 
 PIXELS = (96, 192)
-"""The shortest and longest side that a scene can have."""
+"""The minimum and maximum side of a scene."""
 
-_LEAN = 0.45  # share of toys whose hue is their class's
-_LOOSE = 0.45  # share of scenes with loose badges
-_HORIZON = 0.5  # of the height; nothing lies above it among hills
+_LEAN = 0.45  # fraction of toys that have the hue of their class
+_LOOSE = 0.45  # fraction of scenes with loose badges
+_HORIZON = 0.5  # fraction of the height; in hills, no thing is above it
 _CREAM: Colour = (0.96, 0.93, 0.84)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture and what is true of it.
+    """One picture and its ground truth.
 
     image_id: `mini_<split>_<number>`; image: (H, W, 3) uint8 RGB; mask: (H, W) bool, all toys;
-    part: (H, W) bool, their badges, within the mask; boxes: (n, 4) int32 half-open, tight around
-    each toy, from the back to the front; class_index: index into `CLASSES`.
+    part: (H, W) bool, their badges, inside the mask; boxes: (n, 4) int32 half-open, the tight box
+    of each toy, from back to front; class_index: index into `CLASSES`.
     """
 
     image_id: str
@@ -90,14 +90,16 @@ class Scene:
 
 
 def generate_split(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
-    """The first `count` scenes of a split, classes in turn; a longer split begins with the same."""
+    """The first `count` scenes of a split, cycling through the classes."""
     if split not in SPLITS:
         raise WsolbenchError(
             "split", found=repr(split), expected=" or ".join(SPLITS), cure="name one of these"
         )
     for name, value in (("count", count), ("seed", seed)):
         if value < 0:
-            raise WsolbenchError(name, found=str(value), expected="0 or more", cure="raise it")
+            raise WsolbenchError(
+                name, found=str(value), expected="0 or more", cure="pass a larger number"
+            )
     for number in range(count):
         rng = np.random.default_rng([seed, SPLITS[split], number])
         yield draw_scene(rng, f"mini_{split}_{number:05d}", number % len(CLASSES))
@@ -106,19 +108,21 @@ def generate_split(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 def write_benchmark(
     folder: str | os.PathLike[str], *, val: int = 120, test: int = 120, seed: int = 0
 ) -> tuple[Path, AnnotationSet]:
-    """Write `val` + `test` scenes as `<folder>/images/<image id>.png`, and give their annotations.
+    """Write `val` + `test` scenes as `<folder>/images/<image id>.png`; return their annotations.
 
-    Creates the folders; a picture of the same name is replaced.
+    Folders are created; pictures of the same name are replaced.
 
     Returns:
-        The image folder, and the annotation set "mini" to hand to `store.write_store`.
+        The image folder, and the annotation set "mini" for `formats.annotations.write_store`.
     """
     images = Path(folder) / "images"
     try:
         images.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WsolbenchError(
-            images, found=error.strerror or str(error), cure="name a folder that can be written"
+            images,
+            found=f"cannot be created ({error.strerror or error})",
+            cure="name another folder",
         ) from error
     annotations = []
     for split, count in (("val", val), ("test", test)):
@@ -143,7 +147,7 @@ def write_benchmark(
 
 
 def draw_scene(rng: np.random.Generator, image_id: str, class_index: int) -> Scene:
-    """Draw one scene of a class; all else (size, ground, light, toys) is the generator's choice."""
+    """Draw one scene of a class; its size, ground, light and toys are random."""
     height, width = _size(rng)
     ground = list(GROUNDS)[int(rng.integers(len(GROUNDS)))]
     horizon = _HORIZON * height if ground == "hills" else 0.0
@@ -175,7 +179,7 @@ def _size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _light(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A unit vector (y, x, z) towards the light: from above, mostly from a side."""
+    """A unit vector (y, x, z) towards the light, which is above, usually to one side."""
     y, x, z = -between(rng, 0.35, 0.75), between(rng, -0.7, 0.7), between(rng, 0.55, 0.9)
     norm = (y * y + x * x + z * z) ** 0.5
     return y / norm, x / norm, z / norm
@@ -184,7 +188,7 @@ def _light(rng: np.random.Generator) -> tuple[float, float, float]:
 def _arrange(
     rng: np.random.Generator, height: int, width: int, horizon: float
 ) -> list[tuple[tuple[float, float], float]]:
-    """Centres (y, x) and radii of one to three toys that do not touch, the farthest first."""
+    """Centres (y, x) and radii of one to three toys that do not touch, back to front."""
     draw = float(rng.random())
     wanted = 1 if draw < 0.68 else 2 if draw < 0.92 else 3
     short = min(height, width)
@@ -219,7 +223,7 @@ def _litter(
     light: tuple[float, float, float],
     class_index: int,
 ) -> None:
-    """Things that are no toys: stones, balls, leaves, and loose badges of other classes."""
+    """Paint things other than toys: stones, balls, leaves, and badges of other classes."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(2, 8))):
         centre = (between(rng, horizon, height), between(rng, 0, width))
@@ -280,7 +284,7 @@ def _toy(
     light: tuple[float, float, float],
     class_index: int,
 ) -> tuple[Mask, Mask]:
-    """Paint a toy; gives its mask and its badge's, both (H, W) bool."""
+    """Paint a toy; return its mask and that of its badge, both (H, W) bool."""
     height, width = canvas.shape[:2]
     lean = rng.random() < _LEAN
     hue = class_index / len(CLASSES) + between(rng, -0.05, 0.05) if lean else between(rng, 0, 1)
@@ -335,8 +339,8 @@ def _lumps(
 ) -> Iterator[tuple[tuple[Floats, Floats], Floats, float]]:
     """The rounded pieces of a toy, back to front: feet, ears, body.
 
-    Each gives the surface's direction (v, u), the distance from its middle (1 at the rim), (h, w)
-    float32 each, and its size in pixels.
+    Yields the surface direction (v, u) and the distance from the middle (1 at the rim), each (h, w)
+    float32, and the size in pixels.
     """
     ears = int(rng.integers(4))
     apart, lift = between(rng, 0.42, 0.6), between(rng, 0.75, 0.9)
@@ -388,7 +392,7 @@ def _badge(
     turns: float,
     class_index: int,
 ) -> Mask:
-    """Paint a round cream badge with the class's shape; gives its mask, (H, W) bool."""
+    """Paint a round cream badge with the shape of a class; return its mask, (H, W) bool."""
     height, width = canvas.shape[:2]
     where = patch((height, width), centre, radius + 1, turns)
     distance = np.sqrt(where.y * where.y + where.x * where.x)
@@ -411,7 +415,7 @@ def _badge(
 
 
 def _expose(rng: np.random.Generator, canvas: Floats) -> NDArray[np.uint8]:
-    """Uneven light, a tint, a vignette and the sensor's grain; (H, W, 3) uint8."""
+    """Add uneven light, a tint, a vignette and grain; return (H, W, 3) uint8."""
     height, width = canvas.shape[:2]
     shade = noise(rng, height, width, (0.8 * height, 0.8 * width))
     y = (np.arange(height, dtype=np.float32) / np.float32(height) - np.float32(0.5))[:, None]

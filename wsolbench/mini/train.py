@@ -1,13 +1,13 @@
 """Training of the embedded benchmark's classifier: `python -m wsolbench.mini.train --out FILE`.
 
-From class labels alone: scenes of the split "train", whose random streams no val or test scene
-shares, are read for their picture and their label; masks, badges and boxes are never looked at.
+Training uses only the pictures and labels of the split "train", whose random streams differ from
+those of val and test; masks, badges and boxes are not used.
 
-The logits are the mean of the class maps. A badge covers about 3 % of a picture, so under the mean
-its gradient is lost at first; early epochs therefore take the log-mean-exp of the class maps, which
-follows their maxima, and then pass over to the mean (a choice of this project's).
+The logits are the mean of the class maps. A badge covers about 3 % of a picture, so the mean gives
+it almost no gradient at first. Early epochs therefore use the log-mean-exp of the class maps, which
+follows their maxima, and later ones gradually change to the mean (our own choice).
 
-Same seed, threads, torch and processor: same weights.
+The same seed, number of threads, torch version and processor give the same weights.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ..errors import WsolbenchError
 from .classifier import SIZE, Network, normalise, write_weights
 from .scenes import generate_split
 
-__all__ = ["BATCH", "main", "train"]
+__all__ = ["main", "train"]
 
 BATCH = 32
 LEARNING_RATE = 0.05
 SMOOTHING = 0.05
 VAL_SCENES = 200
 SHIFT = 6
-"""Pixels by which a batch is rolled at most."""
+"""Maximum shift of a batch in pixels."""
 
 MAXIMA_UNTIL, MEAN_FROM = 0.4, 0.55
-"""Shares of the training between which the log-mean-exp passes over to the mean."""
+"""Fractions of the training between which the log-mean-exp changes to the mean."""
 
 
 def train(
@@ -49,22 +49,22 @@ def train(
     threads: int = 2,
     say: Callable[[str], None] = print,
 ) -> float:
-    """Train the classifier and write its weights, after each epoch anew.
+    """Train the classifier and write its weights after each epoch.
 
     Args:
         out: the .npz file.
-        seed: of the scenes, the first weights and the order.
-        scenes: how many train scenes.
-        epochs: how often each is seen.
-        threads: of torch; part of what makes the weights reproducible.
-        say: prints a line of progress.
+        seed: seed of the scenes, the initial weights and the order.
+        scenes: number of training scenes.
+        epochs: number of passes over the scenes.
+        threads: number of torch threads; the weights depend on it.
+        say: function that prints a line of progress.
 
     Returns:
-        The accuracy on `VAL_SCENES` val scenes of seed + 1 (at most `scenes`), in [0, 1]. They
-        choose nothing; the demo's val scenes have seed 0.
+        The accuracy on `VAL_SCENES` val scenes of seed + 1 (at most `scenes`), in [0, 1]. They are
+        not used for any choice; the demo's val scenes have seed 0.
 
     Raises:
-        WsolbenchError: a number out of range, or a file that cannot be written.
+        WsolbenchError: a number is out of range, or the file cannot be written.
     """
     for name, value, least in (
         ("seed", seed, 0),
@@ -74,7 +74,7 @@ def train(
     ):
         if value < least:
             raise WsolbenchError(
-                name, found=str(value), expected=f"{least} or more", cure="raise it"
+                name, found=str(value), expected=f"{least} or more", cure="pass a larger number"
             )
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     torch.use_deterministic_algorithms(True)
@@ -108,7 +108,7 @@ def _train(
     for epoch in range(epochs):
         network.train()
         order = rng.permutation(scenes)
-        loss_sum, right = 0.0, 0
+        loss_sum, correct = 0.0, 0
         for step in range(batches):
             chosen = torch.from_numpy(order[step * BATCH : (step + 1) * BATCH])
             done = (epoch + step / batches) / epochs
@@ -121,12 +121,12 @@ def _train(
             optimizer.step()
             schedule.step()
             loss_sum += loss.item()
-            right += int((scores.argmax(dim=1) == labels[chosen]).sum())
+            correct += int((scores.argmax(dim=1) == labels[chosen]).sum())
         accuracy = _accuracy(network, val_images, val_labels)
         write_weights(out, network)
         say(
             f"epoch {epoch + 1}/{epochs}: loss {loss_sum / batches:.3f}, "
-            f"train accuracy {right / (batches * BATCH):.3f}, val accuracy {accuracy:.3f}"
+            f"train accuracy {correct / (batches * BATCH):.3f}, val accuracy {accuracy:.3f}"
         )
     return accuracy
 
@@ -143,7 +143,7 @@ def _pictures(split: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _vary(rng: np.random.Generator, images: Tensor) -> Tensor:
-    """Mirror, roll, and change the contrast and level of each channel; (B, 3, S, S)."""
+    """Mirror, shift, and change the contrast and level of each channel; (B, 3, S, S)."""
     if rng.random() < 0.5:
         images = images.flip(3)
     down, across = (int(shift) for shift in rng.integers(-SHIFT, SHIFT + 1, 2))
@@ -161,16 +161,16 @@ def _log_mean_exp(class_maps: Tensor) -> Tensor:
 
 def _accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
     network.eval()
-    right = 0
+    correct = 0
     with torch.inference_mode():
         for start in range(0, len(labels), BATCH):
             logits = network(normalise(images[start : start + BATCH]))[2]
-            right += int((logits.argmax(dim=1) == labels[start : start + BATCH]).sum())
-    return right / len(labels)
+            correct += int((logits.argmax(dim=1) == labels[start : start + BATCH]).sum())
+    return correct / len(labels)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; gives the exit status."""
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m wsolbench.mini.train", description="Retrain the embedded classifier."
     )

@@ -109,20 +109,20 @@ def test_ignored_pixels_and_classes_come_from_files_of_their_own(tmp_path):
         ("image_id,image_id\na,a\n", r"found columns image_id, image_id"),
         ("", r"found columns none"),
         ("image_id\n", r"found no row"),
-        ("image_id,x0,y0\na,1,1\n", r"of the box columns only x0, y0"),
+        ("image_id,x0,y0\na,1,1\n", r"only the box columns x0, y0"),
         ("image_id,height\na\n", r"line 2 has 1 cells"),
         ("image_id,height\na,tall\n", r"line 2 \(a\): height is 'tall'"),
         ("image_id,height\na,0\n", r"height is '0'"),
         ("image_id,class_index\na,-2\n", r"class_index is '-2'"),
         ("image_id,class_index\na,3.0\n", r"class_index is '3.0'"),
         ("image_id,split\na,../up\n", r"split is '../up'"),
-        ("image_id\n../a\n", r"'../a' is no image id"),
+        ("image_id\n../a\n", r"'../a' is not a valid image id"),
         ("image_id,x0,y0,x1,y1\na,1,1,1,3\n", r"the box 1,1,1,3 is empty"),
-        ("image_id,x0,y0,x1,y1\na,1,1,4,\n", r"a box with empty corners"),
+        ("image_id,x0,y0,x1,y1\na,1,1,4,\n", r"a box has empty corners"),
         ("image_id,x0,y0,x1,y1\na,-1,1,4,3\n", r"x0 is '-1'"),
-        ("image_id,x0,y0,x1,y1\na,1,1,6,3\n", r"the box 1,1,6,3 in .*within its 5x3 pixels"),
-        ("image_id\na\na\n", r"line 3: a once more"),
-        ("image_id,x0,y0,x1,y1\na,1,1,4,3\na,1,1,4,3\n", r"line 3: a with the same box once more"),
+        ("image_id,x0,y0,x1,y1\na,1,1,6,3\n", r"box 1,1,6,3 in .*within its 5x3 pixels"),
+        ("image_id\na\na\n", r"line 3: a has several rows"),
+        ("image_id,x0,y0,x1,y1\na,1,1,4,3\na,1,1,4,3\n", r"line 3: a has the same box twice"),
         (
             "image_id,class_index,x0,y0,x1,y1\na,1,1,1,4,3\na,2,0,0,1,1\n",
             r"line 3: a differs from its first row",
@@ -130,8 +130,8 @@ def test_ignored_pixels_and_classes_come_from_files_of_their_own(tmp_path):
         ("image_id\na\nz\n", r"1 images without a mask \(z\)"),
         ("image_id\nz\n", r"2 faults: no row for 1 masks \(a\), 1 images without a mask \(z\)"),
         ("image_id,height,width\na,3,6\n", r"a.png: found width 5, height 3, expected width 6"),
-        ("image_id,height,width\na,5,3\n", r"height 3, the same with the sides swapped, expected"),
-        ('image_id\n"a\n', r"no CSV near line 2"),
+        ("image_id,height,width\na,5,3\n", r"height 3 \(width and height swapped\), expected"),
+        ('image_id\n"a\n', r"invalid CSV near line 2"),
     ],
 )
 def test_a_wrong_table_is_refused_with_the_place(tmp_path, text, message):
@@ -151,7 +151,7 @@ def test_a_table_that_is_no_utf8_is_refused(tmp_path):
     folder = save(tmp_path / "m", "a")
     path = tmp_path / "table.csv"
     path.write_bytes(b"image_id,split\na,caf\xe9\n")
-    with pytest.raises(WsolbenchError, match=r"no UTF-8 in line 2"):
+    with pytest.raises(WsolbenchError, match=r"not UTF-8 in line 2"):
         import_masks(folder, table=path)
 
 
@@ -167,23 +167,26 @@ def test_a_missing_table_or_folder_is_named(tmp_path):
 
 def test_a_folder_without_png_is_refused_and_strange_files_are_noted(tmp_path):
     (tmp_path / "m" / "sub").mkdir(parents=True)
-    with pytest.raises(WsolbenchError, match=r"no .png file but sub"):
+    with pytest.raises(WsolbenchError, match=r"no .png file, only sub"):
         import_masks(tmp_path / "m")
     folder = save(tmp_path / "m", "a")
     (folder / "a.jpg").write_bytes(b"")
     (folder / "._a.png").write_bytes(b"")
-    assert import_masks(folder).notes[-1] == "left aside in the folder of masks: a.jpg, sub"
+    assert (
+        import_masks(folder).notes[-1]
+        == "other files in the folder of masks were ignored: a.jpg, sub"
+    )
 
 
 def test_file_names_that_are_no_ids_are_refused(tmp_path):
     folder = save(tmp_path / "m", "né")
-    with pytest.raises(WsolbenchError, match=r"'né.png', which is no image id"):
+    with pytest.raises(WsolbenchError, match=r"'né.png' is not a valid image id"):
         import_masks(folder)
 
 
 def test_an_empty_mask_is_refused(tmp_path):
     folder = save(tmp_path / "m", "a", np.zeros((3, 5), dtype=bool))
-    with pytest.raises(WsolbenchError, match=r"a.png: found no object pixel"):
+    with pytest.raises(WsolbenchError, match=r"a.png: no object pixel"):
         import_masks(folder)
 
 
@@ -208,7 +211,7 @@ def test_all_unusable_masks_are_told_at_once(tmp_path):
         save(folder, f"a{number}", np.zeros((3, 5), dtype=bool))
     save(folder, "b")
     with pytest.raises(
-        WsolbenchError, match=r"5 unusable masks: a0.png has no object pixel, .* and 2 more"
+        WsolbenchError, match=r"5 unusable masks: a0.png \(no object pixel\), .* and 2 more"
     ):
         import_masks(folder)
 
@@ -216,10 +219,10 @@ def test_all_unusable_masks_are_told_at_once(tmp_path):
 def test_ignored_pixels_must_fit_an_image_that_is_there(tmp_path):
     folder = save(tmp_path / "m", "a")
     save(tmp_path / "i", "b")
-    with pytest.raises(WsolbenchError, match=r"b.png, an image without a mask"):
+    with pytest.raises(WsolbenchError, match=r"b.png has no mask"):
         import_masks(folder, ignore=tmp_path / "i")
     save(tmp_path / "j", "a", np.ones((5, 3), dtype=bool))
-    with pytest.raises(WsolbenchError, match=r"width 3, height 5, the same with the sides swapped"):
+    with pytest.raises(WsolbenchError, match=r"width 3, height 5 \(width and height swapped\)"):
         import_masks(folder, ignore=tmp_path / "j")
 
 

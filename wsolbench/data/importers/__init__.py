@@ -1,8 +1,8 @@
-"""Foreign annotations made into `store.AnnotationSet`: one module a kind, one function each.
+"""Importers of published annotation formats: one module and one function per format.
 
-An importer reads and checks, and writes nothing; `store.write_store` makes the annotation file. All
-faults of one file, or of all masks together, come as one `WsolbenchError`. Modules are loaded when
-a kind is asked for.
+An importer reads and checks files and returns a `formats.annotations.AnnotationSet`; it writes
+nothing, `formats.annotations.write_store` does. All faults of one file, or of all masks together,
+are raised as one `WsolbenchError`. The modules are loaded on first use.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ IMPORTERS = {
     "openimages": ("openimages", "import_openimages"),
     "imagenet-s": ("imagenet_s", "import_imagenet_s"),
 }
-"""(module, function) by the kind that `wsolbench import` takes."""
+"""(module, function) of each kind that `wsolbench import` accepts."""
 
 
 def importer(kind: str) -> Callable[..., AnnotationSet]:
     """The import function of a kind.
 
     Raises:
-        WsolbenchError: no such kind.
+        WsolbenchError: there is no such kind.
     """
     if kind not in IMPORTERS:
         raise WsolbenchError(

@@ -1,13 +1,13 @@
-"""COCO instances JSON: one object class an image, its annotations united into one mask.
+"""COCO instances JSON with one category per image; its annotations are merged into one mask.
 
 Source of the format: cocodataset.org, "Data format", object detection. Segmentations may be
 polygons, run lengths as lists (column-major), or compressed run lengths; all are checked before
-pycocotools meets them. Boxes come as [x, y, width, height], maybe fractional: their corners are
-rounded outwards to whole pixels and cut off at the image's edges. Regions with iscrowd 1 become
-ignored pixels, less those of the objects themselves.
+they reach pycocotools. Boxes are [x, y, width, height] and may be fractional: their corners are
+rounded outwards to whole pixels and clipped to the image. Regions with iscrowd 1 become ignored
+pixels, except where they overlap an object.
 
-Files that `export.export_coco` wrote come back as they were: their own keys (`STORE_KEY` at the
-top, `split` and `boxes` of an image, `class_index` and `key` of a category) are read.
+Files written by `export.export_coco` are restored exactly, from their additional keys (`STORE_KEY`
+at the top level, `split` and `boxes` of an image, `class_index` and `key` of a category).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from .tables import image_id_of, refuse, source_of
 __all__ = ["PHOTO_ENDING", "STORE_KEY", "UNLABELLED_NAME", "import_coco"]
 
 STORE_KEY = "wsolbench"
-"""Top-level key of files that `export_coco` wrote: data set and classes."""
+"""Top-level key of files written by `export_coco`: data set and classes."""
 
 PHOTO_ENDING = ".jpg"
-"""What `export_coco` adds to an image id to make a file name."""
+"""`export_coco` adds this ending to an image id to form a file name."""
 
 UNLABELLED_NAME = "unlabelled"
-"""Name of the category of images whose class is not known."""
+"""Category name of images whose class is unknown."""
 
 MAX_JSON_BYTES = 1 << 30
-"""Bytes of one JSON file; COCO's own training annotations are half of that."""
+"""Maximum size of a JSON file in bytes; COCO's training annotations have half of that."""
 
 _Object = dict[str, object]
 
@@ -60,30 +60,30 @@ def import_coco(
 
     Args:
         file: the JSON.
-        split: the split of images without a key `split` of their own; without it "val".
-        dataset: the data set's name; without it what the file says if `export_coco` wrote it, else
-            the file's name.
+        split: the split of images that have no key `split`; "val" by default.
+        dataset: the data set's name; by default the name stored by `export_coco`, otherwise the
+            file's name.
         progress: called with (images done, images).
 
     Returns:
-        The annotations; image ids are the file names without folders and ending, and class indices
-        count the categories in order of their ids.
+        The annotations; image ids are the file names without folder and ending, and class indices
+        number the categories by ascending id.
 
     Raises:
-        WsolbenchError: no such JSON, an image with objects of several categories, without any, or
-            twice, a category or image that is not there, or a malformed segmentation or box; all
-            faults at once.
+        WsolbenchError: the file is not COCO instances JSON, an image is duplicated or has no
+            object or objects of several categories, a referenced category or image is missing, or
+            a segmentation or box is malformed; all faults together.
     """
     content = _read_json(file)
     faults: list[str] = []
-    own = content.get(STORE_KEY)
+    stored = content.get(STORE_KEY)
     classes, class_of = _categories(content, faults)
     images = _images(content, faults)
     _attach(content, images, class_of, faults)
     records: list[MaskRecord] = []
     for done, image in enumerate(images.values(), start=1):
         try:
-            records.append(_united(image, class_of, split, ours=isinstance(own, dict)))
+            records.append(_merged(image, class_of, split, exported=isinstance(stored, dict)))
         except ValueError as error:
             faults.append(f"image {image.image_id}: {error}")
         if progress is not None:
@@ -91,14 +91,14 @@ def import_coco(
     refuse(
         file,
         faults,
-        expected="COCO instances, one category an image",
+        expected="COCO instances with one category per image",
         cure="filter or correct the file first",
     )
     name = Path(file).stem
-    if isinstance(own, dict):
-        name = str(own.get("dataset", name))
-        classes = [(str(key), str(text)) for key, text in _pairs(own.get("classes"))]
-    notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(own, dict) else []
+    if isinstance(stored, dict):
+        name = str(stored.get("dataset", name))
+        classes = [(str(key), str(text)) for key, text in _pairs(stored.get("classes"))]
+    notes = ["boxes were rounded outwards to whole pixels"] if not isinstance(stored, dict) else []
     return AnnotationSet(
         name if dataset is None else dataset,
         annotations_of(records),
@@ -110,7 +110,7 @@ def import_coco(
 
 @dataclass
 class _Image:
-    """An image's record, and the (category, whether crowd, record) of each of its annotations."""
+    """An image and the (category, is crowd, record) of each of its annotations."""
 
     image_id: str
     height: int
@@ -134,30 +134,30 @@ def _read_json(path: str | os.PathLike[str]) -> _Object:
         content = strict_json(file.read_bytes())
     except ValueError as error:
         raise WsolbenchError(
-            file, found=f"no strict JSON ({error})", expected="UTF-8 JSON", cure="write it again"
+            file, found=f"invalid JSON ({error})", expected="UTF-8 JSON", cure="write it again"
         ) from error
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
     ):
         raise WsolbenchError(
             file,
-            found="other JSON",
+            found="JSON of another format",
             expected="an object with the lists images, annotations and categories",
-            cure="name COCO's instances file (not captions or keypoints alone)",
+            cure="name COCO's instances file (not captions or person keypoints)",
         )
     return content
 
 
 def _records(content: _Object, key: str, faults: list[str]) -> list[tuple[int, _Object]]:
-    """The records of one list that are objects, with their whole-number id, each once."""
+    """The (id, record) pairs of a list; records with a missing or repeated id are faults."""
     found: dict[int, _Object] = {}
     listed = content[key]
     for position, record in enumerate(listed if isinstance(listed, list) else []):
         number: object = record.get("id") if isinstance(record, dict) else None
-        if not _is_whole(number):
-            faults.append(f"{key}[{position}] has no whole-number id")
+        if not _is_integer(number):
+            faults.append(f"{key}[{position}] has no integer id")
         elif number in found:
-            faults.append(f"{key}: id {number} twice")
+            faults.append(f"{key}: duplicate id {number}")
         else:
             found[number] = record
     return list(found.items())
@@ -166,13 +166,13 @@ def _records(content: _Object, key: str, faults: list[str]) -> list[tuple[int, _
 def _categories(
     content: _Object, faults: list[str]
 ) -> tuple[list[tuple[str, str]], dict[int, int]]:
-    """The classes in order of category ids, and class index by category id."""
+    """The classes by ascending category id, and the class index of each category id."""
     records = sorted(_records(content, "categories", faults), key=lambda pair: pair[0])
     classes = [(str(number), str(record.get("name", ""))) for number, record in records]
     indices: dict[int, int] = {}
     for position, (number, record) in enumerate(records):
         index = record.get("class_index", position) if STORE_KEY in content else position
-        if not _is_whole(index) or index < UNLABELLED:
+        if not _is_integer(index) or index < UNLABELLED:
             faults.append(f"category {number}: class_index is {index!r}")
         else:
             indices[number] = index
@@ -187,9 +187,9 @@ def _images(content: _Object, faults: list[str]) -> dict[int, _Image]:
         split = record.get("split")
         image_id = image_id_of(name) if isinstance(name, str) else None
         if image_id is None:
-            faults.append(f"image {number}: file_name {name!r} gives no image id ({RULE})")
+            faults.append(f"image {number}: file_name {name!r} gives no valid image id ({RULE})")
         elif image_id in seen:
-            faults.append(f"image {number}: {image_id} twice")
+            faults.append(f"image {number}: duplicate image id {image_id}")
         elif not (_is_side(height) and _is_side(width)):
             faults.append(f"image {image_id}: size {width!r}x{height!r}")
         elif split is not None and not (isinstance(split, str) and is_image_id(split)):
@@ -209,10 +209,10 @@ def _attach(
 ) -> None:
     for number, record in _records(content, "annotations", faults):
         image, category = record.get("image_id"), record.get("category_id")
-        if not _is_whole(image) or image not in images:
-            faults.append(f"annotation {number}: no (sound) image {image!r}")
-        elif not _is_whole(category) or category not in class_of:
-            faults.append(f"annotation {number}: no category {category!r}")
+        if not _is_integer(image) or image not in images:
+            faults.append(f"annotation {number}: missing or invalid image {image!r}")
+        elif not _is_integer(category) or category not in class_of:
+            faults.append(f"annotation {number}: missing category {category!r}")
         elif record.get("iscrowd", 0) not in (0, 1):
             faults.append(f"annotation {number}: iscrowd is {record['iscrowd']!r}")
         else:
@@ -220,8 +220,8 @@ def _attach(
             images[image].objects.append((category, crowd, record))
 
 
-def _united(
-    image: _Image, class_of: Mapping[int, int], split: str | None, *, ours: bool
+def _merged(
+    image: _Image, class_of: Mapping[int, int], split: str | None, *, exported: bool
 ) -> MaskRecord:
     categories = sorted({category for category, _, _ in image.objects})
     if not categories:
@@ -241,12 +241,12 @@ def _united(
         if image.boxes is None:
             boxes.append(_box(record.get("bbox"), pixels))
     has_crowd = any(is_crowd for _, is_crowd, _ in image.objects)
-    if not mask.any() and not (ours and has_crowd):
+    if not mask.any() and not (exported and has_crowd):
         raise ValueError("no object pixel")
-    if not ours:
+    if not exported:
         crowd &= ~mask
         has_crowd = bool(crowd.any())
-    corners = boxes if image.boxes is None else _own_boxes(image.boxes)
+    corners = boxes if image.boxes is None else _exported_boxes(image.boxes)
     return MaskRecord(
         image.image_id,
         image.split or split or "val",
@@ -259,11 +259,13 @@ def _united(
 
 def _pixels(segmentation: object, size: tuple[int, int]) -> NDArray[np.bool_]:
     if isinstance(segmentation, list):
-        return _filled(segmentation, size)
+        return _fill_polygons(segmentation, size)
     if not isinstance(segmentation, dict):
-        raise ValueError("an annotation without segmentation")
+        raise ValueError("an annotation has no segmentation")
     if segmentation.get("size") != list(size):
-        raise ValueError(f"run lengths of size {segmentation.get('size')!r}, not {list(size)}")
+        raise ValueError(
+            f"run lengths of size {segmentation.get('size')!r}, but the image has {list(size)}"
+        )
     counts = segmentation.get("counts")
     if isinstance(counts, str):
         try:
@@ -272,16 +274,16 @@ def _pixels(segmentation: object, size: tuple[int, int]) -> NDArray[np.bool_]:
             raise ValueError(f"malformed run lengths ({error})") from error
     if (
         not isinstance(counts, list)
-        or not all(_is_whole(count) and 0 <= count <= size[0] * size[1] for count in counts)
+        or not all(_is_integer(count) and 0 <= count <= size[0] * size[1] for count in counts)
         or sum(counts) != size[0] * size[1]
     ):
-        raise ValueError("run lengths that are no list of counts adding up to the image's pixels")
+        raise ValueError("run lengths that are not counts summing to the number of pixels")
     return paint_runs(np.array(counts, dtype=np.int64), *size)
 
 
-def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _fill_polygons(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
     if not polygons:
-        raise ValueError("a segmentation without polygon")
+        raise ValueError("a segmentation has no polygon")
     mask = np.zeros(size, dtype=np.bool_)
     for polygon in polygons:
         if (
@@ -290,38 +292,38 @@ def _filled(polygons: list[object], size: tuple[int, int]) -> NDArray[np.bool_]:
             or len(polygon) % 2
             or not all(_is_number(value) and abs(value) <= MAX_SIDE for value in polygon)
         ):
-            raise ValueError("a polygon that is no list of x, y of at least three points")
+            raise ValueError("a polygon is not a list of x, y of at least three points")
         mask |= fill_polygon(polygon, *size)
     return mask
 
 
 def _box(bbox: object, pixels: NDArray[np.bool_]) -> Box:
-    """Half-open whole corners of a COCO box, or the object's tight box where there is none."""
+    """Half-open integer corners of a COCO box; the tight box of the object if bbox is missing."""
     height, width = pixels.shape
     if bbox is None:
         if not pixels.any():
-            raise ValueError("an annotation without box or pixel")
+            raise ValueError("an annotation has neither a box nor a pixel")
         return tight_box(pixels)
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
-        raise ValueError(f"the bbox {bbox!r}")
-    x, y, wide, high = map(float, bbox)
-    if not max(map(abs, (x, y, wide, high))) <= MAX_SIDE:
-        raise ValueError(f"the bbox {bbox!r}")
+        raise ValueError(f"invalid bbox {bbox!r}")
+    x, y, box_width, box_height = map(float, bbox)
+    if not max(map(abs, (x, y, box_width, box_height))) <= MAX_SIDE:
+        raise ValueError(f"invalid bbox {bbox!r}")
     x0, y0 = max(math.floor(x), 0), max(math.floor(y), 0)
-    x1, y1 = min(math.ceil(x + wide), width), min(math.ceil(y + high), height)
-    if x0 >= x1 or y0 >= y1 or wide <= 0 or high <= 0:
-        raise ValueError(f"the bbox {bbox!r}, empty within {width}x{height}")
+    x1, y1 = min(math.ceil(x + box_width), width), min(math.ceil(y + box_height), height)
+    if x0 >= x1 or y0 >= y1 or box_width <= 0 or box_height <= 0:
+        raise ValueError(f"bbox {bbox!r} is empty within {width}x{height}")
     return x0, y0, x1, y1
 
 
-def _own_boxes(boxes: object) -> list[Box]:
+def _exported_boxes(boxes: object) -> list[Box]:
     if not isinstance(boxes, list) or not all(
         isinstance(box, list)
         and len(box) == 4
-        and all(_is_whole(corner) and 0 <= corner <= MAX_SIDE for corner in box)
+        and all(_is_integer(corner) and 0 <= corner <= MAX_SIDE for corner in box)
         for box in boxes
     ):
-        raise ValueError("boxes that are no list of four corners")
+        raise ValueError("boxes are not lists of four corners")
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes]
 
 
@@ -331,12 +333,12 @@ def _pairs(value: object) -> list[tuple[object, object]]:
     return [(pair[0], pair[1]) for pair in value if isinstance(pair, list) and len(pair) == 2]
 
 
-def _is_whole(value: object) -> TypeGuard[int]:
+def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_side(value: object) -> TypeGuard[int]:
-    return _is_whole(value) and 1 <= value <= MAX_SIDE
+    return _is_integer(value) and 1 <= value <= MAX_SIDE
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -1,12 +1,12 @@
-"""CUB-200-2011: birds with a mask and a box each, in the folder as it is unpacked.
+"""CUB-200-2011: birds with one mask and one box each, read from the unpacked folder.
 
 Source: C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie, "The Caltech-UCSD Birds-200-2011
-Dataset", 2011; lists as its README describes them, masks from segmentations.tgz.
+Dataset", 2011; the lists follow its README, the masks come from segmentations.tgz.
 
-Conventions: masks are several people's outlines averaged into grey levels; object is what more than
-half of them marked (level > 128). Boxes are written x, y, width, height, maybe fractional: their
-corners are rounded outwards to whole pixels, half-open, and cut off at the image's edges. Class
-indices count from 0, in the data set's order. Splits are "train" and "test".
+Conventions: masks are outlines of several annotators averaged into grey levels; a pixel is object
+if more than half of them marked it (level > 128). Boxes are x, y, width, height and may be
+fractional: their corners are rounded outwards to whole pixels, half-open, and clipped to the image.
+Class indices count from 0, in the data set's order. The splits are "train" and "test".
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ def import_cub(
 
     Args:
         folder: CUB_200_2011, with images.txt, image_class_labels.txt, bounding_boxes.txt,
-            train_test_split.txt and classes.txt; segmentations/ lies in it or beside it.
+            train_test_split.txt and classes.txt; segmentations/ is inside it or next to it.
         progress: called with (masks read, masks).
 
     Returns:
-        The annotations of all images, in order of ids (file names without ending).
+        The annotations of all images, sorted by id (the file name without ending).
 
     Raises:
-        WsolbenchError: a list missing, malformed, or at odds with images.txt; a mask missing,
-            damaged, without object or of undecided grey levels; a box outside its image.
+        WsolbenchError: a list is missing, malformed or inconsistent with images.txt; a mask is
+            missing, damaged, empty or has ambiguous grey levels; a box is outside its image.
     """
-    place = require_folder(folder, "CUB_200_2011, as unpacked")
+    place = require_folder(folder, "the unpacked folder CUB_200_2011")
     paths = [place / name for name in _LISTS]
     names = _read(paths[0], "lines `number class/name.jpg`", _path_in_class)
     labels = _read(paths[1], "lines `number class`, counted from 1", _from_one)
@@ -73,7 +73,12 @@ def import_cub(
     beyond = [
         f"image {n}: class {label + 1}" for n, label in labels.items() if label >= len(classes)
     ]
-    refuse(paths[1], beyond, expected=f"one of {len(classes)} classes", cure="fetch it again")
+    refuse(
+        paths[1],
+        beyond,
+        expected=f"one of {len(classes)} classes",
+        cure="unpack CUB_200_2011 again",
+    )
     by_id = _by_id(paths[0], names)
     masks = _segmentations(place)
     missing = [name for name in names.values() if not (masks / name).with_suffix(".png").is_file()]
@@ -81,7 +86,7 @@ def import_cub(
         masks,
         [f"no {PurePosixPath(name).with_suffix('.png')}" for name in missing],
         expected="a mask for each image",
-        cure="unpack segmentations.tgz whole",
+        cure="unpack segmentations.tgz completely",
     )
 
     def read(image_id: str) -> tuple[MaskRecord, bool]:
@@ -93,17 +98,19 @@ def import_cub(
         return MaskRecord(image_id, split, labels[number], encode(mask), [corner]), cut
 
     outcomes = read_each(sorted(by_id), read, where=masks, progress=progress)
-    notes = ["object is what more than half of the annotators marked (grey level above 128)"]
+    notes = [
+        "a pixel is object if more than half of the annotators marked it (grey level above 128)"
+    ]
     cut = sum(was_cut for _, was_cut in outcomes)
     if cut:
-        notes.append(f"{cut} boxes passed their image and were cut off at its edges")
+        notes.append(f"{cut} boxes extended beyond their image and were clipped to it")
     sources = [source_of(path, citation=_CITATION) for path in paths]
     annotations = annotations_of([record for record, _ in outcomes])
     return AnnotationSet("cub", annotations, classes, sources, notes)
 
 
 def _read(path: Path, what: str, parse: Callable[[str], _Value | None]) -> dict[int, _Value]:
-    """What follows the number on each line of a list, by number."""
+    """The parsed rest of each line of a list, by the number at its start."""
     found: dict[int, _Value] = {}
     faults: list[str] = []
     for line_number, line in read_lines(path, what):
@@ -112,7 +119,7 @@ def _read(path: Path, what: str, parse: Callable[[str], _Value | None]) -> dict[
         if number is None or value is None:
             faults.append(f"line {line_number}: {line[:60]!r}")
         elif number in found:
-            faults.append(f"line {line_number}: number {number} once more")
+            faults.append(f"line {line_number}: duplicate number {number}")
         else:
             found[number] = value
     refuse(path, faults, expected=what, cure="unpack CUB_200_2011 again")
@@ -157,7 +164,7 @@ def _read_classes(path: Path) -> list[tuple[str, str]]:
 
 def _check_same(path: Path, names: Mapping[int, str], found: Mapping[int, object]) -> None:
     missing = [f"no line for image {number}" for number in names if number not in found]
-    strange = [f"image {number}, which images.txt lacks" for number in found if number not in names]
+    strange = [f"image {number} is not in images.txt" for number in found if number not in names]
     refuse(
         path,
         missing + strange,
@@ -174,7 +181,7 @@ def _by_id(path: Path, names: dict[int, str]) -> dict[str, int]:
         if image_id in by_id:
             faults.append(f"{names[by_id[image_id]]} and {name}")
         by_id[image_id] = number
-    refuse(path, faults, expected="file names that differ", cure="unpack CUB_200_2011 again")
+    refuse(path, faults, expected="unique file names", cure="unpack CUB_200_2011 again")
     return by_id
 
 
@@ -184,14 +191,13 @@ def _segmentations(place: Path) -> Path:
             return folder
     raise WsolbenchError(
         place,
-        found="no folder segmentations in it or beside it",
-        expected="the masks",
+        found="no folder segmentations inside it or next to it",
         cure="unpack segmentations.tgz there",
     )
 
 
 def _read_mask(path: Path) -> NDArray[np.bool_]:
-    """The majority's mask; colour files whose channels agree, and alpha, are taken as grey."""
+    """The majority mask; colour files with equal channels are read as grey, alpha is ignored."""
     picture = open_picture(path, formats=("PNG",))
     levels = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
     if levels.ndim == 3:
@@ -201,7 +207,7 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
         raise WsolbenchError(
             path,
             found=f"a picture of mode {picture.mode}",
-            expected="grey levels of 8 bits",
+            expected="8-bit grey levels",
             cure="unpack segmentations.tgz again",
         )
     mask = levels > FOREGROUND_ABOVE
@@ -209,8 +215,8 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
         raise WsolbenchError(
             path,
             found=f"grey levels up to {levels.max()}",
-            expected="a majority for some pixel, above 128",
-            cure="leave the image out of the lists",
+            expected="at least one pixel above 128, marked by a majority",
+            cure="remove the image from the lists",
         )
     if not mask.any():
         raise without_object(path)
@@ -220,16 +226,17 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
 def _whole_corners(
     path: Path, box: tuple[float, float, float, float], mask: NDArray[np.bool_]
 ) -> tuple[Box, bool]:
-    """Half-open corners within the mask, and whether something was cut off."""
+    """Half-open corners within the mask, and whether the box was clipped."""
     height, width = mask.shape
-    x, y, wide, high = box
-    x0, y0, x1, y1 = math.floor(x), math.floor(y), math.ceil(x + wide), math.ceil(y + high)
+    x, y, box_width, box_height = box
+    x0, y0 = math.floor(x), math.floor(y)
+    x1, y1 = math.ceil(x + box_width), math.ceil(y + box_height)
     kept = (x0, y0, min(x1, width), min(y1, height))
     if x0 >= kept[2] or y0 >= kept[3]:
         raise WsolbenchError(
             path,
-            found=f"the box {x},{y},{wide},{high} in bounding_boxes.txt",
+            found=f"box {x},{y},{box_width},{box_height} in bounding_boxes.txt",
             expected=f"a box within {width}x{height}",
-            cure="check that lists and masks are of the same data set",
+            cure="check that the lists and masks belong to the same data set",
         )
     return kept, kept != (x0, y0, x1, y1)

@@ -1,13 +1,12 @@
-"""The pixel masks of the ILSVRC2012 validation images, joined to labels, sizes and boxes.
+"""The pixel masks of the ILSVRC2012 validation images, with labels, sizes and boxes.
 
 Source: X. Zhang, Y. Wei, Y. Yang, F. Wu, "Rethinking Localization Map: Towards Accurate Object
 Perception with Self-Enhancement Maps", 2020. 44,271 of the 50,000 validation images have a mask:
-the 23,151 of a published list are "val", all others "test".
+the 23,151 in a published list are "val", all others "test".
 
 Conventions: masks are `<image id>.png` (`masks.read_mask`). Class indices are stored in the order
-of sorted WordNet ids; lists in the devkit's order are told apart and translated. Lists of boxes
-have both corners on pixels, counted from 0; stored boxes are half-open. EXIF orientation is
-ignored.
+of sorted WordNet ids; lists in the devkit's order are recognized and translated. Lists of boxes
+have inclusive corners, counted from 0; stored boxes are half-open. EXIF orientation is ignored.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from .mask_files import (
     Box,
     MaskRecord,
     annotations_of,
+    box_of_mask,
     list_masks,
-    own_box,
     read_each,
     without_object,
 )
@@ -44,7 +43,6 @@ from .tables import (
 from .xml_boxes import ARCHIVE_ENDINGS, half_open, read_xml_boxes
 
 __all__ = [
-    "CLASSES",
     "TEST_MASKS",
     "VAL_LIST_SHA256",
     "VAL_MASKS",
@@ -56,16 +54,16 @@ __all__ = [
 ]
 
 VAL_MASKS = 23_151
-"""Masks of the published validation list."""
+"""Number of masks in the published validation list."""
 
 TEST_MASKS = 21_120
-"""All other masks; 5,729 of the 50,000 images have none."""
+"""Number of all other masks; 5,729 of the 50,000 images have none."""
 
 VAL_LIST_SHA256 = "bcc9eca316f73017abfc358b39d0e4187e917e011ec18b6c2c320ca016995770"
 """SHA-256 of the published validation list, ILSVRC_Val_Mask_23151.txt."""
 
 CLASSES = 1000
-"""Classes of ILSVRC2012."""
+"""Number of classes of ILSVRC2012."""
 
 _IMAGE = re.compile(r"ILSVRC2012_val_[0-9]{8}")
 
@@ -81,8 +79,8 @@ _LABELS_OF_FIRST = (
     (598, 674),
     (163, 332),
 )
-"""(devkit order, sorted WordNet ids) of ILSVRC2012_val_00000001 to ..10; they differ on every
-image, so a single one tells a list's order."""
+"""Class in (devkit order, order of sorted WordNet ids) of ILSVRC2012_val_00000001 to ..10. The two
+differ for every image, so a single image identifies a list's order."""
 
 _DEVKIT, _SORTED = 0, 1
 
@@ -101,28 +99,28 @@ def import_ilsvrc(
 
     Args:
         masks: the folder of released masks, `<image id>.png`.
-        val_list: the ids of the val split, one a line; every other mask is test.
+        val_list: the ids of the val split, one per line; every other mask is test.
         labels: lists `val/<image id>.JPEG,65` or `<image id>.JPEG 489`, in either order of the
-            classes, at least one of them in that of sorted WordNet ids; without them the classes
-            are not known.
-        sizes: a list `val/<image id>.JPEG,width,height`; a mask that is its exact transpose is
-            transposed and noted. Without it the XML files' sizes, if boxes come as those, else the
-            masks' own.
-        boxes: a list `val/<image id>.JPEG,x0,y0,x1,y1`, both corners on pixels; or the official XML
-            files, as a folder, .tar or .tgz; without it each mask's own tight box.
+            classes, at least one of them in the order of sorted WordNet ids; if left out, the
+            classes are unknown.
+        sizes: a list `val/<image id>.JPEG,width,height`; a mask with swapped width and height is
+            transposed and noted. If left out, the sizes come from the XML files if boxes are XML,
+            otherwise from the masks.
+        boxes: a list `val/<image id>.JPEG,x0,y0,x1,y1` with inclusive corners, or the official XML
+            files as a folder, .tar or .tgz; if left out, each mask's tight box is used.
         class_names: lines `n01440764 tench, Tinca tinca`, ordered by WordNet id.
         progress: called with (masks read, masks).
 
-    Any list may be packed with gzip (.gz).
+    Any list may be compressed with gzip (.gz).
 
     Returns:
-        The annotations in order of ids. The notes say what was found: whether all masks are there,
-        the orders of the label lists, the boxes' convention, and every mask that was transposed.
+        The annotations sorted by id. The notes state whether all masks are present, the orders of
+        the label lists, the box convention, and every mask that was transposed.
 
     Raises:
-        WsolbenchError: any fault, all of one file or kind at once: an id of the list without mask,
-            a mask without label, size or box where lists of them are given, lists that contradict
-            each other, sizes or boxes that do not fit.
+        WsolbenchError: all faults of one file or kind together: an id in the list has no mask, a
+            mask has no label, size or box although a list of them was given, lists contradict each
+            other, sizes or boxes do not fit.
     """
     files, others = list_masks(masks)
     refuse(
@@ -139,11 +137,14 @@ def import_ilsvrc(
             val_list,
             found=f"{len(missing)} of {len(val)} ids without a mask: {some(missing)}",
             expected="a mask <image id>.png for each",
-            cure="complete the folder of masks, or give a list of those that are there",
+            cure="complete the folder of masks, or pass a list of the masks it contains",
         )
-    notes = [_completeness(files, val), "EXIF orientation is ignored: stored pixels rule"]
+    notes = [
+        _completeness(files, val),
+        "EXIF orientation is ignored: masks refer to pixels in their stored order",
+    ]
     if others:
-        notes.append(f"left aside in the folder of masks: {some(others)}")
+        notes.append(f"other files in the folder of masks were ignored: {some(others)}")
     sources = [source_of(val_list)]
     notes.append(
         "the val list is the published one"
@@ -161,7 +162,7 @@ def import_ilsvrc(
         notes.append(known_boxes.note)
         sources.append(known_boxes.source)
     else:
-        notes.append("no boxes were given: each mask's own tight box stands for them")
+        notes.append("no boxes were given: each mask's tight box is used")
     notes += label_notes
     listed = [*label_files, *(path for path in (sizes, class_names) if path is not None)]
     sources += [source_of(path) for path in listed]
@@ -181,20 +182,20 @@ def import_ilsvrc(
                 path,
                 found=f"width {mask.shape[1]}, height {mask.shape[0]}",
                 expected=f"width {size[1]}, height {size[0]} of the image, or these swapped",
-                cure="fetch the mask again",
+                cure="download the mask again",
             )
         if not mask.any():
             raise without_object(path)
         if known_boxes is None:
-            corners = own_box(path, mask)
+            corners = box_of_mask(path, mask)
         else:
             corners = known_boxes.boxes[image_id]
             if any(x1 > mask.shape[1] or y1 > mask.shape[0] for _, _, x1, y1 in corners):
                 raise WsolbenchError(
                     path,
-                    found=f"a box that passes its width {mask.shape[1]} or height {mask.shape[0]}",
+                    found=f"a box beyond its width {mask.shape[1]} or height {mask.shape[0]}",
                     expected="boxes of the original image",
-                    cure="give the sizes (--sizes), or check that boxes and masks belong together",
+                    cure="pass the sizes (--sizes), or check that boxes and masks belong together",
                 )
         split = "val" if image_id in val else "test"
         label = known_labels.get(image_id, UNLABELLED)
@@ -212,22 +213,22 @@ def import_ilsvrc(
 
 
 def read_val_list(path: str | os.PathLike[str]) -> list[str]:
-    """The ids of the val split, in the list's order.
+    """The ids of the val split, in the order of the list.
 
     Raises:
-        WsolbenchError: unreadable, an id of another form, or one that comes twice.
+        WsolbenchError: the file is unreadable, or an id is malformed or duplicated.
     """
     ids: dict[str, None] = {}
     faults: list[str] = []
-    for number, line in read_lines(path, "the ids of the val split, one a line"):
+    for number, line in read_lines(path, "the ids of the val split, one per line"):
         image_id = image_id_of(line)
         if image_id is None or not _IMAGE.fullmatch(image_id):
             faults.append(f"line {number}: {line[:40]!r}")
         elif image_id in ids:
-            faults.append(f"line {number}: {image_id} once more")
+            faults.append(f"line {number}: duplicate id {image_id}")
         else:
             ids[image_id] = None
-    refuse(path, faults, expected="one ILSVRC2012_val_ id a line", cure="fetch the list again")
+    refuse(path, faults, expected="one ILSVRC2012_val_ id per line", cure="download the list again")
     return list(ids)
 
 
@@ -247,7 +248,7 @@ def _check_all_known(where: str, files: Mapping[str, Path], known: Mapping[str, 
     if unknown:
         raise WsolbenchError(
             where,
-            found=f"nothing on {len(unknown)} images that have a mask: {some(unknown)}",
+            found=f"no line for {len(unknown)} images that have a mask: {some(unknown)}",
             expected="a line for each mask",
             cure="use the list of all 50,000 images",
         )
@@ -256,7 +257,7 @@ def _check_all_known(where: str, files: Mapping[str, Path], known: Mapping[str, 
 def _records(
     path: str | os.PathLike[str], what: str, numbers: int
 ) -> list[tuple[int, str, list[int]]]:
-    """(line number, image id, numbers) of a list with that many numbers after the file's name."""
+    """(line number, image id, numbers) of a list with that many numbers after the file name."""
     records: list[tuple[int, str, list[int]]] = []
     faults: list[str] = []
     for number, line in read_lines(path, what):
@@ -267,16 +268,16 @@ def _records(
             faults.append(f"line {number}: {line[:60]!r}")
         else:
             records.append((number, image_id, values))
-    refuse(path, faults, expected=what, cure="check that it is the right list")
+    refuse(path, faults, expected=what, cure="check that it is the correct list")
     return records
 
 
 def _read_labels(
     paths: Sequence[str | os.PathLike[str]], files: Mapping[str, Path]
 ) -> tuple[dict[str, int], list[str]]:
-    """Classes in the order of sorted WordNet ids by image id, and notes on how they were had."""
+    """Class (in the order of sorted WordNet ids) by image id, and notes on their origin."""
     if not paths:
-        return {}, ["no labels were given: the classes are not known"]
+        return {}, ["no labels were given: the classes are unknown"]
     lists = [_read_label_list(path) for path in paths]
     orders = _orders(paths, lists)
     merged: tuple[dict[str, int], dict[str, int]] = ({}, {})
@@ -285,11 +286,11 @@ def _read_labels(
         refuse(
             path,
             [
-                f"{image_id} is {label}, elsewhere {known[image_id]}"
+                f"{image_id} has class {label}, but {known[image_id]} in another list"
                 for image_id, label in found.items()
                 if known.get(image_id, label) != label
             ],
-            expected="the labels of the other lists of the same order",
+            expected="equal labels in all lists of the same order",
             cure="leave the wrong list out",
         )
         known.update(found)
@@ -297,15 +298,15 @@ def _read_labels(
     if not sorted_ids:
         raise WsolbenchError(
             ", ".join(str(path) for path in paths),
-            found="labels in the devkit's order alone (ILSVRC2012_val_00000001 is 489)",
-            expected="a list in the order of sorted WordNet ids too (there it is 65)",
+            found="only labels in the devkit's order (ILSVRC2012_val_00000001 has class 489)",
+            expected="also a list in the order of sorted WordNet ids (where it has class 65)",
             cure="add such a list, e.g. class_labels.txt of wsolevaluation (--labels again)",
         )
     notes = ["class indices follow the sorted WordNet ids"]
     if devkit:
         translation = _bijection(", ".join(str(path) for path in paths), devkit, sorted_ids)
         notes.append(
-            "devkit order and sorted order were joined over their common images: one to one over "
+            "devkit and sorted order were matched on their common images: one to one for "
             f"{len(translation)} of {CLASSES} classes"
         )
         rest = {
@@ -314,7 +315,7 @@ def _read_labels(
         refuse(
             ", ".join(str(path) for path in paths),
             [f"{image}, devkit class {c}" for image, c in rest.items() if c not in translation],
-            expected="classes that the list of sorted order has as well",
+            expected="classes that also occur in the list of sorted order",
             cure="use the sorted list of all 50,000 images",
         )
         sorted_ids |= {image: translation[label] for image, label in rest.items()}
@@ -329,13 +330,13 @@ def _read_label_list(path: str | os.PathLike[str]) -> dict[str, int]:
         if label >= CLASSES:
             faults.append(f"line {number}: class {label}")
         elif image_id in labels:
-            faults.append(f"line {number}: {image_id} once more")
+            faults.append(f"line {number}: duplicate id {image_id}")
         labels[image_id] = label
     refuse(
         path,
         faults,
-        expected=f"one class from 0 to {CLASSES - 1} an image",
-        cure="check that it is the right list, counted from 0",
+        expected=f"one class from 0 to {CLASSES - 1} per image",
+        cure="check that it is the correct list, counted from 0",
     )
     return labels
 
@@ -343,7 +344,7 @@ def _read_label_list(path: str | os.PathLike[str]) -> dict[str, int]:
 def _orders(
     paths: Sequence[str | os.PathLike[str]], lists: Sequence[Mapping[str, int]]
 ) -> list[int]:
-    """In which order of the classes each list is: `_DEVKIT` or `_SORTED`."""
+    """The class order of each list: `_DEVKIT` or `_SORTED`."""
     orders = [_order_by_first_images(path, found) for path, found in zip(paths, lists, strict=True)]
     for position, found in enumerate(lists):
         for other, order in zip(lists, tuple(orders), strict=True):
@@ -356,7 +357,7 @@ def _orders(
         raise WsolbenchError(
             ", ".join(unknown),
             found="none of the first ten validation images",
-            expected="at least one, which tells the devkit's order of classes from the sorted one",
+            expected="at least one, to tell the devkit's order of classes from the sorted one",
             cure="use the list of all 50,000 images",
         )
     return [order for order in orders if order is not None]
@@ -373,15 +374,15 @@ def _order_by_first_images(path: str | os.PathLike[str], labels: Mapping[str, in
                     path,
                     found=f"class {label} for {image_id}",
                     expected=f"{expected[_DEVKIT]} (devkit order) or {expected[_SORTED]} (sorted)",
-                    cure="check that the list is of ILSVRC2012 and counted from 0",
+                    cure="check that the list is for ILSVRC2012 and counts from 0",
                 )
             votes.add(expected.index(label))
     if len(votes) > 1:
         raise WsolbenchError(
             path,
-            found="labels of both orders, devkit and sorted WordNet ids",
-            expected="one order in one list",
-            cure="use a list from one origin",
+            found="labels in both orders, devkit and sorted WordNet ids",
+            expected="one order per list",
+            cure="use a list from a single source",
         )
     return votes.pop() if votes else None
 
@@ -396,21 +397,23 @@ def _bijection(
         partners: dict[int, list[int]] = {}
         for pair in sorted(pairs):
             partners.setdefault(pair[side], []).append(pair[1 - side])
-        faults += [f"{name} {c} meets {met}" for c, met in partners.items() if len(met) > 1]
+        faults += [
+            f"{name} {c} matches {matched}" for c, matched in partners.items() if len(matched) > 1
+        ]
     refuse(
         where,
         faults,
-        expected="each class of one order to be one class of the other",
-        cure="at least one list is wrong: leave it out",
+        expected="each class of one order to match one class of the other",
+        cure="leave the wrong list out",
     )
     return dict(pairs)
 
 
 def read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
-    """(WordNet id, name) of the 1,000 classes, ids ascending, from LOC_synset_mapping.txt.
+    """(WordNet id, name) of the 1,000 classes by ascending id, from LOC_synset_mapping.txt.
 
     Raises:
-        WsolbenchError: another number of classes, another order, or lines of another form.
+        WsolbenchError: the number of classes, their order or the form of a line is wrong.
     """
     lines = read_lines(path, "lines `n01440764 tench, Tinca tinca`")
     names: list[tuple[str, str]] = []
@@ -427,17 +430,18 @@ def read_class_names(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     refuse(
         path,
         faults,
-        expected=f"{CLASSES} lines of WordNet id and name, ids ascending",
+        expected=f"{CLASSES} lines of WordNet id and name, by ascending id",
         cure="use LOC_synset_mapping.txt",
     )
     return names
 
 
 def read_sizes(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
-    """(height, width) by image id, of a list `val/<image id>.JPEG,width,height`.
+    """(height, width) by image id, from a list `val/<image id>.JPEG,width,height`.
 
     Raises:
-        WsolbenchError: unreadable, lines of another form, a size of 0, an id that comes twice.
+        WsolbenchError: the file is unreadable, a line is malformed, a size is 0, or an id is
+            duplicated.
     """
     sizes: dict[str, tuple[int, int]] = {}
     faults: list[str] = []
@@ -446,15 +450,15 @@ def read_sizes(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
         if not width or not height:
             faults.append(f"line {number}: {width}x{height}")
         elif image_id in sizes:
-            faults.append(f"line {number}: {image_id} once more")
+            faults.append(f"line {number}: duplicate id {image_id}")
         sizes[image_id] = (height, width)
-    refuse(path, faults, expected="one size an image", cure="fetch the list again")
+    refuse(path, faults, expected="one size per image", cure="download the list again")
     return sizes
 
 
 @dataclass(frozen=True)
 class _Boxes:
-    """Half-open boxes, and the sizes that came with them, by image id."""
+    """Half-open boxes by image id, and the sizes from the same source."""
 
     boxes: dict[str, list[Box]]
     sizes: dict[str, tuple[int, int]]
@@ -480,10 +484,10 @@ def _read_boxes(
             refuse(
                 path,
                 differing,
-                expected="the widths and heights of the list of sizes",
-                cure="leave one of the two out",
+                expected="the widths and heights in the list of sizes",
+                cure="leave one of the two sources out",
             )
-        # All files tell the convention: an image's boxes must not depend on which others are kept.
+        # The convention is read from all files, so that a box does not depend on the images kept.
         everything, note = half_open(found.boxes, found.sizes)
         boxes = {image_id: everything[image_id] for image_id in files}
         empty = [
@@ -498,37 +502,41 @@ def _read_boxes(
     kept = {image_id: boxes[image_id] for image_id in files if image_id in boxes}
     _check_all_known(str(path), files, kept)
     return _Boxes(
-        kept, {}, "listed boxes have inclusive far corners: half-open is 1 more", source_of(path)
+        kept,
+        {},
+        "listed boxes have inclusive far corners: 1 was added to make them half-open",
+        source_of(path),
     )
 
 
 def read_box_list(
     path: str | os.PathLike[str], sizes: Mapping[str, tuple[int, int]]
 ) -> dict[str, list[Box]]:
-    """Half-open boxes by image id, of a list `val/<image id>.JPEG,x0,y0,x1,y1`, corners inclusive.
+    """Half-open boxes by image id, from a list `val/<image id>.JPEG,x0,y0,x1,y1`.
 
     Args:
-        path: the list.
-        sizes: (height, width) by image id; boxes of images that it lacks are not checked against
-            one.
+        path: the list, whose corners are inclusive.
+        sizes: (height, width) by image id; boxes of images without a size are not checked
+            against one.
 
     Raises:
-        WsolbenchError: unreadable, lines of another form, corners out of order or of the image.
+        WsolbenchError: the file is unreadable, a line is malformed, or corners are out of order
+            or outside the image.
     """
     boxes: dict[str, list[Box]] = {}
     faults: list[str] = []
-    what = "lines `val/<image id>.JPEG,x0,y0,x1,y1`, both corners on pixels"
+    what = "lines `val/<image id>.JPEG,x0,y0,x1,y1` with inclusive corners"
     for number, image_id, (x0, y0, x1, y1) in _records(path, what, 4):
         size = sizes.get(image_id)
         if x0 > x1 or y0 > y1:
             faults.append(f"line {number}: the corners {x0},{y0},{x1},{y1} are out of order")
         elif size is not None and (x1 >= size[1] or y1 >= size[0]):
-            faults.append(f"line {number}: {x1},{y1} lies outside {size[1]}x{size[0]}")
+            faults.append(f"line {number}: {x1},{y1} is outside {size[1]}x{size[0]}")
         boxes.setdefault(image_id, []).append((x0, y0, x1 + 1, y1 + 1))
     refuse(
         path,
         faults,
-        expected="corners on pixels of the image, counted from 0",
+        expected="inclusive corners within the image, counted from 0",
         cure="correct the list",
     )
     return boxes

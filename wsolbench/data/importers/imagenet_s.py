@@ -1,12 +1,12 @@
-"""ImageNet-S: semantic masks of ImageNet photos, of which each image keeps its own class.
+"""ImageNet-S: semantic masks of ImageNet photos, reduced to the class of each image.
 
 Source: S. Gao, Z.-Y. Li, M.-H. Yang, M.-M. Cheng, J. Han, P. Torr, "Large-scale Unsupervised
-Semantic Segmentation", 2021; layout and colours as its README describes them.
+Semantic Segmentation", 2021; layout and colours follow its README.
 
 Conventions: validation-segmentation/<WordNet id>/<image id>.png, RGB; the class of a pixel is
-R + 256 * G, 0 is any other thing and 1000 is ignored. Classes are numbered from 1 in the order of
-sorted WordNet ids. An image's class is that of its folder; pixels of other classes are background.
-The published test masks are not public, so the split is "val" throughout.
+R + 256 * G, where 0 is any other class and 1000 is ignored. Classes are numbered from 1 in the
+order of sorted WordNet ids. An image has the class of its folder; pixels of other classes are
+background. The test masks are not public, so every image is in the split "val".
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from ...images import open_picture
 from ...masks import encode
 from ...progress import Progress
 from .ilsvrc import read_class_names
-from .mask_files import MaskRecord, annotations_of, list_masks, own_box, read_each
+from .mask_files import MaskRecord, annotations_of, box_of_mask, list_masks, read_each
 from .tables import read_lines, refuse, source_of
 
-__all__ = ["IGNORED", "import_imagenet_s"]
+__all__ = ["import_imagenet_s"]
 
 SIZES = (50, 300, 919)
-"""Numbers of classes of the three published sets."""
+"""Numbers of classes in the three published sets."""
 
 IGNORED = 1000
-"""The value of pixels that count nowhere."""
+"""The value of ignored pixels."""
 
 _WORDNET_ID = re.compile(r"n[0-9]{8}")
 
@@ -50,20 +50,20 @@ def import_imagenet_s(
     """Annotations of ImageNet-S's validation images.
 
     Args:
-        folder: ImageNetS50, ImageNetS300 or ImageNetS919, with validation-segmentation/ in it.
-        categories: the WordNet ids of the set, one a line in any order; without it the folders of
-            validation-segmentation, which then must be all 50, 300 or 919.
-        class_names: the 1,000 classes of ILSVRC2012, lines `n01440764 tench, Tinca tinca`. With
-            it class indices are those of ILSVRC2012 (sorted WordNet ids), without it they count
-            the set's own classes.
+        folder: ImageNetS50, ImageNetS300 or ImageNetS919, containing validation-segmentation/.
+        categories: the WordNet ids of the set, one per line in any order; by default the folders
+            in validation-segmentation, which must then be all 50, 300 or 919.
+        class_names: the 1,000 classes of ILSVRC2012, lines `n01440764 tench, Tinca tinca`. If
+            given, class indices are those of ILSVRC2012 (sorted WordNet ids); otherwise they
+            number the classes of the set.
         progress: called with (masks read, masks).
 
     Returns:
-        The annotations; each mask's tight box is its box.
+        The annotations; the box of an image is the tight box of its mask.
 
     Raises:
-        WsolbenchError: another layout, classes that do not fit, or masks that are damaged, of
-            other colours, or without a pixel of their own class; all masks at once.
+        WsolbenchError: the layout or the classes are wrong, or masks are damaged, have other
+            colours or no pixel of their own class; the faults of all masks together.
     """
     place = require_folder(folder, "ImageNetS50, ImageNetS300 or ImageNetS919")
     root = require_folder(place / "validation-segmentation", "masks in folders by WordNet id")
@@ -72,18 +72,18 @@ def import_imagenet_s(
         root,
         [repr(name) for name in folders if not _WORDNET_ID.fullmatch(name)],
         expected="folders named by WordNet ids",
-        cure="remove other folders",
+        cure="remove the other folders",
     )
     wnids = folders if categories is None else _read_categories(categories)
     if categories is None and len(wnids) not in SIZES:
         raise WsolbenchError(
             root,
             found=f"{len(wnids)} folders",
-            expected="one a class: 50, 300 or 919",
-            cure="complete them, or give the list of categories",
+            expected="one per class: 50, 300 or 919",
+            cure="complete the folders, or pass the list of categories",
         )
     strange = [name for name in folders if name not in wnids]
-    refuse(root, strange, expected="folders of listed categories", cure="use the set's own list")
+    refuse(root, strange, expected="folders of listed categories", cure="use the list of this set")
     listed = [] if class_names is None else read_class_names(class_names)
     classes = listed or [(wnid, wnid) for wnid in wnids]
     index = {wnid: position for position, (wnid, _) in enumerate(classes)}
@@ -95,12 +95,12 @@ def import_imagenet_s(
         path = files[image_id]
         wnid = path.parent.name
         values = _read_values(path, len(wnids))
-        own = values == wnids.index(wnid) + 1
-        if not own.any():
+        mask = values == wnids.index(wnid) + 1
+        if not mask.any():
             present = [wnids[value - 1] for value in np.unique(values) if 0 < value <= len(wnids)]
             raise WsolbenchError(
                 path,
-                found=f"no pixel of {wnid} (but of {some(present) or 'no class'})",
+                found=f"no pixel of {wnid}, only of {some(present) or 'no class'}",
                 expected="the class of its folder",
                 cure="check the list of categories, or leave the image out",
             )
@@ -109,19 +109,19 @@ def import_imagenet_s(
             image_id,
             "val",
             index[wnid],
-            encode(own),
-            own_box(path, own),
+            encode(mask),
+            box_of_mask(path, mask),
             encode(ignored) if ignored.any() else None,
         )
 
     records = read_each(sorted(files), read, where=root, progress=progress)
     given = [path for path in (categories, class_names) if path is not None]
     notes = [
-        "each mask keeps the pixels of its image's own class; other classes are background",
-        "boxes are the masks' own tight boxes",
+        "masks contain the pixels of the image's class; other classes are background",
+        "boxes are the tight boxes of the masks",
         "class indices are those of ILSVRC2012"
         if class_names is not None
-        else f"class indices count the {len(wnids)} classes of the set",
+        else f"class indices number the {len(wnids)} classes of the set",
     ]
     name = f"imagenet-s{len(wnids)}"
     return AnnotationSet(
@@ -130,11 +130,11 @@ def import_imagenet_s(
 
 
 def _read_categories(path: str | os.PathLike[str]) -> list[str]:
-    lines = read_lines(path, "WordNet ids, one a line")
+    lines = read_lines(path, "WordNet ids, one per line")
     faults = [f"line {n}: {line[:40]!r}" for n, line in lines if not _WORDNET_ID.fullmatch(line)]
     wnids = sorted(line for _, line in lines)
-    faults += [f"{one} twice" for one, two in pairwise(wnids) if one == two]
-    refuse(path, faults, expected="WordNet ids, each once", cure="fetch the list again")
+    faults += [f"duplicate {one}" for one, two in pairwise(wnids) if one == two]
+    refuse(path, faults, expected="WordNet ids, each once", cure="download the list again")
     return wnids
 
 
@@ -156,8 +156,8 @@ def _read_values(path: Path, classes: int) -> NDArray[np.int32]:
         raise WsolbenchError(
             path,
             found=f"a picture of mode {picture.mode}",
-            expected="RGB, R + 256 * G being the class",
-            cure="use the masks as they are published",
+            expected="RGB, where R + 256 * G is the class",
+            cure="use the published masks unchanged",
         )
     levels = np.asarray(picture).astype(np.int32)
     values: NDArray[np.int32] = levels[:, :, 0] + 256 * levels[:, :, 1]
@@ -165,8 +165,10 @@ def _read_values(path: Path, classes: int) -> NDArray[np.int32]:
     if levels[:, :, 2].any() or beyond.any():
         raise WsolbenchError(
             path,
-            found=f"the class {values[beyond][0]}" if beyond.any() else "blue levels",
-            expected=f"R + 256 * G up to {classes}, or {IGNORED}, and no blue",
-            cure="check that masks and categories are of the same set",
+            found=f"class {values[beyond][0]}"
+            if beyond.any()
+            else "a blue channel that is not zero",
+            expected=f"R + 256 * G up to {classes}, or {IGNORED}, and B = 0",
+            cure="check that masks and categories belong to the same set",
         )
     return values

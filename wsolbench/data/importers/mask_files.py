@@ -1,8 +1,8 @@
-"""Folders of mask pictures: what is in them, and reading them many at a time.
+"""Folders of mask pictures: listing them and reading them in parallel.
 
-Pillow unpacks without holding the interpreter's lock, so threads help; what is kept of a mask is
-its run lengths. Boxes become arrays only when all masks are read: a small array kept between large
-ones that come and go holds their memory, 45 kB a mask, which makes a gigabyte of 23,151.
+Pillow decompresses without holding the interpreter's lock, so threads help; only the run lengths of
+a mask are kept. Boxes become arrays after all masks are read: a small array allocated between large
+temporary ones keeps their memory alive, 45 kB per mask, which is a gigabyte for 23,151 masks.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ __all__ = [
     "Box",
     "MaskRecord",
     "annotations_of",
+    "box_of_mask",
     "list_masks",
-    "own_box",
     "read_each",
+    "summary",
     "without_object",
 ]
 
@@ -48,7 +49,7 @@ _MOST_THREADS = 8
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """An `Annotation` whose boxes are still plain tuples, half-open."""
+    """An `Annotation` whose half-open boxes are still tuples."""
 
     image_id: str
     split: str
@@ -59,7 +60,7 @@ class MaskRecord:
 
 
 def annotations_of(records: Sequence[MaskRecord]) -> list[Annotation]:
-    """The records as annotations, their boxes as slices of one int32 array."""
+    """Convert records to annotations, with boxes as slices of one int32 array."""
     corners = [corner for record in records for box in record.boxes for corner in box]
     boxes = np.array(corners, dtype=np.int32).reshape(-1, 4)
     ends = accumulate(len(record.boxes) for record in records)
@@ -81,16 +82,16 @@ def list_masks(
     what: str = "a folder of masks",
     suffixes: Sequence[str] = (".png",),
 ) -> tuple[dict[str, Path], list[str]]:
-    """The files `<image id>.png` of a folder, and the names of all else that lies there.
+    """The files `<image id>.png` of a folder, and the names of its other files.
 
-    Hidden files (a name with a leading dot) count as neither.
+    Hidden files (with a leading dot in their name) are left out of both.
 
     Returns:
-        ({image id: path} in order of ids, [other names] in order).
+        ({image id: path} sorted by id, [other names] sorted).
 
     Raises:
-        WsolbenchError: no such folder, no such file in it, a name that is no image id, or two files
-            of one id.
+        WsolbenchError: the folder is missing or has no such file, a name is not a valid image id,
+            or two files have the same id.
     """
     place = require_folder(folder, what)
     found: dict[str, Path] = {}
@@ -102,20 +103,20 @@ def list_masks(
         if path.suffix.lower() not in suffixes or path.is_dir():
             others.append(path.name)
         elif not is_image_id(path.stem):
-            faults.append(f"{path.name!r}, which is no image id")
+            faults.append(f"{path.name!r} is not a valid image id")
         elif path.stem in found:
             faults.append(f"{found[path.stem].name} and {path.name}")
         else:
             found[path.stem] = path
     ending = " or ".join(suffixes)
     wanted = f"<image id>{ending}"
-    refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename them")
+    refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename the files")
     if not found:
         raise WsolbenchError(
             place,
-            found=f"no {ending} file{f' but {some(others)}' if others else ''}",
+            found=f"no {ending} file{f', only {some(others)}' if others else ''}",
             expected=f"{what}, {wanted}",
-            cure="name the folder in which the files lie",
+            cure="name the folder that contains the files",
         )
     return found, others
 
@@ -127,10 +128,10 @@ def read_each(
     where: object,
     progress: Progress | None = None,
 ) -> list[_Outcome]:
-    """What `read` returns for each item, in order, computed by several threads.
+    """Call `read` on each item in several threads; return the results in order.
 
     Raises:
-        WsolbenchError: the one that `read` raised, or one that tells of all that it raised.
+        WsolbenchError: the error that `read` raised, or a summary if it raised several.
     """
 
     def attempt(item: _Item) -> _Outcome | WsolbenchError:
@@ -151,24 +152,29 @@ def read_each(
                     outcomes.append(outcome)
                 if progress is not None:
                     progress(len(outcomes) + len(faults), len(items))
-    if len(faults) == 1:
-        raise faults[0]
     if faults:
-        told = [f"{Path(fault.where).name} has {fault.found}" for fault in faults]
-        raise WsolbenchError(
-            where,
-            found=f"{len(faults)} unusable masks: {some(told)}",
-            expected=faults[0].expected,
-            cure=faults[0].cure,
-        )
+        raise summary(where, faults, "masks")
     return outcomes
 
 
-def own_box(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
-    """The mask's own tight box, half-open, alone in a list.
+def summary(where: object, faults: Sequence[WsolbenchError], kind: str) -> WsolbenchError:
+    """One error for the faults of several files; `kind` names them, e.g. "masks"."""
+    if len(faults) == 1:
+        return faults[0]
+    listed = [f"{Path(fault.where).name} ({fault.found})" for fault in faults]
+    return WsolbenchError(
+        where,
+        found=f"{len(faults)} unusable {kind}: {some(listed)}",
+        expected=faults[0].expected,
+        cure=faults[0].cure,
+    )
+
+
+def box_of_mask(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
+    """The mask's half-open tight box, as a list of one box.
 
     Raises:
-        WsolbenchError: the mask in that file has no object pixel.
+        WsolbenchError: the mask has no object pixel.
     """
     if not mask.any():
         raise without_object(path)
@@ -176,10 +182,9 @@ def own_box(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
 
 
 def without_object(path: Path) -> WsolbenchError:
-    """The error for a mask that marks nothing."""
+    """The error for a mask without any object pixel."""
     return WsolbenchError(
         path,
         found="no object pixel",
-        expected="an object",
         cure="draw the object, or leave the image out",
     )

@@ -1,9 +1,9 @@
-"""A folder of masks, with or without a table: the way in for a data set of one's own.
+"""A folder of masks, with an optional table: the importer for a custom data set.
 
-Masks are `<image id>.png` (`masks.read_mask` says which pixels are object). The table is CSV with
-the column image_id and any of class_index, split, height, width, x0, y0, x1, y1; boxes are
-half-open pixels, and an image with several boxes has several rows, which must agree in all else.
-An image without a box gets its mask's own tight box. `export.export_png` writes this layout.
+Masks are `<image id>.png` (`masks.read_mask` defines which pixels are object). The table is CSV
+with the column image_id and any of class_index, split, height, width, x0, y0, x1, y1. Boxes are
+half-open, in pixels; an image with several boxes has several rows, which must otherwise be equal.
+An image without a box gets the tight box of its mask. `export.export_png` writes this layout.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .mask_files import (
     Box,
     MaskRecord,
     annotations_of,
+    box_of_mask,
     list_masks,
-    own_box,
     read_each,
     without_object,
 )
@@ -37,10 +37,10 @@ __all__ = ["CLASS_COLUMNS", "TABLE_COLUMNS", "import_masks"]
 _BOX_COLUMNS = ("x0", "y0", "x1", "y1")
 
 TABLE_COLUMNS = ("image_id", "class_index", "split", "height", "width", *_BOX_COLUMNS)
-"""The columns of the table; only the first must be there."""
+"""The columns of the table; only the first is required."""
 
 CLASS_COLUMNS = ("key", "name")
-"""The columns of the table of classes, whose rows are in order of the class index."""
+"""The columns of the table of classes, whose rows are ordered by class index."""
 
 
 def import_masks(
@@ -56,21 +56,21 @@ def import_masks(
     """Annotations from a folder of masks.
 
     Args:
-        folder: where the masks `<image id>.png` lie; or a folder that `export_png` wrote (masks/,
-            table.csv and maybe ignore/ and classes.csv), whose parts then stand for those below.
-        table: what is known beside the masks; every mask must be in it, and every row have a mask.
-        split: the split of images for which the table gives none.
-        dataset: the data set's name; without it the folder's.
-        ignore: a folder of masks of the pixels that count nowhere, `<image id>.png`, for some of
-            the images.
-        classes: CSV with the columns key and name, one class a row in order of the class index.
+        folder: the folder of masks `<image id>.png`; or a folder written by `export_png` (masks/,
+            table.csv and optionally ignore/ and classes.csv), which then also provides the table,
+            ignored pixels and classes.
+        table: CSV with classes, splits, sizes and boxes; its images must be those of the masks.
+        split: the split of images for which the table has none.
+        dataset: the data set's name; by default the folder's name.
+        ignore: a folder of masks of ignored pixels, `<image id>.png`, for some of the images.
+        classes: CSV with the columns key and name, one class per row, ordered by class index.
         progress: called with (masks read, masks).
 
     Returns:
-        The annotations, in order of ids.
+        The annotations, sorted by id.
 
     Raises:
-        WsolbenchError: any fault of the layout, the table or a mask, all of a kind at once.
+        WsolbenchError: the layout, the table or a mask is invalid; all faults of a kind together.
     """
     place = require_folder(folder, "a folder of masks")
     name = place.resolve().name if dataset is None else dataset
@@ -98,7 +98,7 @@ def import_masks(
             rest = encode(pixels)
         if rest is None and not mask.any():
             raise without_object(files[image_id])
-        boxes = row.boxes or own_box(files[image_id], mask)
+        boxes = row.boxes or box_of_mask(files[image_id], mask)
         _check_boxes(table, image_id, boxes, mask)
         return MaskRecord(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
 
@@ -115,7 +115,7 @@ def import_masks(
 
 @dataclass
 class _Row:
-    """What the table says of one image."""
+    """The table's data of one image."""
 
     split: str = ""
     class_index: int = UNLABELLED
@@ -134,8 +134,8 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
     if some_corners and len(some_corners) < len(_BOX_COLUMNS):
         raise WsolbenchError(
             table,
-            found=f"of the box columns only {', '.join(sorted(some_corners))}",
-            expected="x0, y0, x1 and y1, or none of them",
+            found=f"only the box columns {', '.join(sorted(some_corners))}",
+            expected="all of x0, y0, x1 and y1, or none of them",
             cure="add the missing columns",
         )
     for number, texts in lines:
@@ -144,7 +144,7 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
             continue
         image_id = cells["image_id"]
         if not is_image_id(image_id):
-            faults.append(f"line {number}: {image_id!r} is no image id ({RULE})")
+            faults.append(f"line {number}: {image_id!r} is not a valid image id ({RULE})")
             continue
         row, box, wrong = _parse(cells)
         faults += [f"line {number} ({image_id}): {fault}" for fault in wrong]
@@ -154,15 +154,15 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
             if same != (row.split, row.class_index, row.size):
                 faults.append(f"line {number}: {image_id} differs from its first row")
             elif box is None or not known.boxes:
-                faults.append(f"line {number}: {image_id} once more, without a box for each row")
+                faults.append(f"line {number}: {image_id} has several rows, but not a box in each")
             elif box in known.boxes:
-                faults.append(f"line {number}: {image_id} with the same box once more")
+                faults.append(f"line {number}: {image_id} has the same box twice")
         if box is not None:
             known.boxes.append(box)
     refuse(
         table,
         faults,
-        expected="whole numbers, half-open boxes, and one row an image and box",
+        expected="integers, half-open boxes, and one row per image or box",
         cure="correct the table",
     )
     return rows
@@ -188,10 +188,10 @@ def _parse(cells: dict[str, str]) -> tuple[_Row, Box | None, list[str]]:
     x0, y0, x1, y1 = corners
     if x0 is None or y0 is None or x1 is None or y1 is None:
         if any(cells.get(column, "") for column in _BOX_COLUMNS) and not faults:
-            faults.append("a box with empty corners")
+            faults.append("a box has empty corners")
         return row, None, faults
     if x0 >= x1 or y0 >= y1:
-        faults.append(f"the box {x0},{y0},{x1},{y1} is empty (half-open: x1 and y1 lie outside)")
+        faults.append(f"the box {x0},{y0},{x1},{y1} is empty (half-open: x1 and y1 are exclusive)")
     return row, (x0, y0, x1, y1), faults
 
 
@@ -209,7 +209,7 @@ def _check_same_ids(
         table,
         faults,
         expected=f"the ids of the {len(files)} masks in {folder}",
-        cure="add the missing rows or masks, or remove those too many",
+        cure="add the missing rows or masks, or remove the extra ones",
     )
 
 
@@ -220,9 +220,9 @@ def _list_ignored(ignore: str | os.PathLike[str] | None, files: dict[str, Path])
     strange = [image_id for image_id in ignored if image_id not in files]
     refuse(
         ignore,
-        [f"{image_id}.png, an image without a mask" for image_id in strange],
+        [f"{image_id}.png has no mask" for image_id in strange],
         expected="ids of images that have a mask",
-        cure="remove them, or add the masks",
+        cure="remove the files, or add the masks",
     )
     return ignored
 
@@ -236,17 +236,17 @@ def _check_size(
     path: Path,
     mask: NDArray[np.bool_],
     size: tuple[int | None, int | None],
-    said_by: object,
+    source: object,
 ) -> None:
     height, width = mask.shape
     wanted = (size[0] or height, size[1] or width)
     if wanted == (height, width):
         return
-    swapped = ", the same with the sides swapped" if wanted == (width, height) else ""
+    swapped = " (width and height swapped)" if wanted == (width, height) else ""
     raise WsolbenchError(
         path,
         found=f"width {width}, height {height}{swapped}",
-        expected=f"width {wanted[1]}, height {wanted[0]} as {said_by} says",
+        expected=f"width {wanted[1]}, height {wanted[0]} as in {source}",
         cure="use the mask of the original image, or correct the size",
     )
 
@@ -262,17 +262,17 @@ def _check_boxes(
     if beyond:
         raise WsolbenchError(
             Path(f"{image_id}.png"),
-            found=f"the box {','.join(map(str, beyond[0]))} in {table}",
+            found=f"box {','.join(map(str, beyond[0]))} in {table}",
             expected=f"corners within its {width}x{height} pixels",
-            cure="correct the box, or its order: x0, y0, x1, y1",
+            cure="correct the box; its order is x0, y0, x1, y1",
         )
 
 
 def _notes(rows: dict[str, _Row], others: list[str]) -> list[str]:
     notes = []
-    own = sum(not row.boxes for row in rows.values())
-    if own:
-        notes.append(f"{own} images have no box of their own: the mask's tight box stands for it")
+    without_box = sum(not row.boxes for row in rows.values())
+    if without_box:
+        notes.append(f"{without_box} images have no box in the table; their tight boxes are used")
     if others:
-        notes.append(f"left aside in the folder of masks: {some(others)}")
+        notes.append(f"other files in the folder of masks were ignored: {some(others)}")
     return notes

@@ -1,14 +1,14 @@
-"""OpenImages30k: the masks that wsolevaluation scores, with their ignored regions.
+"""OpenImages30k: the masks used by wsolevaluation, with their ignored regions.
 
 Source: J. Choe, S. J. Oh, S. Lee, S. Chun, Z. Akata, H. Shim, "Evaluating Weakly Supervised Object
-Localization Methods Right", 2020; lists and layout as in its code.
+Localization Methods Right", 2020; lists and layout follow its code.
 
 Conventions: for each split that has masks (val, test) the lists image_ids.txt, class_labels.txt and
-localization.txt, whose lines are `image,mask,ignored` with paths below one folder. An image with
-several objects has several lines, of which the first alone names ignored pixels. Masks of an image
-are united; what is ignored is the ignored region without the objects, as in wsolevaluation. Some
-masks are kept at another size than the photo: they are brought to the photo's size (to that of the
-image's first mask where the photo is not there) by nearest neighbour, and counted in the notes.
+localization.txt, whose lines are `image,mask,ignored` with paths relative to one folder. An image
+with several objects has several lines, and only the first names ignored pixels. The masks of an
+image are merged; the ignored region excludes the objects, as in wsolevaluation. Masks whose size
+differs from the photo are resized to the photo (or to the image's first mask if the photo is
+missing) by nearest neighbour, and counted in the notes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 __all__ = ["import_openimages"]
 
 SPLITS = ("val", "test")
-"""Splits that have masks; train has classes alone."""
+"""Splits that have masks; train has only classes."""
 
 MOST_STRETCH = 0.02
-"""How far the sides' ratio of a mask may differ from its photo's, relative: rounded sides."""
+"""Maximum relative difference between the aspect ratios of mask and photo, from rounding."""
 
 _LISTS = ("image_ids.txt", "class_labels.txt", "localization.txt")
 _CITATION = "Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, 2020"
@@ -50,20 +50,20 @@ def import_openimages(
     """Annotations of OpenImages30k.
 
     Args:
-        folder: where val/ and test/ lie, with the masks and maybe the photos.
-        metadata: where val/ and test/ lie with the lists; without it `folder`/metadata/OpenImages,
-            `folder`/metadata or `folder`, the first that has any.
+        folder: the folder that contains val/ and test/ with the masks and optionally the photos.
+        metadata: the folder that contains val/ and test/ with the lists; by default the first of
+            `folder`/metadata/OpenImages, `folder`/metadata and `folder` that has lists.
         progress: called with (images done, images).
 
     Returns:
-        The annotations; image ids are the file names without folders and ending, classes are keyed
-        by the folder that the images lie in, and each object mask gives its tight box.
+        The annotations; image ids are the file names without folder and ending, the key of a class
+        is the folder of its images, and the boxes are the tight boxes of the object masks.
 
     Raises:
-        WsolbenchError: no lists, lists that contradict each other, masks missing, damaged or of
-            another shape than their photo, an image without object; all of a kind at once.
+        WsolbenchError: lists are missing or inconsistent, masks are missing, damaged or differ in
+            shape from their photo, an image has no object; all faults of a kind together.
     """
-    place = require_folder(folder, "OpenImages30k, with val and test in it")
+    place = require_folder(folder, "OpenImages30k, containing val and test")
     lists = _find_lists(place, metadata)
     images: dict[str, _Image] = {}
     sources: list[Path] = []
@@ -78,15 +78,15 @@ def import_openimages(
 
     outcomes = read_each(sorted(images), read, where=place, progress=progress)
     notes = [
-        "masks of an image are united; ignored is the ignored region without them",
-        "boxes are the tight boxes of the single masks",
+        "masks of an image are merged; the ignored region excludes them",
+        "boxes are the tight boxes of the individual masks",
     ]
     absent = [split for split in SPLITS if not (lists / split / _LISTS[-1]).is_file()]
     if absent:
-        notes.append(f"there are no lists of {' and '.join(absent)}")
+        notes.append(f"no lists for {' and '.join(absent)}")
     resized = sum(count for _, count in outcomes)
     if resized:
-        notes.append(f"{resized} masks were brought to their photo's size by nearest neighbour")
+        notes.append(f"{resized} masks were resized to their photo by nearest neighbour")
     return AnnotationSet(
         "openimages30k",
         annotations_of([record for record, _ in outcomes]),
@@ -98,7 +98,7 @@ def import_openimages(
 
 @dataclass
 class _Image:
-    """What the lists say of one image."""
+    """The lists' data of one image."""
 
     name: str
     split: str
@@ -109,7 +109,7 @@ class _Image:
 
 def _find_lists(place: Path, metadata: str | os.PathLike[str] | None) -> Path:
     if metadata is not None:
-        places = [require_folder(metadata, "a folder of lists, with val and test in it")]
+        places = [require_folder(metadata, "a folder of lists, containing val and test")]
     else:
         places = [place / "metadata" / "OpenImages", place / "metadata", place]
     for lists in places:
@@ -133,16 +133,16 @@ def _read_split(lists: Path, split: str, place: Path, images: dict[str, _Image])
         if image_id is None or not _is_below(name):
             faults.append(f"{name[:60]!r}")
         elif image_id in images:
-            faults.append(f"{name}, the same id as {images[image_id].name}")
+            faults.append(f"{name} has the same id as {images[image_id].name}")
         elif name not in labels:
-            faults.append(f"{name}, which class_labels.txt lacks")
+            faults.append(f"{name} is not in class_labels.txt")
         else:
             found[name] = images[image_id] = _Image(name, split, labels[name])
     refuse(
         lists / "image_ids.txt",
         faults,
-        expected="one name an image, with a class each",
-        cure="fetch the lists again",
+        expected="one name per image, each with a class",
+        cure="download the lists again",
     )
     what = "lines `image,mask,ignored`"
     for number, line in read_lines(lists / "localization.txt", what):
@@ -151,7 +151,7 @@ def _read_split(lists: Path, split: str, place: Path, images: dict[str, _Image])
         if image is None or len(paths) != 2 or not all(map(_is_below, filter(None, paths))):
             faults.append(f"line {number}: {line[:60]!r}")
         elif not paths[0] or (image.masks and paths[1]):
-            faults.append(f"line {number}: no mask, or ignored pixels once more")
+            faults.append(f"line {number}: no mask, or a second list of ignored pixels")
         else:
             image.ignored = image.ignored or paths[1]
             image.masks.append(paths[0])
@@ -160,13 +160,13 @@ def _read_split(lists: Path, split: str, place: Path, images: dict[str, _Image])
         lists / "localization.txt",
         faults,
         expected=f"{what}, at least one for each image of image_ids.txt",
-        cure="fetch the lists again",
+        cure="download the lists again",
     )
     wanted = [path for image in found.values() for path in (*image.masks, image.ignored) if path]
     refuse(
         place,
         [f"no {path}" for path in wanted if not (place / path).is_file()],
-        expected="the masks that localization.txt names",
+        expected="the masks named in localization.txt",
         cure="unpack the masks there",
     )
 
@@ -181,7 +181,7 @@ def _read_labels(path: Path) -> dict[str, int]:
             faults.append(f"line {number}: {line[:60]!r}")
         else:
             labels[name] = label
-    refuse(path, faults, expected="lines `image,class`, each image once", cure="fetch it again")
+    refuse(path, faults, expected="lines `image,class`, each image once", cure="download it again")
     return labels
 
 
@@ -190,19 +190,19 @@ def _is_below(path: str) -> bool:
 
 
 def _classes(lists: Path, images: dict[str, _Image]) -> list[tuple[str, str]]:
-    """(key, name) by class index, both the images' folder; empty if the indices have gaps."""
+    """(key, name) by class index, both the folder's name; empty if the indices have gaps."""
     folders: dict[int, set[str]] = {}
     for image in images.values():
         folders.setdefault(image.class_index, set()).add(PurePosixPath(image.name).parent.name)
     faults = [f"class {n} in folders {some(sorted(f))}" for n, f in folders.items() if len(f) > 1]
-    refuse(lists, faults, expected="images of a class in one folder", cure="fetch the lists again")
+    refuse(lists, faults, expected="images of a class in one folder", cure="download them again")
     if sorted(folders) != list(range(len(folders))):
         return []
     return [(name, name) for index in sorted(folders) for name in folders[index]]
 
 
 def _annotate(image_id: str, image: _Image, place: Path) -> tuple[MaskRecord, int]:
-    """The annotation, and how many of its masks were resized."""
+    """The annotation and the number of its masks that were resized."""
     photo = place / image.name
     size = _size_of_photo(photo) if photo.is_file() else None
     whole: NDArray[np.bool_] | None = None
@@ -241,15 +241,15 @@ def _read_at_size(path: Path, size: tuple[int, int] | None) -> tuple[NDArray[np.
         raise WsolbenchError(
             path,
             found=f"width {mask.shape[1]}, height {mask.shape[0]}",
-            expected=f"width {width}, height {height} or their ratio",
-            cure="fetch the mask and the photo again",
+            expected=f"width {width}, height {height} or the same aspect ratio",
+            cure="download the mask and the photo again",
         )
     picture = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
     return np.array(picture, dtype=np.bool_), True
 
 
 def _size_of_photo(path: Path) -> tuple[int, int]:
-    """(height, width) from the file's head; the pixels are not decoded."""
+    """(height, width) from the file's header; the pixels are not decoded."""
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as picture:
             return picture.size[1], picture.size[0]
@@ -262,5 +262,5 @@ def _size_of_photo(path: Path) -> tuple[int, int]:
         ValueError,
     ) as error:
         raise WsolbenchError(
-            path, found="no JPEG or PNG picture", expected="the photo", cure="fetch it again"
+            path, found="not a JPEG or PNG picture", cure="download the photo again"
         ) from error

@@ -1,8 +1,8 @@
-"""Lists and tables that come with foreign annotations: read whole, bounded, every fault told.
+"""Text lists and CSV tables of published annotations, with a size limit and full fault reports.
 
-Text is UTF-8, plain or gzip by its name's ending; lines end in LF or CRLF, the last one maybe in
-neither. A list has one record a line and no header; a table is CSV whose header names its columns,
-of which none may be unknown: a misspelt column must not vanish.
+Text is UTF-8, or gzip of it if the name ends in .gz; lines end in LF or CRLF, optional on the last
+line. A list has one record per line and no header; a table is CSV with a header. Unknown columns
+are an error, because a misspelt column must not be dropped silently.
 """
 
 from __future__ import annotations
@@ -32,55 +32,52 @@ __all__ = [
 ]
 
 MAX_TEXT_BYTES = 1 << 28
-"""Bytes of one list or table, unpacked: fifty times the largest in use."""
+"""Maximum decompressed size of a list or table in bytes: fifty times the largest in use."""
 
 PICTURE_ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-"""Endings that are taken off a file's name to give the image id; other dots belong to the id."""
+"""File name endings that are not part of the image id; any other dot is."""
 
-_WHOLE = re.compile(r"-?[0-9]{1,9}")
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
 def read_lines(path: str | os.PathLike[str], what: str) -> list[tuple[int, str]]:
-    """The lines of a list that are not blank, stripped, each with its number from 1.
+    """The non-blank lines of a list, stripped, each with its line number from 1.
 
     Args:
-        path: a text file, or one packed with gzip whose name ends in .gz.
-        what: what it should be, for messages.
+        path: a text file, or a gzip file whose name ends in .gz.
+        what: description of the expected content, for messages.
 
     Raises:
-        WsolbenchError: no such file, not UTF-8, damaged or too large when unpacked, or empty.
+        WsolbenchError: the file is missing, not UTF-8, damaged, too large or empty.
     """
     text = _read_text(path, what)
     numbered = ((number, line.strip()) for number, line in enumerate(text.split("\n"), start=1))
     lines = [(number, line) for number, line in numbered if line]
     if not lines:
-        raise WsolbenchError(path, found="an empty file", expected=what, cure="fetch it again")
+        raise WsolbenchError(path, found="an empty file", expected=what, cure="download it again")
     return lines
 
 
 def read_table(
     path: str | os.PathLike[str], what: str, *, required: Sequence[str], optional: Sequence[str]
 ) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV table with a header, each with the line on which it ends.
+    """The rows of a CSV table with a header, each with the number of its last line.
 
     Args:
         path: the table, UTF-8.
-        what: what it should be, for messages.
-        required: columns that must be there.
-        optional: columns that may be there.
+        what: description of the expected content, for messages.
+        required: required columns.
+        optional: further accepted columns.
 
     Returns:
-        (line number, cell text by column), in the file's order, blanks around a text kept; blank
-        lines are passed over, rows of empty cells are not.
+        (line number, cell text by column), in the file's order, without stripping; blank lines are
+        skipped, rows of empty cells are not.
 
     Raises:
-        WsolbenchError: unreadable; a column unknown, missing or twice; a row of another length.
+        WsolbenchError: the file is unreadable; a column is unknown, missing or duplicated; a row
+            has the wrong number of cells.
     """
-    known = (
-        f"{', '.join(required)} and any of {', '.join(optional)}"
-        if optional
-        else (", ".join(required))
-    )
+    known = ", ".join(required) + (f" and any of {', '.join(optional)}" if optional else "")
     reader = csv.reader(io.StringIO(_read_text(path, what), newline=""), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     faults: list[str] = []
@@ -107,21 +104,23 @@ def read_table(
             rows.append((reader.line_num, dict(zip(header, texts, strict=True))))
     except csv.Error as error:
         raise WsolbenchError(
-            path, found=f"no CSV near line {reader.line_num} ({error})", cure="save it as CSV again"
+            path,
+            found=f"invalid CSV near line {reader.line_num} ({error})",
+            cure="save it as CSV again",
         ) from error
-    refuse(path, faults, expected=f"{len(header)} cells a line", cure="correct those lines")
+    refuse(path, faults, expected=f"{len(header)} cells per line", cure="correct those lines")
     if not rows:
         raise WsolbenchError(path, found="no row", expected=what, cure="fill the table")
     return rows
 
 
 def split_fields(line: str) -> list[str]:
-    """The fields of a list's line: between commas where it has any, else between blanks."""
+    """The fields of a line, separated by commas if it has any, otherwise by spaces."""
     return [field.strip() for field in line.split(",")] if "," in line else line.split()
 
 
 def image_id_of(name: str) -> str | None:
-    """The image id in a file's name: without folders and picture ending; None if it is no id."""
+    """The image id in a file name, without folder and picture ending; None if it is invalid."""
     last = PurePosixPath(name.replace("\\", "/")).name
     for ending in PICTURE_ENDINGS:
         if last.lower().endswith(ending):
@@ -131,19 +130,21 @@ def image_id_of(name: str) -> str | None:
 
 
 def whole_number(text: str) -> int | None:
-    """The integer that the text is, of at most nine digits, or None."""
-    return int(text) if _WHOLE.fullmatch(text) else None
+    """The integer in a text, of at most nine digits, or None."""
+    return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def refuse(where: object, faults: Sequence[str], *, expected: str = "", cure: str) -> None:
-    """Raise all faults of one input as one error; return if there is none."""
+    """Raise all faults of one input as one error; do nothing if there is none."""
     if faults:
         count = f"{len(faults)} faults: " if len(faults) > 1 else ""
-        raise WsolbenchError(where, found=count + some(faults), expected=expected, cure=cure)
+        # Faults may be clauses, which would not fit into "found ..., expected ...".
+        wanted = f" (expected {expected})" if expected else ""
+        raise WsolbenchError(where, found=f"{count}{some(faults)}{wanted}", cure=cure)
 
 
 def source_of(path: str | os.PathLike[str], *, licence: str = "", citation: str = "") -> Source:
-    """The record of a file from which annotations were taken, under its name without folders."""
+    """The source record of a file, named without its folder."""
     return Source(Path(path).name, sha256_of(path), licence, citation)
 
 
@@ -154,18 +155,21 @@ def _read_text(path: str | os.PathLike[str], what: str) -> str:
             content = stream.read(MAX_TEXT_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise WsolbenchError(
-            file, found=f"a damaged gzip file ({error})", expected=what, cure="fetch it again"
+            file, found=f"a damaged gzip file ({error})", expected=what, cure="download it again"
         ) from error
     except OSError as error:
         raise WsolbenchError(
-            file, found=f"an unreadable file ({error.strerror})", expected=what, cure="check it"
+            file,
+            found=f"an unreadable file ({error.strerror})",
+            expected=what,
+            cure="check its permissions",
         ) from error
     if len(content) > MAX_TEXT_BYTES:
         raise WsolbenchError(
             file,
             found=f"more than {MAX_TEXT_BYTES} bytes of text",
             expected=what,
-            cure="name the right file",
+            cure="name the correct file",
         )
     try:
         return content.decode("utf-8-sig")
@@ -173,7 +177,7 @@ def _read_text(path: str | os.PathLike[str], what: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise WsolbenchError(
             file,
-            found=f"bytes that are no UTF-8 in line {line}",
+            found=f"bytes that are not UTF-8 in line {line}",
             expected=what,
             cure="save it as UTF-8 text",
         ) from error

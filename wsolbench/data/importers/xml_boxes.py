@@ -1,14 +1,13 @@
-"""Boxes from the official XML files of ILSVRC2012, as a folder or still in their archive.
+"""Boxes from the official XML files of ILSVRC2012, in a folder or in their archive.
 
-One file an image, in PASCAL VOC's form: annotation / size / width, height and annotation / object /
-bndbox / xmin, ymin, xmax, ymax. An archive is read as a stream and never unpacked to the disk, so
-the names within cannot lead out of anywhere; its members are counted and measured. XML is parsed
-without document types and entities.
+One file per image, in PASCAL VOC format: annotation / size / width, height and
+annotation / object / bndbox / xmin, ymin, xmax, ymax. An archive is read as a stream and never
+unpacked to disk, so its member names cannot point outside a folder; the number and size of its
+members are limited. XML is parsed without document types and entities.
 
-Convention: the numbers are taken as they are. Whether the far corner lies on the last pixel or
-behind it is not written in the files, so it is read off them: where some far corner reaches width
-or height, it lies behind (half-open already); where none does, it is the last pixel, as in the
-lists made from these files, and 1 is added.
+Convention: the files do not state whether the far corner is inclusive, so it is inferred. If any
+far corner equals the width or height, the boxes are half-open already. If none does, the far corner
+is the last pixel, as in the lists made from these files, and 1 is added.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ if TYPE_CHECKING:
 __all__ = ["ARCHIVE_ENDINGS", "XmlBoxes", "half_open", "read_xml_boxes"]
 
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-"""Name endings, in any case, by which an archive is told from a list."""
+"""File name endings that mark an archive rather than a list, in upper or lower case."""
 
 MAX_MEMBERS = 100_000
-"""Files of one archive or folder: twice the 50,000 validation images."""
+"""Maximum files in one archive or folder: twice the 50,000 validation images."""
 
 MAX_XML_BYTES = 1 << 20
-"""Bytes of one XML file: a thousand times an usual one."""
+"""Maximum size of an XML file in bytes: a thousand times the usual size."""
 
 MAX_TOTAL_BYTES = 1 << 30
-"""Bytes of all files of one archive, unpacked."""
+"""Maximum decompressed size of an archive in bytes."""
 
 _SUBFOLDERS = ("", "val", "CLS-LOC/val", "Annotation/CLS-LOC/val", "Annotations/CLS-LOC/val")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -52,12 +51,12 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class XmlBoxes:
-    """What the XML files say.
+    """The content of the XML files.
 
     Attributes:
-        boxes: by image id, the corners (xmin, ymin, xmax, ymax) as written.
+        boxes: by image id, the corners (xmin, ymin, xmax, ymax) as stored.
         sizes: by image id, (height, width).
-        source: the archive, or the folder with a SHA-256 over its files' names and contents.
+        source: the archive, or the folder with a SHA-256 of its file names and contents.
     """
 
     boxes: dict[str, list[Box]]
@@ -66,11 +65,11 @@ class XmlBoxes:
 
 
 def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
-    """Read a folder of XML files (or one that holds CLS-LOC/val), or a .tar, .tar.gz, .tgz of them.
+    """Read a folder of XML files (or one with CLS-LOC/val), or a .tar, .tar.gz or .tgz of them.
 
     Raises:
-        WsolbenchError: nothing there, too much there, a damaged archive, or files that are no such
-            XML, all at once.
+        WsolbenchError: there are no files or too many, the archive is damaged, or files are not
+            XML of this format; all faults together.
     """
     place = Path(path)
     boxes: dict[str, list[Box]] = {}
@@ -81,7 +80,8 @@ def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
         image_id = PurePosixPath(name).stem
         if not is_image_id(image_id) or image_id in boxes:
-            faults.append(f"{name!r}, {'twice' if image_id in boxes else 'no image id'}")
+            kind = "a duplicate" if image_id in boxes else "not a valid image id"
+            faults.append(f"{name!r} is {kind}")
             continue
         try:
             sizes[image_id], boxes[image_id] = _parse(content)
@@ -90,15 +90,15 @@ def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
     refuse(
         place,
         faults,
-        expected="annotation/size and annotation/object/bndbox of whole numbers",
-        cure="fetch the files again",
+        expected="annotation/size and annotation/object/bndbox with integers",
+        cure="download the files again",
     )
     if not boxes:
         raise WsolbenchError(
             place,
             found="no .xml file",
             expected="the official boxes, <image id>.xml",
-            cure="name the folder that holds them (CLS-LOC/val) or their .tar or .tgz",
+            cure="name the folder that contains them (CLS-LOC/val), or their .tar or .tgz",
         )
     sha256 = digest.hexdigest() if place.is_dir() else sha256_of(place)
     return XmlBoxes(boxes, sizes, Source(place.resolve().name, sha256))
@@ -107,14 +107,15 @@ def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
 def half_open(
     boxes: dict[str, list[Box]], sizes: dict[str, tuple[int, int]]
 ) -> tuple[dict[str, list[Box]], str]:
-    """The boxes (x0, y0, x1, y1) half-open, and a sentence on the convention found.
+    """The boxes (x0, y0, x1, y1), half-open, and a sentence on the inferred convention.
 
     Args:
-        boxes: corners as written in the XML files, by image id.
+        boxes: corners as stored in the XML files, by image id.
         sizes: (height, width) by image id, for at least those images.
 
     Returns:
-        The boxes with, if no far corner of any reaches width or height, 1 added to the far ones.
+        The boxes, with 1 added to the far corners if none of them equals the width or height, and
+        the sentence.
     """
     reaching = sum(
         box[2] == sizes[image_id][1] or box[3] == sizes[image_id][0]
@@ -124,16 +125,16 @@ def half_open(
     total = sum(map(len, boxes.values()))
     if reaching:
         return boxes, (
-            f"XML boxes: {reaching} of {total} far corners equal width or height, so the numbers "
-            "are taken as they are, half-open"
+            f"XML boxes: {reaching} of {total} far corners equal the width or height, so the boxes "
+            "are half-open already"
         )
     shifted = {
         image_id: [(x0, y0, x1 + 1, y1 + 1) for x0, y0, x1, y1 in listed]
         for image_id, listed in boxes.items()
     }
     return shifted, (
-        f"XML boxes: none of {total} far corners reaches width or height, so they are the last "
-        "pixels, counted from 0; half-open is 1 more"
+        f"XML boxes: none of {total} far corners equals the width or height, so they are the last "
+        "pixels, counted from 0; 1 was added to make them half-open"
     )
 
 
@@ -164,8 +165,8 @@ def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
                     raise WsolbenchError(
                         archive,
                         found=f"more than {MAX_TOTAL_BYTES} bytes unpacked",
-                        expected="some 50,000 small XML files",
-                        cure="name the archive of the boxes alone",
+                        expected="about 50,000 small XML files",
+                        cure="name the archive that contains only the boxes",
                     )
                 content = stream.extractfile(member) if member.isreg() else None
                 if content is not None and member.name.endswith(".xml"):
@@ -176,7 +177,7 @@ def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
             archive,
             found=f"a damaged archive ({error})",
             expected="a .tar, .tar.gz or .tgz file",
-            cure="fetch it again",
+            cure="download it again",
         ) from error
 
 
@@ -185,8 +186,8 @@ def _check_count(place: Path, count: int) -> None:
         raise WsolbenchError(
             place,
             found=f"more than {MAX_MEMBERS} files",
-            expected="one XML file an image",
-            cure="name the boxes of the validation images alone",
+            expected="one XML file per image",
+            cure="name only the boxes of the validation images",
         )
 
 
@@ -207,7 +208,7 @@ def _parse(content: bytes) -> tuple[tuple[int, int], list[Box]]:
     try:
         root = fromstring(content, forbid_dtd=True)
     except (ParseError, DefusedXmlException, UnicodeError, LookupError) as error:
-        raise ValueError(f"no plain XML ({type(error).__name__})") from error
+        raise ValueError(f"invalid XML ({type(error).__name__})") from error
     width, height = _numbers(root.find("size"), ("width", "height"))
     boxes: list[Box] = []
     for thing in root.iter("object"):

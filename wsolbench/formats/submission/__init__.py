@@ -1,1 +1,1 @@
-"""The submission file: its rules, reader, writer, and the part file of an unfinished one."""
+"""The submission file: its rules, reader and writer, and the part of an unfinished one."""

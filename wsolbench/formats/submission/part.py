@@ -1,16 +1,16 @@
-"""What a submission's writer has stored so far, so that a killed run can go on.
+"""The part of an unfinished submission, from which a killed run can be resumed.
 
-HDF5 files that are open for writing do not survive a kill, so maps first go to a *part*: the folder
-`NAME.part` beside the target, with `header.json`, `values.bin` and `edges.bin` (the bytes of the
-maps, one after another) and `records.bin` (one record of fixed size an image, with a checksum). All
-but the header are only appended to, values before the records that speak of them. Reading a part
-drops everything from the first record on that is torn or whose values are.
+An HDF5 file that is open for writing does not survive a kill, so maps are first stored in a *part*:
+the folder `NAME.part` next to the target, with `header.json`, `values.bin` and `edges.bin` (the
+concatenated bytes of the maps) and `records.bin` (one record of fixed size per image, with a
+checksum). All files but the header are append-only, and values are written before their record.
+Reading a part discards everything from the first record that is incomplete or damaged.
 
-One writer at a time: it holds a lock (`flock`) on the part's file `lock`, which the system releases
-when the process dies. Where there is no `flock` (Windows, some network file systems) nothing keeps
-a second writer out.
+Only one writer can be active: it holds a lock (`flock`) on the file `lock` in the part, which the
+system releases when the process dies. Without `flock` (Windows, some network file systems) a second
+writer is not detected.
 
-Source: the write-ahead logs of data bases, SQLite's above all.
+Source: the write-ahead logs of databases, mainly SQLite.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from ...errors import WsolbenchError, some
 from ...files import stale_temporaries, write_text
 from ...image_ids import MAX_BYTES
 
-__all__ = ["RECORD", "Journal"]
-
 if sys.platform != "win32":
     import fcntl
 
+__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "RECORD", "Journal"]
+
 VERSION = 1
-"""Of the part's own format; a part of another version is begun anew."""
+"""Version of the part's format; a part of another version cannot be resumed."""
 
 HAS_TOP5, HAS_BOXES, HAS_EDGES = 1, 2, 4
 
@@ -61,23 +61,23 @@ RECORD = np.dtype(
         ("check", "<u4"),
     ]
 )
-"""One image: where its values lie, and what else was given with it; `check` sums the rest."""
+"""One image: the position of its values and its other data; `check` is the CRC-32 of the rest."""
 
 _NAMES = {"header.json", "records.bin", "values.bin", "edges.bin", "lock"}
 _BLOCK = 1 << 13  # records read at a time
 _PIECE = 1 << 22  # bytes read at a time
-_WAITING = 1 << 20  # bytes gathered before they are written
+_BUFFER = 1 << 20  # bytes gathered before they are written
 
 
 class Journal:
-    """The part of one target, open for appending and locked.
+    """The part of one target, opened for appending and locked.
 
     Attributes:
         folder: the part.
         written: the image ids stored so far, in order, as keys.
-        first: the first record, with which every other must agree; zeros while there is none.
+        first: the first record, which all others must match; zeros while there is none.
         values_bytes, edges_bytes: lengths of the two files of values.
-        is_full: whether the disk refused a batch; what was stored before is sound.
+        is_full: whether writing a batch failed; the batches before it are intact.
     """
 
     def __init__(
@@ -109,15 +109,15 @@ class Journal:
         values: Iterable[NDArray[Any]],
         edges: Iterable[NDArray[Any]],
     ) -> None:
-        """Store a batch: all of it, or on an error nothing.
+        """Store a batch; on an error none of it is stored.
 
         Args:
             records: `RECORD` (n,), n > 0; `start`, `edges_start` and `check` are filled in here.
-            values: the arrays that lie behind one another, C order.
-            edges: the same of the edges.
+            values: the maps, in C order.
+            edges: the edges, in C order.
 
         Raises:
-            WsolbenchError: the disk is full or cannot be written to.
+            WsolbenchError: the disk is full or writing fails.
         """
         size = records["height"].astype(np.int64) * records["width"] * _itemsizes(records, "dtype")
         edge_size = records["edges_height"].astype(np.int64) * records["edges_width"]
@@ -138,8 +138,8 @@ class Journal:
                 self._cut()
             raise WsolbenchError(
                 self.folder,
-                found=f"a disk that cannot be written to ({error.strerror or error})",
-                cure="make room and go on with resume=True (--resume)",
+                found=f"writing failed ({error.strerror or error})",
+                cure="free some disk space and resume (--resume, resume=True)",
             ) from error
         self.values_bytes += int(size.sum())
         self.edges_bytes += int(edge_size.sum())
@@ -148,19 +148,19 @@ class Journal:
         self.written.update(dict.fromkeys(text.decode() for text in records["image_id"].tolist()))
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
-        """The records in order, some thousands at a time."""
+        """The records in order, several thousand at a time."""
         with open(self.folder / "records.bin", "rb") as file:
             while len(block := np.fromfile(file, dtype=RECORD, count=_BLOCK)):
                 yield block
 
     def values(self, name: str, sizes: Iterable[int]) -> Iterator[bytes]:
-        """The bytes of `values.bin` or `edges.bin`, cut into pieces of these sizes."""
+        """The bytes of `values.bin` or `edges.bin`, split into pieces of these sizes."""
         with open(self.folder / name, "rb") as file:
             for size in sizes:
                 yield file.read(size)
 
     def close(self) -> None:
-        """Let go of the part and leave it, to be gone on with."""
+        """Close the part and keep it, so that it can be resumed."""
         for file in self._files:
             file.close()
         self._files.clear()
@@ -169,12 +169,12 @@ class Journal:
             self._lock = None
 
     def discard(self) -> None:
-        """Remove the part, at once: no kill leaves half of one."""
+        """Remove the part; it is renamed first, so that a kill never leaves half of it."""
         for file in self._files:
             file.close()
         self._files.clear()
         gone = self.target.with_name(f".{self.target.name}.part.{os.getpid()}.old")
-        shutil.rmtree(gone, ignore_errors=True)  # in containers process ids come again
+        shutil.rmtree(gone, ignore_errors=True)  # in containers process ids repeat
         os.replace(self.folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
         self.close()
@@ -188,8 +188,8 @@ class Journal:
         if strange:
             raise WsolbenchError(
                 self.folder,
-                found=f"files that no writer left there ({some(strange)})",
-                cure="move the folder away: its name is needed for the part",
+                found=f"files that wsolbench did not write ({some(strange)})",
+                cure="move the folder away; wsolbench needs its name",
             )
         stated = self.folder / "header.json"
         if overwrite or not stated.is_file():
@@ -202,8 +202,8 @@ class Journal:
         if not resume:
             raise WsolbenchError(
                 self.folder,
-                found="the part of a run that did not end",
-                cure="go on with it (--resume, resume=True) or begin anew (--overwrite)",
+                found="an unfinished run",
+                cure="resume it (--resume, resume=True) or start again (--overwrite)",
             )
         _compare(self.folder, _stated(stated), header)
         self._recover()
@@ -228,8 +228,8 @@ class Journal:
                     zlib.crc32(raw[:-4]) == record["check"]
                     and record["start"] == self.values_bytes
                     and record["edges_start"] == self.edges_bytes
-                    and _sum_of(values, size) == record["crc32"]
-                    and _sum_of(edges, edge_size) == record["edges_crc32"]
+                    and _crc32_of(values, size) == record["crc32"]
+                    and _crc32_of(edges, edge_size) == record["edges_crc32"]
                 ):
                     break
                 good += 1
@@ -241,7 +241,7 @@ class Journal:
         self._cut()
 
     def _cut(self) -> None:
-        """Drop what lies behind the last whole record."""
+        """Discard everything after the last complete record."""
         os.truncate(self.folder / "records.bin", len(self.written) * RECORD.itemsize)
         os.truncate(self.folder / "values.bin", self.values_bytes)
         os.truncate(self.folder / "edges.bin", self.edges_bytes)
@@ -256,13 +256,13 @@ class Journal:
             self.folder.mkdir(exist_ok=True)
         except FileExistsError as error:
             raise WsolbenchError(
-                self.folder, found="a file", expected="no file or a folder", cure="move it away"
+                self.folder, found="a file", expected="a folder or nothing", cure="move it away"
             ) from error
         except OSError as error:
             raise WsolbenchError(
                 self.target,
-                found=f"a folder that cannot be written to ({error.strerror})",
-                cure="name a file in a folder of your own",
+                found=f"its folder is not writable ({error.strerror})",
+                cure="name a file in a folder that you can write to",
             ) from error
         if sys.platform == "win32":
             return None
@@ -275,7 +275,7 @@ class Journal:
                 raise
             except OSError:
                 pass  # some network file systems have no locks
-            # A writer that ended in between has taken the folder, and this lock, with it.
+            # A writer that finished in the meantime has removed the folder and this lock.
             free = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
         except (BlockingIOError, FileNotFoundError):
             free = False
@@ -284,8 +284,8 @@ class Journal:
                 os.close(lock)
             raise WsolbenchError(
                 self.target,
-                found="another writer at work on it",
-                cure="wait until it ends, or name another file",
+                found="another process is writing it",
+                cure="wait until it has finished, or name another file",
             )
         return lock
 
@@ -300,8 +300,8 @@ def _stated(path: Path) -> Mapping[str, Any]:
         pass
     raise WsolbenchError(
         path,
-        found="no header of a part that this version reads",
-        cure="begin anew (overwrite=True, --overwrite)",
+        found="an unfinished run of another version of wsolbench",
+        cure="start again (--overwrite, overwrite=True)",
     )
 
 
@@ -317,9 +317,9 @@ def _compare(folder: Path, stated: Mapping[str, Any], header: Mapping[str, objec
                     break
         raise WsolbenchError(
             folder,
-            found=f"a part that was started with {name} {_short(before)}",
+            found=f"an unfinished run with {name} {_short(before)}",
             expected=_short(value),
-            cure="go on with the settings it was started with, or begin anew (--overwrite)",
+            cure="resume it with its original settings, or start again (--overwrite)",
         )
 
 
@@ -336,8 +336,8 @@ def _itemsizes(records: NDArray[np.void], field: str) -> NDArray[np.int64]:
     return np.array([_itemsize(name) for name in records[field].tolist()], dtype=np.int64)
 
 
-def _sum_of(file: BinaryIO, size: int) -> int:
-    """The CRC-32 of the next bytes; -1 where the file ends before."""
+def _crc32_of(file: BinaryIO, size: int) -> int:
+    """The CRC-32 of the next bytes; -1 if the file ends before."""
     total = 0
     while size:
         piece = file.read(min(size, _PIECE))
@@ -349,15 +349,15 @@ def _sum_of(file: BinaryIO, size: int) -> int:
 
 
 def _write_arrays(file: BinaryIO, arrays: Iterable[NDArray[Any]]) -> None:
-    # Small maps go together: a system call for each takes longer than its checks.
-    waiting = bytearray()
+    # Small maps are written together: a system call for each would dominate the run time.
+    pending = bytearray()
     for array in arrays:
-        waiting += array.tobytes()
-        if len(waiting) >= _WAITING:
-            _write_all(file, memoryview(waiting))
-            waiting = bytearray()
-    if waiting:
-        _write_all(file, memoryview(waiting))
+        pending += array.tobytes()
+        if len(pending) >= _BUFFER:
+            _write_all(file, memoryview(pending))
+            pending = bytearray()
+    if pending:
+        _write_all(file, memoryview(pending))
 
 
 def _write_all(file: BinaryIO, data: memoryview) -> None:

@@ -1,11 +1,11 @@
-"""The submission file: the localization maps that a method gives for the images of one split.
+"""The submission file: the localization maps of a method for the images of one split.
 
-`docs/submission-format.md` states the format. Writing is constant in memory, whole or not at all,
-and can be gone on with after a kill; reading takes the file for a stranger's: its structure passes
-the gate of `hdf5_gate`, values are compared with their checksums, and nothing is ever repaired.
+`docs/submission-format.md` defines the format. Writing uses constant memory, is atomic and can be
+resumed; reading treats the file as untrusted: `hdf5_gate` checks its structure, values are compared
+with their checksums, and nothing is repaired.
 
 Conventions: axes (height, width); maps uint8 (value / 255), float16 or float32 in [0, 1], of any
-resolution; boxes (x0, y0, x1, y1) in pixels, half-open, int32; rows in any order of images.
+resolution; boxes (x0, y0, x1, y1) in pixels, half-open, int32; the images in any order.
 """
 
 from __future__ import annotations
@@ -64,31 +64,31 @@ __all__ = [
     "validate",
 ]
 
-FAULTS_A_KIND = 1000
-"""How many faults of one kind `validate` lists before it gives the count alone."""
+FAULTS_PER_KIND = 1000
+"""Maximum faults of one kind that `validate` lists; the others are only counted."""
 
 _WHAT = "a submission (HDF5)"
-_CURE = "write it again, as docs/submission-format.md says"
+_CURE = "write the file again, as described in docs/submission-format.md"
 _BLOCK_BYTES = 8 << 20  # read or written at a time
 
 _T = TypeVar("_T")
 
 
 class Submission:
-    """A submission file, open for reading; made by `Submission.open`.
+    """A submission file, opened for reading by `Submission.open`.
 
-    Safe to read from several threads and after a fork; pickled as its path, it opens the file
-    again. Nothing of HDF5 stays open.
+    It can be read from several threads and after a fork. It is pickled as its path and opens the
+    file again when unpickled. No HDF5 handle stays open.
 
     Attributes:
         path: the file.
-        header: what it says of itself.
-        image_ids: (N,) in the file's order.
+        header: its header.
+        image_ids: (N,) in the order of the file.
         shapes: int64 (N, 2), (height, width) of each map.
-        dtype: of the maps: uint8, float16 or float32.
-        top5: int32 (N, 5) class indices, best first, -1 for none, or None.
+        dtype: dtype of the maps: uint8, float16 or float32.
+        top5: int32 (N, 5) class indices, best first, -1 for no class; or None.
         boxes: int32 (N, 4), half-open (x0, y0, x1, y1) pixels, or None.
-        edge_shapes: int64 (N, 2), or None where there are no edges.
+        edge_shapes: int64 (N, 2), or None if there are no edges.
     """
 
     def __init__(self, scan: _Scan) -> None:
@@ -110,10 +110,10 @@ class Submission:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Submission:
-        """Open a submission: its structure, header, ids, top5 and boxes are checked here.
+        """Open a submission and check its structure, header, ids, top5 and boxes.
 
         Raises:
-            WsolbenchError: missing or no HDF5 file (exit status 2), or one with faults (1).
+            WsolbenchError: the file is missing or not HDF5 (exit status 2), or has faults (1).
         """
         return cls(_scan(path))
 
@@ -133,34 +133,32 @@ class Submission:
         return _reopen, (str(self.path), self._file.size)
 
     def close(self) -> None:
-        """Close the file; maps cannot be read any more."""
+        """Close the file; its maps can no longer be read."""
         self._file.close()
 
     def read(self, rows: Sequence[int]) -> list[NDArray[Any]]:
-        """The maps of these rows, as stored.
+        """The stored maps of some rows.
 
         Args:
-            rows: each in 0..N-1, in any order; runs of consecutive rows are read in one go.
+            rows: each in 0..N-1, in any order; consecutive rows are read together.
 
         Returns:
-            One array (height, width) of `dtype` a row.
+            One array (height, width) of `dtype` per row.
 
         Raises:
-            WsolbenchError: a row outside; a map that differs from its checksum, is not finite or
-                leaves [0, 1] (with its id and row); a damaged or shortened file.
+            WsolbenchError: a row is out of range; a map does not match its checksum, is not finite
+                or exceeds [0, 1]; the file is damaged or truncated.
         """
         return self._read(self._maps, "maps", self._crc32, rows)
 
     def read_edges(self, rows: Sequence[int]) -> list[NDArray[Any]]:
-        """The edges of these rows, as `read` does with the maps.
+        """The stored edges of some rows; see `read`.
 
         Raises:
-            WsolbenchError: as `read`; and where the submission has no edges.
+            WsolbenchError: as in `read`, or the submission has no edges.
         """
         if self._edges is None:
-            raise WsolbenchError(
-                self.path, found="no edges", expected="a submission with edges", cure="write some"
-            )
+            raise WsolbenchError(self.path, found="no edges", cure="write a submission with edges")
         return self._read(self._edges, "edges", None, rows)
 
     @cached_property
@@ -178,9 +176,9 @@ class Submission:
         if wanted and not 0 <= min(wanted) <= max(wanted) < len(self):
             raise WsolbenchError(
                 self.path,
-                found=f"rows {min(wanted)} to {max(wanted)} asked for",
-                expected=f"0 to {len(self) - 1}",
-                cure="ask for rows of image_ids",
+                found=f"rows {min(wanted)} to {max(wanted)}",
+                expected=f"rows from 0 to {len(self) - 1}",
+                cure="use positions in image_ids",
             )
         planes: list[NDArray[Any]] = []
         for start, stop in _runs(wanted):
@@ -198,21 +196,21 @@ def validate(
     split: str | None = None,
     progress: Progress | None = None,
 ) -> list[Fault]:
-    """Everything that is wrong with a submission, at once; an empty list where nothing is.
+    """All faults of a submission; an empty list if it is valid.
 
     Args:
         path: the file.
-        store: the annotations that it is meant for; then ids, splits, classes and boxes are held
-            against them too.
-        split: the split that it is meant for; by default the one that it states.
+        store: the annotations of its data set; if given, ids, splits, classes and boxes are
+            compared with them.
+        split: the expected split; by default the one stated in the submission.
         progress: called with (maps read, maps).
 
     Returns:
-        Faults, in the order structure, header, columns, maps, annotations; of each kind at most
-        `FAULTS_A_KIND`, and then one that gives the count of the rest.
+        The faults, in the order structure, header, columns, maps, annotations; at most
+        `FAULTS_PER_KIND` of each kind, followed by one that counts the others.
 
     Raises:
-        WsolbenchError: no such file, or no HDF5 file at all.
+        WsolbenchError: the file is missing or not HDF5.
     """
     scan = _scan(path)
     faults = list(scan.faults)
@@ -229,7 +227,7 @@ def validate(
                 "attribute split",
                 f"a submission for the split {scan.header.split!r}",
                 repr(split),
-                f"score it on {scan.header.split!r}, or make maps of {split!r}",
+                f"score it on {scan.header.split!r}, or make maps for {split!r}",
             )
         )
     if store is not None:
@@ -242,7 +240,7 @@ def validate(
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """Maps or edges in either form; `starts` (N + 1) is None in the dense one."""
+    """Maps or edges in either layout; `starts` (N + 1) is None in the dense one."""
 
     column: Column
     shapes: NDArray[np.int64]
@@ -266,7 +264,7 @@ class _Maps:
         ]
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Rows in runs of at most `_BLOCK_BYTES`, one row at least."""
+        """Ranges of rows with at most `_BLOCK_BYTES`, but at least one row."""
         sizes = self.shapes[:, 0] * self.shapes[:, 1] * self.dtype.itemsize
         start, total = 0, 0
         for row, size in enumerate(sizes.tolist()):
@@ -279,7 +277,7 @@ class _Maps:
 
 @dataclass
 class _Scan:
-    """What could be had of a file, and what is wrong with the rest."""
+    """The readable content of a file and its faults."""
 
     file: ByteFile
     faults: list[Fault] = field(default_factory=list)
@@ -292,7 +290,7 @@ class _Scan:
     edges: _Maps | None = None
 
     def attempt(self, kind: str, act: Callable[[], _T]) -> _T | None:
-        """What `act` gives, or None and a fault more."""
+        """The result of `act`; None, with the fault recorded, if it raises."""
         try:
             return act()
         except WsolbenchError as error:
@@ -310,8 +308,8 @@ def _reopen(path: str, size: int) -> Submission:
         raise WsolbenchError(
             path,
             found=f"{found} bytes",
-            expected=f"{size} as when it was opened first",
-            cure="leave the file alone while it is read",
+            expected=f"{size} bytes, as when it was first opened",
+            cure="do not change the file while it is read",
         )
     return submission
 
@@ -322,7 +320,7 @@ def _scan(path: str | os.PathLike[str]) -> _Scan:
     except WsolbenchError as error:
         if error.exit_status == 2:
             raise
-        # HDF5 by its signature, but HDF5 cannot open it: a fault, not a wrong file name.
+        # It has the signature of HDF5, but HDF5 cannot open it: a fault, not a wrong file name.
         scan = _Scan(ByteFile(path, _WHAT))
         scan.faults.append(Fault("structure", "", error.found, error.expected, error.cure))
         return scan
@@ -364,7 +362,7 @@ def _scan_columns(scan: _Scan, gate: Gate) -> None:
         if column is None:
             continue
         wrong = bad(column)
-        for row in wrong[: FAULTS_A_KIND + 1]:
+        for row in wrong[: FAULTS_PER_KIND + 1]:
             scan.faults.append(
                 _row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
             )
@@ -391,7 +389,7 @@ def _check_version(gate: Gate) -> None:
             "attribute format_version",
             found="none" if version is None else repr(version),
             expected=f"the integer {FORMAT_VERSION}",
-            cure="write it again, as docs/submission-format.md says",
+            cure=_CURE,
         )
 
 
@@ -406,11 +404,11 @@ def _scan_header(scan: _Scan, gate: Gate) -> SubmissionHeader | None:
             texts[name] = value
         elif len(scan.faults) == before:
             found = "none" if value is None else "an integer"
-            scan.faults.append(Fault("header", f"attribute {name}", found, "a text", _CURE))
+            scan.faults.append(Fault("header", f"attribute {name}", found, "a string", _CURE))
     method = None
     if "method" in texts:
         method = scan.attempt("header", lambda: _method(texts["method"]))
-    # What is missing was said above; a legal value in its place lets the rest be checked.
+    # Missing fields are reported above; valid placeholders let the other fields be checked.
     header = SubmissionHeader(
         texts.get("dataset", "none"),
         texts.get("split", "none"),
@@ -433,9 +431,9 @@ def _scan_ids(scan: _Scan, raw: list[bytes]) -> list[str]:
                 _row_fault("ids", "image_id", row, None, repr(image_id), RULE, image_id)
             )
         elif times[image_id] > 1:
-            found = f"one of {times[image_id]} rows of this id"
+            found = f"one of {times[image_id]} rows with this id"
             scan.faults.append(_row_fault("ids", "image_id", row, ids, found, "each id once"))
-        if len(scan.faults) > FAULTS_A_KIND + 10:
+        if len(scan.faults) > FAULTS_PER_KIND + 10:
             break
     return ids
 
@@ -455,7 +453,7 @@ def _maps(gate: Gate, name: str, rows: int | tuple[int, int]) -> _Maps:
     if len(wrong):
         raise WsolbenchError(
             f"{name}/shapes",
-            found=f"{len(wrong)} rows like {shapes[wrong[0]].tolist()} in row {wrong[0]}",
+            found=f"{len(wrong)} bad rows, such as {shapes[wrong[0]].tolist()} in row {wrong[0]}",
             expected=f"sides from 1 to {MAX_SIDE}",
             cure=_CURE,
         )
@@ -470,10 +468,10 @@ def _maps(gate: Gate, name: str, rows: int | tuple[int, int]) -> _Maps:
         raise WsolbenchError(
             f"{name}/offsets",
             found=f"{offsets[row]} in row {row}",
-            expected=f"{ends[row]}, the sum of the sizes before it",
+            expected=f"{ends[row]}, the sum of the preceding sizes",
             cure=_CURE,
         )
-    meant = f"{kinds}, ({ends[-1]},) as the shapes say"
+    meant = f"{kinds}, ({ends[-1]},) according to the shapes"
     return _Maps(
         gate.column(f"{name}/values", Bounds(DTYPES, (int(ends[-1]),), meant)), shapes, ends
     )
@@ -490,7 +488,8 @@ def _optional(
     if not scan.attempt("structure", lambda: gate.kind(name)):
         return None
     return scan.attempt(
-        "structure", lambda: gate.column(name, Bounds(dtypes, shape, f"{meant}, N as ids")).all()
+        "structure",
+        lambda: gate.column(name, Bounds(dtypes, shape, f"{meant}, N as in image_id")).all(),
     )
 
 
@@ -505,12 +504,12 @@ def _method(text: str) -> dict[str, object]:
 
     try:
         method = strict_json(text)
-        # Escaped halves of surrogate pairs are JSON, but no text that could be written again.
+        # Escaped lone surrogates are valid JSON, but cannot be encoded again.
         json.dumps(method, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise refuse(f"no JSON ({error})"[:100]) from error
+        raise refuse(f"invalid JSON ({error})"[:100]) from error
     if not isinstance(method, dict):
-        raise refuse("no object")
+        raise refuse("JSON that is not an object")
     return method
 
 
@@ -558,7 +557,7 @@ def _block_faults(
                 ids,
                 f"CRC-32 {zlib.crc32(plane.data):08x}",
                 f"{int(crc32[row]):08x} as in crc32",
-                cure="the file is damaged: fetch or write it again",
+                cure="the file is damaged: download or write it again",
             )
         elif wrong := plane_fault(plane):
             yield _row_fault(
@@ -596,12 +595,12 @@ def _store_faults(scan: _Scan, store: AnnotationStore, split: str | None) -> lis
                 "header",
                 "attribute dataset",
                 repr(header.dataset),
-                f"{store.dataset!r} as in the annotations",
-                "name the annotations of the same data set",
+                f"{store.dataset!r}, as in the annotations",
+                "name annotations of the same data set",
             )
         )
         if not set(scan.image_ids or ()) & set(store.image_ids):
-            return faults  # one cause, not a fault more for every image
+            return faults  # one cause, so not a fault for every image
     wanted = split or (header.split if header is not None else None)
     splits = sorted(set(store.splits))
     if wanted is not None and wanted not in splits:
@@ -632,15 +631,15 @@ def _membership_faults(
             Fault(
                 "split",
                 "image_id",
-                f"maps of another split ({others}) and none of {split!r}",
+                f"only maps of other splits ({others})",
                 f"the {sum(name == split for name in store.splits)} images of {split!r}",
-                f"score it on {homes.most_common(1)[0][0]!r}, or make maps of {split!r}",
+                f"score it on {homes.most_common(1)[0][0]!r}, or make maps for {split!r}",
             )
         ]
     faults: list[Fault] = []
     for row, image_id in enumerate(ids):
         if image_id not in place:
-            found = f"{image_id!r}, unknown to the annotations"
+            found = f"{image_id!r}, which is not in the annotations"
         elif split is not None and store.splits[place[image_id]] != split:
             found = f"an image of the split {store.splits[place[image_id]]!r}"
         else:
@@ -687,12 +686,12 @@ def _capped(faults: Iterable[Fault]) -> list[Fault]:
     kept: list[Fault] = []
     for fault in faults:
         counts[fault.kind] += 1
-        if counts[fault.kind] <= FAULTS_A_KIND:
+        if counts[fault.kind] <= FAULTS_PER_KIND:
             kept.append(fault)
     for kind, count in counts.items():
-        if count > FAULTS_A_KIND:
-            rest = f"{count - FAULTS_A_KIND} more faults of the kind {kind!r}"
-            kept.append(Fault(kind, "", rest, "", "mend those listed first"))
+        if count > FAULTS_PER_KIND:
+            rest = f"{count - FAULTS_PER_KIND} more faults of the kind {kind!r}"
+            kept.append(Fault(kind, "", rest, "", "correct the listed ones first"))
     return kept
 
 

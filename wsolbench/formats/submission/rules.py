@@ -1,4 +1,4 @@
-"""What a submission must keep to, for its writer and for its reader."""
+"""The rules for submissions, shared by the writer and the reader."""
 
 from __future__ import annotations
 
@@ -43,46 +43,46 @@ FORMAT = "wsolbench-submission"
 FORMAT_VERSION = 1
 
 LABELS = ("gt", "predicted")
-"""Whose map it is: the ground-truth class's (GT-known), or the class that the method predicts."""
+"""The class of each map: the ground-truth class (GT-known), or the predicted class."""
 
 NO_CLASS = -1
-"""Fills the last places of `top5` where a method knows fewer than five classes."""
+"""Fills the last places of `top5` if a method has fewer than five classes."""
 
 TOP5_RULE = "5 different class indices >= 0; all but the first may be -1, at the end"
 
 DTYPES = ("|u1", "<f2", "<f4")
-"""What maps are made of: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
+"""Accepted map types: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
 
 MAX_ROWS = 2_000_000
-"""Images of one submission: OpenImages' 1.9 million are the most that a localization set has."""
+"""Maximum images of a submission; OpenImages, the largest localization set, has 1.9 million."""
 
 MAX_SIDE = 4096
-"""Pixels of a map's side: maps need not be larger than the image, and few are above 4 k."""
+"""Maximum side of a map in pixels: few images have more, and maps need not exceed them."""
 
 SMALL_SIDE = 56
-"""Maps up to this in both sides lie contiguous and unfiltered, larger ones deflated one a chunk."""
+"""Maps with sides up to this are stored contiguously, larger ones deflated, one per chunk."""
 
 MAX_NAME = 80
-"""Characters of a name that is printed in tables."""
+"""Maximum characters of a name, which is printed in tables."""
 
 MAX_TEXT = 1000
-"""Characters of the sentence that tells the normalisation."""
+"""Maximum characters of the sentence that describes the normalisation."""
 
 MAX_METHOD_BYTES = 64_000
-"""Bytes of the method's JSON: below HDF5's 64 KiB for an attribute."""
+"""Maximum bytes of the method's JSON, below HDF5's limit of 64 KiB for an attribute."""
 
 _LARGEST_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class SubmissionHeader:
-    """What a submission says of itself.
+    """The header of a submission.
 
     Attributes:
-        dataset: the annotation file's name of the data set, e.g. "ilsvrc".
-        split: "val", "test", or a name of the data set's own.
-        label: "gt" where each map is the ground-truth class's, "predicted" where the method's own.
-        normalisation: how values came into [0, 1], in words.
+        dataset: the name of the data set in the annotation file, e.g. "ilsvrc".
+        split: "val", "test", or another split of the data set.
+        label: "gt" if each map is for the ground-truth class, "predicted" for the predicted class.
+        normalisation: how values were brought to [0, 1], in words.
         method: `name` (required), and any of backbone, paper, code, commit, parameters, seed.
     """
 
@@ -95,14 +95,14 @@ class SubmissionHeader:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a submission; `str` gives it as one line.
+    """One fault of a submission; `str` gives it as one line.
 
     Attributes:
         kind: "format", "structure", "header", "ids", "maps", "crc32", "top5", "boxes", "edges",
             "split", "unknown-id" or "missing-id".
-        where: the place in the file.
+        where: the location in the file.
         found, expected, cure: as in `WsolbenchError`.
-        image_id, row: whose, where there is one.
+        image_id, row: the image at fault, or None.
     """
 
     kind: str
@@ -117,7 +117,7 @@ class Fault:
         return str(self.error())
 
     def error(self, path: str | os.PathLike[str] | None = None) -> WsolbenchError:
-        """The same as an exception, with the file's name before the place."""
+        """The fault as an exception, with the file name before the location."""
         places = [str(path)] if path is not None else []
         where = ": ".join([*places, self.where] if self.where else places) or "the file"
         return WsolbenchError(
@@ -126,15 +126,17 @@ class Fault:
 
 
 def header_faults(header: SubmissionHeader) -> list[Fault]:
-    """Every field of a header that is not as it should be."""
+    """All faults of a header."""
     faults: list[Fault] = []
 
     def check(place: str, value: object, sound: bool, expected: str) -> None:
         if not sound:
             found = repr(value) if len(repr(value)) <= MAX_NAME else f"{repr(value)[:MAX_NAME]}..."
-            faults.append(Fault("header", f"attribute {place}", found, expected, "state it so"))
+            faults.append(
+                Fault("header", f"attribute {place}", found, expected, "correct the header")
+            )
 
-    name = f"a printable text of 1 to {MAX_NAME} characters (Unicode NFC)"
+    name = f"printable text of 1 to {MAX_NAME} characters (Unicode NFC)"
     for place, value in (("dataset", header.dataset), ("split", header.split)):
         check(place, value, isinstance(value, str) and is_image_id(value), RULE)
     check("label", header.label, header.label in LABELS, '"gt" or "predicted"')
@@ -142,7 +144,7 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
         "normalisation",
         header.normalisation,
         _is_text(header.normalisation, MAX_TEXT),
-        f"a printable text of 1 to {MAX_TEXT} characters (Unicode NFC)",
+        f"printable text of 1 to {MAX_TEXT} characters (Unicode NFC)",
     )
     method: object = header.method
     if not isinstance(method, Mapping):
@@ -153,14 +155,14 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
         size = len(dumped(header.method).encode())
         check("method", f"{size} bytes", size <= MAX_METHOD_BYTES, f"at most {MAX_METHOD_BYTES}")
         same = json.loads(dumped(header.method)) == header.method
-        check("method", header.method, same, "JSON that reads back the same (text keys, lists)")
+        check("method", header.method, same, "values that JSON preserves (string keys, lists)")
     except (TypeError, ValueError, RecursionError) as error:
-        check("method", str(error), False, "what JSON can hold, without NaN")
+        check("method", str(error), False, "values that JSON can store, without NaN")
     return faults
 
 
 def _is_text(value: object, longest: int) -> bool:
-    # Printable leaves out control, format (bidirectional) and unpaired characters.
+    # Control, format (bidirectional) and unpaired surrogate characters are not printable.
     return (
         isinstance(value, str)
         and 0 < len(value) <= longest
@@ -170,21 +172,21 @@ def _is_text(value: object, longest: int) -> bool:
 
 
 def plane_fault(plane: NDArray[Any]) -> str:
-    """What is wrong with one map's shape, type or values; empty where nothing is."""
+    """The fault of a map's shape, dtype or values, in words; empty if there is none."""
     if plane.ndim != 2:
         return f"{plane.ndim} dimensions"
     if plane.dtype.str not in DTYPES:
         cure = " (use .astype(numpy.float32))" if plane.dtype == np.float64 else ""
         return f"dtype {plane.dtype}{cure}"
     if not all(1 <= side <= MAX_SIDE for side in plane.shape):
-        return f"shape {plane.shape}, sides not in 1 to {MAX_SIDE}"
+        return f"shape {plane.shape}, with sides outside 1 to {MAX_SIDE}"
     if plane.dtype.kind == "u":
         return ""
     low, high = plane.min(), plane.max()
     if low >= 0 and high <= 1:
         return ""
     if np.isnan(low) or np.isnan(high):
-        return f"{int(np.isnan(plane).sum())} NaN"
+        return f"{int(np.isnan(plane).sum())} NaN values"
     return f"values from {low:.6g} to {high:.6g}"
 
 
@@ -199,7 +201,7 @@ def bad_top5(rows: NDArray[Any]) -> list[int]:
 
 
 def bad_boxes(rows: NDArray[Any]) -> list[int]:
-    """Rows of (N, 4) integers that are empty or start before 0, or leave int32."""
+    """Rows of (N, 4) integers that are empty boxes, start before 0 or exceed int32."""
     x0, y0, x1, y1 = rows.T
     sound = (x0 >= 0) & (x0 < x1) & (y0 >= 0) & (y0 < y1)
     sound &= (x1 <= _LARGEST_INT32) & (y1 <= _LARGEST_INT32)
@@ -208,18 +210,18 @@ def bad_boxes(rows: NDArray[Any]) -> list[int]:
 
 
 def raised(path: Path, faults: Sequence[Fault]) -> WsolbenchError:
-    """All faults of one file as one exception."""
+    """All faults of a file as one exception."""
     if len(faults) == 1:
         return faults[0].error(path)
     listed = [f"{fault.where}: {fault.found}" if fault.where else fault.found for fault in faults]
     return WsolbenchError(
         path,
         found=f"{len(faults)} faults ({some(listed)})",
-        cure="see them all with wsolbench validate",
+        cure="list them with wsolbench validate",
         exit_status=1,
     )
 
 
 def dumped(method: Mapping[str, object]) -> str:
-    """The method as JSON, keys sorted, without NaN."""
+    """The method as JSON with sorted keys and without NaN."""
     return json.dumps(dict(method), sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,9 +1,7 @@
-"""Writes submission files: constant in memory, whole or not at all, resumable after a kill.
+"""Writing submission files with constant memory, atomically, and resumable after a kill.
 
-Maps go to a part beside the target (`journal`) and become HDF5 once, when all of them are there:
-an HDF5 file that is open for writing does not survive a kill, and a full disk takes its process.
-
-Public name: `SubmissionWriter`.
+Maps are stored in a part next to the target (module `part`) and converted to HDF5 at the end: an
+HDF5 file that is open for writing does not survive a kill, and HDF5 aborts on a full disk.
 """
 
 from __future__ import annotations
@@ -53,23 +51,23 @@ class SubmissionWriter:
         with SubmissionWriter("maps.h5", header) as writer:
             writer.append(["val_1", "val_2"], maps)
 
-    Memory does not grow with the maps (ids are kept). The file appears, or replaces an older one,
-    when the block ends well; on an exception nothing is left. Until then everything lies in the
-    folder `maps.h5.part`, which stays where the work can go on: after a kill, an interrupt
-    (Ctrl-C), or a full disk.
+    Memory use does not grow with the maps; only ids are kept. The file is created or replaced when
+    the block ends normally; after an exception nothing is left. Until then everything is stored in
+    the folder `maps.h5.part`, which is kept if the run can be resumed: after a kill, an interrupt
+    (Ctrl-C) or a full disk.
 
     Args:
         path: the target.
-        header: what the file says of itself.
-        resume: go on with the part of such a run, if there is one, and keep the part on any
-            exception; skip the images in `written`. A finished file is no part: without one
-            the run begins anew.
-        overwrite: throw such a part away and begin anew.
+        header: the header of the submission.
+        resume: resume an unfinished run, if there is one, and keep its part on any exception; skip
+            the images in `written`. A finished file is not resumed: the run starts again.
+        overwrite: discard an unfinished run and start again.
 
     Raises:
-        WsolbenchError: a header field that is not to be written; on entering, a part with neither
-            `resume` nor `overwrite`, a part that was started with other settings, another writer
-            at work; on leaving, no map at all, or no room on the disk (the part is then kept).
+        WsolbenchError: a header field is invalid; on entering, there is an unfinished run and
+            neither `resume` nor `overwrite` is set, the unfinished run has other settings, or
+            another process is writing; on leaving, there is no map, or the disk is full (the part
+            is then kept).
     """
 
     def __init__(
@@ -89,8 +87,8 @@ class SubmissionWriter:
             raise WsolbenchError(
                 self.path,
                 found="resume=True and overwrite=True",
-                expected="one of them",
-                cure="resume goes on with a part, overwrite throws it away",
+                expected="at most one of them",
+                cure="use resume to continue an unfinished run, overwrite to discard it",
             )
         faults = header_faults(header)
         if faults:
@@ -119,7 +117,7 @@ class SubmissionWriter:
             if not journal.written:
                 journal.discard()
                 raise WsolbenchError(
-                    self.path, found="no map", expected="at least one", cure="append some"
+                    self.path, found="no map was appended", cure="append at least one"
                 )
             _convert(journal, self.header)
             journal.discard()
@@ -128,7 +126,7 @@ class SubmissionWriter:
 
     @property
     def written(self) -> Set[str]:
-        """The ids of the images that are stored already, in order; a live view."""
+        """The ids of the images stored so far, in order; a live view."""
         return self._open_journal().written.keys()
 
     def append(
@@ -139,24 +137,27 @@ class SubmissionWriter:
         boxes: ArrayLike | None = None,
         edges: ArrayLike | Sequence[ArrayLike] | None = None,
     ) -> None:
-        """Store the maps of some images: all of them, or on an error none.
+        """Store the maps of some images; on an error none of them is stored.
+
+        Arrays may be NumPy arrays or PyTorch tensors on any device, also tensors that require
+        gradients. bfloat16 tensors are converted to float32.
 
         Args:
             image_ids: (B,) ids, see `image_ids.RULE`.
             maps: (B, height, width), or B arrays (height, width) of any sizes; uint8 (value / 255),
-                float16 or float32 in [0, 1]; sides 1..4096; one dtype in all batches.
-            top5: integers (B, 5), class indices, best first, all different, last
-                ones -1 where there are fewer classes; in all batches or none.
+                float16 or float32 in [0, 1]; sides 1..4096; the same dtype in all batches.
+            top5: integers (B, 5), class indices, best first, all different; the last ones are -1
+                if there are fewer classes; in all batches or none.
             boxes: integers (B, 4), pixels, half-open, of methods that predict boxes directly; in
                 all batches or none.
-            edges: as `maps`, for boundaries; may be of other sizes and of another dtype.
+            edges: like `maps`, for boundaries; sizes and dtype may differ from the maps.
 
         Raises:
-            WsolbenchError: any of this does not hold (with the ids), or the disk is full.
+            WsolbenchError: an argument is invalid (with the ids at fault), or the disk is full.
         """
         journal = self._open_journal()
         if isinstance(image_ids, str):
-            raise self._refused("one text", "a sequence of ids", "give a list of ids")
+            raise self._refused("a single string", "a sequence of ids", "pass a list of ids")
         ids = list(image_ids)
         faults = _Faults(self.path, ids)
         planes = self._planes("maps", maps, len(ids))
@@ -168,9 +169,9 @@ class SubmissionWriter:
         seen: set[str] = set()
         for row, image_id in enumerate(ids):
             if not isinstance(image_id, str) or not is_image_id(image_id):
-                faults.add(row, "no image id", RULE)
+                faults.add(row, "an invalid image id", RULE)
             elif image_id in journal.written or image_id in seen:
-                faults.add(row, "an id that is already stored", "each once")
+                faults.add(row, "an id that is already stored", "each id once")
             else:
                 seen.add(image_id)
         for name, part in (("map", planes), ("edges", edge_planes or [])):
@@ -202,14 +203,16 @@ class SubmissionWriter:
         records["has"] = has
         self._compare(journal.first if journal.written else records[0], records)
         if len(journal.written) + len(ids) > MAX_ROWS:
-            raise self._refused(f"more than {MAX_ROWS} maps", "fewer", "split the submission")
+            raise self._refused(
+                f"more than {MAX_ROWS} maps", f"at most {MAX_ROWS}", "split the submission"
+            )
         journal.append(records, planes, edge_planes or [])
 
     def _open_journal(self) -> Journal:
         if self._journal is None:
             raise WsolbenchError(
                 self.path,
-                found="a writer that is not open",
+                found="the writer is not open",
                 cure="use it in a block: with SubmissionWriter(...) as writer",
             )
         return self._journal
@@ -218,35 +221,45 @@ class SubmissionWriter:
         self, name: str, given: ArrayLike | Sequence[ArrayLike], count: int
     ) -> list[NDArray[Any]]:
         try:
-            # One conversion for a whole batch: tensors hand over their memory at once.
-            listed = given if isinstance(given, Sequence) else np.asarray(given)
+            # A batch in one array or tensor is converted as a whole.
+            listed = given if isinstance(given, Sequence) else _as_array(given)
             if isinstance(listed, np.ndarray) and listed.ndim != 3:
                 raise self._refused(
-                    f"{name} of shape {listed.shape}", "(B, height, width)", "give one map an image"
+                    f"{name} of shape {listed.shape}",
+                    "(B, height, width)",
+                    "pass one map per image",
                 )
-            planes = [np.asarray(plane) for plane in listed]
+            planes = [_as_array(plane) for plane in listed]
         except (TypeError, ValueError, RuntimeError) as error:
             raise self._refused(
-                f"{name} that are no arrays ({error})",
-                "NumPy arrays",
-                "give numpy.asarray(...) of them; of a tensor, .detach().cpu().numpy()",
+                f"{name} that cannot be converted to arrays ({error})",
+                "NumPy arrays or tensors",
+                "convert them with numpy.asarray(...)",
             ) from error
         if len(planes) != count:
-            raise self._refused(f"{len(planes)} {name} for {count} ids", "one each", "give both")
+            raise self._refused(
+                f"{len(planes)} {name} for {count} ids",
+                "as many as ids",
+                f"pass one of the {name} per id",
+            )
         return [_plain(plane) for plane in planes]
 
     def _integers(
         self, name: str, given: ArrayLike, shape: tuple[int, int]
     ) -> NDArray[np.integer[Any]]:
         try:
-            array = np.asarray(given)
+            array = _as_array(given)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise self._refused(f"{name}: {error}", "an array", f"give {name} {shape}") from error
+            raise self._refused(
+                f"{name} that cannot be converted to an array ({error})",
+                f"integers {shape}",
+                "convert them with numpy.asarray(...)",
+            ) from error
         if array.shape != shape or array.dtype.kind not in "iu":
             raise self._refused(
                 f"{name} of {array.dtype} {array.shape}",
                 f"integers {shape}",
-                f"give one row of {name} for each id, as numpy.int32",
+                f"pass one row of {name} per id, as numpy.int32",
             )
         return array
 
@@ -258,8 +271,8 @@ class SubmissionWriter:
                 raise WsolbenchError(
                     f"{self.path}: {record['image_id'].decode()}",
                     found=f"{words} of {np.dtype(record[name].decode())}",
-                    expected=f"{np.dtype(first[name].decode())} as in those stored before",
-                    cure="give all of one dtype",
+                    expected=f"{np.dtype(first[name].decode())}, as in the previous batches",
+                    cure="pass the same dtype in all batches",
                 )
         for bit, name in ((HAS_TOP5, "top5"), (HAS_BOXES, "boxes"), (HAS_EDGES, "edges")):
             if (first["has"] ^ records[0]["has"]) & bit:
@@ -268,8 +281,8 @@ class SubmissionWriter:
                 raise WsolbenchError(
                     f"{self.path}: {records[0]['image_id'].decode()}",
                     found=f"{here}{name}",
-                    expected=f"{there}{name} as in the batches before",
-                    cure=f"give {name} in all batches or in none",
+                    expected=f"{there}{name}, as in the previous batches",
+                    cure=f"pass {name} in all batches or in none",
                 )
 
     def _refused(self, found: str, expected: str, cure: str) -> WsolbenchError:
@@ -292,14 +305,25 @@ class _Faults:
             return
         row, found, expected = self.found[0]
         if len(self.found) > 1:
-            listed = [f"{str(self.ids[row])[:MAX_BYTES]!r} {what}" for row, what, _ in self.found]
+            listed = [
+                f"{str(self.ids[row])[:MAX_BYTES]!r} has {what}" for row, what, _ in self.found
+            ]
             found, expected = f"{len(listed)} faults: {some(listed)}", ""
         raise WsolbenchError(
             f"{self.path}: {str(self.ids[row])[:MAX_BYTES]!r}",
             found=found,
             expected=expected,
-            cure="mend the batch; nothing of it was stored",
+            cure="correct the batch; none of it was stored",
         )
+
+
+def _as_array(given: Any) -> NDArray[Any]:
+    """An array or a tensor on any device as an array; bfloat16, unknown to NumPy, as float32."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        if str(given.dtype) == "torch.bfloat16":
+            given = given.float()
+    return np.asarray(given)
 
 
 def _plain(plane: NDArray[Any]) -> NDArray[Any]:
@@ -325,19 +349,19 @@ def _stated(header: SubmissionHeader) -> dict[str, object]:
 
 
 def _convert(journal: Journal, header: SubmissionHeader) -> None:
-    """Turn the part into the file, in blocks; the part stays."""
+    """Convert the part to the file, in blocks; the part is kept."""
     count = len(journal.written)
-    # An HDF5 library that meets a full disk kills its process at exit, so look before.
-    beside = 256  # bytes an image: id, checksum, offset, shape, top5, boxes, a chunk's index entry
+    # HDF5 aborts the process at exit after meeting a full disk, so check the space first.
+    overhead = 256  # bytes per image: id, checksum, offset, shape, top5, boxes, chunk index entry
     values = journal.values_bytes + journal.edges_bytes
-    needed = values + (values >> 9) + count * beside + (1 << 20)  # deflate makes noise larger
+    needed = values + (values >> 9) + count * overhead + (1 << 20)  # deflate enlarges noise
     free = shutil.disk_usage(journal.target.parent).free
     if free < needed:
         raise WsolbenchError(
             journal.target,
             found=f"{free >> 20} MiB free on the disk",
             expected=f"up to {(needed >> 20) + 1} MiB",
-            cure=f"make room and go on (--resume): {count} maps are kept in {journal.folder}",
+            cure=f"free some space and use --resume: {count} maps are kept in {journal.folder}",
         )
     try:
         with replacing(journal.target) as temporary, h5py.File(temporary, "w") as file:
@@ -355,8 +379,8 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
     except (OSError, RuntimeError, WsolbenchError) as error:
         raise WsolbenchError(
             journal.target,
-            found=f"a file that cannot be written ({error.__cause__ or error})",
-            cure=f"go on (--resume, resume=True): {count} maps are kept in {journal.folder}",
+            found=f"cannot be written ({error.__cause__ or error})",
+            cure=f"resume (--resume, resume=True): {count} maps are kept in {journal.folder}",
         ) from error
 
 
@@ -415,9 +439,10 @@ def _store(
     shape: tuple[int, ...],
     chunk: int | None,
 ) -> None:
-    """Copy a file of values into a data set: deflated in chunks of that many rows, or contiguous.
+    """Copy a file of values into a data set, deflated in chunks of `chunk` rows or contiguous.
 
-    `chunk` divides the rows of a slice, or a slice is one row: no chunk is written twice.
+    `chunk` divides the number of rows of a slice, or a slice is one row, so that no chunk is
+    written twice.
     """
     column = file.create_dataset(
         name,

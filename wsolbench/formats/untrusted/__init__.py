@@ -1,1 +1,1 @@
-"""Files that come from strangers."""
+"""Reading of untrusted files."""

@@ -1,16 +1,15 @@
-"""The gate between an HDF5 file from a stranger and the program: it lets plain numbers through.
+"""Safe reading of an untrusted HDF5 file: only plain numbers and short strings are accepted.
 
-An HDF5 file may point at other files, name code to load, or promise gigabytes that it does not
-hold, and the HDF5 library acts on all of that while it reads. So the library is asked for the
-structure alone (which data set lies where, in what type and shape); every constant of that
-structure is held against a stated limit; and the bytes themselves are read with `os.pread` and
-inflated here, with a bound. HDF5 has closed the file before the first value is read.
+An HDF5 file may refer to other files, name code to load, or declare gigabytes that it does not
+contain, and the HDF5 library acts on all of that while reading. So the library only provides the
+structure (position, type and shape of each data set); every number in that structure is checked
+against a fixed limit; and the bytes are read with `os.pread` and inflated here, with a bound. HDF5
+has closed the file before the first value is read.
 
-What is refused: links other than hard ones, external storage, virtual data sets, types other than
+Rejected are links other than hard ones, external storage, virtual data sets, types other than
 standard integers, floats and fixed strings, filters other than one deflate, chunks that are
-missing, short, over-long or shared, and data that the file is too small to hold. What remains is
-HDF5's own parsing of headers and of the chunk index, so a file that nobody vouches for belongs in
-a child process with limits.
+missing, too short, too long or shared, and data that cannot fit into the file. HDF5 still parses
+headers and the chunk index itself, so read a fully untrusted file in a child process with limits.
 
 Source: the HDF5 File Format Specification (object headers, attribute messages, global heap).
 """
@@ -44,29 +43,29 @@ from ...files import require_file
 __all__ = ["MAX_ATTRIBUTE_BYTES", "SIGNATURE", "Bounds", "ByteFile", "Column", "Gate"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-"""First bytes of an HDF5 file without user block; HDF5 looks for libraries to load without it."""
+"""First bytes of an HDF5 file without a user block; HDF5 tries plugins on other files."""
 
 MAX_STRING = 64
-"""Bytes of a fixed string: the longest image id."""
+"""Maximum bytes of a fixed string: the longest image id."""
 
 MAX_COLUMN_BYTES = 256 << 30
-"""Declared bytes of one data set, padding of chunks included: 44,271 float32 maps of 1200x1200."""
+"""Maximum declared bytes of a data set with chunk padding: 44,271 float32 maps of 1200x1200."""
 
 MAX_CHUNK_BYTES = 64 << 20
-"""Bytes of one chunk when inflated: one float32 map of the largest side, and what memory bears."""
+"""Maximum inflated bytes of one chunk: one float32 map of the largest side."""
 
 MAX_ROW_BYTES = 1 << 30
-"""Bytes of the chunks that one row touches, all inflated: h5py's own choice of chunks needs 519 MiB
-for ILSVRC's maps of 375x500 float32."""
+"""Maximum inflated bytes of all chunks of one row: h5py's default chunks need 519 MiB for ILSVRC's
+maps of 375x500 float32."""
 
 MAX_CHUNKS = 4_000_000
-"""Chunks of one data set: two for each of the most rows that a submission may have."""
+"""Maximum chunks of a data set: two for each row of the largest submission."""
 
 MAX_DEFLATE_RATIO = 1032
-"""The best that deflate can do (zlib's technical details); more is a lie."""
+"""Highest compression ratio of deflate (zlib's technical details); higher ones are forged."""
 
 MAX_ATTRIBUTE_BYTES = 64 << 10
-"""Bytes of one attribute: what HDF5 keeps beside an object."""
+"""Maximum bytes of one attribute, which is HDF5's own limit in an object header."""
 
 _CACHED_BYTES = 256 << 20
 _HEADER_BLOCKS = 64
@@ -83,14 +82,14 @@ _LIBRARY_ERRORS = (
     TypeError,
     ValueError,
 )
-"""What h5py raises on damaged files: HDF5's error classes are spread over all of these."""
+"""Exceptions that h5py raises on damaged files: it maps HDF5's errors to all of these."""
 
 
 class ByteFile:
-    """A regular file, open for reading at any place by any thread.
+    """A regular file, opened for reading at any position from any thread.
 
     Raises:
-        WsolbenchError: missing, no regular file, no permission.
+        WsolbenchError: the file is missing, not a regular file, or not readable.
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
@@ -105,7 +104,7 @@ class ByteFile:
         except OSError as error:
             raise WsolbenchError(
                 self.path,
-                found=f"a file that cannot be opened ({error.strerror})",
+                found=f"cannot be opened ({error.strerror})",
                 cure="check its permissions",
             ) from error
         self._lock = threading.Lock()
@@ -118,13 +117,13 @@ class ByteFile:
             raise self._irregular(what)
 
     def read(self, start: int, length: int) -> NDArray[np.uint8]:
-        """The bytes [start, start + length) as uint8 (length,), writable.
+        """The bytes [start, start + length) as a writable uint8 (length,) array.
 
         Raises:
-            WsolbenchError: the file is closed or ends before.
+            WsolbenchError: the file is closed or too short.
         """
         if not self.close.alive:
-            raise WsolbenchError(self.path, found="a closed file", cure="open it again")
+            raise WsolbenchError(self.path, found="the file is closed", cure="open it again")
         if start < 0 or start + length > self.size:
             raise self._ends_early(start + length)
         buffer = np.empty(length, dtype=np.uint8)
@@ -147,7 +146,7 @@ class ByteFile:
             return len(part)  # pragma: no cover
         except OSError as error:
             raise WsolbenchError(
-                self.path, found=f"a file that cannot be read ({error})", cure="check the disk"
+                self.path, found=f"cannot be read ({error})", cure="check the disk"
             ) from error
 
     def _irregular(self, what: str) -> WsolbenchError:
@@ -161,21 +160,21 @@ class ByteFile:
     def _ends_early(self, wanted: int) -> WsolbenchError:
         return WsolbenchError(
             self.path,
-            found=f"an end at byte {self.size}",
-            expected=f"at least {wanted} bytes",
-            cure="the file is truncated: fetch or write it again",
+            found=f"{self.size} bytes",
+            expected=f"at least {wanted}",
+            cure="the file is truncated: download or write it again",
             exit_status=1,
         )
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a data set may be.
+    """The accepted type and shape of a data set.
 
     Attributes:
-        dtypes: kinds of NumPy (`"u"`, `"i"`, `"f"`, `"S"`) or whole types (`"|u1"`, `"<f4"`).
-        shape: one entry a dimension; an int is that length, a pair is a range with both ends.
-        meant: the same in words, for the message.
+        dtypes: NumPy kinds (`"u"`, `"i"`, `"f"`, `"S"`) or full types (`"|u1"`, `"<f4"`).
+        shape: one entry per dimension; an int is a length, a pair an inclusive range.
+        meant: the same in words, for messages.
     """
 
     dtypes: tuple[str, ...]
@@ -194,12 +193,12 @@ class _Chunks:
 
 @dataclass(eq=False)
 class Column:
-    """One data set of an untrusted file, as ranges of bytes.
+    """One data set of an untrusted file, as byte ranges.
 
     Attributes:
         name: its path in the file.
-        dtype: as stored.
-        shape: of the whole.
+        dtype: its stored dtype.
+        shape: its shape.
     """
 
     file: ByteFile
@@ -213,13 +212,13 @@ class Column:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """The rows [start, stop) along the first axis, as stored: (stop - start, ...).
+        """The rows [start, stop) along the first axis: (stop - start, ...).
 
-        Contiguous data is read in one go. The chunks of the last rows are kept, up to 256 MiB, so
-        that reading row after row inflates each chunk once.
+        Contiguous data is read at once. The chunks of the last rows are cached, up to 256 MiB, so
+        that reading row by row inflates each chunk once.
 
         Raises:
-            WsolbenchError: a chunk does not inflate to its size, or the file has become shorter.
+            WsolbenchError: a chunk does not inflate to its size, or the file was truncated.
         """
         shape = (stop - start, *self.shape[1:])
         if self.content is not None:
@@ -252,7 +251,7 @@ class Column:
                     target.append(slice(place * size, place * size + inside))
                     source.append(slice(0, inside))
                 index = int(np.ravel_multi_index((along, *rest), chunks.grid))
-                # A chunk of one row is never asked for twice in a pass.
+                # A chunk of one row is read only once, so it is not cached.
                 chunk = self._chunk(chunks, index) if step > 1 else self._inflate(chunks, index)
                 rows[tuple(target)] = chunk[tuple(source)]
         return rows
@@ -265,7 +264,7 @@ class Column:
         chunk = self._inflate(chunks, index)
         with self._lock:
             self._cache[index] = chunk
-            kept = math.prod(chunks.grid[1:])  # what one row touches
+            kept = math.prod(chunks.grid[1:])  # the chunks of one row
             if kept * chunk.nbytes > _CACHED_BYTES:
                 kept = 1
             while len(self._cache) > kept:
@@ -281,7 +280,7 @@ class Column:
         try:
             content = inflater.decompress(raw.data, expected + 1)
         except zlib.error as error:
-            raise self._bad_chunk(index, f"deflated data that is damaged ({error})") from error
+            raise self._bad_chunk(index, f"damaged deflated data ({error})") from error
         if len(content) != expected or not inflater.eof:
             size = f"more than {expected}" if len(content) > expected else str(len(content))
             raise self._bad_chunk(index, f"{size} inflated bytes", f"{expected}")
@@ -297,16 +296,16 @@ class Column:
         )
 
     def __getstate__(self) -> Mapping[str, object]:
-        raise TypeError("a column belongs to an open file and is not sent to other processes")
+        raise TypeError("a column belongs to an open file and cannot be pickled")
 
 
 class Gate:
-    """An untrusted HDF5 file while its structure is looked at; use it in a `with` block.
+    """The structure of an untrusted HDF5 file; use it in a `with` block.
 
-    Only objects that are asked for by name are touched. Columns stay readable after the block.
+    Only objects requested by name are accessed. Columns stay readable after the block.
 
     Raises:
-        WsolbenchError: missing or no HDF5 file (exit status 2), or one that HDF5 cannot open (1).
+        WsolbenchError: the file is missing or not HDF5 (exit status 2), or HDF5 cannot open it (1).
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
@@ -315,9 +314,8 @@ class Gate:
             self.file.close()
             raise WsolbenchError(
                 self.file.path,
-                found="no HDF5 file",
-                expected=f"{what}, HDF5 from the first byte",
-                cure="name an .h5 file",
+                found="not an HDF5 file, or one with a user block",
+                cure=f"name {what}",
             )
         try:
             with self._asking(""):
@@ -335,10 +333,10 @@ class Gate:
             self._id.close()
 
     def kind(self, name: str) -> str | None:
-        """What lies under a name: "data set", "group", or None where there is nothing.
+        """The kind of the object of a name: "data set", "group", or None if there is none.
 
         Raises:
-            WsolbenchError: a link that is not a hard one, or another kind of object.
+            WsolbenchError: the name is a link other than a hard one, or another kind of object.
         """
         with self._asking(name):
             encoded = name.encode()
@@ -357,10 +355,10 @@ class Gate:
             return "data set" if found == h5o.TYPE_DATASET else "group"
 
     def column(self, name: str, bounds: Bounds) -> Column:
-        """A data set, when its structure is plain and within the bounds.
+        """A data set, after checking its structure against the bounds.
 
         Raises:
-            WsolbenchError: absent, or anything of the list at the head of this module.
+            WsolbenchError: it is absent, or rejected for a reason listed at the top of this module.
         """
         kind = self.kind(name)
         if kind != "data set":
@@ -369,27 +367,27 @@ class Gate:
         with self._asking(name):
             data_set = h5d.open(self._root, name.encode())
             creation = data_set.get_create_plist()
-            # Before the shape is asked for: for a virtual data set that opens its sources.
+            # Before reading the shape, which would open the sources of a virtual data set.
             self._check_storage(name, creation)
             dtype = self._dtype(name, data_set.get_type(), bounds)
             space = data_set.get_space()
             if space.get_simple_extent_type() != h5s.SIMPLE:
-                raise self._refusal(name, "no array", bounds.meant)
+                raise self._refusal(name, "not an array", bounds.meant)
             shape = tuple(int(length) for length in space.get_simple_extent_dims())
             if not _fits(shape, bounds.shape):
                 raise self._refusal(name, f"shape {shape}", bounds.meant)
             return self._ranges(name, data_set, creation, dtype, shape)
 
     def attribute(self, name: str, limit: int = MAX_ATTRIBUTE_BYTES) -> str | int | None:
-        """An attribute of the root: a text of at most `limit` bytes of UTF-8, an integer, or None.
+        """An attribute of the root: a string of at most `limit` UTF-8 bytes, an integer, or None.
 
-        Fixed strings and integers are read by HDF5, which has their size beside the object. For a
-        string of variable length (what h5py makes of a `str`) HDF5 would trust the length stated in
-        the file, so its 16 bytes of length and address are found here, by the file format's
-        rules, and the text is read from the file with the bound applied.
+        Fixed strings and integers are read by HDF5, whose object header contains their size. For a
+        string of variable length (which h5py makes of a `str`) HDF5 would trust the length stated
+        in the file, so its 16 bytes of length and address are located here, following the file
+        format, and the string is read from the file within the limit.
 
         Raises:
-            WsolbenchError: any other type, an array, too long, no UTF-8.
+            WsolbenchError: it has another type, is an array, too long, or not UTF-8.
         """
         where = f"attribute {name}"
         with self._asking(where):
@@ -399,7 +397,7 @@ class Gate:
             attribute = h5a.open(self._root, encoded)
             kind = attribute.get_type()
             if attribute.get_space().get_simple_extent_npoints() != 1:
-                raise self._refusal(where, "an array", "one text or integer")
+                raise self._refusal(where, "an array", "one string or integer")
             if isinstance(kind, h5t.TypeStringID):
                 if kind.is_variable_str():
                     raw = self._variable_text(where, encoded, limit)
@@ -412,10 +410,10 @@ class Gate:
                 try:
                     return raw.split(b"\0", 1)[0].decode()
                 except UnicodeDecodeError as error:
-                    raise self._refusal(where, "bytes that are no UTF-8", "a text") from error
+                    raise self._refusal(where, "bytes that are not UTF-8", "a string") from error
             standard = _standard(kind)
             if standard is None or standard.kind not in "iu":
-                raise self._refusal(where, "another type", "one text or integer")
+                raise self._refusal(where, "another type", "one string or integer")
             number = np.empty(attribute.shape, dtype=standard)
             attribute.read(number)
             return int(number.reshape(-1)[0])
@@ -423,7 +421,7 @@ class Gate:
     def _open(self) -> Any:
         access = h5p.create(h5p.FILE_ACCESS)
         access.set_fclose_degree(h5f.CLOSE_STRONG)
-        # A read-only folder or a network file system may refuse locks; nobody writes here.
+        # A read-only folder or a network file system may not support locks.
         access.set_file_locking(False, True)
         opened = h5f.open(os.fsencode(self.file.path), h5f.ACC_RDONLY, access)
         creation = opened.get_create_plist()
@@ -431,10 +429,12 @@ class Gate:
             status = os.fstat(opened.get_vfd_handle())
             if (status.st_dev, status.st_ino) != self.file.identity:
                 opened.close()
-                raise self._refusal("", "another file than a moment ago", "one that stays")
+                raise self._refusal(
+                    "", "a file that was just replaced", "a file that stays the same"
+                )
         if creation.get_sizes() != (8, 8) or creation.get_userblock() != 0:
             opened.close()
-            raise self._refusal("", "unusual sizes of addresses, or a user block", "neither")
+            raise self._refusal("", "a user block or unusual address sizes", "8-byte addresses")
         return opened
 
     def _check_storage(self, name: str, creation: Any) -> None:
@@ -450,7 +450,7 @@ class Gate:
             raise self._refusal(
                 name,
                 f"the filters {filters}",
-                "none or one deflate",
+                "no filter or one deflate",
                 cure='write it with compression="gzip" or none, without shuffle',
             )
 
@@ -459,12 +459,12 @@ class Gate:
             plain = not kind.is_variable_str() and kind.get_strpad() != h5t.STR_SPACEPAD
             if not plain or kind.get_size() > MAX_STRING or "S" not in bounds.dtypes:
                 size = "variable" if kind.is_variable_str() else f"{kind.get_size()} bytes"
-                cure = 'write numpy.array(texts, dtype="S") there' if "S" in bounds.dtypes else None
+                cure = 'write numpy.array(strings, dtype="S")' if "S" in bounds.dtypes else None
                 raise self._refusal(name, f"strings of length {size}", bounds.meant, cure=cure)
             return np.dtype(f"S{kind.get_size()}")
         standard = _standard(kind)
         if standard is None:
-            raise self._refusal(name, "a type that is no standard number", bounds.meant)
+            raise self._refusal(name, "a type that is not a standard number", bounds.meant)
         if standard.kind not in bounds.dtypes and standard.str not in bounds.dtypes:
             float64 = standard.str in ("<f8", ">f8") and "<f4" in bounds.dtypes
             cure = "write it as numpy.float32" if float64 else None
@@ -486,8 +486,8 @@ class Gate:
                 name, f"{data_set.get_storage_size()} stored bytes", f"{size} for its shape"
             )
         if layout == h5d.COMPACT:
-            # HDF5 holds these (at most 64 KiB) in memory since it read the object's header, so
-            # reading them is a copy of known size: nothing is looked up, inflated or converted.
+            # HDF5 has loaded these (at most 64 KiB) with the object header, so reading them is a
+            # copy of known size, without any lookup, inflation or conversion.
             content = np.empty(shape, dtype=dtype)
             data_set.read(h5s.ALL, h5s.ALL, content, data_set.get_type())
             return Column(self.file, name, dtype, shape, content=content)
@@ -515,7 +515,7 @@ class Gate:
         if row_bytes > MAX_ROW_BYTES:
             raise self._refusal(
                 name,
-                f"chunks of shape {chunk}, of which one row touches {row_bytes >> 20} MiB",
+                f"chunks of shape {chunk}, with {row_bytes >> 20} MiB for one row",
                 f"at most {MAX_ROW_BYTES >> 20} MiB",
                 cure="write it with chunks=(1, height, width)",
             )
@@ -530,7 +530,7 @@ class Gate:
             raise self._refusal(
                 name,
                 f"{count * chunk_bytes} declared bytes in a file of {self.file.size}",
-                "what the file can hold",
+                "no more than the file can contain",
             )
         table = _Chunks(
             chunk,
@@ -544,7 +544,7 @@ class Gate:
         if not fault and missing:
             fault = f"{missing} of {count} chunks missing"
         if not fault and int(table.lengths.sum()) > self.file.size:
-            fault = "chunks that share their bytes"
+            fault = "chunks with overlapping bytes"
         if fault:
             raise self._refusal(name, fault, f"{count} chunks of {chunk_bytes} bytes")
         return table
@@ -565,7 +565,7 @@ class Gate:
             index = int(np.ravel_multi_index(place, table.grid))
             deflated = deflate and not found.filter_mask & 1
             if table.starts[index] >= 0:
-                faults.append(f"chunk {place} twice")
+                faults.append(f"duplicate chunk {place}")
             elif start is None or start < len(SIGNATURE) or start + length > end:
                 faults.append(f"chunk {place} outside the file")
             elif not (0 < length <= most if deflated else length == chunk_bytes):
@@ -587,19 +587,19 @@ class Gate:
         if descriptor is None:
             raise self._refusal(
                 where,
-                "a text of variable length out of reach",
-                "a text beside the root",
-                cure="write it as a fixed string (numpy.bytes_), or with at most 8 attributes",
+                "a string outside the root's header",
+                "a string stored in the header",
+                cure="write a fixed string (numpy.bytes_), or at most 8 attributes",
             )
         length, heap, index = struct.unpack("<IQI", descriptor)
         if length == 0:
             return b""
         if length > limit:
-            raise self._refusal(where, f"a text of {length} bytes", f"at most {limit}")
+            raise self._refusal(where, f"a string of {length} bytes", f"at most {limit}")
         head = self.file.read(heap, 16).tobytes()
         size = int.from_bytes(head[8:16], "little")
         if head[:5] != b"GCOL\x01" or not 16 <= size <= _HEAP_BYTES:
-            raise self._refusal(where, "a text whose heap is damaged", "a readable text")
+            raise self._refusal(where, "a string with a damaged heap", "a readable string")
         collection = self.file.read(heap, size).tobytes()
         place = 16
         while place + 16 <= size:
@@ -610,7 +610,7 @@ class Gate:
             if found == 0:
                 break
             place += -(-object_size // 8) * 8
-        raise self._refusal(where, "a text that is not in its heap", "a readable text")
+        raise self._refusal(where, "a string that is missing from its heap", "a readable string")
 
     def _variable_descriptor(self, name: bytes) -> bytes | None:
         for body in self._attribute_messages():
@@ -624,7 +624,7 @@ class Gate:
                 parts.append(body[place : place + size])
                 place += -(-size // 8) * 8 if version == 1 else size
             named, kind, _ = parts
-            # Class 9 is variable length; 1 in its first bits says string.
+            # Class 9 is variable length; 1 in its first bits means string.
             variable = len(kind) >= 2 and kind[0] & 15 == 9 and kind[1] & 15 == 1
             data = body[place : place + 16]
             if named.rstrip(b"\0") == name and variable and len(data) == 16:
@@ -649,13 +649,13 @@ class Gate:
                 return
             start, length = blocks[turn]
             if length > _HEADER_BLOCK_BYTES or turn >= _HEADER_BLOCKS:
-                raise self._refusal("", "an object header beyond its limits", "a small one")
+                raise self._refusal("", "an object header that is too large", "a smaller one")
             block = self.file.read(start, length).tobytes()
             place = 0
             while place + head <= length:
                 messages += 1
                 if messages > _HEADER_MESSAGES:
-                    raise self._refusal("", "an object header beyond its limits", "a small one")
+                    raise self._refusal("", "an object header that is too large", "a smaller one")
                 if head == 8:
                     kind, size, flags = struct.unpack_from("<HHB", block, place)
                 else:
@@ -666,7 +666,7 @@ class Gate:
                     continue
                 if kind == 0x10:
                     onward, onward_length = struct.unpack_from("<QQ", body)
-                    # Version 2 puts a signature before a continued block and a sum behind it.
+                    # Version 2 has a signature before a continued block and a checksum after it.
                     skip = 0 if head == 8 else 4
                     if onward_length > 2 * skip:
                         blocks.append((onward + skip, onward_length - 2 * skip))
@@ -689,7 +689,7 @@ class Gate:
             f"{self.file.path}: {name}" if name else self.file.path,
             found=found,
             expected=expected,
-            cure=cure or "write the file again, as docs/submission-format.md says",
+            cure=cure or "write the file again, as described in docs/submission-format.md",
             exit_status=1,
         )
 
@@ -713,5 +713,5 @@ def _standards() -> tuple[tuple[Any, np.dtype[Any]], ...]:
 
 
 def _standard(kind: Any) -> np.dtype[Any] | None:
-    """The NumPy type of exactly these bits, or None: no odd precision, offset, bias or enum."""
+    """The NumPy type of exactly these bits; None for an odd precision, offset, bias or enum."""
     return next((dtype for made, dtype in _standards() if made.equal(kind)), None)
