@@ -1,15 +1,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+LOWEST := .venv-lowest
 BENCHMARKS := $(filter-out common,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo test test-lowest lint check bench clean
 
 demo: $(READY)
 	$(BIN)/wsolbench demo --out demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+# The tests with the lowest version of each requirement that setup.cfg allows, on Python 3.10 or
+# 3.11; prints what it leaves out. Not in .ci/run, since installing and testing take more than four
+# minutes on two cores: a job of its own in .github/workflows/tests.yml. Old packages call what newer
+# ones of those that they need deprecate, which is not ours to mend.
+test-lowest: $(LOWEST)/.ready
+	@$(PYTHON) tests/lowest.py >/dev/null
+	$(LOWEST)/bin/python -m pytest -n auto -W ignore::DeprecationWarning
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -28,5 +37,12 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
+$(LOWEST)/.ready: setup.cfg tests/lowest.py
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py >$(LOWEST)/lowest.txt 2>/dev/null
+	$(LOWEST)/bin/python -m pip install --quiet --requirement $(LOWEST)/lowest.txt --editable .
+	touch $@
+
 clean:
-	rm -rf .venv build *.egg-info demo
+	rm -rf .venv $(LOWEST) build *.egg-info demo

@@ -22,18 +22,48 @@ NEEDED = {
     ],
     "cv2": ["protocols/test_protocols.py", "protocols/test_programs.py"],
     "mlcroissant": ["test_croissant.py"],
+    "matplotlib": ["plots/test_plots.py", "evaluation/test_cases.py"],
+    "jinja2": [
+        "leaderboard/test_page.py",
+        *(
+            f"leaderboard/test_leaderboard.py::test_{name}"
+            for name in (
+                "an_entry_out_of_place_or_without_its_note_is_told",
+                "an_entry_written_over_another_of_its_names_is_a_change",
+                "hostile_names_stay_text",
+                "links_are_refused_and_not_followed",
+                "new_entries_are_welcome",
+                "pipes_and_huge_files_are_refused_unread",
+                "stale_files_are_told_line_by_line",
+                "the_committed_leaderboard_is_fresh",
+                "the_same_maps_twice_are_refused",
+                "what_a_stranger_wrote_is_printed_on_lines_without_controls",
+                "what_is_more_than_a_new_entry_is_told",
+            )
+        ),
+    ],
 }
-"""Packages without which whole modules of tests are left out."""
+"""Packages without which whole modules of tests are left out, and single tests are skipped."""
 
 LACKING = {package: names for package, names in NEEDED.items() if find_spec(package) is None}
-collect_ignore = [name for names in LACKING.values() for name in names]
+collect_ignore = [name for names in LACKING.values() for name in names if "::" not in name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the single tests that need a package which is not installed."""
+    lacking = {name: package for package, names in LACKING.items() for name in names}
+    for item in items:
+        name = item.nodeid.removeprefix("tests/").partition("[")[0]
+        if name in lacking:
+            item.add_marker(pytest.mark.skip(reason=f"{lacking[name]} is not installed"))
 
 
 def pytest_report_header() -> list[str]:
     """Say at the top what cannot be tested here."""
     missing = [
-        f"{package} is not installed: {', '.join(names)} left out"
+        f"{package} is not installed: {', '.join(modules)} left out"
         for package, names in LACKING.items()
+        if (modules := [name for name in names if "::" not in name])
     ]
     if not SHARED_DATA.is_dir():
         missing.append(f"no real data at {SHARED_DATA}: tests on it are skipped")

@@ -121,19 +121,6 @@ def test_the_public_names_are_there() -> None:
         _ = wsolbench.nothing
 
 
-CONVERTED = (
-    *("errors", "files", "progress", "image_ids", "images", "masks"),
-    *("formats/annotations", "formats/submission", "formats/untrusted"),
-    *("data", "maps", "baselines", "mini"),
-)
-"""Modules and folders whose public names are in `__all__`; extend it until it covers all."""
-
-
-def converted(file: Path) -> bool:
-    path = file.relative_to(PACKAGE).with_suffix("")
-    return any(str(part) in CONVERTED for part in (path, *path.parents))
-
-
 def listed(file: Path) -> list[str] | None:
     """The names in a module's `__all__`, or None."""
     for node in ast.parse(file.read_text()).body:
@@ -165,14 +152,13 @@ def test_all_lists_names_that_exist(file: Path) -> None:
     if names is not None:
         assert len(set(names)) == len(names)
         assert set(names) <= defined(file) | {"baselines"}
-    if converted(file):
-        docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
-        assert "Public name" not in docstring
-        if any(
-            isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-            for node in ast.parse(file.read_text()).body
-        ):
-            assert names, "list the public names in __all__"
+    docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
+    assert "Public name" not in docstring
+    if any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        for node in ast.parse(file.read_text()).body
+    ):
+        assert names, "list the public names in __all__"
 
 
 def test_modules_import_only_listed_names_from_each_other() -> None:
@@ -183,7 +169,7 @@ def test_modules_import_only_listed_names_from_each_other() -> None:
                 continue
             folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             source = folder.with_suffix(".py")
-            names = listed(source) if source.is_file() and converted(source) else None
+            names = listed(source) if source.is_file() else None
             if names is not None:
                 unlisted |= {
                     f"{file.relative_to(PACKAGE)}: {source.relative_to(PACKAGE)}: {alias.name}"

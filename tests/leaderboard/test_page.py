@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -231,3 +232,11 @@ def test_a_gallery_holds_what_its_maps_score() -> None:
             for threshold, box in enumerate(largest_boxes(levels).tolist()):
                 held = starts.get(threshold, held)
                 assert box == held
+
+
+def test_a_page_without_jinja2_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(
+        WsolbenchError, match=r"jinja2 not installed.*pip install 'wsolbench\[page\]"
+    ):
+        page(tables([entry()]), {})

@@ -30,6 +30,7 @@ __all__ = [
     "Seen",
     "best_overlap",
     "boxes_of",
+    "cubehelix",
     "greys_of",
     "histogram",
     "nearest",
@@ -247,12 +248,26 @@ def _byte_levels(map_: NDArray[Any], size: Size) -> NDArray[np.uint8]:
 
 @cache
 def _cubehelix_greys() -> NDArray[np.uint8]:
-    """OpenCV's grey of each of the 256 colours of matplotlib's cubehelix: uint8 (256,)."""
-    from matplotlib import colormaps
-
+    """OpenCV's grey of each of the 256 colours of cubehelix: uint8 (256,)."""
     cv2 = opencv()
-    colours = colormaps["cubehelix"](np.arange(256))[None, :, :3].astype(np.float32) * 255
+    colours = cubehelix()[None].astype(np.float32) * 255
     return np.asarray(cv2.cvtColor(colours.astype(np.uint8), cv2.COLOR_RGB2GRAY)[0])
+
+
+def cubehelix() -> NDArray[np.float64]:
+    """The 256 colours of cubehelix: float64 (256, 3), red, green and blue in [0, 1].
+
+    D. A. Green, A colour scheme for the display of astronomical intensity images (2011), equation
+    2 with the parameters of its figure 1, which are matplotlib's: start .5, -1.5 rotations, hue 1,
+    gamma 1. The order of the operations is matplotlib's too: the colours are its own to the bit.
+    """
+    light = np.linspace(0, 1, 256)[:, None]
+    angle = 2 * np.pi * (0.5 / 3 + -1.5 * light)
+    amplitude = light * (1 - light) / 2
+    cosine = np.array([-0.14861, -0.29227, 1.97294])
+    sine = np.array([1.78277, -0.90649, 0.0])
+    colours = light + amplitude * (cosine * np.cos(angle) + sine * np.sin(angle))
+    return np.asarray(np.clip(colours, 0, 1))
 
 
 _LEVELS: dict[Levels, Callable[[NDArray[Any]], NDArray[Any]]] = {

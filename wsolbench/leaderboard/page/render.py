@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from ...errors import WsolbenchError
 from ...scores import SCORES
 from ...tables import markdown_text
 from ..entries import Entry, entry_path, slug
@@ -53,8 +54,19 @@ def page(
         tables: of all entries.
         notes: text by number; every note of the tables is there.
         gallery: as `gallery.read_gallery` gives it; None for a page without.
+
+    Raises:
+        WsolbenchError: jinja2 is not installed.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise WsolbenchError(
+            "page",
+            found="jinja2 not installed",
+            expected="it for the leaderboard's page",
+            cure="pip install 'wsolbench[page]'",
+        ) from error
 
     environment = Environment(
         loader=PackageLoader("wsolbench.leaderboard", "page"),
