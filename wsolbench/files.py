@@ -23,6 +23,7 @@ from .errors import WsolbenchError
 __all__ = [
     "available_processors",
     "guard_cell",
+    "path_per_name",
     "replacing",
     "require_file",
     "require_folder",
