@@ -12,7 +12,7 @@ from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.submission.reader import validate
+from wsolbench.formats.submission.validate import validate
 
 STEP = 12
 """Every twelfth of the 575 photos that have a class."""

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     )
     from .formats.report import breakdown_table, signature, table
     from .formats.result import Bootstrap, Group, Result, Threshold, read_result
-    from .formats.submission.reader import Submission, validate
+    from .formats.submission.reader import Submission
     from .formats.submission.rules import SubmissionHeader
+    from .formats.submission.validate import validate
     from .formats.submission.writer import SubmissionWriter
     from .maps.adapters import maps_of
     from .maps.folders import import_maps
@@ -95,7 +96,7 @@ _HOMES = {
     "run": "evaluation.run",
     "signature": "formats.report",
     "table": "formats.report",
-    "validate": "formats.submission.reader",
+    "validate": "formats.submission.validate",
     "write_counts": "evaluation.counts",
     "write_store": "formats.annotations",
 }

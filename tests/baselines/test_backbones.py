@@ -20,9 +20,9 @@ from wsolbench.baselines.backbones import (
     build_network,
     imagenet_input,
     load_backbone,
-    load_model_function,
-    read_state_dict,
 )
+from wsolbench.baselines.user_models import load_model_function
+from wsolbench.baselines.weights import read_state_dict
 from wsolbench.errors import WsolbenchError
 
 

@@ -21,7 +21,8 @@ from wsolbench.baselines.sem import seed_similarities, self_enhancement_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.submission.reader import Submission, validate
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.validate import validate
 from wsolbench.maps.normalisations import normalisation_named
 
 COUNT = 7

@@ -14,7 +14,8 @@ from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.run import evaluate
-from wsolbench.formats.submission.reader import Submission, validate
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.validate import validate
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from h5py import h5d, h5p, h5s, h5t
 
 from tests.formats.test_submission_reader import plain
 from wsolbench import WsolbenchError
-from wsolbench.formats.submission.reader import Submission, validate
-from wsolbench.formats.untrusted.hdf5_gate import Bounds, Column, Gate
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.validate import validate
+from wsolbench.formats.untrusted.column import Column
+from wsolbench.formats.untrusted.hdf5_gate import Bounds, Gate
 
 ANY = Bounds(("u", "i", "f", "S"), ((1, 10**12),) * 3, "three dimensions")
 MAPS = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
@@ -412,7 +414,8 @@ import sys
 import numpy as np
 import h5py
 from wsolbench import WsolbenchError
-from wsolbench.formats.submission.reader import Submission, validate
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.validate import validate
 
 path, kind, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 content = open(path, "rb").read()

@@ -20,13 +20,9 @@ from hypothesis.extra import numpy as hnp
 from tests.conftest import annotation
 from wsolbench import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, write_store
-from wsolbench.formats.submission.reader import (
-    Submission,
-    SubmissionHeader,
-    SubmissionWriter,
-    validate,
-)
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 from wsolbench.formats.submission.rules import bad_top5
+from wsolbench.formats.submission.validate import validate
 
 HEADER = SubmissionHeader(
     "toys", "val", "gt", "min-max of each map", {"name": "CAM", "parameters": {"seeds": [1, 2.5]}}

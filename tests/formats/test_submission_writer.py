@@ -17,12 +17,8 @@ import pytest
 from wsolbench import WsolbenchError
 from wsolbench.formats.submission import part as journal
 from wsolbench.formats.submission import writer as submission_writer
-from wsolbench.formats.submission.reader import (
-    Submission,
-    SubmissionHeader,
-    SubmissionWriter,
-    validate,
-)
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
+from wsolbench.formats.submission.validate import validate
 
 HEADER = SubmissionHeader("toys", "val", "gt", "min-max", {"name": "CAM", "parameters": {"k": 1}})
 ZEROS = np.zeros((2, 3, 4), dtype=np.uint8)

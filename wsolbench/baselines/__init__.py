@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 from ..errors import WsolbenchError
 
 if TYPE_CHECKING:
-    from .backbones import ClassMapModel, load_backbone, load_model_function
+    from .backbones import ClassMapModel, load_backbone
     from .cam import class_activation_maps, min_max
     from .predict import predict
     from .sem import self_enhancement_maps
     from .trivial import predict_trivial
+    from .user_models import load_model_function
 
 _HOMES = {
     "ClassMapModel": "backbones",
     "class_activation_maps": "cam",
     "load_backbone": "backbones",
-    "load_model_function": "backbones",
+    "load_model_function": "user_models",
     "min_max": "cam",
     "predict": "predict",
     "predict_trivial": "trivial",

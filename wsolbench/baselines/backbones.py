@@ -22,11 +22,7 @@ seed for random weights is given explicitly.
 
 from __future__ import annotations
 
-import importlib
 import os
-import re
-import sys
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +36,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import WsolbenchError, some
-from ..files import require_file, sha256_of
+from ..files import sha256_of
+from .weights import read_state_dict
 
 __all__ = [
     "ALIASES",
@@ -51,12 +48,9 @@ __all__ = [
     "PooledNetwork",
     "backbone_names",
     "build_network",
-    "fault_in_user_code",
     "imagenet_input",
     "load_backbone",
-    "load_model_function",
     "load_trunk",
-    "read_state_dict",
     "to_half_range",
 ]
 
@@ -470,147 +464,6 @@ def load_trunk(network: nn.Module, weights: str | os.PathLike[str]) -> None:
         skipped=BEYOND_TRUNK_KEYS,
         cure="pass torchvision's weights of the same architecture",
     )
-
-
-def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read named tensors from a file of `torch.save` or of safetensors (suffix .safetensors).
-
-    A dict under the key "state_dict" is unwrapped, and a prefix "module." of all names
-    (`DataParallel`) is removed. Code in the file is never run (`weights_only=True`).
-
-    Raises:
-        WsolbenchError: the file is missing or cannot be read safely.
-    """
-    file = require_file(path, "a state dict")
-    content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickled(file)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if (
-        not isinstance(content, Mapping)
-        or not content
-        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
-    ):
-        raise WsolbenchError(
-            file,
-            found=f"a {type(content).__name__} that is not a dict of named tensors",
-            expected="a state dict",
-            cure="save it with torch.save(model.state_dict(), FILE)",
-        )
-    prefix = "module." if all(name.startswith("module.") for name in content) else ""
-    return {name[len(prefix) :]: tensor for name, tensor in content.items()}
-
-
-def load_model_function(where: str) -> ClassMapModel:
-    """Call your function that returns a `ClassMapModel`.
-
-    Args:
-        where: "PACKAGE.MODULE:FUNCTION". The module is searched on `sys.path`, to which the working
-            folder is appended (and stays there for worker processes). The function is called
-            without arguments.
-
-    Raises:
-        WsolbenchError: there is no such module or function, it raises (the message states where),
-            or it returns something else.
-    """
-    match = re.fullmatch(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", where)
-    if match is None:
-        raise WsolbenchError(
-            f"model {where!r}",
-            found="a malformed name",
-            expected="PACKAGE.MODULE:FUNCTION",
-            cure="name the module and the function, separated by a colon: my_models:resnet",
-        )
-    module_name, function_name = match.groups()
-    folder = os.getcwd()
-    if folder not in sys.path and "" not in sys.path:
-        sys.path.append(folder)
-    try:
-        importlib.invalidate_caches()
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and _is_part(error.name, module_name):
-            raise WsolbenchError(
-                f"model {where!r}",
-                found=f"no module {error.name}",
-                cure=f"check the name, and run from the folder that contains it (now {folder})",
-            ) from error
-        raise fault_in_user_code(f"model {where!r}", error) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise WsolbenchError(
-            f"model {where!r}",
-            found=f"no function {function_name} in {getattr(module, '__file__', module_name)}",
-            cure="check the name after the colon",
-        )
-    try:
-        model = function()
-    except Exception as error:
-        raise fault_in_user_code(f"model {where!r}", error) from error
-    if not isinstance(model, ClassMapModel) or not isinstance(model.module, nn.Module):
-        raise WsolbenchError(
-            f"model {where!r}",
-            found=f"a return value of type {type(model).__name__}",
-            expected="a wsolbench.baselines.ClassMapModel of a torch.nn.Module",
-            cure="return ClassMapModel(name, module, preprocess)",
-        )
-    return model
-
-
-def fault_in_user_code(where: str, error: Exception, *, cure: str = "correct it") -> WsolbenchError:
-    """An exception of the user's code on one line: its type, message and location."""
-    if isinstance(error, WsolbenchError):
-        return error
-    frames = traceback.extract_tb(error.__traceback__)
-    # The last frame outside installed packages is the line that the user can correct.
-    own = [frame for frame in frames if not _is_installed(frame.filename)]
-    place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f" at {error.filename}:{error.lineno}"
-    return WsolbenchError(where, found=f"{type(error).__name__}: {error}{place}", cure=cure)
-
-
-def _is_installed(filename: str) -> bool:
-    parts = Path(filename).parts
-    here = Path(__file__).parent.parts
-    return (
-        "site-packages" in parts
-        or filename.startswith("<")
-        or filename.startswith(os.path.dirname(os.__file__))
-        or parts[: len(here)] == here
-    )
-
-
-def _is_part(missing: str | None, module_name: str) -> bool:
-    return missing is not None and f"{module_name}.".startswith(f"{missing}.")
-
-
-def _read_pickled(file: Path) -> object:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes torch raise almost anything
-        raise WsolbenchError(
-            file,
-            found=f"a file that cannot be read safely ({type(error).__name__})",
-            expected="a state dict of torch.save that contains only tensors",
-            cure="save it with torch.save(model.state_dict(), FILE)",
-        ) from error
-
-
-def _read_safetensors(file: Path) -> object:
-    try:
-        reader = importlib.import_module("safetensors.torch")
-    except ModuleNotFoundError as error:
-        raise WsolbenchError(
-            file,
-            found="reading it needs safetensors, which is not installed",
-            cure="pip install safetensors, or save the weights with torch.save",
-        ) from error
-    try:
-        return reader.load_file(file)
-    except Exception as error:
-        raise WsolbenchError(
-            file, found=f"not a safetensors file ({error})", cure="download it again"
-        ) from error
 
 
 def _classes_in(name: str, state: Mapping[str, Tensor]) -> int:

@@ -32,9 +32,10 @@ from ..errors import WsolbenchError, some
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..maps.normalisations import Normalisation, normalisation_named
-from .backbones import ClassMapModel, fault_in_user_code
+from .backbones import ClassMapModel
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
+from .user_models import fault_in_user_code
 
 __all__ = ["MAP_DTYPES", "METHODS", "predict"]
 

@@ -233,7 +233,7 @@ def validate(
     The exit status is 1 if there are any, else 0. Image ids are checked only with --annotations.
     """
     from ..formats.annotations import AnnotationStore
-    from ..formats.submission.reader import validate as find_faults
+    from ..formats.submission.validate import validate as find_faults
 
     store = None if annotations is None else AnnotationStore.open(annotations)
     if split is not None and store is None:

@@ -184,8 +184,9 @@ def _predict(
     for target in outs.values():
         require_target(target, [annotations, weights])
     require_torch("predict")
-    from ..baselines.backbones import load_backbone, load_model_function
+    from ..baselines.backbones import load_backbone
     from ..baselines.predict import predict as write_maps
+    from ..baselines.user_models import load_model_function
     from ..data.dataset import Dataset
     from ..formats.annotations import find_annotations
 

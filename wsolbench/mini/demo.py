@@ -18,7 +18,7 @@ from ..evaluation.run import evaluate
 from ..formats.annotations import AnnotationStore, write_store
 from ..formats.report import signature, table
 from ..formats.result import Result
-from ..formats.submission.reader import validate
+from ..formats.submission.validate import validate
 from ..plots import save_curves
 from ..progress import Progress
 from .classifier import load

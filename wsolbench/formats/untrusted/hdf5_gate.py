@@ -19,28 +19,22 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import stat
 import struct
 import sys
-import threading
-import weakref
-import zlib
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
-from numpy.typing import NDArray
 
 from ...errors import WsolbenchError
-from ...files import require_file
+from .byte_file import ByteFile
+from .column import Chunks, Column
 
-__all__ = ["MAX_ATTRIBUTE_BYTES", "SIGNATURE", "Bounds", "ByteFile", "Column", "Gate"]
+__all__ = ["MAX_ATTRIBUTE_BYTES", "SIGNATURE", "Bounds", "Gate"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file without a user block; HDF5 tries plugins on other files."""
@@ -67,7 +61,6 @@ MAX_DEFLATE_RATIO = 1032
 MAX_ATTRIBUTE_BYTES = 64 << 10
 """Maximum bytes of one attribute, which is HDF5's own limit in an object header."""
 
-_CACHED_BYTES = 256 << 20
 _HEADER_BLOCKS = 64
 _HEADER_MESSAGES = 4096
 _HEADER_BLOCK_BYTES = 1 << 20
@@ -85,88 +78,6 @@ _LIBRARY_ERRORS = (
 """Exceptions that h5py raises on damaged files: it maps HDF5's errors to all of these."""
 
 
-class ByteFile:
-    """A regular file, opened for reading at any position from any thread.
-
-    Raises:
-        WsolbenchError: the file is missing, not a regular file, or not readable.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
-        self.path = Path(path)
-        if not (self.path.is_file() or self.path.is_dir()) and self.path.exists():
-            raise self._irregular(what)
-        require_file(path, what)
-        # A name that becomes a FIFO after the check must not hang the open.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        try:
-            self._descriptor = os.open(self.path, flags)
-        except OSError as error:
-            raise WsolbenchError(
-                self.path,
-                found=f"cannot be opened ({error.strerror})",
-                cure="check its permissions",
-            ) from error
-        self._lock = threading.Lock()
-        self.close = weakref.finalize(self, os.close, self._descriptor)
-        status = os.fstat(self._descriptor)
-        self.size = status.st_size
-        self.identity = (status.st_dev, status.st_ino)
-        if not stat.S_ISREG(status.st_mode):
-            self.close()
-            raise self._irregular(what)
-
-    def read(self, start: int, length: int) -> NDArray[np.uint8]:
-        """The bytes [start, start + length) as a writable uint8 (length,) array.
-
-        Raises:
-            WsolbenchError: the file is closed or too short.
-        """
-        if not self.close.alive:
-            raise WsolbenchError(self.path, found="the file is closed", cure="open it again")
-        if start < 0 or start + length > self.size:
-            raise self._ends_early(start + length)
-        buffer = np.empty(length, dtype=np.uint8)
-        done = 0
-        while done < length:
-            got = self._read_into(buffer.data[done:], start + done)
-            if not got:
-                raise self._ends_early(start + length)
-            done += got
-        return buffer
-
-    def _read_into(self, buffer: memoryview, start: int) -> int:
-        try:
-            if sys.platform != "win32" and hasattr(os, "preadv"):
-                return os.preadv(self._descriptor, [buffer], start)
-            with self._lock:  # pragma: no cover - systems without positioned reads
-                os.lseek(self._descriptor, start, os.SEEK_SET)
-                part = os.read(self._descriptor, len(buffer))
-            buffer[: len(part)] = part  # pragma: no cover
-            return len(part)  # pragma: no cover
-        except OSError as error:
-            raise WsolbenchError(
-                self.path, found=f"cannot be read ({error})", cure="check the disk"
-            ) from error
-
-    def _irregular(self, what: str) -> WsolbenchError:
-        return WsolbenchError(
-            self.path,
-            found="a pipe, socket or device",
-            expected=what,
-            cure="name a regular file",
-        )
-
-    def _ends_early(self, wanted: int) -> WsolbenchError:
-        return WsolbenchError(
-            self.path,
-            found=f"{self.size} bytes",
-            expected=f"at least {wanted}",
-            cure="the file is truncated: download or write it again",
-            exit_status=1,
-        )
-
-
 @dataclass(frozen=True)
 class Bounds:
     """The accepted type and shape of a data set.
@@ -180,123 +91,6 @@ class Bounds:
     dtypes: tuple[str, ...]
     shape: tuple[int | tuple[int, int], ...]
     meant: str
-
-
-@dataclass(frozen=True)
-class _Chunks:
-    shape: tuple[int, ...]
-    grid: tuple[int, ...]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    deflated: NDArray[np.bool_]
-
-
-@dataclass(eq=False)
-class Column:
-    """One data set of an untrusted file, as byte ranges.
-
-    Attributes:
-        name: its path in the file.
-        dtype: its stored dtype.
-        shape: its shape.
-    """
-
-    file: ByteFile
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    start: int = 0
-    chunks: _Chunks | None = None
-    content: NDArray[Any] | None = None
-    _cache: OrderedDict[int, NDArray[Any]] = field(default_factory=OrderedDict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """The rows [start, stop) along the first axis: (stop - start, ...).
-
-        Contiguous data is read at once. The chunks of the last rows are cached, up to 256 MiB, so
-        that reading row by row inflates each chunk once.
-
-        Raises:
-            WsolbenchError: a chunk does not inflate to its size, or the file was truncated.
-        """
-        shape = (stop - start, *self.shape[1:])
-        if self.content is not None:
-            return np.array(self.content[start:stop])
-        if self.chunks is not None:
-            return self._from_chunks(self.chunks, start, stop, shape)
-        row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
-        raw = self.file.read(self.start + start * row_bytes, (stop - start) * row_bytes)
-        rows: NDArray[Any] = raw.view(self.dtype).reshape(shape)
-        return rows
-
-    def all(self) -> NDArray[Any]:
-        """Every row."""
-        return self.rows(0, self.shape[0])
-
-    def _from_chunks(
-        self, chunks: _Chunks, start: int, stop: int, shape: tuple[int, ...]
-    ) -> NDArray[Any]:
-        rows = np.empty(shape, dtype=self.dtype)
-        step = chunks.shape[0]
-        across = [range(count) for count in chunks.grid[1:]]
-        for along in range(start // step, (stop - 1) // step + 1):
-            first = along * step
-            low, high = max(start, first), min(stop, first + step)
-            for rest in itertools.product(*across):
-                target = [slice(low - start, high - start)]
-                source = [slice(low - first, high - first)]
-                for place, size, whole in zip(rest, chunks.shape[1:], shape[1:], strict=True):
-                    inside = min(whole, (place + 1) * size) - place * size
-                    target.append(slice(place * size, place * size + inside))
-                    source.append(slice(0, inside))
-                index = int(np.ravel_multi_index((along, *rest), chunks.grid))
-                # A chunk of one row is read only once, so it is not cached.
-                chunk = self._chunk(chunks, index) if step > 1 else self._inflate(chunks, index)
-                rows[tuple(target)] = chunk[tuple(source)]
-        return rows
-
-    def _chunk(self, chunks: _Chunks, index: int) -> NDArray[Any]:
-        with self._lock:
-            if index in self._cache:
-                self._cache.move_to_end(index)
-                return self._cache[index]
-        chunk = self._inflate(chunks, index)
-        with self._lock:
-            self._cache[index] = chunk
-            kept = math.prod(chunks.grid[1:])  # the chunks of one row
-            if kept * chunk.nbytes > _CACHED_BYTES:
-                kept = 1
-            while len(self._cache) > kept:
-                self._cache.popitem(last=False)
-        return chunk
-
-    def _inflate(self, chunks: _Chunks, index: int) -> NDArray[Any]:
-        raw = self.file.read(int(chunks.starts[index]), int(chunks.lengths[index]))
-        if not chunks.deflated[index]:
-            return raw.view(self.dtype).reshape(chunks.shape)
-        expected = self.dtype.itemsize * math.prod(chunks.shape)
-        inflater = zlib.decompressobj()
-        try:
-            content = inflater.decompress(raw.data, expected + 1)
-        except zlib.error as error:
-            raise self._bad_chunk(index, f"damaged deflated data ({error})") from error
-        if len(content) != expected or not inflater.eof:
-            size = f"more than {expected}" if len(content) > expected else str(len(content))
-            raise self._bad_chunk(index, f"{size} inflated bytes", f"{expected}")
-        return np.frombuffer(content, dtype=self.dtype).reshape(chunks.shape)
-
-    def _bad_chunk(self, index: int, found: str, expected: str = "") -> WsolbenchError:
-        return WsolbenchError(
-            f"{self.file.path}: {self.name}",
-            found=f"chunk {index} with {found}",
-            expected=expected,
-            cure="the file is damaged: write it again",
-            exit_status=1,
-        )
-
-    def __getstate__(self) -> Mapping[str, object]:
-        raise TypeError("a column belongs to an open file and cannot be pickled")
 
 
 class Gate:
@@ -502,7 +296,7 @@ class Gate:
 
     def _chunks(
         self, name: str, data_set: Any, creation: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
-    ) -> _Chunks:
+    ) -> Chunks:
         chunk = tuple(int(length) for length in creation.get_chunk())
         chunk_bytes = dtype.itemsize * math.prod(chunk)
         if len(chunk) != len(shape) or not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
@@ -532,7 +326,7 @@ class Gate:
                 f"{count * chunk_bytes} declared bytes in a file of {self.file.size}",
                 "no more than the file can contain",
             )
-        table = _Chunks(
+        table = Chunks(
             chunk,
             grid,
             np.full(count, -1, dtype=np.int64),
@@ -549,7 +343,7 @@ class Gate:
             raise self._refusal(name, fault, f"{count} chunks of {chunk_bytes} bytes")
         return table
 
-    def _fill(self, table: _Chunks, data_set: Any, deflate: bool, chunk_bytes: int) -> str:
+    def _fill(self, table: Chunks, data_set: Any, deflate: bool, chunk_bytes: int) -> str:
         faults: list[str] = []
         end = self.file.size
         # Deflate never needs more than this for a chunk (zlib's compressBound).

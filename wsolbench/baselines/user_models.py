@@ -1,0 +1,101 @@
+"""Models and functions of the user's own, which may raise anything."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+
+from torch import nn
+
+from ..errors import WsolbenchError
+from .backbones import ClassMapModel
+
+__all__ = ["fault_in_user_code", "load_model_function"]
+
+
+def load_model_function(where: str) -> ClassMapModel:
+    """Call your function that returns a `ClassMapModel`.
+
+    Args:
+        where: "PACKAGE.MODULE:FUNCTION". The module is searched on `sys.path`, to which the working
+            folder is appended (and stays there for worker processes). The function is called
+            without arguments.
+
+    Raises:
+        WsolbenchError: there is no such module or function, it raises (the message states where),
+            or it returns something else.
+    """
+    match = re.fullmatch(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", where)
+    if match is None:
+        raise WsolbenchError(
+            f"model {where!r}",
+            found="a malformed name",
+            expected="PACKAGE.MODULE:FUNCTION",
+            cure="name the module and the function, separated by a colon: my_models:resnet",
+        )
+    module_name, function_name = match.groups()
+    folder = os.getcwd()
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
+    try:
+        importlib.invalidate_caches()
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and _is_part(error.name, module_name):
+            raise WsolbenchError(
+                f"model {where!r}",
+                found=f"no module {error.name}",
+                cure=f"check the name, and run from the folder that contains it (now {folder})",
+            ) from error
+        raise fault_in_user_code(f"model {where!r}", error) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise WsolbenchError(
+            f"model {where!r}",
+            found=f"no function {function_name} in {getattr(module, '__file__', module_name)}",
+            cure="check the name after the colon",
+        )
+    try:
+        model = function()
+    except Exception as error:
+        raise fault_in_user_code(f"model {where!r}", error) from error
+    if not isinstance(model, ClassMapModel) or not isinstance(model.module, nn.Module):
+        raise WsolbenchError(
+            f"model {where!r}",
+            found=f"a return value of type {type(model).__name__}",
+            expected="a wsolbench.baselines.ClassMapModel of a torch.nn.Module",
+            cure="return ClassMapModel(name, module, preprocess)",
+        )
+    return model
+
+
+def fault_in_user_code(where: str, error: Exception, *, cure: str = "correct it") -> WsolbenchError:
+    """An exception of the user's code on one line: its type, message and location."""
+    if isinstance(error, WsolbenchError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    # The last frame outside installed packages is the line that the user can correct.
+    own = [frame for frame in frames if not _is_installed(frame.filename)]
+    place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f" at {error.filename}:{error.lineno}"
+    return WsolbenchError(where, found=f"{type(error).__name__}: {error}{place}", cure=cure)
+
+
+def _is_installed(filename: str) -> bool:
+    parts = Path(filename).parts
+    here = Path(__file__).parent.parts
+    return (
+        "site-packages" in parts
+        or filename.startswith("<")
+        or filename.startswith(os.path.dirname(os.__file__))
+        or parts[: len(here)] == here
+    )
+
+
+def _is_part(missing: str | None, module_name: str) -> bool:
+    return missing is not None and f"{module_name}.".startswith(f"{missing}.")
