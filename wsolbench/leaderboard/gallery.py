@@ -14,17 +14,19 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json
-from ..formats.submission.reader import Submission
 from ..scores import LEVELS
 from .schema import matching, record, schema_faults
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
+    from ..formats.submission.reader import Submission
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "MAX_BYTES", "make_gallery", "read_gallery"]
 
