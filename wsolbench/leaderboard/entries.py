@@ -291,22 +291,29 @@ def _curve_faults(entry: Entry) -> list[str]:
     if ("precision" in curves) != ("recall" in curves):
         return ["curves: precision and recall go together"]
     faults = []
+    true_class = localization_key("gt")
     for score in SCORES.values():
         # Box scores of the best threshold are read off the curve that the label names.
-        of_label = score.curve == "gt_known_loc" != score.key
+        of_label = score.curve == true_class != score.key
         name = localization_key(entry.label) if of_label else score.curve
         value = _read_off(score, entry, curves[name]) if name in curves else None
         if value is not None and scores.get(score.key) != value:
             faults.append(
                 f"curves.{name}: {value} at the place of {score.key} {scores.get(score.key)}"
             )
-    if "precision" in curves:
-        later = [*curves["recall"][1:], 0.0]
-        gained = zip(curves["precision"], curves["recall"], later, strict=True)
-        area = sum(p * (now - after) for p, now, after in gained)
-        if abs(area - scores.get("ap", -1)) > 1e-9:
-            faults.append(f"curves.precision: area {area} for ap {scores.get('ap')}")
+        if score.read is Read.AREA and score.curve in curves:
+            area = _area(curves[score.curve], curves["recall"])
+            if abs(area - scores.get(score.key, float("inf"))) > 1e-9:
+                faults.append(
+                    f"curves.{score.curve}: area {area} for {score.key} {scores.get(score.key)}"
+                )
     return faults
+
+
+def _area(precision: Sequence[float], recall: Sequence[float]) -> float:
+    """The area under precision against recall, which falls with the threshold."""
+    steps = zip(precision, recall, [*recall[1:], 0.0], strict=True)
+    return sum(height * (now - after) for height, now, after in steps)
 
 
 def _read_off(score: Score, entry: Entry, curve: Sequence[float]) -> float | int | None:
