@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..scores import SCORES, in_order
+from ..scores import in_order
 from ..tables import csv_text, markdown_text
 from .entries import Entry, entry_path, slug
-from .tables import THRESHOLD_RULES, Cell, Floor, Table, floor, tables
+from .tables import THRESHOLD_RULES, Cell, Floor, Table, floor, heading, tables
 
 __all__ = ["INTRODUCTION", "entries_csv", "readme"]
 
@@ -57,7 +57,7 @@ def _table_lines(table: Table, notes: Mapping[int, str], lack: Floor | None) -> 
     keys = table.shown_keys
     ranked = any(table.ranks)
     head = ["Rank"] * ranked + ["Method", "Backbone"]
-    head += [SCORES[key].title + _raised(table.common_notes(key)) for key in keys]
+    head += [heading(key) + _raised(table.common_notes(key)) for key in keys]
     head += ["Threshold", "State", "Entry"]
     columns = [table.column(key) for key in keys]
     own = table.own_notes("entry")

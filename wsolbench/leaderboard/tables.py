@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..protocols import label_of
-from ..scores import SCORES, in_order
+from ..scores import SCORES, Better, in_order
 from .entries import Entry, entry_path
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Floor",
     "Table",
     "floor",
+    "heading",
     "tables",
 ]
 
@@ -55,13 +56,15 @@ class Cell:
     Attributes:
         shown: the score, or "-" where there is none.
         interval: "[low, high]", or nothing.
-        gain: signed, over the entry without post-processing; or nothing.
+        gain: the difference, signed, from the entry without post-processing; or nothing.
+        worse: whether that difference is for the worse.
         notes: numbers of notes about this score, but for those of its whole column.
     """
 
     shown: str
     interval: str = ""
     gain: str = ""
+    worse: bool = False
     notes: tuple[int, ...] = ()
 
 
@@ -150,6 +153,12 @@ class Floor:
     text: str
     places: tuple[Table, ...] = ()
     command: str = ""
+
+
+def heading(key: str) -> str:
+    """The title of a score's column; it says so where lower is better."""
+    score = SCORES[key]
+    return f"{score.title} (lower is better)" if score.better is Better.LOWER else score.title
 
 
 def floor(table: Table, others: Sequence[Table]) -> Floor | None:
@@ -292,13 +301,15 @@ def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) ->
     score = SCORES[key]
     value, decimals = entry.scores[key], _decimals(entry, key)
     ends = [score.text(end, decimals) for end in entry.intervals.get(key, ())]
-    gain = ""
+    gain, worse = "", False
     # What is done to maps moves no class prediction.
     gains = not score.is_threshold and score.family != "class"
     if gains and base is not None and key in base.scores:
         finer = max(decimals, _decimals(base, key))
         gain = score.text(value - base.scores[key], finer, signed=True)
-    return Cell(score.text(value, decimals), f"[{', '.join(ends)}]" if ends else "", gain, notes)
+        worse = score.order(value) > score.order(base.scores[key])
+    interval = f"[{', '.join(ends)}]" if ends else ""
+    return Cell(score.text(value, decimals), interval, gain, worse, notes)
 
 
 def _decimals(entry: Entry, key: str) -> int:

@@ -16,22 +16,12 @@ from importlib.resources import files
 from typing import Any
 
 from ...errors import WsolbenchError
-from ...scores import SCORES
+from ...scores import SCORES, Better, Read, curve_names
 from ...tables import markdown_text
 from ..entries import Entry, entry_path, slug
-from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor
+from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
 
-__all__ = ["AT_THRESHOLD", "CURVES", "bibtex", "latex_row", "markdown_row", "page"]
-
-CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
-"""Curves that the page draws."""
-
-AT_THRESHOLD = {
-    "iou": "IoU at slider",
-    "gt_known_loc": "GT-known at slider",
-    "predicted_loc": "Predicted-class loc at slider",
-}
-"""Columns that follow the slider, by the curve that they read."""
+__all__ = ["bibtex", "latex_row", "markdown_row", "page"]
 
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
@@ -112,7 +102,7 @@ def page(
 
 def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
     """One entry as a row of a LaTeX table, under a comment that names the columns."""
-    head = ["Method", "Backbone", *(SCORES[key].title for key in cells)]
+    head = ["Method", "Backbone", *(heading(key) for key in cells)]
     scores = [cell.shown.replace("-", "--") for cell in cells.values()]
     row = map(_latex, [entry.name, entry.backbone, *scores])
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
@@ -121,7 +111,7 @@ def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
     """One entry as a Markdown table of one row."""
-    head = ["Method", "Backbone", *(SCORES[key].title for key in cells), "Protocol"]
+    head = ["Method", "Backbone", *(heading(key) for key in cells), "Protocol"]
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
     row = [entry.name, entry.backbone, *(cell.shown for cell in cells.values()), about]
     lines = [head, ["---"] * 2 + ["---:"] * len(cells) + ["---"], map(markdown_text, row)]
@@ -179,10 +169,28 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=place)
 
 
+def _drawn_curves() -> list[str]:
+    """Curves that the page draws: those of the scores that plots have a panel for."""
+    drawn = {score.curve for score in SCORES.values() if score.drawn}
+    # Precision is drawn against recall.
+    drawn |= {"recall"} if "precision" in drawn else set()
+    return [name for name in curve_names() if name in drawn]
+
+
+def _followed() -> dict[str, str]:
+    """Titles of the columns that follow the slider, by the curve that they read."""
+    return {
+        score.curve: f"{score.title.removesuffix(' at T')} at slider"
+        for score in SCORES.values()
+        if score.drawn and score.read is Read.THRESHOLD
+    }
+
+
 def _table(table: Table) -> dict[str, Any]:
     keys = table.shown_keys
     columns = {key: table.column(key) for key in keys}
-    followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
+    held = {curve for entry in table.entries for curve in entry.curves}
+    followed = {curve: name for curve, name in _followed().items() if curve in held}
     return {
         "id": _table_id(table),
         "dataset": table.dataset,
@@ -194,10 +202,15 @@ def _table(table: Table) -> dict[str, Any]:
         "ranked": any(table.ranks),
         "intervals": any(entry.intervals for entry in table.entries),
         "columns": [
-            {"key": key, "name": SCORES[key].title, "notes": table.common_notes(key)}
+            {
+                "key": key,
+                "name": heading(key),
+                "lower": SCORES[key].better is Better.LOWER,
+                "notes": table.common_notes(key),
+            }
             for key in keys
         ],
-        "followed": [{"curve": key, "name": AT_THRESHOLD[key]} for key in followed],
+        "followed": [{"curve": curve, "name": name} for curve, name in followed.items()],
         "rows": [
             {**_row(table, index, {key: columns[key][index] for key in keys}), "notes": notes}
             for index, notes in enumerate(table.own_notes("entry"))
@@ -241,6 +254,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "interval": cell.interval,
                 "no_interval": key == table.ranked_by and key in entry.scores and not cell.interval,
                 "gain": cell.gain,
+                "worse": cell.worse,
                 "notes": cell.notes,
                 "level": SCORES[key].is_threshold,
             }
@@ -248,7 +262,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
         ],
         "curves": {
             key: [round(10_000 * value) for value in entry.curves[key]]
-            for key in CURVES
+            for key in _drawn_curves()
             if key in entry.curves
         },
         "copies": {
