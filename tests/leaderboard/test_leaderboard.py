@@ -263,7 +263,7 @@ def test_reported_boxes_name_the_tables_of_measured_boxes() -> None:
         floored("Noise", "none", dataset="ilsvrc-boxes", split=split)
         for split in ("val", "all", "others")
     ]
-    told = f"{LACK}; for the box accuracy of some see"
+    told = f"{LACK}; for the box accuracy of such baselines see"
     places = [("ilsvrc-boxes", "all"), ("ilsvrc-boxes", "val")]
     assert said(paper + measured, dataset="ILSVRC", split="val") == (told, places, MAKES)
     assert said(paper + measured, dataset="ILSVRC", split="test") == (f"{LACK}.", [], MAKES)

@@ -142,7 +142,7 @@ def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
     assert page.inner_text("#status") == "2 entries in 1 table"
     assert column(page, table_of(page, "CUB-200-2011", "test"), "Backbone") == ["ResNet50"] * 2
     page.fill("#find", "nothing like it")
-    assert page.inner_text("#status") == "No entry fits. Reset the filters to see all."
+    assert page.inner_text("#status") == "No entry matches. Reset the filters to see all entries."
     page.click("#reset")
     assert page.locator(".board:visible").count() == page.locator(".board").count()
 
@@ -345,7 +345,8 @@ def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:
     assert page.locator("input.draw:checked").count() == 6
     page.locator("input.draw:not(:checked)").first.click()
     assert page.locator("input.draw:checked").count() == 6
-    assert page.inner_text("#status") == "6 methods at most share a picture: take one away first."
+    told = "At most 6 methods can be drawn together: deselect one first."
+    assert page.inner_text("#status") == told
 
 
 def test_hostile_names_run_nothing(visit: Any, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The leaderboard's web page: one file that needs no network.
 
-Tables are in the page as HTML, so that they can be read without scripts; `page/page.js` sorts and
-filters them and draws the curves with Observable Plot. What entries say is hostile until escaped:
-the template escapes everything, data for the script is JSON that cannot end its element, and the
-content security policy runs only what this module put there.
+Tables are written as HTML, so they can be read without scripts; `page/page.js` sorts and filters
+them and draws the curves with Observable Plot. Texts of entries are untrusted: the template escapes
+everything, data for the script is JSON that cannot end its element, and the content security policy
+allows only the scripts and styles that this module embeds.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def page(
 
     Args:
         tables: of all entries.
-        notes: text by number; every note of the tables is there.
-        gallery: as `gallery.read_gallery` gives it; None for a page without.
+        notes: text by number, with every note of the tables.
+        gallery: from `gallery.read_gallery`; None for a page without a gallery.
 
     Raises:
         WsolbenchError: jinja2 is not installed.
@@ -65,7 +65,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Curves and maps are long lists: blanks behind their commas would be 30 kB.
+    # Curves and maps are long lists: blanks after their commas would add 30 kB.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     shown = [{**_table(table), "floor": _floor(table, tables)} for table in _ordered(tables)]
     rows = [row for table in shown for row in table["rows"]]
@@ -101,7 +101,7 @@ def page(
 
 
 def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
-    """One entry as a row of a LaTeX table, under a comment that names the columns."""
+    """One entry as a row of a LaTeX table, below a comment that names the columns."""
     head = ["Method", "Backbone", *(heading(key) for key in cells)]
     scores = [cell.shown.replace("-", "--") for cell in cells.values()]
     row = map(_latex, [entry.name, entry.backbone, *scores])
@@ -110,7 +110,7 @@ def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 
 def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
-    """One entry as a Markdown table of one row."""
+    """One entry as a Markdown table with one row."""
     head = ["Method", "Backbone", *(heading(key) for key in cells), "Protocol"]
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
     row = [entry.name, entry.backbone, *(cell.shown for cell in cells.values()), about]
@@ -119,7 +119,7 @@ def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 
 def bibtex(entry: Entry) -> str:
-    """The papers to cite: the method's where it is known, and the one that printed the entry."""
+    """The papers to cite: the method's, if known, and the one that printed the entry."""
     papers = [{**entry.paper, "authors": entry.authors}] if entry.paper else []
     printed = entry.provenance.get("paper")
     if printed and printed != entry.paper:
@@ -155,7 +155,7 @@ def _threshold(entry: Entry) -> str:
 
 
 def _ordered(tables: Sequence[Table]) -> list[Table]:
-    """Data sets with the most entries first, boxes of one behind it; within one, as they come."""
+    """Tables by data set, those with most entries first, each followed by its box data set."""
     homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
     counts: dict[str, int] = {}
     for table in tables:
@@ -170,7 +170,7 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
 
 
 def _drawn_curves() -> list[str]:
-    """Curves that the page draws: those of the scores that plots have a panel for."""
+    """Curves that the page draws: those of scores that have a panel in plots."""
     drawn = {score.curve for score in SCORES.values() if score.drawn}
     # Precision is drawn against recall.
     drawn |= {"recall"} if "precision" in drawn else set()
@@ -178,7 +178,7 @@ def _drawn_curves() -> list[str]:
 
 
 def _followed() -> dict[str, str]:
-    """Titles of the columns that follow the slider, by the curve that they read."""
+    """Titles of the columns that follow the slider, by the curve they are read off."""
     return {
         score.curve: f"{score.title.removesuffix(' at T')} at slider"
         for score in SCORES.values()
