@@ -1,4 +1,4 @@
-"""Entries are believed in nothing, tables do not depend on order, and stale files are told."""
+"""Untrusted entries are checked, tables do not depend on order, stale files are reported."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_tables_do_not_depend_on_the_order_of_entries() -> None:
 
 
 def floored(method: str = "CAM", backbone: str = "VGG16", **more: object) -> Entry:
-    """A measured entry of box scores alone, not strict."""
+    """A measured entry with only box scores; not validated."""
     provenance = {
         "annotations_sha256": "a" * 64,
         "protocol": {"name": "sem", "version": 1, "sha256": "b" * 64},
@@ -531,7 +531,7 @@ def test_what_a_stranger_wrote_is_printed_on_lines_without_controls(
 
 
 def test_the_workflow_keeps_its_promises() -> None:
-    """Few rights, no secret, actions by their commits, and code of the base branch alone."""
+    """Few rights, no secrets, actions pinned by commit, and only code of the base branch."""
     path = ROOT.parent / ".github" / "workflows" / "leaderboard.yml"
     text = path.read_text()
     used = re.findall(r"\buses: *(.*)", text)
