@@ -1,4 +1,4 @@
-"""Network-free baselines on ILSVRC's boxes: the annotations made of lists, and one score recounted."""
+"""Network-free baselines on ILSVRC's boxes: annotations made of lists, and one score recounted."""
 
 from __future__ import annotations
 
