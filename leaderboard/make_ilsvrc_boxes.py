@@ -1,20 +1,20 @@
-"""Measure maps that no network made on the boxes of the ILSVRC validation images; write entries.
+"""Measure network-free baselines on the boxes of the ILSVRC validation images; write entries.
 
     python leaderboard/make_ilsvrc_boxes.py --val-list ILSVRC_Val_Mask_23151.txt \\
         --sizes image_sizes.txt --boxes localization.txt [FOLDER]
 
-The lists are those that `wsolbench import ilsvrc` takes (annotations/README.md tells whence). Masks
-are not needed, nor is any scored: GT-known localization asks boxes alone. So the annotation file is
-of a data set of its own, `ilsvrc-boxes`, whose masks are the images' boxes, filled, and no entry
-has a pixel score.
+The lists are the ones that `wsolbench import ilsvrc` takes (annotations/README.md says where to get
+them). Masks are neither needed nor scored, because GT-known localization uses only boxes. The
+annotation file is therefore of a separate data set, `ilsvrc-boxes`, whose masks are the images'
+boxes, filled, and no entry has a pixel score.
 
-Splits: "val" are the images of the list, which are those of the released val masks; "others" are
-all that remain. They are not the test split: 5,729 of them have no mask, and the lists do not tell
-which. "all" are the 50,000 together, on which most papers read box accuracy. An image has one split
-in an annotation file, so "all" has a file of its own.
+Splits: "val" has the images of the val list, which have the released val masks; "others" has all
+other images. It is not the test split: 5,729 of its images have no mask, and the lists do not say
+which. "all" has all 50,000 images, on which most papers report box accuracy. An image has only one
+split in an annotation file, so "all" has a separate file.
 
-Annotations, maps and results are left in FOLDER (ilsvrc-boxes-run unless named), so that
-`wsolbench leaderboard verify` can score them again. Nothing but scores goes into the entries.
+Annotations, maps and results are kept in FOLDER (default: ilsvrc-boxes-run), so that
+`wsolbench leaderboard verify` can score them again. Only scores go into the entries.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from wsolbench.masks import encode
 ROOT = Path(__file__).resolve().parent
 DATASET = "ilsvrc-boxes"
 SPLITS = ("val", "others")
-"""The first one chooses the threshold at which the second is read."""
+"""The threshold is chosen on the first and used for the second."""
 
 TOGETHER = "all"
-"""Both; it chooses its own threshold."""
+"""Both splits; its threshold is chosen on itself."""
 
 NAMES = ("centre-gaussian", "whole-image", "centre-box", "noise")
-"""Not "mask": the masks here are boxes, and of them no map should learn."""
+"""Without "mask": the masks are boxes here, so its scores would mean nothing."""
 
 MAP_SIZE = 28
-"""Positions a side of the maps: those of the paper's networks at 224 x 224."""
+"""Height and width of the maps, as of the paper's networks at 224 x 224."""
 
 DRAWN = Bootstrap(1000)
 NOTE = 10
-"""The note that says what these scores are of."""
+"""Number of the note that explains these scores."""
 
 NOTES = (
     "masks are the union of the image's boxes, filled: they stand for no object's outline, and "
@@ -68,7 +68,7 @@ NOTES = (
 
 
 def main() -> None:
-    """Replace the entries of the boxes by new ones."""
+    """Replace the entries of the data set by new ones."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--val-list", type=Path, required=True, help="ids of the val masks")
     parser.add_argument("--sizes", type=Path, required=True, help="widths and heights")
@@ -94,10 +94,10 @@ def main() -> None:
 
 
 def box_annotations(val_list: Path, sizes: Path, boxes: Path) -> AnnotationSet:
-    """Every image of the list of sizes with its boxes, and a mask that is their union.
+    """Every image of the list of sizes, with its boxes and their union as its mask.
 
     Raises:
-        WsolbenchError: a list that is malformed, or images that one list has and another lacks.
+        WsolbenchError: a list is malformed, or an image is missing in one of the lists.
     """
     val = set(read_val_list(val_list))
     known_sizes = read_sizes(sizes)
@@ -135,7 +135,7 @@ def _refuse(path: Path, images: Sequence[str], what: str) -> None:
             path,
             found=f"{len(images)} images {what}: {some(images)}",
             expected="lists of the same images",
-            cure="take the lists of all 50,000 images, and the val list of the same",
+            cure="use the lists of all 50,000 images and their val list",
         )
 
 

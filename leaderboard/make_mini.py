@@ -1,8 +1,8 @@
-"""Measure CAM, SEM and trivial maps on the embedded benchmark; write entries and the gallery.
+"""Measure CAM, SEM and network-free baselines on the embedded benchmark; write entries and gallery.
 
     python leaderboard/make_mini.py [FOLDER]
 
-Scenes, maps and results are left in FOLDER (mini-run unless named), so that
+Scenes, maps and results are kept in FOLDER (default: mini-run), so that
 `wsolbench leaderboard verify` can score them again. It needs torch.
 """
 
@@ -28,15 +28,15 @@ ROOT = Path(__file__).resolve().parent
 SCENES = 120
 SIZE = 128
 SHARES = (None, 0.05, 0.1, 0.2)
-"""Seeds of SEM as a share of the positions; None is CAM."""
+"""Seeds of SEM as a share of all positions; None is CAM."""
 
 MAP_SIZE = 16
-"""Positions a side of trivial maps; those of the classifier have as many."""
+"""Height and width of the network-free maps, as of the classifier's maps."""
 
 DRAWN = Bootstrap(1000)
 
 GALLERY = tuple(f"mini_val_{number:05}" for number in range(0, 120, 15))
-"""Scenes of the page: every fifteenth, whatever they look like."""
+"""Scenes of the page: every fifteenth, not selected by appearance."""
 
 CAM_PAPER = (
     "Learning Deep Features for Discriminative Localization",

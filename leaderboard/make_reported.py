@@ -2,8 +2,8 @@
 
     python leaderboard/make_reported.py FOLDER
 
-FOLDER holds masks.csv, boxes.csv, seeds.csv, features.csv and boundaries.csv: one row a row of the
-paper's tables, in percent as printed.
+FOLDER contains masks.csv, boxes.csv, seeds.csv, features.csv and boundaries.csv: one row per row of
+the paper's tables, in percent as printed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Name = tuple[str, str, str, str, str, str, str]  # data set, split, method, afte
 
 
 def main() -> None:
-    """Read the folder that the command line names and write all entries."""
+    """Read the folder given on the command line and write all entries."""
     folder = Path(sys.argv[1])
     entries: dict[Name, dict[str, Any]] = {}
     for row in _rows(folder, "masks"):
@@ -83,13 +83,14 @@ def _name(row: dict[str, str], variant: str) -> Name:
 def _cells(
     entries: dict[Name, dict[str, Any]], name: Name, row: dict[str, str], keys: list[str]
 ) -> None:
-    """Add a row's cells to its entry; the first cell of a score is the entry's."""
+    """Add the cells of a row to its entry; the first cell of a score becomes its value."""
     content = entries.setdefault(name, _blank(name))
     for key in keys:
         if not row[key]:
             continue
-        level = SCORES[key].unit is Unit.LEVEL
-        value = int(row[key]) if level else float(Decimal(row[key]) / 100)
+        unit = SCORES[key].unit
+        share = 100 if unit is Unit.FRACTION else 1
+        value = int(row[key]) if unit is Unit.LEVEL else float(Decimal(row[key]) / share)
         content["scores"].setdefault(key, value)
         cell = {"table": row["table"], "score": key, "text": row[key]}
         content["provenance"]["printed"].append(cell)
@@ -124,7 +125,7 @@ def _blank(name: Name) -> dict[str, Any]:
 
 
 def _footnotes(name: Name, content: dict[str, Any]) -> dict[str, list[int]]:
-    """Which notes of notes.json concern which numbers."""
+    """Numbers of the notes in notes.json, by key of score."""
     dataset, split, method, after, backbone, variant, study = name
     inception = backbone == "InceptionV3"
     main_table = dataset == "ILSVRC" and not study and not variant

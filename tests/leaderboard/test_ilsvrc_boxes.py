@@ -1,4 +1,4 @@
-"""Trivial maps on ILSVRC's boxes: what the script makes of lists, and one score counted anew."""
+"""Network-free baselines on ILSVRC's boxes: annotations made of lists, and one score recounted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries are believed in nothing, tables do not depend on order, and stale files are told."""
+"""Untrusted entries are checked, tables do not depend on order, stale files are reported."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def scored(tmp_path: Path) -> tuple[Path, Path, Result]:
         ({"images": True}, "entry.images: bool, not integer"),
         ({"scores": {}}, "entry.scores: empty"),
         ({"scores": {"peak_iou": 50.0}}, "50.0 out of range"),
-        ({"scores": {"peak_iou": 0.4}}, "not the printed cells"),
+        ({"scores": {"peak_iou": 0.4}}, "scores: they differ from the printed cells"),
         ({"code": "http://example.org"}, "entry.code"),
         ({"code": 'https://example.org/"onload=alert'}, "entry.code"),
         ({"code": "https://example.org/a\n"}, "entry.code"),
@@ -117,11 +117,17 @@ def scored(tmp_path: Path) -> tuple[Path, Path, Result]:
         ({"method": "two  blanks"}, "single blanks"),
         ({"method": "e\u0301"}, "composed form"),
         ({"method": "x" * 10_000}, "10000 characters, more than 80"),
-        ({"dataset": "../up"}, "rule of names"),
-        ({"state": "measured"}, "provenance: not the keys"),
+        ({"dataset": "../up"}, "dataset: '../up' is not a valid name"),
+        (
+            {"state": "measured"},
+            "provenance: its keys must be annotations_sha256, command, protocol",
+        ),
         ({"format_version": 2}, "entry.format_version"),
-        ({"intervals": {"peak_iou": [0.7, 0.6]}}, "upside down"),
-        ({"footnotes": {"ap": [1]}}, "no such score"),
+        (
+            {"intervals": {"peak_iou": [0.7, 0.6]}},
+            r"intervals.peak_iou: \[0.7, 0.6\] has no score, or low is above high",
+        ),
+        ({"footnotes": {"ap": [1]}}, "footnotes.ap: the entry has no such score"),
     ],
 )
 def test_an_entry_that_is_not_strict_is_refused(change: dict[str, object], message: str) -> None:
@@ -140,7 +146,7 @@ def test_a_key_that_is_missing_and_json_that_is_none_are_refused(tmp_path: Path)
         entry_from_json([], "entry")
     for text in ('{"a": 1, "a": 2}', "[" * 99_999, "NaN", "x" * 70_000):
         (tmp_path / "e.json").write_text(text)
-        with pytest.raises(WsolbenchError, match="no entry"):
+        with pytest.raises(WsolbenchError, match="found an invalid entry: "):
             read_entry(tmp_path / "e.json")
 
 
@@ -188,7 +194,7 @@ def test_tables_do_not_depend_on_the_order_of_entries() -> None:
 
 
 def floored(method: str = "CAM", backbone: str = "VGG16", **more: object) -> Entry:
-    """A measured entry of box scores alone, not strict."""
+    """A measured entry with only box scores; not validated."""
     provenance = {
         "annotations_sha256": "a" * 64,
         "protocol": {"name": "sem", "version": 1, "sha256": "b" * 64},
@@ -263,7 +269,7 @@ def test_reported_boxes_name_the_tables_of_measured_boxes() -> None:
         floored("Noise", "none", dataset="ilsvrc-boxes", split=split)
         for split in ("val", "all", "others")
     ]
-    told = f"{LACK}; for the box accuracy of some see"
+    told = f"{LACK}; for the box accuracy of such baselines see"
     places = [("ilsvrc-boxes", "all"), ("ilsvrc-boxes", "val")]
     assert said(paper + measured, dataset="ILSVRC", split="val") == (told, places, MAKES)
     assert said(paper + measured, dataset="ILSVRC", split="test") == (f"{LACK}.", [], MAKES)
@@ -322,7 +328,7 @@ def test_stale_files_are_told_line_by_line(board: Callable[..., Path]) -> None:
     (root / "README.md").write_text(text.replace("| 50 |", "| 99 |"))
     (root / "left.csv").write_text("")
     lines = leaderboard.check(root)
-    assert lines[0] == f"{root / 'left.csv'}: no entry belongs to it"
+    assert lines[0] == f"{root / 'left.csv'}: no entry of this data set"
     assert any(line.startswith("-| 1 |") and "| 99 |" in line for line in lines)
     assert any(line.startswith("+| 1 |") and "| 50 |" in line for line in lines)
     assert {path.name for path in leaderboard.build(root)} == {"README.md", "left.csv"}
@@ -333,7 +339,7 @@ def test_an_entry_out_of_place_or_without_its_note_is_told(board: Callable[..., 
     root = board(entry())
     path = root / entry_path(entry())
     shutil.move(path, path.with_name("other.json"))
-    with pytest.raises(WsolbenchError, match="out of place, expected entries/drawn/cam-vgg16-val"):
+    with pytest.raises(WsolbenchError, match="wrong place, expected entries/drawn/cam-vgg16-val"):
         leaderboard.check(root)
     shutil.move(path.with_name("other.json"), path)
     entry(footnotes={"peak_iou": [2]}).write(root)
@@ -349,7 +355,7 @@ def test_add_refuses_what_cannot_stand_on_a_leaderboard(
     for change, message in (
         ({"limit": 3}, "a trial on 3 images"),
         ({"counts": {"missing": 2}}, "2 missing images"),
-        ({"submission_sha256": ""}, "maps from memory"),
+        ({"submission_sha256": ""}, "maps scored from memory"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             leaderboard.add(replace(result, **change), ABOUT, root)
@@ -357,9 +363,9 @@ def test_add_refuses_what_cannot_stand_on_a_leaderboard(
         leaderboard.add(result, replace(ABOUT, code="http://example.org"), root)
     path = leaderboard.add(result, ABOUT, root)
     assert path == root / "entries" / "random" / "noise-none-val.json"
-    with pytest.raises(WsolbenchError, match="an entry already at"):
+    with pytest.raises(WsolbenchError, match="found an existing entry, "):
         leaderboard.add(result, ABOUT, root)
-    with pytest.raises(WsolbenchError, match="an entry already at"):
+    with pytest.raises(WsolbenchError, match="found an existing entry, "):
         leaderboard.add(result, replace(ABOUT, method="Renamed"), root)
     content = json.loads((tmp_path / "result.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps({**content, "format_version": 0}))
@@ -372,12 +378,12 @@ def test_a_curve_without_its_score_is_refused(
 ) -> None:
     content = json.loads(leaderboard.add(scored[2], ABOUT, tmp_path).read_text())
     content["curves"]["iou"][3] = 1.0
-    with pytest.raises(WsolbenchError, match=r"1\.0 at the place of peak_iou"):
+    with pytest.raises(WsolbenchError, match=r"curves.iou: gives 1\.0 for peak_iou, not 0\."):
         entry_from_json(content, "entry")
     content["curves"]["iou"].pop()
     with pytest.raises(WsolbenchError, match="255 items, not 256"):
         entry_from_json(content, "entry")
-    with pytest.raises(WsolbenchError, match="curves: of a reported entry"):
+    with pytest.raises(WsolbenchError, match="curves: a reported entry cannot have curves"):
         entry(curves={"iou": [0.5] * 256})
 
 
@@ -445,10 +451,10 @@ def test_what_is_more_than_a_new_entry_is_told(proposed: tuple[Path, Path]) -> N
     status, lines = check_against(root, base)
     assert status == 1
     assert lines == [
-        f"{root}/.gitattributes: added, and no entry",
+        f"{root}/.gitattributes: added, but not an entry",
         f"{root}/drawn.csv: removed",
         f"{old}: removed",
-        f"{claimed}: added as reproduced, not as measured",
+        f"{claimed}: added as reproduced; new entries must be measured or reported",
         f"{measured}: changed",
         f"{root}/make.py: removed",
         f"{root}/notes.json: changed",
@@ -505,7 +511,7 @@ def test_pipes_and_huge_files_are_refused_unread(proposed: tuple[Path, Path]) ->
     (line,) = leaderboard.check(root)
     assert line.startswith(f"{huge}: 1048576 characters, not ")
     (root / "notes.json").write_text(f'{{"1": "{"x" * (1 << 18)}"}}')
-    with pytest.raises(WsolbenchError, match="found no notes"):
+    with pytest.raises(WsolbenchError, match="found invalid notes"):
         leaderboard.check(root)
 
 
@@ -521,11 +527,11 @@ def test_what_a_stranger_wrote_is_printed_on_lines_without_controls(
     assert status == 1
     assert all(line.isprintable() for line in lines)
     assert r"-\x1b[31m red \u202e" in lines
-    assert f"{root}/two lines.csv: no entry belongs to it" in lines
+    assert f"{root}/two lines.csv: no entry of this data set" in lines
 
 
 def test_the_workflow_keeps_its_promises() -> None:
-    """Few rights, no secret, actions by their commits, and code of the base branch alone."""
+    """Few rights, no secrets, actions pinned by commit, and only code of the base branch."""
     path = ROOT.parent / ".github" / "workflows" / "leaderboard.yml"
     text = path.read_text()
     used = re.findall(r"\buses: *(.*)", text)
@@ -559,7 +565,9 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
     assert difference.startswith("provenance.submission_sha256: now ")
     with pytest.raises(WsolbenchError, match="found a reported entry"):
         leaderboard.verify(entry(), maps, store)
-    with pytest.raises(WsolbenchError, match="the threshold's rule max"):
+    with pytest.raises(
+        WsolbenchError, match="the threshold rule max, expected --threshold-from if, and only if"
+    ):
         leaderboard.verify(added, maps, store, threshold_from=result)
 
 
@@ -596,7 +604,9 @@ def test_intervals_are_entered_and_drawn_again(
     assert differences
     assert all(line.startswith("intervals.") for line in differences)
     content = json.loads(replace(added, bootstrap={}).to_json())
-    with pytest.raises(WsolbenchError, match="go with bootstrap"):
+    with pytest.raises(
+        WsolbenchError, match="intervals: they and bootstrap must be given together"
+    ):
         entry_from_json(content, "entry")
 
 

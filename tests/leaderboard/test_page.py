@@ -198,7 +198,7 @@ def test_copies_are_rows_of_the_table() -> None:
         ({"methods": ["CAM"]}, "2 maps"),
         ({"format_version": 2}, "none of 1"),
         ({"scenes": []}, "0 items"),
-        ({"photo": "AAAA"}, "no JPEG of its size"),
+        ({"photo": "AAAA"}, "not a JPEG of the stated size"),
         ({"boxes": [[1, 0, 0, 1, 1]]}, "boxes at 1"),
         ({"values": "AAAA"}, "a map of 3 values"),
     ],

@@ -19,6 +19,7 @@ from wsolbench.leaderboard.gallery import read_gallery
 from wsolbench.leaderboard.page.render import page as page_text
 from wsolbench.leaderboard.tables import tables
 from wsolbench.metrics.levels import level_map
+from wsolbench.scores import SCORES, Better, Score, Unit
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks the page")
@@ -114,6 +115,26 @@ def test_columns_sort_both_ways_and_what_is_missing_is_last(visit: Any) -> None:
     assert up[-1] == "-"
 
 
+def test_the_first_click_puts_the_best_first(
+    visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lower = Score("distance", "Distance", "outline", Unit.NUMBER, better=Better.LOWER, shown=True)
+    monkeypatch.setitem(SCORES, lower.key, lower)
+    rows = [
+        measured(name, 1, scores={"peak_iou": peak, "distance": distance})
+        for name, peak, distance in (("A", 0.5, 0.2), ("B", 0.4, 0.1), ("C", 0.3, 0.3))
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(page_text(tables(rows), {}))
+    page = visit(path)
+    table = table_of(page, "drawn", "val")
+    for title, direction, best in (("Distance", "ascending", "B"), ("Peak-IoU", "descending", "A")):
+        head = page.locator(f"{table} thead th", has_text=title)
+        head.get_by_role("button").click()
+        assert head.get_attribute("aria-sort") == direction
+        assert column(page, table, "Method")[0] == best
+
+
 def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
     page = visit(ROOT / "index.html")
     page.select_option("#dataset", "CUB-200-2011")
@@ -121,7 +142,7 @@ def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
     assert page.inner_text("#status") == "2 entries in 1 table"
     assert column(page, table_of(page, "CUB-200-2011", "test"), "Backbone") == ["ResNet50"] * 2
     page.fill("#find", "nothing like it")
-    assert page.inner_text("#status") == "No entry fits. Reset the filters to see all."
+    assert page.inner_text("#status") == "No entry matches. Reset the filters to see all entries."
     page.click("#reset")
     assert page.locator(".board:visible").count() == page.locator(".board").count()
 
@@ -222,7 +243,7 @@ def test_a_note_is_shown_and_the_view_stays(visit: Any) -> None:
     assert page.url.endswith("#dataset=ILSVRC&t=40")
 
 
-def test_a_table_leads_to_maps_that_no_network_made(visit: Any) -> None:
+def test_a_table_leads_to_network_free_baselines(visit: Any) -> None:
     page = visit(ROOT / "index.html", "#dataset=ILSVRC&t=40")
     page.locator(".floor a:visible", has_text="ilsvrc-boxes, all").first.click()
     table = table_of(page, "ilsvrc-boxes", "all")
@@ -324,7 +345,8 @@ def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:
     assert page.locator("input.draw:checked").count() == 6
     page.locator("input.draw:not(:checked)").first.click()
     assert page.locator("input.draw:checked").count() == 6
-    assert page.inner_text("#status") == "6 methods at most share a picture: take one away first."
+    told = "At most 6 methods can be drawn together: deselect one first."
+    assert page.inner_text("#status") == told
 
 
 def test_hostile_names_run_nothing(visit: Any, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
-"""The leaderboard: entries in, tables and a page out.
+"""The leaderboard: reads entries, writes tables and a web page.
 
-`entries` holds one line of it, `tables` decides what stands in which table and in which order;
-`readme` and `page` draw them.
+`entries` defines one row, `tables` assigns rows to tables and ranks them; `readme` and `page` draw
+the tables.
+
+The names are imported at once, not when first used: `add`, `build` and `verify` are modules too,
+and importing such a module would replace the function of its name. No heavy package is imported.
 """
 
 from __future__ import annotations

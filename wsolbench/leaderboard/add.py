@@ -1,4 +1,4 @@
-"""An entry made of a result file."""
+"""Create an entry from a result file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["About", "add"]
 
 @dataclass(frozen=True)
 class About:
-    """What a result file does not say about itself; fields are those of `Entry`."""
+    """Facts about a result that its file does not contain; fields are those of `Entry`."""
 
     authors: str
     supervision: str
@@ -40,14 +40,14 @@ class About:
 
 
 def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
-    """Make a measured entry of a result file and write it.
+    """Create a measured entry from a result file and write it.
 
     Returns:
         The entry's path.
 
     Raises:
-        WsolbenchError: a trial, missing images, no submission's hash, an entry of that name or of
-            the same submission, or texts that an entry may not hold.
+        WsolbenchError: the result is a trial, lacks images or has no submission hash; an entry of
+            that name or of the same submission exists; or a text is not allowed in an entry.
     """
     entry = _measured(result, about)
     path = Path(root, entry_path(entry))
@@ -57,9 +57,9 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
         held = path if path.exists() else Path(root, entry_path(same[0]))
         raise WsolbenchError(
             result.name,
-            found=f"an entry already at {held}",
-            expected="one entry a result",
-            cure="name a --variant for another result; remove the old entry to replace it",
+            found=f"an existing entry, {held}",
+            expected="one entry per result",
+            cure="give another result a --variant; to replace the old entry, delete it first",
             exit_status=1,
         )
     return entry.write(root)
@@ -69,7 +69,7 @@ def _measured(result: Result, about: About) -> Entry:
     unfit = {
         f"a trial on {result.limit} images": result.limit is not None,
         f"{result.counts.get('missing', 0)} missing images": bool(result.counts.get("missing")),
-        "maps from memory, without the hash of a file": not result.submission_sha256,
+        "maps scored from memory, without a file hash": not result.submission_sha256,
     }
     for found, is_so in unfit.items():
         if is_so:

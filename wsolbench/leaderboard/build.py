@@ -1,8 +1,8 @@
-"""The generated files of a leaderboard: byte for byte the same in any order of entries.
+"""The generated files of a leaderboard; their bytes do not depend on the order of the entries.
 
-Conventions: below the leaderboard's folder lie `entries/<data set>/*.json`, `notes.json`, perhaps
-`gallery.json`, and what is generated from them: `README.md`, `index.html`, `schema.json` and one
-CSV file a data set.
+Conventions: a leaderboard's folder contains `entries/<data set>/*.json`, `notes.json`, optionally
+`gallery.json`, and the files generated from them: `README.md`, `index.html`, `schema.json` and one
+CSV file per data set.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .tables import tables
 __all__ = ["LONGEST_LINE", "build", "changes", "check", "generated"]
 
 LONGEST_LINE = 500
-"""Characters of a line that `check` shows; the page's data is one long line."""
+"""Longest line that `check` shows, in characters; the page's data is one long line."""
 
 
 def generated(root: str | os.PathLike[str]) -> dict[str, str]:
-    """What `build` writes: the text of each file by its name.
+    """The files that `build` writes: text by file name.
 
     Raises:
         WsolbenchError: see `read_entries`; the notes are malformed, or one is missing.
@@ -40,8 +40,8 @@ def generated(root: str | os.PathLike[str]) -> dict[str, str]:
         raise WsolbenchError(
             Path(root, "notes.json"),
             found=f"no note {some(missing)}",
-            expected="every note that an entry points to",
-            cure="write it",
+            expected="every note that an entry refers to",
+            cure="add the note",
             exit_status=1,
         )
     path = Path(root, "gallery.json")
@@ -83,7 +83,7 @@ def build(root: str | os.PathLike[str]) -> list[Path]:
 
 
 def check(root: str | os.PathLike[str]) -> list[str]:
-    """The lines in which the generated files differ from what `build` would write; empty if fresh.
+    """Lines of the generated files that `build` would change; empty if they are up to date.
 
     Raises:
         WsolbenchError: see `generated`.
@@ -92,7 +92,7 @@ def check(root: str | os.PathLike[str]) -> list[str]:
     lines = []
     for path in sorted(Path(root).glob("*.csv")):
         if path.name not in files:
-            lines.append(f"{printable(str(path))}: no entry belongs to it")
+            lines.append(f"{printable(str(path))}: no entry of this data set")
     for name, text in files.items():
         path = Path(root, name)
         there = path.read_bytes().decode(errors="replace") if path.is_file() else ""
@@ -105,29 +105,29 @@ def check(root: str | os.PathLike[str]) -> list[str]:
                     there.splitlines(),
                     text.splitlines(),
                     str(path),
-                    f"{path} as it should be",
+                    f"{path} as generated",
                     lineterm="",
                     n=0,
                 ),
             )
             if there.splitlines() == text.splitlines():
-                lines.append(f"{path}: other line ends")
+                lines.append(f"{path}: different line endings")
     return lines
 
 
 def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> list[str]:
-    """What a proposed leaderboard does to another one beyond adding entries, one line each.
+    """Differences between two leaderboards other than new entries, one line each.
 
-    Whatever is not generated must be there byte by byte; new entries are welcome, but none may say
-    of itself that it was reproduced. Git keeps no empty folder, so that one in a checkout is a
+    Files that are not generated must be identical. New entries are allowed, but none may claim to
+    be reproduced. Git does not store empty folders, so an empty folder in a checkout is a
     submodule.
 
     Args:
         root: the proposed leaderboard.
-        against: the one that it is to be merged into.
+        against: the leaderboard that it is to be merged into.
 
     Raises:
-        WsolbenchError: see `generated`, of the proposed leaderboard; links in either folder.
+        WsolbenchError: see `generated`, for the proposed leaderboard; a link in either folder.
     """
     made = generated(root).keys()
     there, here = (
@@ -143,14 +143,14 @@ def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> li
             if here[name].read_bytes() != there[name].read_bytes():
                 lines.append(f"{path}: changed")
         elif not name.startswith("entries/"):
-            lines.append(f"{path}: added, and no entry")
+            lines.append(f"{path}: added, but not an entry")
         elif read_entry(here[name]).state == "reproduced":
-            lines.append(f"{path}: added as reproduced, not as measured")
+            lines.append(f"{path}: added as reproduced; new entries must be measured or reported")
     empty = (path for path in Path(root).rglob("*") if path.is_dir() and not any(path.iterdir()))
     return lines + [f"{printable(str(path))}: an empty folder" for path in sorted(empty)]
 
 
 def _visible(line: str) -> str:
-    """The start of a stranger's line for a terminal, with all of its blanks."""
+    """The start of an untrusted line, safe for a terminal, with all of its blanks."""
     cut = f"{line[:LONGEST_LINE]}..." if len(line) > LONGEST_LINE else line
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)

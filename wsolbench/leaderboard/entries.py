@@ -1,12 +1,13 @@
-"""Leaderboard entries: one JSON file a result, with where it comes from.
+"""Leaderboard entries: one JSON file per result, with its provenance.
 
-An entry is *reported* (a number as somebody printed it), *measured* (scored by wsolbench, with
-the hashes of what was scored) or *reproduced* (measured, and scored again with the same outcome).
-Entries come from strangers: the reader refuses what the schema does not name, and a table escapes
-what it takes from them.
+An entry is *reported* (numbers copied from a paper), *measured* (scored by wsolbench, with the
+hashes of the scored files) or *reproduced* (measured, and scored again with identical results).
+Entries are untrusted: the reader refuses keys that the schema does not define, and tables escape
+all texts.
 
 Source: the published tables for reported entries; `formats.result.Result` for measured ones.
-Conventions: scores are as their records say, mostly fractions in [0, 1]; links are https.
+Conventions: each score has the unit and range of its record, mostly a fraction in [0, 1]; links are
+https.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from .schema import FORMAT, FORMAT_VERSION, MAX_BYTES, schema, schema_faults
 __all__ = ["Entry", "entry_from_json", "entry_path", "read_entry", "read_scored", "slug"]
 
 LONGEST_STEM = 200
-"""Characters of a file name without its ending."""
+"""Longest file name without its ending, in characters."""
 
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters that show nothing, though Unicode calls them printable."""
+"""Letters without a visible shape that Unicode counts as printable."""
 
 _REPORTED = {"paper", "printed"}
 _MEASURED = {"submission_sha256", "annotations_sha256", "protocol", "wsolbench", "command"}
@@ -43,14 +44,14 @@ _MEASURED = {"submission_sha256", "annotations_sha256", "protocol", "wsolbench",
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the leaderboard.
+    """One row of the leaderboard.
 
     Attributes:
         state: "reported", "measured" or "reproduced".
-        method: its name in its paper, without what is applied after it.
-        authors: who made the method.
+        method: its name in its paper, without post-processing.
+        authors: of the method.
         backbone: the network.
-        supervision: what it was trained on, e.g. "image label".
+        supervision: the labels it was trained with, e.g. "image label".
         dataset: the data set's name.
         split: the split's name.
         threshold: `rule`, and for others than "max" the levels and the source (see `Threshold`).
@@ -61,18 +62,18 @@ class Entry:
         paper: of the method: title and https link.
         code: https link.
         commit: of the code.
-        pretraining: what the backbone was trained on before.
-        label: "gt" or "predicted": whose class's maps they are.
+        pretraining: data on which the backbone was pretrained.
+        label: "gt" or "predicted": the class that the maps are of.
         map_size: of the photos or maps, in words.
-        post_processing: what was applied to the method's maps, e.g. "SEM".
-        seeds: of SEM: how many positions, or which share of them.
+        post_processing: applied to the method's maps, e.g. "SEM".
+        seeds: of SEM: number of positions, or share of all positions.
         random_seed: of the run.
-        variant: what tells apart entries that are alike in all names.
-        study: the ablation an entry belongs to; ablations have tables of their own.
-        images: how many were scored.
+        variant: distinguishes entries whose other names are equal.
+        study: the ablation that the entry belongs to; each ablation has its own table.
+        images: number of scored images.
         intervals: [low, high] by key.
-        bootstrap: how a measured one's intervals were drawn: see `formats.result.Bootstrap`.
-        curves: of a measured one, 256 values by name of the curve.
+        bootstrap: how the intervals of a measured entry were drawn: see `formats.result.Bootstrap`.
+        curves: of a measured entry, 256 values by name of the curve.
         footnotes: numbers of notes, by key of score or "entry".
         licence: of the maps.
     """
@@ -108,21 +109,21 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Method, what was applied to it, and the variant."""
+        """Method, post-processing and variant."""
         parts = [self.method, f"+ {self.post_processing}" if self.post_processing else ""]
         name = " ".join(part for part in parts if part)
         return f"{name} ({self.variant})" if self.variant else name
 
     def to_json(self) -> str:
-        """The file's text; fields that are empty are absent, numbers of a list share a line."""
+        """The file's text, without empty fields and with each list of numbers on one line."""
         content = {key: value for key, value in asdict(self).items() if value not in ("", None, {})}
         content.update(format=FORMAT, format_version=FORMAT_VERSION)
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-        # No text holds a line end, so that a bracket before one opens a list.
+        # No text contains a line end, so a bracket before one opens a list.
         return re.sub(r"\[\n([^\[\]{}\"]*)\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
 
     def write(self, root: str | os.PathLike[str]) -> Path:
-        """Write the entry to its place below the leaderboard's folder, whole or not at all."""
+        """Write the entry atomically to its path below the leaderboard's folder."""
         path = Path(root, entry_path(self))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, self.to_json())
@@ -130,10 +131,10 @@ class Entry:
 
 
 def entry_path(entry: Entry) -> Path:
-    """Where an entry lies below the leaderboard's folder: its names make the file's name.
+    """The path of an entry below the leaderboard's folder, made from its names.
 
     Raises:
-        WsolbenchError: the name would be too long for a file.
+        WsolbenchError: the file name would be too long.
     """
     parts = [entry.method, entry.post_processing, entry.backbone, entry.study, entry.variant]
     parts += [entry.split, "reported" if entry.state == "reported" else ""]
@@ -141,9 +142,9 @@ def entry_path(entry: Entry) -> Path:
     if len(stem) > LONGEST_STEM:
         raise WsolbenchError(
             entry.name,
-            found=f"names of {len(stem)} characters together",
+            found=f"a file name of {len(stem)} characters",
             expected=f"at most {LONGEST_STEM}",
-            cure="shorten method, backbone or variant",
+            cure="shorten the method, backbone or variant",
         )
     return Path("entries", slug(entry.dataset), f"{stem}.json")
 
@@ -158,7 +159,7 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     """Read an entry.
 
     Raises:
-        WsolbenchError: missing, too large, no JSON, or not what `entry_from_json` takes.
+        WsolbenchError: the file is missing, too large or not JSON; or see `entry_from_json`.
     """
     file = require_file(path, "a leaderboard entry", "name a file below leaderboard/entries")
     if file.stat().st_size > MAX_BYTES:
@@ -166,12 +167,12 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     try:
         content = strict_json(file.read_bytes().decode())
     except ValueError as error:
-        raise _malformed(file, [f"no JSON ({error})"]) from error
+        raise _malformed(file, [f"not JSON ({error})"]) from error
     return entry_from_json(content, file)
 
 
 def read_scored(path: str | os.PathLike[str]) -> Result | Entry:
-    """Read a result file or an entry, whichever it is.
+    """Read a file that is either a result or an entry.
 
     Raises:
         WsolbenchError: see `read_result` and `read_entry`.
@@ -181,26 +182,27 @@ def read_scored(path: str | os.PathLike[str]) -> Result | Entry:
         try:
             content = strict_json(file.read_bytes().decode())
         except ValueError:
-            return read_result(file)  # which says what is wrong
+            return read_result(file)  # raises the error that says what is wrong
         if isinstance(content, dict) and content.get("format") == FORMAT:
             return entry_from_json(content, file)
     return read_result(file)
 
 
 def entry_from_json(content: object, where: object) -> Entry:
-    """The entry that parsed JSON holds.
+    """The entry in parsed JSON.
 
-    Beyond the schema: texts are printable, in Unicode's composed form, without leading, trailing or
-    repeated blanks; a reported entry has a paper and printed cells that agree with its scores, any
-    other one the hashes, protocol, version and command, images, label and licence; the protocol's
-    hash is that of its fields; intervals of a measured entry say how they were drawn.
+    Checked beyond the schema: texts are printable, in Unicode's composed form, without leading,
+    trailing or repeated blanks; a reported entry has a paper and printed cells that agree with its
+    scores; any other entry has the hashes, protocol, version and command, images, label and
+    licence; the protocol's hash matches its fields; a measured entry with intervals also has
+    `bootstrap`.
 
     Args:
         content: parsed JSON.
-        where: what an error names.
+        where: the name used in errors.
 
     Raises:
-        WsolbenchError: with the first faults and their count; exit status 1.
+        WsolbenchError: the entry is invalid; names the first faults and their number.
     """
     faults = schema_faults(content, schema(), "entry")
     if faults or not isinstance(content, dict):
@@ -224,7 +226,7 @@ def _text_faults(value: object, where: str) -> list[str]:
     if not isinstance(value, str):
         return []
     if not value.isprintable() or _INVISIBLE & set(value):
-        return [f"{where}: characters that do not print: {value!a}"]
+        return [f"{where}: characters that cannot be printed: {value!a}"]
     if unicodedata.normalize("NFC", value) != value or " ".join(value.split()) != value:
         return [f"{where}: {value!a} is not in composed form with single blanks"]
     return []
@@ -234,19 +236,19 @@ def _state_faults(entry: Entry) -> list[str]:
     faults = []
     for name in ("dataset", "split"):
         if not is_image_id(getattr(entry, name)):
-            faults.append(f"{name}: {getattr(entry, name)!r} breaks the rule of names")
+            faults.append(f"{name}: {getattr(entry, name)!r} is not a valid name")
     for key, (low, high) in entry.intervals.items():
         # A percentile interval of a maximum need not hold the score itself.
         if key not in entry.scores or low > high:
-            faults.append(f"intervals.{key}: [{low}, {high}] of no score, or upside down")
+            faults.append(f"intervals.{key}: [{low}, {high}] has no score, or low is above high")
     for key in sorted(entry.footnotes.keys() - {"entry"} - entry.scores.keys()):
-        faults.append(f"footnotes.{key}: no such score in this entry")
+        faults.append(f"footnotes.{key}: the entry has no such score")
     wanted = _REPORTED if entry.state == "reported" else _MEASURED
     if entry.provenance.keys() != wanted:
-        faults.append(f"provenance: not the keys {', '.join(sorted(wanted))}")
+        faults.append(f"provenance: its keys must be {', '.join(sorted(wanted))}")
     elif entry.state == "reported":
         faults += _printed_faults(entry)
-        faults += ["curves: of a reported entry"] if entry.curves else []
+        faults += ["curves: a reported entry cannot have curves"] if entry.curves else []
     else:
         faults += _measured_faults(entry)
     return faults
@@ -262,7 +264,7 @@ def _printed_faults(entry: Entry) -> list[str]:
         else:
             value = float(Decimal(text) / (100 if unit is Unit.FRACTION else 1))
         first.setdefault(cell["score"], value)
-    return [] if first == dict(entry.scores) else ["scores: not the printed cells as fractions"]
+    return [] if first == dict(entry.scores) else ["scores: they differ from the printed cells"]
 
 
 def _measured_faults(entry: Entry) -> list[str]:
@@ -271,46 +273,52 @@ def _measured_faults(entry: Entry) -> list[str]:
     stated = protocol.pop("sha256", None)
     named = is_image_id(str(protocol.get("name", ""))) and isinstance(protocol.get("version"), int)
     if not named or stated != fields_sha256(protocol):
-        faults.append("provenance.protocol: its hash is not that of its fields")
+        faults.append("provenance.protocol: its hash does not match its fields")
     faults += _curve_faults(entry)
     if bool(entry.intervals) != bool(entry.bootstrap):
-        faults.append("intervals: go with bootstrap, which tells how they were drawn")
+        faults.append("intervals: they and bootstrap must be given together")
     if entry.threshold["rule"] == "unstated":
-        faults.append("threshold.rule: unstated")
+        faults.append("threshold.rule: a measured entry must state its rule")
     levels = {"pixel", "box"} & entry.threshold.keys()
     if entry.threshold["rule"] == "max" and levels:
-        faults.append("threshold: levels go with the rules carried and fixed, not with max")
+        faults.append("threshold: only the rules carried and fixed have levels")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):
-        faults.append("threshold.source: goes with the rule carried, and with no other")
+        faults.append("threshold.source: the rule carried needs it, and no other rule may have it")
     return faults
 
 
 def _curve_faults(entry: Entry) -> list[str]:
-    """Curves that come in part, or from which the scores do not follow."""
+    """Incomplete curves, and curves that contradict the scores."""
     scores, curves = entry.scores, entry.curves
     if ("precision" in curves) != ("recall" in curves):
-        return ["curves: precision and recall go together"]
+        return ["curves: precision and recall must both be given"]
     faults = []
+    true_class = localization_key("gt")
     for score in SCORES.values():
         # Box scores of the best threshold are read off the curve that the label names.
-        of_label = score.curve == "gt_known_loc" != score.key
+        of_label = score.curve == true_class != score.key
         name = localization_key(entry.label) if of_label else score.curve
         value = _read_off(score, entry, curves[name]) if name in curves else None
         if value is not None and scores.get(score.key) != value:
             faults.append(
-                f"curves.{name}: {value} at the place of {score.key} {scores.get(score.key)}"
+                f"curves.{name}: gives {value} for {score.key}, not {scores.get(score.key)}"
             )
-    if "precision" in curves:
-        later = [*curves["recall"][1:], 0.0]
-        gained = zip(curves["precision"], curves["recall"], later, strict=True)
-        area = sum(p * (now - after) for p, now, after in gained)
-        if abs(area - scores.get("ap", -1)) > 1e-9:
-            faults.append(f"curves.precision: area {area} for ap {scores.get('ap')}")
+        if score.read is Read.AREA and score.curve in curves:
+            area = _area(curves[score.curve], curves["recall"])
+            if abs(area - scores.get(score.key, float("inf"))) > 1e-9:
+                there = scores.get(score.key)
+                faults.append(f"curves.{score.curve}: gives {area} for {score.key}, not {there}")
     return faults
 
 
+def _area(precision: Sequence[float], recall: Sequence[float]) -> float:
+    """The area under precision against recall, which falls with the threshold."""
+    steps = zip(precision, recall, [*recall[1:], 0.0], strict=True)
+    return sum(height * (now - after) for height, now, after in steps)
+
+
 def _read_off(score: Score, entry: Entry, curve: Sequence[float]) -> float | int | None:
-    """What a score must be, by its curve; None where the entry does not say how it was read."""
+    """The score that follows from its curve; None if the entry does not say how it was read."""
     scores, threshold = entry.scores, entry.threshold
     if score.read is Read.MAXIMUM:
         return max(curve)
@@ -327,8 +335,8 @@ def _read_off(score: Score, entry: Entry, curve: Sequence[float]) -> float | int
 def _malformed(where: object, faults: Sequence[str]) -> WsolbenchError:
     return WsolbenchError(
         where,
-        found=f"no entry: {some(faults)}",
-        expected="what schema.json and docs/leaderboard.md describe",
-        cure="mend the entry",
+        found=f"an invalid entry: {some(faults)}",
+        expected="the format in schema.json and docs/leaderboard.md",
+        cure="correct the entry",
         exit_status=1,
     )

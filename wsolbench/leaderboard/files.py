@@ -1,6 +1,6 @@
-"""The entries and notes of a leaderboard's folder.
+"""Read the entries and notes of a leaderboard's folder.
 
-It may come from a stranger: a link in it is refused, never followed.
+The folder is untrusted: links in it are refused, never followed.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from .schema import MAX_BYTES
 __all__ = ["MAX_FILE_BYTES", "plain_files", "read_entries", "read_notes", "scored_alike"]
 
 MAX_FILE_BYTES = 16 << 20
-"""Largest file that the leaderboard's folder may hold; an entry may have less."""
+"""Largest file allowed in the leaderboard's folder; the limit for entries is lower."""
 
 
 def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     """All entries below the leaderboard's folder, in the order of their paths.
 
     Raises:
-        WsolbenchError: an entry is malformed or lies where its names do not put it; two are of the
-            same maps, protocol and threshold; the folder holds links, pipes or huge files.
+        WsolbenchError: an entry is malformed or its path does not match its names; two entries have
+            the same maps, protocol and threshold; the folder contains links, pipes or huge files.
     """
     folder = Path(root, "entries")
     files = plain_files(root)
     require_folder(
-        folder, "the folder of entries", "name its parent, or make it: wsolbench leaderboard add"
+        folder, "the folder of entries", "name its parent, or create it: wsolbench leaderboard add"
     )
     entries: dict[tuple[object, ...], Entry] = {}
     for path in files:
@@ -40,7 +40,7 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
         if path.relative_to(root) != entry_path(entry):
             raise WsolbenchError(
                 path,
-                found="an entry out of place",
+                found="an entry in the wrong place",
                 expected=str(entry_path(entry)),
                 cure="move it there",
                 exit_status=1,
@@ -50,18 +50,18 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
             raise WsolbenchError(
                 path,
                 found=f"the maps, protocol, split and threshold of {entry_path(same)}",
-                expected="one entry a result",
-                cure="remove one of the two",
+                expected="one entry per result",
+                cure="delete one of the two",
                 exit_status=1,
             )
     return list(entries.values())
 
 
 def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
-    """The notes that entries point to: text by number; none where there is no `notes.json`.
+    """The notes that entries refer to, text by number; empty if there is no `notes.json`.
 
     Raises:
-        WsolbenchError: `notes.json` is not an object of numbers and lines of text.
+        WsolbenchError: `notes.json` does not map numbers to lines of text.
     """
     path = Path(root, "notes.json")
     if not path.exists():
@@ -78,9 +78,9 @@ def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
     if not sound:
         raise WsolbenchError(
             path,
-            found="no notes",
+            found="invalid notes",
             expected='JSON such as {"1": "One line of text."}',
-            cure="mend it",
+            cure="correct the file",
             exit_status=1,
         )
     return notes
@@ -95,7 +95,7 @@ def plain_files(root: str | os.PathLike[str]) -> list[Path]:
     files = []
     for path in [Path(root), *sorted(Path(root).rglob("*"))]:
         if not path.is_symlink() and not path.exists():
-            continue  # the folder itself, which the caller misses in words of its own
+            continue  # the folder itself is missing, which the caller reports
         about = path.lstat()
         if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_FILE_BYTES:
             files.append(path)
@@ -106,14 +106,14 @@ def plain_files(root: str | os.PathLike[str]) -> list[Path]:
                 path,
                 found=f"{about.st_size} bytes" if large else kind,
                 expected=f"files of at most {MAX_FILE_BYTES} bytes, and folders",
-                cure="remove it, or put the file itself there",
+                cure="delete it, or replace it by the file itself",
                 exit_status=1,
             )
     return files
 
 
 def scored_alike(entry: Entry) -> tuple[object, ...]:
-    """What makes two measured entries one: the same maps and protocol on the same split."""
+    """What duplicate measured entries share: maps, protocol, split and threshold."""
     if entry.state == "reported":
         return (entry_path(entry),)
     provenance = entry.provenance

@@ -1,10 +1,10 @@
-"""The gallery of the leaderboard's page: photos, masks and maps small enough to send along.
+"""The gallery of the leaderboard's page: photos, masks and maps, small enough to embed.
 
-Source: paper, Fig. 9. Which level a pixel has is decided in the page by the arithmetic of
-`metrics.levels`; IoU and boxes at each threshold come from here.
+Source: paper, Fig. 9. The page computes the level of each pixel like `metrics.levels`; IoU and
+boxes at each threshold are computed here.
 
-Conventions: boxes are half-open (x0, y0, x1, y1) pixels; IoU is in units of 1/10000, one value a
-threshold; binary data is base64.
+Conventions: boxes are half-open (x0, y0, x1, y1) pixels; IoU is in units of 1/10000, one value
+per threshold; binary data is base64.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json
-from ..formats.submission.reader import Submission
 from ..scores import LEVELS
 from .schema import matching, record, schema_faults
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
+    from ..formats.submission.reader import Submission
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "MAX_BYTES", "make_gallery", "read_gallery"]
 
@@ -32,7 +34,7 @@ FORMAT = "wsolbench-gallery"
 FORMAT_VERSION = 1
 
 MAX_BYTES = 1 << 20
-"""Largest gallery that is read: the page carries it whole."""
+"""Largest gallery that is read, in bytes; the page embeds all of it."""
 
 JPEG_QUALITY = 80
 
@@ -102,13 +104,13 @@ def make_gallery(
 
     Args:
         dataset: the split, with a folder of photos.
-        submissions: uint8 maps, a column each.
-        methods: what to call them.
+        submissions: uint8 maps, one column each.
+        methods: names of the submissions.
         image_ids: the photos, in order.
 
     Raises:
-        WsolbenchError: an image that the split or a submission does not hold, maps of another
-            type, a photo that cannot be read, more than a page can carry.
+        WsolbenchError: an image is missing in the split or a submission, maps are not uint8, a
+            photo cannot be read, or the gallery is too large for a page.
     """
     from ..evaluation.overlays import read_overlays
     from ..metrics import pixel
@@ -123,7 +125,7 @@ def make_gallery(
                     opened.path,
                     found=f"maps of {opened.dtype}",
                     expected="uint8",
-                    cure="round them",
+                    cure="round the maps to uint8",
                 )
             map_ = opened.read([opened.image_ids.index(overlay.image_id)])[0]
             iou = pixel.iou(pixel.count_pixels(drawn.levels, overlay.mask))
@@ -164,7 +166,7 @@ def read_gallery(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a gallery.
 
     Raises:
-        WsolbenchError: missing, too large, no JSON, or not what `make_gallery` writes.
+        WsolbenchError: the file is missing, too large, not JSON, or not a gallery.
     """
     file = require_file(path, "the page's gallery")
     try:
@@ -187,7 +189,7 @@ def _require_sound(where: object, content: Any) -> None:
             if sum(scene["mask"]) != scene["height"] * scene["width"]:
                 faults.append(f"{name}: its mask does not fill the photo")
             if not _is_photo(scene):
-                faults.append(f"{name}: its photo is no JPEG of its size")
+                faults.append(f"{name}: its photo is not a JPEG of the stated size")
             for map_ in scene["maps"]:
                 held = len(base64.b64decode(map_["values"]))
                 if held != map_["height"] * map_["width"]:
@@ -202,9 +204,9 @@ def _require_sound(where: object, content: Any) -> None:
 def _malformed(where: object, found: str) -> WsolbenchError:
     return WsolbenchError(
         where,
-        found=f"no gallery: {found}",
-        expected="what leaderboard/make_mini.py writes",
-        cure="make it again",
+        found=f"an invalid gallery: {found}",
+        expected="the format that leaderboard/make_mini.py writes",
+        cure="run leaderboard/make_mini.py again",
         exit_status=1,
     )
 

@@ -1,4 +1,4 @@
-"""The schema of an entry: what the reader checks, and what is published as JSON Schema."""
+"""The schema of an entry, checked by the reader and published as JSON Schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMAT = "wsolbench-entry"
 FORMAT_VERSION = 1
 
 MAX_BYTES = 1 << 18
-"""Largest entry that is read; one with all curves has about 50 kB."""
+"""Largest entry that is read, in bytes; an entry with all curves has about 50 kB."""
 
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
 _DATE = "^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
@@ -38,12 +38,12 @@ def _text(longest: int = 80) -> dict[str, Any]:
 
 
 def matching(pattern: str, longest: int = 200) -> dict[str, Any]:
-    """The schema of a text that matches."""
+    """The schema of a text that matches a pattern."""
     return {"type": "string", "maxLength": longest, "pattern": pattern}
 
 
 def record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
-    """The schema of an object without other keys than these."""
+    """The schema of an object that may have only these keys."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -54,7 +54,7 @@ def record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[
 
 _SHA256 = matching("^[0-9a-f]{64}$", 64)
 _FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
-_LEVEL = {"type": "integer", "minimum": 0, "maximum": 255}
+_LEVEL = {"type": "integer", "minimum": 0, "maximum": LEVELS - 1}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
 _PAPER = record({"title": _text(200), "link": matching(_LINK)}, ["title"])
 _CURVE = {"type": "array", "items": _FRACTION, "minItems": LEVELS, "maxItems": LEVELS}
@@ -127,7 +127,7 @@ _ABOUT = {
     "licence": _text(),
     "date": matching(_DATE, 10),
 }
-"""The fields that hold no score."""
+"""The fields other than scores, curves, notes and provenance."""
 
 _REQUIRED = (
     *("format", "format_version", "state", "method", "authors", "backbone", "supervision"),
@@ -136,7 +136,7 @@ _REQUIRED = (
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of an entry; `read_entry` asks for a little more, as its docstring says."""
+    """JSON Schema of an entry; `entry_from_json` checks more, as its docstring says."""
     values = {key: _value(score) for key, score in SCORES.items()}
     intervals = {
         key: {"type": "array", "items": value, "minItems": 2, "maxItems": 2}
@@ -194,7 +194,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[str]:
-    """What in a value breaks the schema; the schema uses only the words that are read here."""
+    """How a value breaks the schema; only the keywords that are handled here may be used in it."""
     if not isinstance(value, _TYPES[schema["type"]]) or isinstance(value, bool):
         return [f"{where}: {type(value).__name__}, not {schema['type']}"]
     if "enum" in schema and value not in schema["enum"]:

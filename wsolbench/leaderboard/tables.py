@@ -1,9 +1,10 @@
-"""Entries side by side: which stand in one table, their ranks, and what each cell shows.
+"""Tables of entries: which entries share a table, their ranks, and the text of each cell.
 
-Tables stand by data set and split. Measured entries are ranked within one protocol, reported ones
-within one source, never together. They rank by pooled Peak-IoU, a table of box scores alone by
-GT-known; equal scores share a rank. A table without a network-free baseline says so (`floor`).
-The README, the CSV files and the page are three drawings of what this module decides.
+Tables are grouped by data set and split. Measured entries are ranked within one protocol, reported
+entries within one source, never together. A table is ranked by the first score that ranks (see
+`scores`), in that score's direction: pooled Peak-IoU, or GT-known if it contains only box scores;
+equal scores share a rank. A table without a network-free baseline says so (`floor`). The README,
+the CSV files and the page all show the tables made here.
 
 Source: paper, Tables 1 and 2, for the differences with and without SEM.
 """
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..protocols import label_of
-from ..scores import SCORES, in_order
+from ..scores import SCORES, Better, in_order
 from .entries import Entry, entry_path
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Floor",
     "Table",
     "floor",
+    "heading",
     "tables",
 ]
 
@@ -33,10 +35,10 @@ NO_NETWORK = "none"
 """The backbone of network-free baselines."""
 
 BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
-"""Data set and splits of the same images' boxes, for tables whose masks are not available.
+"""For tables whose masks are not available: data set and splits with the same images' boxes.
 
-A paper that reads box accuracy on "the ILSVRC validation set" does not say whether it means all
-images or those with a mask of val.
+A paper that reports box accuracy on "the ILSVRC validation set" does not say whether it means all
+images or only those with a mask in val.
 """
 
 THRESHOLD_RULES = {
@@ -45,7 +47,7 @@ THRESHOLD_RULES = {
     "fixed": "fixed",
     "unstated": "not stated",
 }
-"""How a threshold was chosen, in the words of the tables."""
+"""How a threshold was chosen, as the tables say it."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +55,33 @@ class Cell:
     """One score of one entry as text; fractions as percent.
 
     Attributes:
-        shown: the score, or "-" where there is none.
-        interval: "[low, high]", or nothing.
-        gain: signed, over the entry without post-processing; or nothing.
-        notes: numbers of notes about this score, but for those of its whole column.
+        shown: the score, or "-" if there is none.
+        interval: "[low, high]", or empty.
+        gain: signed difference from the entry without post-processing, or empty.
+        worse: whether the score is worse than without post-processing.
+        notes: numbers of notes about this score, without those of the whole column.
     """
 
     shown: str
     interval: str = ""
     gain: str = ""
+    worse: bool = False
     notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Entries that may be ranked against each other, or one study.
+    """Entries that may be ranked against each other, or the entries of one study.
 
     Attributes:
         dataset: the data set's name.
         split: the split's name.
         title: what the entries have in common.
-        protocol: name, version and hash; "as reported" of reported entries.
+        protocol: name, version and hash; "as reported" for reported entries.
         entries: best first.
-        ranks: of each entry, e.g. "1", "2=", "3~"; "-" without the score that ranks, nothing in a
+        ranks: of each entry, e.g. "1", "2=", "3~"; "-" if it lacks the ranking score; empty in a
             study.
-        bases: of each entry: the same without post-processing; None where there is none.
+        bases: for each entry, the entry without post-processing, or None.
     """
 
     dataset: str
@@ -90,17 +94,17 @@ class Table:
 
     @property
     def keys(self) -> list[str]:
-        """The scores that any of the entries has."""
+        """Scores that at least one entry has."""
         return in_order({key for entry in self.entries for key in entry.scores})
 
     @property
     def shown_keys(self) -> list[str]:
-        """Those of them that tables with little room have; the CSV files have all."""
+        """The subset of `keys` for the README and the page; the CSV files have all."""
         return [key for key in self.keys if SCORES[key].shown]
 
     @property
     def ranked_by(self) -> str:
-        """The score that its rows are ordered by."""
+        """The score that the table is ranked by."""
         return _ranked_by(self.entries)
 
     @property
@@ -110,13 +114,13 @@ class Table:
 
     @property
     def notes(self) -> list[int]:
-        """Numbers of all notes that concern it, ascending."""
+        """Numbers of all notes of the table, ascending."""
         return sorted({n for e in self.entries for notes in e.footnotes.values() for n in notes})
 
     def common_notes(self, key: str) -> list[int]:
-        """Notes that every entry with this score ("entry": every one) points to.
+        """Notes shared by all entries that have this score (for "entry": by all entries).
 
-        They stand at the head of the column instead of in each of its cells.
+        They are shown in the column's heading instead of in each cell.
         """
         rows = [e for e in self.entries if key == "entry" or key in e.scores]
         if len(rows) < 2:
@@ -124,7 +128,7 @@ class Table:
         return sorted(set.intersection(*(set(entry.footnotes.get(key, ())) for entry in rows)))
 
     def own_notes(self, key: str) -> list[tuple[int, ...]]:
-        """Notes of each entry's score that are not those of the whole column."""
+        """Notes of each entry's score, without those of the whole column."""
         common = self.common_notes(key)
         own = (
             [n for n in entry.footnotes.get(key, ()) if n not in common] for entry in self.entries
@@ -139,12 +143,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Floor:
-    """What a table without a network-free baseline says about that.
+    """What a table without a network-free baseline says instead.
 
     Attributes:
-        text: a sentence; with `places` it ends where they are to be named.
-        places: tables that have one.
-        command: what makes one, to be measured; empty where it cannot be measured.
+        text: a sentence; if there are `places`, it is continued with their names.
+        places: tables that have such a baseline.
+        command: makes one; empty if it could not be measured.
     """
 
     text: str
@@ -152,22 +156,28 @@ class Floor:
     command: str = ""
 
 
+def heading(key: str) -> str:
+    """The title of a score's column, which says if lower is better."""
+    score = SCORES[key]
+    return f"{score.title} (lower is better)" if score.better is Better.LOWER else score.title
+
+
 def floor(table: Table, others: Sequence[Table]) -> Floor | None:
-    """Where the network-free baselines of a table are, or how to measure one.
+    """Where to find network-free baselines for a table, or how to measure one.
 
     Args:
-        table: any.
-        others: all tables, this one among them or not.
+        table: the table.
+        others: all tables; may include `table`.
 
     Returns:
-        None where the table has one.
+        None if the table has such a baseline itself.
     """
     if table.has_floor:
         return None
     lack = "This table has no network-free baseline"
     if all(SCORES[key].family == "boundary" for key in table.keys):
         return Floor(f"{lack}; wsolbench does not score boundaries.")
-    # A study bounds from above, or varies a parameter: no place to compare with.
+    # A study is an upper bound or varies a parameter, so it is no baseline to compare with.
     floored = [other for other in others if other.has_floor and not other.entries[0].study]
     alike = [other for other in floored if _conditions(other) == _conditions(table)]
     if alike and table.entries[0].state != "reported":
@@ -181,18 +191,18 @@ def floor(table: Table, others: Sequence[Table]) -> Floor | None:
         if (other.dataset, other.split) == (dataset, split)
     ]
     if boxes and "gt_known_loc" in table.keys:
-        return Floor(f"{lack}; for the box accuracy of some see", tuple(boxes), command)
+        return Floor(f"{lack}; for the box accuracy of such baselines see", tuple(boxes), command)
     return Floor(f"{lack}.", command=command)
 
 
 def _conditions(table: Table) -> tuple[object, ...]:
-    """What tables share whose entries were measured alike, be it in a study or not."""
+    """What tables have in common if their entries were measured in the same way."""
     provenance = table.entries[0].provenance
     return table.dataset, table.split, table.protocol, provenance.get("annotations_sha256")
 
 
 def tables(entries: Sequence[Entry]) -> list[Table]:
-    """The entries as tables: measured ones first, studies last, in one order for any input."""
+    """The entries as tables: measured first, studies last; independent of the input's order."""
     groups: dict[tuple[str, str, int, str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault(_group(entry), []).append(entry)
@@ -200,7 +210,7 @@ def tables(entries: Sequence[Entry]) -> list[Table]:
 
 
 def _group(entry: Entry) -> tuple[str, str, int, str, str]:
-    """Data set, split, kind and title of an entry's table, and what else its rows share."""
+    """Data set, split, kind and title of an entry's table, and what else its rows must share."""
     study = f": {entry.study}" if entry.study else ""
     kind = 2 if entry.study else int(entry.state == "reported")
     if entry.state == "reported":
@@ -250,14 +260,14 @@ def _order(entry: Entry, by: str) -> tuple[object, ...]:
 
 
 def _ranked_by(entries: Sequence[Entry]) -> str:
-    """The first score that ranks and that any of the entries has."""
+    """The first ranking score that at least one entry has."""
     ranking = sorted((score for score in SCORES.values() if score.rank), key=lambda own: own.rank)
     held = {key for entry in entries for key in entry.scores}
     return next((score.key for score in ranking if score.key in held), ranking[0].key)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Texts with numbers in them, in the order of the numbers."""
+    """Sorting key that compares the numbers in a text by value."""
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
@@ -270,7 +280,7 @@ def _overlap(above: Entry, entry: Entry, by: str) -> bool:
 
 
 def _base(entry: Entry, others: Sequence[Entry]) -> Entry | None:
-    """The same method, backbone, map size and threshold's rule without post-processing."""
+    """The entry with the same method, backbone, map size and rule, without post-processing."""
     if not entry.post_processing:
         return None
     alike = [
@@ -292,17 +302,19 @@ def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) ->
     score = SCORES[key]
     value, decimals = entry.scores[key], _decimals(entry, key)
     ends = [score.text(end, decimals) for end in entry.intervals.get(key, ())]
-    gain = ""
-    # What is done to maps moves no class prediction.
+    gain, worse = "", False
+    # Processing the maps does not change class predictions.
     gains = not score.is_threshold and score.family != "class"
     if gains and base is not None and key in base.scores:
         finer = max(decimals, _decimals(base, key))
         gain = score.text(value - base.scores[key], finer, signed=True)
-    return Cell(score.text(value, decimals), f"[{', '.join(ends)}]" if ends else "", gain, notes)
+        worse = score.order(value) > score.order(base.scores[key])
+    interval = f"[{', '.join(ends)}]" if ends else ""
+    return Cell(score.text(value, decimals), interval, gain, worse, notes)
 
 
 def _decimals(entry: Entry, key: str) -> int:
-    """Decimals of a percent: as printed for a reported score, else two."""
+    """Decimals of a score: as printed for a reported one, else two."""
     if key not in entry.scores or SCORES[key].is_threshold:
         return 0
     if entry.state != "reported":

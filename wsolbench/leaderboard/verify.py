@@ -1,4 +1,4 @@
-"""An entry's maps scored again, and every number compared."""
+"""Score an entry's maps again and compare every number."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def verify(
 ) -> list[str]:
     """Score an entry's submission again and compare every number, exactly.
 
-    The version of wsolbench may differ.
+    The versions of wsolbench may differ.
 
     Args:
-        entry: a measured or reproduced one.
+        entry: measured or reproduced.
         submission: the maps; their hash must be the entry's.
         annotations: the annotation file; its content's hash must be the entry's.
-        threshold_from: of a carried threshold: the result that it came from.
+        threshold_from: for a carried threshold, the result that it came from.
         progress: called with (images done, images in all).
 
     Returns:
         The differences, one a line; empty if the entry is reproduced.
 
     Raises:
-        WsolbenchError: a reported entry, files that cannot be scored, or the wrong threshold's
-            result.
+        WsolbenchError: the entry is reported, the files cannot be scored, or `threshold_from` does
+            not fit the entry's rule.
     """
     from ..data.dataset import Dataset
     from ..evaluation.families import fitting
@@ -55,15 +55,15 @@ def verify(
         raise WsolbenchError(
             entry.name,
             found="a reported entry",
-            expected="a measured one",
+            expected="a measured entry",
             cure="evaluate the maps and add the result",
         )
     if (entry.threshold["rule"] == "carried") != (threshold_from is not None):
         raise WsolbenchError(
             entry.name,
-            found=f"the threshold's rule {entry.threshold['rule']}",
-            expected="--threshold-from with the rule carried, and only then",
-            cure="give or drop it",
+            found=f"the threshold rule {entry.threshold['rule']}",
+            expected="--threshold-from if, and only if, the rule is carried",
+            cure="add or remove --threshold-from",
         )
     opened = Submission.open(submission)
     dataset = Dataset.open(annotations, entry.split)
@@ -111,7 +111,7 @@ def reproduced(entry: Entry) -> Entry:
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> list[str]:
-    """Keys at which a new run and an entry differ; provenance knows more than a run."""
+    """Keys at which a new run and an entry differ; only entries have a whole provenance."""
     keys = ours.keys() if where == "provenance" else sorted(ours.keys() | theirs.keys())
     return [
         f"{where}.{key}: now {ours.get(key)}, in the entry {theirs.get(key)}"

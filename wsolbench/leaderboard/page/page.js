@@ -41,7 +41,7 @@
     }
     if ($("gallery")) $("gallery").hidden = Boolean(wanted.dataset) && wanted.dataset !== data.gallery.dataset;
     const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
-    say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry fits. Reset the filters to see all.");
+    say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry matches. Reset the filters to see all entries.");
   }
 
   function say(text) {
@@ -129,9 +129,9 @@
     if (on) chosen.push(id);
     if (on && chosen.length > MOST) {
       chosen.pop();
-      say(`${MOST} methods at most share a picture: take one away first.`);
+      say(`At most ${MOST} methods can be drawn together: deselect one first.`);
     } else if (on && chosen.length <= before && before) {
-      say("The curves of the other table were taken away: numbers of two tables are never compared.");
+      say("The methods of the other table were deselected: numbers of different tables are never compared.");
     }
     tick();
     draw();
@@ -163,7 +163,7 @@
     const pr = (l) => l.precision && l.precision.map((p, t) => ({ x: l.recall[t] / 100, y: p / 100 }));
     chart($("chart-pr"), "Precision and recall", "Recall, %", "Precision, %", 100, lines, pr, {});
     const box = (l) => l.gt_known_loc || l.predicted_loc;
-    chart($("chart-box"), "Box accuracy against threshold", "Threshold", "Boxes right, %", 255, lines, (l) => box(l) && level(box(l)), at);
+    chart($("chart-box"), "Box accuracy against threshold", "Threshold", "Box accuracy, %", 255, lines, (l) => box(l) && level(box(l)), at);
   }
 
   function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
@@ -186,7 +186,7 @@
       marginLeft: 44,
       marginBottom: 38,
       marginRight: 16,
-      ariaLabel: `${title}. At threshold ${threshold}: ${text || "nothing chosen"}.`,
+      ariaLabel: `${title}. At threshold ${threshold}: ${text || "no method selected"}.`,
       x: { domain: [0, right], label: xLabel, ticks: 5 },
       y: { domain: [0, 100], label: yLabel, ticks: 5, grid: true },
       marks,
@@ -218,7 +218,7 @@
       return item;
     });
     const head = document.createElement("b");
-    head.textContent = board ? `${board.dataset}, ${board.split}, ${board.protocol}` : "No method is chosen.";
+    head.textContent = board ? `${board.dataset}, ${board.split}, ${board.protocol}` : "No method selected.";
     $("legend").replaceChildren(head, ...items);
   }
 
@@ -450,7 +450,7 @@
   });
   $("share").addEventListener("click", async () => {
     save();
-    say((await copy(location.href)) ? "The link is on the clipboard." : "The address bar holds the link to this view.");
+    say((await copy(location.href)) ? "Link copied to the clipboard." : "Copy the link to this view from the address bar.");
   });
   for (const box of document.querySelectorAll("input.draw")) {
     box.addEventListener("change", () => {

@@ -1,9 +1,9 @@
 """The leaderboard's web page: one file that needs no network.
 
-Tables are in the page as HTML, so that they can be read without scripts; `page/page.js` sorts and
-filters them and draws the curves with Observable Plot. What entries say is hostile until escaped:
-the template escapes everything, data for the script is JSON that cannot end its element, and the
-content security policy runs only what this module put there.
+Tables are written as HTML, so they can be read without scripts; `page/page.js` sorts and filters
+them and draws the curves with Observable Plot. Texts of entries are untrusted: the template escapes
+everything, data for the script is JSON that cannot end its element, and the content security policy
+allows only the scripts and styles that this module embeds.
 """
 
 from __future__ import annotations
@@ -16,22 +16,12 @@ from importlib.resources import files
 from typing import Any
 
 from ...errors import WsolbenchError
-from ...scores import SCORES
+from ...scores import SCORES, Better, Read, curve_names
 from ...tables import markdown_text
 from ..entries import Entry, entry_path, slug
-from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor
+from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
 
-__all__ = ["AT_THRESHOLD", "CURVES", "bibtex", "latex_row", "markdown_row", "page"]
-
-CURVES = ("iou", "precision", "recall", "gt_known_loc", "predicted_loc")
-"""Curves that the page draws."""
-
-AT_THRESHOLD = {
-    "iou": "IoU at slider",
-    "gt_known_loc": "GT-known at slider",
-    "predicted_loc": "Predicted-class loc at slider",
-}
-"""Columns that follow the slider, by the curve that they read."""
+__all__ = ["bibtex", "latex_row", "markdown_row", "page"]
 
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
@@ -52,8 +42,8 @@ def page(
 
     Args:
         tables: of all entries.
-        notes: text by number; every note of the tables is there.
-        gallery: as `gallery.read_gallery` gives it; None for a page without.
+        notes: text by number, with every note of the tables.
+        gallery: from `gallery.read_gallery`; None for a page without a gallery.
 
     Raises:
         WsolbenchError: jinja2 is not installed.
@@ -75,7 +65,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Curves and maps are long lists: blanks behind their commas would be 30 kB.
+    # Curves and maps are long lists: blanks after their commas would add 30 kB.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     shown = [{**_table(table), "floor": _floor(table, tables)} for table in _ordered(tables)]
     rows = [row for table in shown for row in table["rows"]]
@@ -111,8 +101,8 @@ def page(
 
 
 def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
-    """One entry as a row of a LaTeX table, under a comment that names the columns."""
-    head = ["Method", "Backbone", *(SCORES[key].title for key in cells)]
+    """One entry as a row of a LaTeX table, below a comment that names the columns."""
+    head = ["Method", "Backbone", *(heading(key) for key in cells)]
     scores = [cell.shown.replace("-", "--") for cell in cells.values()]
     row = map(_latex, [entry.name, entry.backbone, *scores])
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
@@ -120,8 +110,8 @@ def latex_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 
 def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
-    """One entry as a Markdown table of one row."""
-    head = ["Method", "Backbone", *(SCORES[key].title for key in cells), "Protocol"]
+    """One entry as a Markdown table with one row."""
+    head = ["Method", "Backbone", *(heading(key) for key in cells), "Protocol"]
     about = f"{table.dataset} {table.split}; {table.title}; {_threshold(entry)}"
     row = [entry.name, entry.backbone, *(cell.shown for cell in cells.values()), about]
     lines = [head, ["---"] * 2 + ["---:"] * len(cells) + ["---"], map(markdown_text, row)]
@@ -129,7 +119,7 @@ def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
 
 
 def bibtex(entry: Entry) -> str:
-    """The papers to cite: the method's where it is known, and the one that printed the entry."""
+    """The papers to cite: the method's, if known, and the one that printed the entry."""
     papers = [{**entry.paper, "authors": entry.authors}] if entry.paper else []
     printed = entry.provenance.get("paper")
     if printed and printed != entry.paper:
@@ -165,7 +155,7 @@ def _threshold(entry: Entry) -> str:
 
 
 def _ordered(tables: Sequence[Table]) -> list[Table]:
-    """Data sets with the most entries first, boxes of one behind it; within one, as they come."""
+    """Tables by data set, those with most entries first, each followed by its box data set."""
     homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
     counts: dict[str, int] = {}
     for table in tables:
@@ -179,10 +169,28 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
     return sorted(tables, key=place)
 
 
+def _drawn_curves() -> list[str]:
+    """Curves that the page draws: those of scores that have a panel in plots."""
+    drawn = {score.curve for score in SCORES.values() if score.drawn}
+    # Precision is drawn against recall.
+    drawn |= {"recall"} if "precision" in drawn else set()
+    return [name for name in curve_names() if name in drawn]
+
+
+def _followed() -> dict[str, str]:
+    """Titles of the columns that follow the slider, by the curve they are read off."""
+    return {
+        score.curve: f"{score.title.removesuffix(' at T')} at slider"
+        for score in SCORES.values()
+        if score.drawn and score.read is Read.THRESHOLD
+    }
+
+
 def _table(table: Table) -> dict[str, Any]:
     keys = table.shown_keys
     columns = {key: table.column(key) for key in keys}
-    followed = [key for key in AT_THRESHOLD if any(key in entry.curves for entry in table.entries)]
+    held = {curve for entry in table.entries for curve in entry.curves}
+    followed = {curve: name for curve, name in _followed().items() if curve in held}
     return {
         "id": _table_id(table),
         "dataset": table.dataset,
@@ -194,10 +202,15 @@ def _table(table: Table) -> dict[str, Any]:
         "ranked": any(table.ranks),
         "intervals": any(entry.intervals for entry in table.entries),
         "columns": [
-            {"key": key, "name": SCORES[key].title, "notes": table.common_notes(key)}
+            {
+                "key": key,
+                "name": heading(key),
+                "lower": SCORES[key].better is Better.LOWER,
+                "notes": table.common_notes(key),
+            }
             for key in keys
         ],
-        "followed": [{"curve": key, "name": AT_THRESHOLD[key]} for key in followed],
+        "followed": [{"curve": curve, "name": name} for curve, name in followed.items()],
         "rows": [
             {**_row(table, index, {key: columns[key][index] for key in keys}), "notes": notes}
             for index, notes in enumerate(table.own_notes("entry"))
@@ -241,6 +254,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "interval": cell.interval,
                 "no_interval": key == table.ranked_by and key in entry.scores and not cell.interval,
                 "gain": cell.gain,
+                "worse": cell.worse,
                 "notes": cell.notes,
                 "level": SCORES[key].is_threshold,
             }
@@ -248,7 +262,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
         ],
         "curves": {
             key: [round(10_000 * value) for value in entry.curves[key]]
-            for key in CURVES
+            for key in _drawn_curves()
             if key in entry.curves
         },
         "copies": {
