@@ -13,8 +13,8 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto
 
 # The tests with the lowest version of each requirement that setup.cfg allows, on Python 3.10 or
-# 3.11; prints what it leaves out. Not in .ci/run, since installing and testing take more than four
-# minutes on two cores: a job of its own in .github/workflows/tests.yml. Old packages call what newer
+# 3.11; prints what it leaves out. Not in .ci/run, since it takes about seven minutes of processor
+# time: a job of its own in .github/workflows/tests.yml. Old packages call what newer
 # ones of those that they need deprecate, which is not ours to mend.
 test-lowest: $(LOWEST)/.ready
 	@$(PYTHON) tests/lowest.py >/dev/null
