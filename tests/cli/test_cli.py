@@ -169,9 +169,9 @@ def test_where_results_cannot_go_is_said_before_the_work(run: Run, scene: Path) 
     done = run("plot", "curves", "r.json", "--out", "c.gif", status=2)
     assert "r.json" in done.stderr
     (scene / "r.json").write_text('{"format": "wsolbench-result", "format": 1}')
-    assert "a key twice" in run("plot", "curves", "r.json", "--out", "c.png", status=2).stderr
+    assert "duplicate key" in run("plot", "curves", "r.json", "--out", "c.png", status=2).stderr
     (scene / "r.json").write_text('{"format": NaN}')
-    assert "NaN is no number" in run("info", "r.json", status=2).stderr
+    assert "NaN is not a JSON number" in run("info", "r.json", status=2).stderr
     (scene / "r.json").write_text('{"format": "other"}')
     assert 'expected "format"' in run("info", "r.json", status=2).stderr
 

@@ -74,7 +74,7 @@ def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: P
     for arguments, message in (
         (["curves", folder / "left.h5", "--out", out], "found no --annotations"),
         (["curves", folder / "left.h5", *store, "--out", "c.gif"], r"the extension \.gif"),
-        (["curves", folder / "left.h5", *store, "--out", folder / "s.h5"], "the name of another"),
+        (["curves", folder / "left.h5", *store, "--out", folder / "s.h5"], "has the same name"),
         (["curves", folder / "s.h5", *store, "--out", out], "found 'wsolbench-annotations'"),
         (["curves", folder / "left.h5", tmp_path / "none", *store, "--out", out], "no such file"),
         (["curves", entries[0], "--out", out], "a reported entry without curves"),
@@ -89,7 +89,7 @@ def test_a_file_tells_whether_it_is_a_result_or_an_entry(folder: Path, tmp_path:
     path = next(ENTRIES.glob("mini/*.json"))
     assert read_scored(path) == read_entry(path)
     (tmp_path / "e.json").write_text('{"format": "wsolbench-entry"}')
-    with pytest.raises(WsolbenchError, match="no entry: entry: no authors"):
+    with pytest.raises(WsolbenchError, match="an invalid entry: entry: no authors"):
         read_scored(tmp_path / "e.json")
     for text in ("", "[]", "{", '{"format": "other"}', " " * (1 << 19)):
         (tmp_path / "e.json").write_text(text)

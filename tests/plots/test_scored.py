@@ -50,7 +50,7 @@ def test_protocols_and_sources_are_not_mixed(results: list[Result], tmp_path: Pa
         ([one, reported], r"protocol sem\.v2 \(.*\), numbers reported in Rethinking"),
         ([reported, dataclasses.replace(reported, provenance=elsewhere)], "in Another paper, exp"),
         ([measured(one, seeds=40), other_protocol], r"protocol sem\.v2 \(ffffffff\), expected one"),
-        ([], "found no results or entries"),
+        ([], "no results or entries"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             plots.save_seeds(pair, tmp_path / "s.png")

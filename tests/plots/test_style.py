@@ -45,7 +45,9 @@ def test_a_missing_matplotlib_is_one_line_before_any_work(
     monkeypatch: pytest.MonkeyPatch, results: list[Result], tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
-    message = r"^plots need matplotlib: .*; pip install 'wsolbench\[plots\]'$"
+    message = (
+        r"^plots: they need matplotlib, which is not installed; pip install 'wsolbench\[plots\]'$"
+    )
     with (
         pytest.raises(WsolbenchError, match=message) as refused,
         plots.picture(tmp_path / "x.png", 1, 1, (1, 1)),
@@ -71,7 +73,7 @@ def test_the_command_says_in_one_line_that_matplotlib_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     arguments = ["plot", "areas", str(folder / "s.h5"), "--out", str(tmp_path / "a.png")]
-    with pytest.raises(WsolbenchError, match="plots need matplotlib"):
+    with pytest.raises(WsolbenchError, match="need matplotlib"):
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
 
 

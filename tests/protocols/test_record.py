@@ -99,7 +99,7 @@ def test_names_belong_to_one_protocol() -> None:
     assert as_protocol("sem") is as_protocol(SEM) is SEM
     with pytest.raises(WsolbenchError, match=r"other fields than those of sem\.v2"):
         as_protocol(dataclasses.replace(SEM, comparator=Comparator.ABOVE))
-    with pytest.raises(WsolbenchError, match="found mine, mine; name each protocol once"):
+    with pytest.raises(WsolbenchError, match="found mine, mine, expected one or more protocols"):
         as_protocols([mine(), mine(comparator=Comparator.ABOVE)])
 
 

@@ -156,7 +156,10 @@ class Evaluator:
         """
         if isinstance(image_ids, str):
             raise WsolbenchError(
-                "image_ids", found=f"the text {image_ids!r}", cure="pass a list, even of one id"
+                "image_ids",
+                found=f"the text {image_ids!r}",
+                expected="a list of image ids",
+                cure="pass a list, even of one id",
             )
         names = list(image_ids)
         for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
@@ -212,7 +215,10 @@ class Evaluator:
         for name in ("protocol", "metrics", "keep_images", "header"):
             if getattr(self, name) != getattr(other, name):
                 raise WsolbenchError(
-                    "merge", found=f"another {name}", cure="score both parts with the same settings"
+                    "merge",
+                    found=f"another {name}",
+                    expected="the same in both",
+                    cure="score both parts with the same settings",
                 )
         ours, theirs = self.dataset, other.dataset
         if (
@@ -220,7 +226,10 @@ class Evaluator:
             or ours.store.content_sha256 != theirs.store.content_sha256
         ):
             raise WsolbenchError(
-                "merge", found="other images or annotations", cure="open both on the same split"
+                "merge",
+                found="other images or annotations",
+                expected="the same in both",
+                cure="open both on the same split",
             )
         if other._seen.any():
             seen = np.flatnonzero(other._seen)
@@ -535,7 +544,10 @@ def score_together(
     dataset = evaluators[0].dataset
     if any(evaluator.dataset is not dataset for evaluator in evaluators):
         raise WsolbenchError(
-            "evaluators", found="several data sets", cure="make all of them of the same one"
+            "evaluators",
+            found="different data sets",
+            expected="one data set",
+            cure="make all of them of the same Dataset",
         )
     check_match(dataset, submission)
     _ = dataset.store.content_sha256  # a damaged store is refused before the work

@@ -78,7 +78,10 @@ class Request:
         for name in ("metrics", "by"):
             if isinstance(value := getattr(self, name), str):
                 raise WsolbenchError(
-                    name, found=f"the text {value!r}", cure="pass a list, even of one name"
+                    name,
+                    found=f"the text {value!r}",
+                    expected="a list of names",
+                    cure="pass a list, even of one name",
                 )
         paths = (str, os.PathLike)
         _require("submission", self.submission, (Submission, *paths), "a Submission or its path")

@@ -153,7 +153,9 @@ def check_alike(results: Sequence[Result]) -> None:
         WsolbenchError: none at all, or some of another protocol than the first.
     """
     if not results:
-        raise WsolbenchError("results", found="none", cure="name one or more result files")
+        raise WsolbenchError(
+            "results", found="none", expected="one or more", cure="name a result file"
+        )
     first = results[0].protocol
     for own in (result.protocol for result in results):
         if own["sha256"] != first["sha256"]:

@@ -138,8 +138,8 @@ def require_form(path: str | os.PathLike[str]) -> str:
         )
     if find_spec("matplotlib") is None:
         raise WsolbenchError(
-            "plots need matplotlib",
-            found="no installation of it",
+            "plots",
+            found="they need matplotlib, which is not installed",
             cure="pip install 'wsolbench[plots]'",
         )
     return suffix[1:]

@@ -93,7 +93,10 @@ def as_protocols(given: Sequence[str | Protocol]) -> list[Protocol]:
     names = [own.name for own in found]
     if not found or len(set(names)) < len(found):
         raise WsolbenchError(
-            "protocol", found=", ".join(names) or "none", cure="name each protocol once"
+            "protocol",
+            found=", ".join(names) or "none",
+            expected="one or more protocols of different names",
+            cure="name each protocol once",
         )
     return found
 

@@ -427,7 +427,7 @@ def test_the_real_lists_with_a_mask_for_each_of_the_23151_images(tmp_path, share
     assert content.sources[0].sha256 == VAL_LIST_SHA256
     assert content.notes[0] == "only val: all 23151 val masks and no test mask"
     assert "the val list is the published one" in content.notes
-    assert any("one to one over 1000 of 1000 classes" in note for note in content.notes)
+    assert any("one to one for 1000 of 1000 classes" in note for note in content.notes)
     assert content.notes[-1] == f"1 masks with width and height swapped were transposed: {swapped}"
     write_store(tmp_path / "ilsvrc.h5", content)
     assert len(AnnotationStore.open(tmp_path / "ilsvrc.h5")) == 23_151
