@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.plots.samples import WASTE
@@ -67,8 +68,8 @@ def test_rows_say_which_direction_is_better(
         ([lower], "difference in the score's unit; B is ahead on the left of 0"),
         (
             [higher, lower],
-            "percentage points or the score's unit; B is ahead on the right of 0 "
-            "(left if lower is better)",
+            "percentage points or the score's unit\n"
+            "B is ahead on the right of 0 (left if lower is better)",
         ),
     ):
         ax = Figure().subplots()
@@ -80,6 +81,11 @@ def test_rows_say_which_direction_is_better(
     assert ax.lines[1].get_xdata()[0] == -40.5
     assert ax.lines[1].get_fillstyle() == "full"
     assert ax.texts[1].get_text() == "-40.50  [-60.00, -20.00]".replace("-", style.MINUS)
+    figure = Figure(figsize=(5.2, 3), layout="constrained")
+    plots.differences(drawn, 0, 1, figure.subplots())
+    FigureCanvasAgg(figure).draw()
+    label = figure.axes[0].xaxis.label.get_window_extent()
+    assert figure.bbox.x0 <= label.x0 < label.x1 <= figure.bbox.x1  # nothing is cut off
     plots.save_forest(drawn, tmp_path / "f.svg")
     assert "(lower is better)" in (tmp_path / "f.svg").read_text()
 

@@ -118,8 +118,10 @@ def _axis_title(scores: Sequence[Score], second: str) -> str:
     if not directions:
         return unit
     side = "left" if directions == {Better.LOWER} else "right"
-    ahead = f"{unit}; {second} is ahead on the {side} of 0"
-    return f"{ahead} (left if lower is better)" if len(directions) > 1 else ahead
+    ahead = f"{second} is ahead on the {side} of 0"
+    if len(directions) > 1:  # on one line the text would be wider than the panel
+        return f"{unit}\n{ahead} (left if lower is better)"
+    return f"{unit}; {ahead}"
 
 
 def _mark(place: int) -> str:
