@@ -24,7 +24,7 @@ NEEDED = {
     "cv2": ["protocols/test_protocols.py", "protocols/test_programs.py"],
     "mlcroissant": ["test_croissant.py"],
     "matplotlib": [
-        "plots/test_plots.py",
+        "plots",
         "evaluation/test_cases.py",
         "cli/test_compare.py::test_methods_are_compared_from_results_and_submissions",
         "cli/test_evaluate.py::test_from_masks_to_scores",

@@ -11,9 +11,9 @@ The command line prints the error on one line and exits with `exit_status`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["WsolbenchError", "printable", "some"]
+__all__ = ["WsolbenchError", "one_of", "printable", "some"]
 
 SHOWN = 3
 """Number of items of a long list that a message shows; the rest are only counted."""
@@ -62,6 +62,12 @@ def printable(text: str) -> str:
 def _restored(where: str, found: str, expected: str, cure: str, exit_status: int) -> WsolbenchError:
     """Rebuild an unpickled error; `__reduce__` can pass positional arguments only."""
     return WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=exit_status)
+
+
+def one_of(items: Iterable[object]) -> str:
+    """All of a choice: `a, b or c`."""
+    *first, last = map(str, items)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def some(items: Sequence[object]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from .errors import WsolbenchError
+from .errors import WsolbenchError, one_of
 from .files import require_file
 
 __all__ = ["MAX_SIDE", "open_picture"]
@@ -46,7 +46,7 @@ def open_picture(
         WsolbenchError: the file is missing, damaged, too large, or has another format or size.
     """
     file = require_file(path, "a picture")
-    kinds = " or ".join(formats)
+    kinds = one_of(formats)
     try:
         with Image.open(file, formats=list(formats)) as picture:
             width, height = picture.size

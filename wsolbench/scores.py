@@ -13,6 +13,7 @@ from enum import Enum
 
 __all__ = [
     "LEVELS",
+    "MAX_BOX_ACC_KEYS",
     "SCORES",
     "Better",
     "Read",
@@ -21,6 +22,7 @@ __all__ = [
     "curve_names",
     "ends_text",
     "in_order",
+    "level_key",
     "localization_key",
 ]
 
@@ -80,7 +82,7 @@ class Score:
         rank: 1 ranks tables; 2 ranks those without any score of rank 1, and so on; 0 for none.
         shown: whether tables with little room have it.
         grouped: whether groups of images have it.
-        drawn: its place among the panels of a plot of groups; 0 for none.
+        drawn: its place among the few scores that plots and narrow tables show; 0 for none.
     """
 
     key: str
@@ -285,14 +287,23 @@ _RECORDS = (
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}
 """Every score by its key, in the order of tables."""
 
+MAX_BOX_ACC_KEYS = {0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"}
+"""The keys of MaxBoxAcc, by the IoU that a correct box needs."""
+
 
 def localization_key(label: str) -> str:
     """The key of box accuracy, score and curve alike, for maps of the class that `label` names.
 
     Args:
-        label: "predicted" for maps of the method's own class, anything else for the true one.
+        label: "gt" for maps of the true class, "predicted" for those of the method's own.
     """
-    return "predicted_loc" if label == "predicted" else "gt_known_loc"
+    return {"gt": "gt_known_loc", "predicted": "predicted_loc"}[label]
+
+
+def level_key(family: str) -> str:
+    """The key of the score that is a family's best level, e.g. "peak_threshold"."""
+    levels = (score for score in SCORES.values() if score.unit is Unit.LEVEL)
+    return next(score.key for score in levels if score.family == family)
 
 
 def in_order(keys: Collection[str]) -> list[str]:

@@ -202,7 +202,9 @@ def test_seed_count(seeds: float, count: int) -> None:
 
 @pytest.mark.parametrize("seeds", [0, -1, 197, 0.0, -0.1, 1.5, 40.0, float("nan"), True, "all"])
 def test_seeds_out_of_range_are_refused_and_a_share_is_offered(seeds: float) -> None:
-    with pytest.raises(WsolbenchError, match=r"a count 1\.\.196.*use a fraction of the positions"):
+    with pytest.raises(
+        WsolbenchError, match=r"an integer from 1 to 196.*use a fraction of the positions"
+    ):
         seed_count(seeds, 14, 14)
 
 

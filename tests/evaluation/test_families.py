@@ -43,6 +43,7 @@ class Toy(ModuleType):
     """Foreground off the object at T = 128, in pixels an image: unbounded, and lower is better."""
 
     LARGEST: Mapping[str, int] = {"waste": 1 << 28}
+    NEEDS_BOXES = False
 
     @staticmethod
     def fits(rules: Any) -> bool:
@@ -117,7 +118,8 @@ def test_a_family_is_refused_where_no_protocol_defines_it(tmp_path: Path) -> Non
     assert fitting(PROTOCOLS["wsoleval-v1"]) == ["box"]
     with pytest.raises(WsolbenchError, match="found toy under protocol wsoleval-v1, expected box"):
         Evaluator(dataset, "wsoleval-v1", ["toy"])
-    assert Evaluator(dataset).metrics == ("pixel", "box")  # nobody asked for it
+    assert Evaluator(dataset).metrics == ("pixel", "box", "toy")
+    assert Evaluator(dataset, "wsoleval-v1").metrics == ("box",)
 
 
 def test_without_its_module_nothing_of_it_is_known(tmp_path: Path) -> None:

@@ -189,9 +189,9 @@ def test_groups_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     made.update(dataset.image_ids, random_maps(COUNT))
     with pytest.raises(WsolbenchError, match="keep_images=True"):
         made.result(by=["area"])
-    with pytest.raises(WsolbenchError, match="area or boxes or class"):
+    with pytest.raises(WsolbenchError, match="area, boxes or class"):
         made.result(by=["size"])
     pytest.importorskip("cv2")
     other = Evaluator(dataset, "adl", keep_images=True)
-    with pytest.raises(WsolbenchError, match="groups: found protocol adl"):
+    with pytest.raises(WsolbenchError, match="by: found protocol adl"):
         other.result(by=["area"])

@@ -14,7 +14,7 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import Request, evaluate, run
-from wsolbench.formats.result import Bootstrap, Threshold
+from wsolbench.formats.result import Bootstrap, Threshold, read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
@@ -60,6 +60,35 @@ def test_a_result_file_carries_its_thresholds(files: tuple[Dataset, Path], tmp_p
     )
 
 
+def test_a_bootstrap_of_another_level_comes_back(
+    files: tuple[Dataset, Path], tmp_path: Path
+) -> None:
+    result = evaluate(*files, bootstrap=Bootstrap(9, level=0.9))
+    result.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == result
+
+
+@pytest.mark.parametrize(
+    "threshold, found",
+    [
+        (Threshold("best", 9, 9), "the rule 'best'"),
+        (Threshold("fixed", 300, 3), "the levels 300, 3"),
+        (Threshold("fixed", True, 3), "the levels True, 3"),
+        (Threshold("max", 9, 9), 'a level under the rule "max"'),
+        (Threshold("fixed"), "no level of pixel, box scores"),
+        (Threshold("fixed", 9), "no level of box scores"),
+        (Threshold("carried", 9, 9), "a carried level without the method and split"),
+        (True, "True"),
+        (256, "256"),
+    ],
+)
+def test_thresholds_that_mean_nothing_are_refused(
+    files: tuple[Dataset, Path], threshold: Any, found: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=f"threshold: found {found}"):
+        evaluate(*files, threshold=threshold)
+
+
 def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> None:
     dataset, maps = files
     asked: list[tuple[str, str]] = []
@@ -91,8 +120,14 @@ def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> No
         ({"protocols": ("sem", "sem")}, "name each protocol once"),
         ({"metrics": "pixel"}, "metrics: found the text 'pixel', expected a list"),
         ({"by": "area"}, "by: found the text 'area', expected a list"),
-        ({"by": ("size",)}, "area or boxes or class"),
+        ({"by": ("size",)}, "area, boxes or class"),
         ({"bootstrap": 1000}, r"bootstrap: found 1000, expected a wsolbench.Bootstrap"),
+        ({"bootstrap": Bootstrap(0)}, r"bootstrap.resamples: found 0, expected an integer"),
+        ({"bootstrap": Bootstrap(9, seed=-1)}, r"bootstrap.seed: found -1, expected an integer"),
+        (
+            {"bootstrap": Bootstrap(9, level=2.0)},
+            r"bootstrap.level: found 2.0, expected",
+        ),
         ({"protocols": ("adl",), "threshold": 9}, "threshold: found protocol adl"),
         ({"protocols": ("sem", "adl"), "per_image": True}, "per-image scores: found protocol adl"),
         ({"jobs": 0}, "jobs: found 0, expected 1 or more"),

@@ -84,7 +84,7 @@ def test_same_seed_same_bytes_and_no_other() -> None:
 
 
 def test_split_and_count_are_checked() -> None:
-    with pytest.raises(WsolbenchError, match=r"split: found 'dev', expected val or test or train"):
+    with pytest.raises(WsolbenchError, match=r"split: found 'dev', expected val, test or train"):
         list(generate_split("dev", 1))
     with pytest.raises(WsolbenchError, match="count: found -1"):
         list(generate_split("val", -1))

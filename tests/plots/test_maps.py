@@ -16,7 +16,9 @@ from wsolbench.evaluation.overlays import choose_images, pair_results, read_over
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 from wsolbench.metrics.boxes import largest_boxes
+from wsolbench.metrics.choices import Comparator
 from wsolbench.metrics.levels import level_map
+from wsolbench.protocols import PROTOCOLS
 
 
 def test_overlays_hold_the_maps_and_boxes_that_were_scored(folder: Path) -> None:
@@ -39,6 +41,20 @@ def test_overlays_hold_the_maps_and_boxes_that_were_scored(folder: Path) -> None
             np.testing.assert_array_equal(drawn.box, box)
     (without,) = read_overlays(dataset, maps, ["p_1"], [None, None])
     assert [drawn.box for drawn in without.maps] == [None, None]
+
+
+def test_a_box_follows_the_protocol_of_its_result(folder: Path) -> None:
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = [Submission.open(folder / "left.h5")]
+    above = dataclasses.replace(PROTOCOLS["sem"], name="above", comparator=Comparator.ABOVE)
+    result = evaluate(dataset, maps[0], above)
+    (map_,) = maps[0].read([maps[0].image_ids.index("p_0")])
+    boxes = largest_boxes(level_map(map_, HEIGHT, WIDTH))
+    at = int(np.flatnonzero((boxes[:-1] != boxes[1:]).any(axis=1))[0])
+    result = dataclasses.replace(result, scores={**result.scores, "box_threshold": at})
+    (shown,) = read_overlays(dataset, maps, ["p_0"], pair_results(maps, [result]))
+    assert shown.maps[0].box is not None
+    assert shown.maps[0].box.tolist() == boxes[at + 1].tolist()
 
 
 def test_boxes_of_the_submission_are_drawn_as_they_are(folder: Path, tmp_path: Path) -> None:

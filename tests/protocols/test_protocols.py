@@ -17,6 +17,7 @@ from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.families import fitting
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import signature, table
 from wsolbench.formats.result import Bootstrap, Result, read_result
@@ -98,9 +99,10 @@ def test_no_two_protocols_share_a_hash_and_each_tells_what_differs() -> None:
     assert len({protocol.sha256 for protocol in PROTOCOLS.values()}) == len(PROTOCOLS)
     for name in OTHERS:
         told = changes(PROTOCOLS[name], PROTOCOLS["sem"])
-        assert told
+        assert told != changes(PROTOCOLS["sem"], PROTOCOLS["sem"])
         assert PROTOCOLS[name].name == name
     assert changes(PROTOCOLS["sem"], PROTOCOLS["sem"]) == {}
+    assert changes(PROTOCOLS["bas-resnet"], PROTOCOLS["bas"]) == {"fixed_threshold": 0.45}
 
 
 def test_lists_of_names() -> None:
@@ -161,7 +163,7 @@ def test_what_a_protocol_has_no_answer_to_is_refused(dataset: Dataset, name: str
         evaluator.result(threshold=30)
     with pytest.raises(WsolbenchError, match=f"per-image scores: .* protocol {name}"):
         evaluator.image_table(evaluator.result())
-    lacking = "box" if PROTOCOLS[name].metrics == ("pixel",) else "pixel"
+    lacking = "box" if fitting(PROTOCOLS[name]) == ["pixel"] else "pixel"
     with pytest.raises(WsolbenchError, match=f"found {lacking} under protocol {name}, expected"):
         Evaluator(dataset, name, [lacking])
     with pytest.raises(WsolbenchError, match="map of image_003: found values from nan"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from wsolbench.protocols.record import (
     Thresholds,
     Upsampling,
 )
+from wsolbench.protocols.steps import best_overlap, true_boxes
 
 SEM = PROTOCOLS["sem"]
 COUNT = 15
@@ -85,6 +87,15 @@ def test_words_enter_neither_hash_nor_equality() -> None:
         ({"grid": 224}, "true boxes original with grid 224"),
         ({"box_clipped": True}, "clipped boxes of components"),
         ({"box_empty": (0, 0)}, "an empty box that is not four numbers"),
+        ({"box_empty": (0, 0, 2**31, 1)}, "an empty box that is not four numbers"),
+        (
+            {"pixel_scores": (PixelScore.AP, PixelScore.AT_THRESHOLD)},
+            "IoU at a threshold without Peak-IoU",
+        ),
+        (
+            {"box_scores": (BoxScore.AT_THRESHOLD,), "box_iou_thresholds": (0.5, 0.3)},
+            "several IoUs of a correct box without MaxBoxAcc",
+        ),
         ({"box_iou_thresholds": ()}, "no IoU of a correct box"),
         ({"box_iou_thresholds": (0.5, 0.9)}, "MaxBoxAcc at an IoU other than .5"),
         ({"averaging": Averaging.CLASSES}, "averaging over classes without a fixed threshold"),
@@ -93,6 +104,19 @@ def test_words_enter_neither_hash_nor_equality() -> None:
 def test_fields_that_no_code_runs_are_refused(changes: dict[str, Any], found: str) -> None:
     with pytest.raises(WsolbenchError, match=found):
         dataclasses.replace(SEM, **{"name": "mine", **changes})
+
+
+def test_bins_and_shares_have_one_meaning() -> None:
+    """A bin holds the values from its edge on, so that "above" the edge cannot be counted."""
+    piou = dataclasses.replace(PROTOCOLS["dawsol-piou"], name="mine")
+    with pytest.raises(WsolbenchError, match="foreground above the threshold with levels bins"):
+        dataclasses.replace(piou, comparator=Comparator.ABOVE)
+    with pytest.raises(WsolbenchError, match="IoU at a threshold without Peak-IoU over levels"):
+        dataclasses.replace(piou, pixel_scores=(PixelScore.PEAK, PixelScore.AT_THRESHOLD))
+    at = (BoxScore.AT_THRESHOLD,)
+    ones = [mine(box_iou_thresholds=(one,), box_scores=at) for one in (1, 1.0)]
+    assert ones[0] == ones[1]
+    assert ones[0].sha256 == ones[1].sha256
 
 
 def test_names_belong_to_one_protocol() -> None:
@@ -234,3 +258,25 @@ def test_maps_of_a_file_are_scored_as_those_from_memory(tmp_path: Path) -> None:
     other = Evaluator(dataset, mine(scaling=Scaling.FIRST))
     other.update(dataset.image_ids, random_maps(COUNT))
     assert evaluator.result().scores == pytest.approx(other.result().scores)
+
+
+def test_true_boxes_that_are_scaled_keep_their_fractions(tmp_path: Path) -> None:
+    """Against rational numbers; the programs with such boxes all count plus one."""
+    pytest.importorskip("cv2")
+    bas = dataclasses.replace(
+        PROTOCOLS["bas"], name="mine", box_plus_one=False, grid=20, averaging=Averaging.IMAGES
+    )
+    truncated = dataclasses.replace(bas, box_truth=BoxTruth.TRUNCATED)
+    boxes = np.array([[[1, 2, 9, 14]]], np.int32)
+    truth = np.array([[3, 5, 23, 31]], np.int32)
+    overlaps = []
+    for protocol in (bas, truncated):
+        scaled = true_boxes(protocol, truth, 37, 41)
+        overlaps.append(float(best_overlap(protocol, boxes[0], scaled)[0]))
+    corners = [Fraction(3 * 20, 41), Fraction(5 * 20, 37), Fraction(22 * 20, 41)]
+    corners.append(Fraction(30 * 20, 37))
+    width = min(Fraction(9), corners[2]) - max(Fraction(1), corners[0])
+    height = min(Fraction(14), corners[3]) - max(Fraction(2), corners[1])
+    whole = 8 * 12 + (corners[2] - corners[0]) * (corners[3] - corners[1])
+    assert overlaps[0] == pytest.approx(float(width * height / (whole - width * height)))
+    assert overlaps[1] != pytest.approx(overlaps[0], abs=1e-3)

@@ -146,6 +146,6 @@ def _out_of_range(seeds: object, positions: int, size: str = "") -> WsolbenchErr
     return WsolbenchError(
         "seeds",
         found=f"{seeds!r}" + (f" on maps of {size}" if size else ""),
-        expected=f"a count 1..{positions}, or a fraction as a float in (0, 1]",
+        expected=f"an integer from 1 to {positions}, or a fraction above 0 and at most 1",
         cure="use a fraction of the positions, such as 0.05, which suits maps of any size",
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, one_of
 from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..progress import Progress
@@ -88,7 +88,7 @@ def predict_trivial(
     """
     if name not in TRIVIAL:
         raise WsolbenchError(
-            "baseline", found=repr(name), expected=" or ".join(TRIVIAL), cure="name one of these"
+            "baseline", found=repr(name), expected=one_of(TRIVIAL), cure="name one of these"
         )
     for what, value, low, high in (("size", size, 1, MAX_SIDE), ("seed", seed, 0, 2**63 - 1)):
         if not low <= value <= high:

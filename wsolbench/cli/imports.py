@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@click.group("import")
+@click.group("import", short_help="Make an annotation file from other formats.")
 def import_() -> None:
     """Make an annotation file from masks, boxes and labels in another format."""
 
@@ -69,7 +69,7 @@ def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
     _import("masks", folder, out=out, quiet=quiet, **options)
 
 
-@import_.command("ilsvrc")
+@import_.command("ilsvrc", short_help="Import the SEM masks of ILSVRC.")
 @click.option("--masks", type=FILE, required=True, help="Folder of the published masks.")
 @click.option(
     "--val-list",

@@ -100,7 +100,7 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     click.echo(f"{out}: {len(store)} objects")
 
 
-@plot.command("seeds")
+@plot.command("seeds", short_help="Draw scores against the number of seeds.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @annotations_option
 @_picture

@@ -27,10 +27,10 @@ __all__ = ["TRIVIAL", "predict", "predict_cam", "predict_sem"]
 
 TRIVIAL = {  # names as in baselines.trivial.TRIVIAL, which would load too much for --help
     "centre-gaussian": "Write a Gaussian at the centre of every image.",
-    "whole-image": "Write maps of ones: the whole image as the object.",
-    "centre-box": "Write a centred box that covers half of every image.",
+    "whole-image": "Write maps of ones: the whole image.",
+    "centre-box": "Write a centred box of half the image.",
     "noise": "Write uniform random noise.",
-    "mask": "Write the annotated masks, reduced to the size of the maps.",
+    "mask": "Write the annotated masks, reduced.",
 }
 
 
@@ -140,7 +140,7 @@ def predict_cam(**options: Any) -> None:
     _predict("cam", **options)
 
 
-@predict.command("sem")
+@predict.command("sem", short_help="Write self-enhancement maps (SEM).")
 @click.option(
     "--seeds",
     type=_seeds,

@@ -36,6 +36,7 @@ def print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
 def print_result(result: Result) -> None:
     """Print one result: heading, table, tables of its groups, warnings, signature."""
     from ..formats.report import breakdown_table, signature, table
+    from ..formats.result import levels_read
 
     head = (
         f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
@@ -46,15 +47,9 @@ def print_result(result: Result) -> None:
     for kind in result.breakdowns:
         click.echo(f"\n{breakdown_table(result, kind)}")
     if result.breakdowns:
-        chosen = {
-            "T": (result.threshold.pixel, "peak_threshold"),
-            "Box-T": (result.threshold.box, "box_threshold"),
-        }
-        told = [
-            f"{name} = {result.scores.get(key) if level is None else level}"
-            for name, (level, key) in chosen.items()
-            if level is not None or key in result.scores
-        ]
+        names = {"pixel": "T", "box": "Box-T"}
+        levels = levels_read(result.threshold, result.scores)
+        told = [f"{names[family]} = {level}" for family, level in levels.items()]
         click.echo(f"\ngroups are scored at the thresholds of the whole split: {', '.join(told)}")
     for name, words in (
         ("missing", "{} without a map, scored as zeros"),

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, some
-from ..formats.result import Bootstrap
+from ..errors import WsolbenchError, one_of, some
+from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..metrics.levels import check_map
 from ..protocols import Protocol
 from ..protocols.record import Averaging
+from ..scores import LEVELS
 from .families import ALWAYS, FAMILIES, fitting
-from .groups import KINDS
 
 __all__ = [
     "bad_row",
@@ -26,6 +26,7 @@ __all__ = [
     "checked_map",
     "checked_metrics",
     "checked_rows",
+    "checked_threshold",
     "classes_averaged",
 ]
 
@@ -84,28 +85,29 @@ def check_options(
         WsolbenchError: one of these, and a protocol whose thresholds cannot be carried; no such
             kind of group.
     """
-    unknown = [kind for kind in by if kind not in KINDS]
+    unknown = [kind for kind in by if kind not in GROUPS]
     if unknown:
         raise WsolbenchError(
-            "by", found=some(unknown), expected=" or ".join(KINDS), cure="name some of these"
+            "by", found=some(unknown), expected=one_of(GROUPS), cure="name some of these"
         )
     others = [protocol.name for protocol in protocols if not protocol.carries_thresholds]
-    asked = {"threshold": threshold, "per-image scores": per_image, "groups": bool(by)}
+    asked = {"threshold": threshold, "per-image scores": per_image, "by": bool(by)}
     for name, wanted in asked.items():
         if wanted and others:
             raise WsolbenchError(
                 name,
                 found=f"protocol {some(others)}",
-                expected="protocol sem, because this one fixes or searches its own thresholds",
+                expected="protocol sem (others fix or search their own thresholds)",
                 cure="leave the option out, or use --protocol sem alone",
             )
 
 
 def check_bootstrap(bootstrap: Bootstrap | None) -> None:
-    """Raise if a number stands where a `Bootstrap` should.
+    """Raise if intervals cannot be drawn like this.
 
     Raises:
-        WsolbenchError: neither None nor a Bootstrap.
+        WsolbenchError: neither None nor a Bootstrap; fewer than one resample, a negative seed, a
+            level that is not between 0 and 1.
     """
     if not isinstance(bootstrap, (Bootstrap, type(None))):
         raise WsolbenchError(
@@ -114,6 +116,58 @@ def check_bootstrap(bootstrap: Bootstrap | None) -> None:
             expected="a wsolbench.Bootstrap",
             cure="pass Bootstrap(resamples), e.g. Bootstrap(1000)",
         )
+    if bootstrap is None:
+        return
+    for name, least in (("resamples", 1), ("seed", 0)):
+        value = getattr(bootstrap, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise WsolbenchError(
+                f"bootstrap.{name}",
+                found=repr(value),
+                expected=f"an integer, {least} or more",
+                cure="correct it, e.g. Bootstrap(1000, seed=0)",
+            )
+    if not isinstance(bootstrap.level, float) or not 0 < bootstrap.level < 1:
+        raise WsolbenchError(
+            "bootstrap.level",
+            found=repr(bootstrap.level),
+            expected="a fraction between 0 and 1",
+            cure="correct it, e.g. level=0.95",
+        )
+
+
+def checked_threshold(threshold: Threshold, families: Sequence[str]) -> Threshold:
+    """A threshold from outside, if its fields go together.
+
+    Args:
+        threshold: under a protocol whose thresholds can be given.
+        families: the metric families that are read at a threshold, of "pixel" and "box".
+
+    Raises:
+        WsolbenchError: an unknown rule, a level that is not from 0 to 255, one under the rule
+            "max", none for a family that needs it, a carried one without source.
+    """
+    levels = {"pixel": threshold.pixel, "box": threshold.box}
+    given = {family: level for family, level in levels.items() if level is not None}
+    problem = ""
+    if threshold.rule not in ("max", "carried", "fixed"):
+        problem = f"the rule {threshold.rule!r}"
+    elif any(type(level) is not int or not 0 <= level < LEVELS for level in given.values()):
+        problem = f"the levels {some([*given.values()])}"
+    elif threshold.rule == "max" and given:
+        problem = 'a level under the rule "max"'
+    elif threshold.rule != "max" and not set(families) <= set(given):
+        problem = f"no level of {some([name for name in families if name not in given])} scores"
+    elif threshold.rule == "carried" and not {"method", "split"} <= {*(threshold.source or ())}:
+        problem = "a carried level without the method and split that it is from"
+    if problem:
+        raise WsolbenchError(
+            "threshold",
+            found=problem,
+            expected='the rule "max", or "fixed" or "carried" with levels from 0 to 255',
+            cure="pass one integer, or the result whose thresholds are carried",
+        )
+    return threshold
 
 
 def checked_map(name: str, map_: Any) -> NDArray[Any]:
@@ -178,28 +232,27 @@ def checked_metrics(
             has no box.
     """
     unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
-    if metrics is None and "pixel" in protocol.metrics:
-        return protocol.metrics if not unboxed else ("pixel",)
-    asked = protocol.metrics if metrics is None else metrics
+    defined = fitting(protocol)
+    possible = [name for name in defined if not (unboxed and FAMILIES[name].NEEDS_BOXES)]
+    asked = (possible or defined) if metrics is None else metrics
     known = [name for name in FAMILIES if name != ALWAYS]
     unknown = [name for name in asked if name not in known]
     if unknown or not asked:
         raise WsolbenchError(
             "metrics",
             found=some(unknown) or "none",
-            expected=" or ".join(known),
+            expected=one_of(known),
             cure="name one or more of these",
         )
-    defined = fitting(protocol)
     kept = tuple(name for name in defined if name in asked)
     if not kept:
         raise WsolbenchError(
             "metrics",
             found=f"{some(asked)} under protocol {protocol.name}",
-            expected=" or ".join(defined),
+            expected=one_of(defined),
             cure="request one of these, or another protocol (see wsolbench protocols)",
         )
-    if "box" in kept and unboxed:
+    if not set(kept) <= set(possible):
         raise WsolbenchError(
             dataset.store.path,
             found=f"{unboxed} of {len(dataset)} images without box",

@@ -27,6 +27,7 @@ from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from ..scores import SCORES, ends_text, in_order
 from ..tables import csv_text, grid, html_table, markdown_text
+from .checks import check_bootstrap
 from .counts import Counts
 from .statistics import part
 
@@ -155,29 +156,13 @@ def compare(
             or one whose pixels on and off the object are not as many in all; no score that all
             have.
     """
+    check_bootstrap(bootstrap)
     results = [counts.result for counts in compared]
     check_alike(results)
     _check_different(results)
     common = _common_images(compared)
     weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
-    scored, drawn = [], []
-    pixels: NDArray[np.int64] | None = None
-    for done, counts in enumerate(compared):
-        places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
-        kept = np.array([places[image_id] for image_id in common])
-        statistics = part(counts.kept, kept)
-        if "pixels" in statistics:
-            own_pixels = statistics["pixels"].sum(axis=2, dtype=np.int64)
-            pixels = own_pixels if pixels is None else pixels
-            _check_pixels(own_pixels, pixels, counts.result, common)
-        threshold, scoring = counts.result.threshold, counts.scoring
-        scored.append(scoring.scored(scoring.sums(statistics), threshold)[0])
-
-        def step(own: int, resamples: int, done: int = done) -> None:
-            if progress:
-                progress(done * resamples + own, len(compared) * resamples)
-
-        drawn.append(scoring.resampled(statistics, weights, threshold, step))
+    scored, drawn = _scores(compared, common, weights, progress)
     held = in_order({key for scores in scored for key in scores})
     known = [key for key in held if not SCORES[key].is_threshold]
     keys = [key for key in known if all(key in scores for scores in scored)]
@@ -185,24 +170,8 @@ def compare(
         raise WsolbenchError(
             "results", found="no score that all methods have", cure="evaluate with the same metrics"
         )
-    pairs = []
     every_two = combinations(range(len(compared)), 2)
     wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
-    for key in keys:
-        for first, second in wanted:
-            difference = float(scored[second][key] - scored[first][key])
-            moved = drawn[second][key] - drawn[first][key]
-            ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
-            pairs.append(
-                Pair(
-                    key,
-                    first,
-                    second,
-                    difference,
-                    percentile_interval(moved.tolist(), bootstrap.level),
-                    ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5,
-                )
-            )
     first_result = results[0]
     return Comparison(
         names=_names(results),
@@ -226,9 +195,57 @@ def compare(
             key: [percentile_interval(own[key].tolist(), bootstrap.level) for own in drawn]
             for key in keys
         },
-        pairs=pairs,
+        pairs=[
+            _pair(key, first, second, scored, drawn, bootstrap.level)
+            for key in keys
+            for first, second in wanted
+        ],
         left_out=tuple(key for key in known if key not in keys),
     )
+
+
+def _scores(
+    compared: Sequence[Counts],
+    common: Sequence[str],
+    weights: NDArray[np.uint16],
+    progress: Progress | None,
+) -> tuple[list[dict[str, float | int]], list[dict[str, NDArray[Any]]]]:
+    """The scores of each method on the common images, and those of each resample of these."""
+    scored, drawn = [], []
+    pixels: NDArray[np.int64] | None = None
+    for done, counts in enumerate(compared):
+        places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
+        kept = part(counts.kept, np.array([places[image_id] for image_id in common]))
+        if "pixels" in kept:
+            own_pixels = kept["pixels"].sum(axis=2, dtype=np.int64)
+            pixels = own_pixels if pixels is None else pixels
+            _check_pixels(own_pixels, pixels, counts.result, common)
+
+        def step(own: int, resamples: int, done: int = done) -> None:
+            if progress:
+                progress(done * resamples + own, len(compared) * resamples)
+
+        threshold, scoring = counts.result.threshold, counts.scoring
+        scored.append(scoring.scored(scoring.sums(kept), threshold)[0])
+        drawn.append(scoring.resampled(kept, weights, threshold, step))
+    return scored, drawn
+
+
+def _pair(
+    key: str,
+    first: int,
+    second: int,
+    scored: Sequence[Mapping[str, float | int]],
+    drawn: Sequence[Mapping[str, NDArray[Any]]],
+    level: float,
+) -> Pair:
+    """One score of two methods: its difference, on all images and over the resamples."""
+    difference = float(scored[second][key] - scored[first][key])
+    moved = drawn[second][key] - drawn[first][key]
+    ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
+    order = ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5
+    interval = percentile_interval(moved.tolist(), level)
+    return Pair(key, first, second, difference, interval, order)
 
 
 def comparison_table(comparison: Comparison, form: str = "text") -> str:

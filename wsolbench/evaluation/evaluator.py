@@ -19,7 +19,7 @@ from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..files import available_processors
-from ..formats.result import Bootstrap, Result, Threshold
+from ..formats.result import Bootstrap, Group, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from ..metrics.family import Statistics, Sums
@@ -37,12 +37,13 @@ from .checks import (
     checked_map,
     checked_metrics,
     checked_rows,
+    checked_threshold,
     classes_averaged,
 )
 from .counts import Counts
 from .families import ALWAYS, FAMILIES
 from .image_table import image_table
-from .intervals import Spread, spread
+from .intervals import intervals_and_groups
 from .statistics import Scoring, added, part, put, room_for
 from .thresholds import carried
 
@@ -56,7 +57,7 @@ _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
 @dataclass
-class _Measured:
+class _Batch:
     """The statistics of some images, and their sums."""
 
     indices: list[int]
@@ -183,7 +184,7 @@ class Evaluator:
             own = checked[name]
             if own is not None and (wrong := bad(own)):
                 raise bad_row(name, names[wrong[0]], own[wrong[0]], expected)
-        measured = self._measure(names, planes, checked["top5"], checked["boxes"])
+        measured = self._checked(names, planes, checked["top5"], checked["boxes"])
         self._absorb(measured, top5 is not None, boxes is not None)
 
     def score(
@@ -236,7 +237,7 @@ class Evaluator:
             kept = {} if other._kept is None else part(other._kept, seen)
             counted = (other._sums, other._constant, other._full_frame)
             self._absorb(
-                _Measured(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
+                _Batch(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
             )
 
     def result(
@@ -275,10 +276,13 @@ class Evaluator:
         missing = self._missing(allow_missing)
         scoring = self.scoring
         scores, curves = scoring.scored(added(self._sums, missing.sums), chosen)
-        spreads: Spread = ({}, {})
+        intervals: dict[str, list[float | int]] = {}
+        breakdowns: dict[str, list[Group]] = {}
         if bootstrap is not None or by:
             kept = self._all_kept(missing)
-            spreads = spread(self.dataset, scoring, kept, scores, chosen, bootstrap, by, progress)
+            intervals, breakdowns = intervals_and_groups(
+                self.dataset, scoring, kept, scores, chosen, bootstrap, by, progress
+            )
         header = self.header
         return Result(
             method=dict(header.method) if header else {},
@@ -300,9 +304,9 @@ class Evaluator:
                 "full_frame_masks": self._full_frame + missing.full_frame,
             },
             limit=self.dataset.limit,
-            intervals=spreads[0],
+            intervals=intervals,
             bootstrap=bootstrap,
-            breakdowns=spreads[1],
+            breakdowns=breakdowns,
         )
 
     def counts(self, result: Result) -> Counts:
@@ -360,7 +364,7 @@ class Evaluator:
                 where, found="no per-image statistics", cure="pass keep_images=True"
             )
 
-    def _all_kept(self, missing: _Measured) -> Statistics:
+    def _all_kept(self, missing: _Batch) -> Statistics:
         """The statistics of all images; those without map among them score as zeros do."""
         kept = self._kept
         if kept is None:
@@ -369,13 +373,13 @@ class Evaluator:
             put(kept, missing.indices, missing.kept)
         return kept
 
-    def _measure(
+    def _checked(
         self,
         image_ids: Sequence[str],
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
-    ) -> _Measured:
+    ) -> _Batch:
         """The statistics of a batch; changes nothing in the evaluator, so threads may call it.
 
         Maps, classes and boxes are legal: those from memory were checked by `update`, those of a
@@ -430,7 +434,7 @@ class Evaluator:
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
-    ) -> _Measured:
+    ) -> _Batch:
         store, rows = self.dataset.store, self.dataset.rows[indices]
         sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
         block = Block(
@@ -449,11 +453,9 @@ class Evaluator:
         scoring = self._scoring(top5 is not None, boxes is not None)
         kept = scoring.measure(block)
         full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
-        return _Measured(
-            indices, kept, scoring.sums(kept), int(block.constant.sum()), int(full.sum())
-        )
+        return _Batch(indices, kept, scoring.sums(kept), int(block.constant.sum()), int(full.sum()))
 
-    def _absorb(self, measured: _Measured, ranked: bool, boxed: bool) -> None:
+    def _absorb(self, measured: _Batch, ranked: bool, boxed: bool) -> None:
         again = [index for index in measured.indices if self._seen[index]]
         if again:
             ids = [self.dataset.image_ids[index] for index in again]
@@ -477,11 +479,11 @@ class Evaluator:
                 self._kept = room_for(measured.kept, len(self.dataset))
             put(self._kept, measured.indices, measured.kept)
 
-    def _missing(self, allow_missing: bool) -> _Measured:
+    def _missing(self, allow_missing: bool) -> _Batch:
         """The images without map, measured as maps of zeros; refused unless they are allowed."""
         indices = np.flatnonzero(~self._seen).tolist()
         if not indices:
-            return _Measured([])
+            return _Batch([])
         if not allow_missing:
             ids = [self.dataset.image_ids[index] for index in indices]
             raise WsolbenchError(
@@ -501,19 +503,14 @@ class Evaluator:
     def _threshold(self, threshold: int | Result | Threshold | None, own: str) -> Threshold:
         if threshold is None:
             return Threshold("max" if self.protocol.fixed_threshold is None else "fixed")
+        # Boxes that are the same at every threshold need none.
+        needed = [name for name in ("pixel", "box") if name in self.metrics]
+        families = [name for name in needed if name != "box" or not self._boxed]
         if isinstance(threshold, Threshold):
-            return threshold
+            return checked_threshold(threshold, families)
         if isinstance(threshold, Result):
-            return carried(
-                threshold,
-                self.dataset,
-                self.protocol,
-                self.label,
-                own,
-                # Boxes that are the same at every threshold need none.
-                [name for name in self.metrics if name != "box" or not self._boxed],
-            )
-        if not isinstance(threshold, int) or not 0 <= threshold < LEVELS:
+            return carried(threshold, self.dataset, self.protocol, self.label, own, families)
+        if type(threshold) is not int or not 0 <= threshold < LEVELS:
             raise WsolbenchError(
                 "threshold",
                 found=repr(threshold),
@@ -555,11 +552,11 @@ def score_together(
     rows = [row for row, image in enumerate(submission.image_ids) if image in known]
     ranked, boxed = submission.top5 is not None, submission.boxes is not None
 
-    def measure(block: Sequence[int]) -> list[_Measured]:
+    def measure(block: Sequence[int]) -> list[_Batch]:
         ids, maps = [submission.image_ids[row] for row in block], submission.read(block)
         top5 = None if submission.top5 is None else submission.top5[block]
         boxes = None if submission.boxes is None else submission.boxes[block]
-        return [evaluator._measure(ids, maps, top5, boxes) for evaluator in evaluators]
+        return [evaluator._checked(ids, maps, top5, boxes) for evaluator in evaluators]
 
     done, threads = 0, jobs or available_processors()
     sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
@@ -592,15 +589,13 @@ def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]
 
 def _in_flight(
     pool: ThreadPoolExecutor,
-    work: Callable[[Sequence[int]], list[_Measured]],
+    work: Callable[[Sequence[int]], list[_Batch]],
     items: Iterable[Sequence[int]],
     most: int,
-) -> Iterator[list[_Measured]]:
+) -> Iterator[list[_Batch]]:
     """Results as they come, with no more than `most` items begun: memory stays constant."""
     queue = iter(items)
-    running: set[Future[list[_Measured]]] = {
-        pool.submit(work, item) for item in islice(queue, most)
-    }
+    running: set[Future[list[_Batch]]] = {pool.submit(work, item) for item in islice(queue, most)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:

@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..scores import SCORES
 from .statistics import Scoring
 
-__all__ = ["KINDS", "Draws", "group_images", "scored_groups"]
+__all__ = ["Draws", "group_images", "scored_groups"]
 
 AREA_GROUPS = 10
 """Groups by area: deciles."""
@@ -55,7 +55,7 @@ def group_images(dataset: Dataset, kind: str) -> _Members:
     `area`: tenths of the images by the share of the image that the object covers, the smallest
     first; equal shares stay together. `boxes`: by the number of true boxes. `class`: by class.
     """
-    return KINDS[kind](dataset)
+    return _MEMBERS[kind](dataset)
 
 
 def scored_groups(
@@ -139,9 +139,9 @@ def _members(kinds: NDArray[np.integer], name: Callable[[int], str]) -> _Members
     ]
 
 
-KINDS: Mapping[str, Callable[[Dataset], _Members]] = {
+_MEMBERS: Mapping[str, Callable[[Dataset], _Members]] = {
     "area": _by_area,
     "boxes": _by_boxes,
     "class": _by_class,
 }
-"""What images may be grouped by."""
+"""The groups of a data set, by the keys of `formats.result.GROUPS`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..formats.result import Result
+from ..formats.result import Result, levels_read
 from ..metrics import pixel as pixel_metrics
 from ..metrics.family import Statistics
 from ..protocols.block import best_overlaps
@@ -50,9 +50,9 @@ def _columns(
     dataset: Dataset, places: slice, scoring: Scoring, kept: Statistics, result: Result
 ) -> dict[str, list[Any]]:
     protocol, found = scoring.protocol, {}
+    levels = levels_read(result.threshold, result.scores)
     if "pixels" in kept:
-        at = result.threshold.pixel
-        level = int(result.scores.get("peak_threshold", 0)) if at is None else at
+        level = levels.get("pixel", 0)
         counts = kept["pixels"].astype(np.int64)
         curves = pixel_metrics.iou(counts, protocol.comparator)
         found["best_iou"] = curves.max(axis=1).tolist()
@@ -61,7 +61,7 @@ def _columns(
         found["iou"] = curves[:, level].tolist()
         found["ap"] = pixel_metrics.average_precision(counts, protocol.comparator).tolist()
     if "boxes" in kept and kept["boxes"].size:
-        level = 0 if scoring.boxed else int(result.scores.get("box_threshold", 0))
+        level = 0 if scoring.boxed else levels.get("box", 0)
         boxes = kept["boxes"][:, [level]].astype(np.int32)
         truth = dataset.store.packed("boxes", dataset.rows[places])
         for name, corner in zip(("x0", "y0", "x1", "y1"), boxes[:, 0].T, strict=True):

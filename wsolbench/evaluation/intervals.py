@@ -7,20 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..formats.result import Bootstrap, Group, Threshold
+from ..formats.result import Bootstrap, Group, Threshold, levels_read
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..metrics.family import Statistics
 from ..progress import Progress
+from ..scores import level_key
 from . import groups
 from .statistics import Scoring
 
-__all__ = ["Spread", "spread"]
-
-Spread = tuple[dict[str, list[float | int]], dict[str, list[Group]]]
-"""[low, high] by key of the scores, and groups by kind."""
+__all__ = ["intervals_and_groups"]
 
 
-def spread(
+def intervals_and_groups(
     dataset: Dataset,
     scoring: Scoring,
     kept: Statistics,
@@ -29,7 +27,7 @@ def spread(
     bootstrap: Bootstrap | None,
     by: Sequence[str],
     progress: Progress | None = None,
-) -> Spread:
+) -> tuple[dict[str, list[float | int]], dict[str, list[Group]]]:
     """Intervals of all scores, and the scores of groups.
 
     Args:
@@ -41,6 +39,9 @@ def spread(
         bootstrap: how intervals are drawn; None for none.
         by: kinds of groups.
         progress: called with (resamples and groups scored, all of them).
+
+    Returns:
+        [low, high] by key of the scores, and groups by kind.
     """
     members = {kind: groups.group_images(dataset, kind) for kind in by}
     resamples = 0 if bootstrap is None else bootstrap.resamples
@@ -51,8 +52,8 @@ def spread(
         if progress:
             progress(done + own, steps)
 
-    chosen = {"peak_threshold": threshold.pixel, "box_threshold": threshold.box}
-    at = {key: int(scores.get(key, 0)) if level is None else level for key, level in chosen.items()}
+    read_at = levels_read(threshold, scores)
+    at = {family: read_at.get(family, 0) for family in ("pixel", "box")}
     intervals: dict[str, list[float | int]] = {}
     draws = None
     if bootstrap is not None:
@@ -64,14 +65,14 @@ def spread(
         }
         own = drawn if threshold.rule == "max" else {}
         pixel, box = (
-            np.asarray(own.get(key, np.full(resamples, level)), dtype=np.int64)
-            for key, level in at.items()
+            np.asarray(own.get(level_key(family), np.full(resamples, level)), dtype=np.int64)
+            for family, level in at.items()
         )
         draws = groups.Draws(weights, pixel, box, bootstrap.level)
         done = resamples
     breakdowns = {}
     for kind, parts in members.items():
-        levels = (at["peak_threshold"], at["box_threshold"])
+        levels = (at["pixel"], at["box"])
         breakdowns[kind] = groups.scored_groups(scoring, kept, parts, levels, draws, step)
         done += len(parts)
     return intervals, breakdowns

@@ -1,8 +1,8 @@
 """Photos and what is drawn over them: masks, boxes, and submissions' maps on the photo's grid.
 
-Maps are brought to the photo as the protocol does it (`metrics.levels.level_map`), and a predicted
-box is the one that was scored: around the largest component at the result's Box-T, or the box that
-the submission brings. Without a result there is no threshold, and no box is inferred.
+Maps are brought to the photo as the result's protocol does it, and a predicted box is the one that
+was scored: around the largest component at the result's Box-T, or the box that the submission
+brings. Without a result, maps are upsampled as protocol sem does it, and no box is drawn.
 
 Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
 """
@@ -19,8 +19,9 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
-from ..metrics.boxes import largest_boxes
 from ..metrics.levels import level_map
+from ..protocols import Protocol
+from ..protocols.steps import boxes_of, on_grid
 from .checks import check_match
 
 __all__ = ["Drawn", "Overlay", "choose_images", "pair_results", "read_overlays"]
@@ -112,7 +113,18 @@ def pair_results(
                     found="a second result of one submission",
                     cure="name one result a submission",
                 )
-            if submissions[place].boxes is None and "box_threshold" not in result.scores:
+            if submissions[place].boxes is not None:
+                paired[place] = result
+                continue
+            protocol = Protocol.from_dict(result.protocol)
+            if not protocol.keeps_boxes:
+                raise WsolbenchError(
+                    f"result of {result.name} on {result.split}",
+                    found=f"protocol {protocol.name}, whose boxes are not in pixels of the image",
+                    expected="a protocol with one box at each threshold, like sem",
+                    cure="evaluate under another protocol, or draw without a result",
+                )
+            if "box_threshold" not in result.scores:
                 raise WsolbenchError(
                     f"result of {result.name} on {result.split}",
                     found="no box_threshold",
@@ -158,12 +170,16 @@ def read_overlays(
 
 
 def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:
-    levels = level_map(submission.read([row])[0], *size)
+    map_ = submission.read([row])[0]
     box = None
     if submission.boxes is not None:
-        box = submission.boxes[row]
+        levels, box = level_map(map_, *size), submission.boxes[row]
     elif result is not None:
-        box = largest_boxes(levels)[int(result.scores["box_threshold"])]
+        protocol = Protocol.from_dict(result.protocol)
+        levels = on_grid(protocol, map_, size)
+        box = boxes_of(protocol, levels)[int(result.scores["box_threshold"])]
+    else:
+        levels = level_map(map_, *size)
     return Drawn(levels, box if box is not None and box.any() else None)
 
 

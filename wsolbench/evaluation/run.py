@@ -224,7 +224,7 @@ def evaluate(
         limit=limit,
         jobs=jobs,
         bootstrap=bootstrap,
-        by=tuple(by),
+        by=by,
     )
 
     def bars(title: str, unit: str) -> AbstractContextManager[Progress | None]:

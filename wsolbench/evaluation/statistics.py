@@ -144,9 +144,7 @@ class Scoring:
             pixel: int64 (b,), T of pixel scores; None for the best of each.
             box: int64 (b,), T of box scores; None for the best of each.
         """
-        reading = Reading(
-            self.protocol, self.label, self.ranked, self.boxed, sums["images"], pixel, box
-        )
+        reading = Reading(self.protocol, self.label, self.ranked, sums["images"], pixel, box)
         scores: dict[str, NDArray[Any]] = {}
         curves: dict[str, NDArray[Any]] = {}
         for name in self.families:

@@ -16,20 +16,19 @@ from ..errors import WsolbenchError
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..protocols import Protocol, label_of
-from ..scores import LEVELS, SCORES, Read, Score, localization_key
+from ..scores import LEVELS, SCORES, Read, Score, level_key, localization_key
 from ..tables import csv_text, grid, markdown_text
 
-__all__ = ["FIXED", "Reading", "carried", "readings", "readings_table"]
+__all__ = ["FIXED", "ScoresAt", "carried", "readings", "readings_table"]
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""
 
-_THRESHOLDS = {"pixel": "peak_threshold", "box": "box_threshold"}
-"""The score that holds the best threshold of each metric family."""
+_LEVEL_KEYS = {family: level_key(family) for family in ("pixel", "box")}
 
 
 @dataclass(frozen=True)
-class Reading:
+class ScoresAt:
     """What a result scores at the thresholds of one rule.
 
     Attributes:
@@ -75,10 +74,10 @@ def carried(
     """
     _check_carried(other, protocol.as_dict(), dataset.name, dataset.split, label, submission_sha256)
     for metric in metrics:
-        if metric in _THRESHOLDS and _THRESHOLDS[metric] not in other.scores:
+        if metric in _LEVEL_KEYS and _LEVEL_KEYS[metric] not in other.scores:
             raise WsolbenchError(
                 f"threshold from {other.name} on {other.split}",
-                found=f"no {_THRESHOLDS[metric]}",
+                found=f"no {_LEVEL_KEYS[metric]}",
                 cure=f"evaluate that split with the metrics {','.join(metrics)}",
             )
     source = {
@@ -88,13 +87,13 @@ def carried(
         "annotations_sha256": other.annotations_sha256,
         "missing": other.counts.get("missing", 0),
     }
-    pixel, box = (_level(other, key) for key in _THRESHOLDS.values())
+    pixel, box = (_level(other, key) for key in _LEVEL_KEYS.values())
     return Threshold("carried", pixel=pixel, box=box, source=source)
 
 
 def readings(
     result: Result, carried: Result | None = None, fixed: Sequence[int] = FIXED
-) -> list[Reading]:
+) -> list[ScoresAt]:
     """Score one result at its best, carried and fixed thresholds.
 
     Args:
@@ -120,13 +119,29 @@ def readings(
             expected="a result of maps under protocol sem",
             cure="evaluate the maps under --protocol sem",
         )
-    best = {
-        "pixel": _best(curves.get("iou")),
-        "box": _best(curves.get(localization_key(result.label))),
-    }
-    rules: list[tuple[str, int | None, int | None]] = [
-        ("max on this split", best["pixel"], best["box"])
-    ]
+    held = {score.family for score in read_off}
+    read: list[ScoresAt] = []
+    for rule, pixel, box in _rules(result, carried, fixed):
+        levels = {"pixel": pixel, "box": box}
+        scores = {
+            score.key: float(curves[score.curve][level])
+            for score in read_off
+            if (level := levels[score.family]) is not None
+        }
+        first = read[0].scores if read else scores
+        differences = {key: value - first[key] for key, value in scores.items()}
+        pixel, box = (levels[family] if family in held else None for family in ("pixel", "box"))
+        read.append(ScoresAt(rule, pixel, box, scores, differences))
+    return read
+
+
+def _rules(
+    result: Result, carried: Result | None, fixed: Sequence[int]
+) -> list[tuple[str, int | None, int | None]]:
+    """Each rule in words, with its levels of pixel and of box scores."""
+    curves = result.curves
+    pixel, box = (_best(curves.get(key)) for key in ("iou", localization_key(result.label)))
+    rules = [("max on this split", pixel, box)]
     if carried is not None:
         _check_carried(
             carried,
@@ -136,38 +151,19 @@ def readings(
             result.label,
             result.submission_sha256,
         )
-        pixel, box = (_level(carried, key) for key in _THRESHOLDS.values())
+        pixel, box = (_level(carried, key) for key in _LEVEL_KEYS.values())
         source = {"method": carried.name, "split": carried.split}
         moved = replace(result, threshold=Threshold("carried", pixel, box, source))
         rules.append((threshold_text(moved), pixel, box))
     elif result.threshold.rule == "carried":
         rules.append((threshold_text(result), result.threshold.pixel, result.threshold.box))
-    own = [result.threshold.pixel] if result.threshold.rule == "fixed" else []
-    for level in dict.fromkeys([level for level in own if level is not None] + list(fixed)):
+    own = result.threshold.pixel if result.threshold.rule == "fixed" else None
+    for level in dict.fromkeys([*([] if own is None else [own]), *fixed]):
         rules.append((f"fixed at {level} ({level / (LEVELS - 1):.2f})", level, level))
-    read: list[Reading] = []
-    for rule, pixel, box in rules:
-        scores = {}
-        for score in read_off:
-            at = pixel if score.family == "pixel" else box
-            if at is not None:
-                scores[score.key] = float(curves[score.curve][at])
-        first = read[0].scores if read else scores
-        differences = {key: value - first[key] for key, value in scores.items()}
-        held = {score.family for score in read_off}
-        read.append(
-            Reading(
-                rule,
-                pixel if "pixel" in held else None,
-                box if "box" in held else None,
-                scores,
-                differences,
-            )
-        )
-    return read
+    return rules
 
 
-def readings_table(read: Sequence[Reading], form: str = "text") -> str:
+def readings_table(read: Sequence[ScoresAt], form: str = "text") -> str:
     """A row a rule; percent, and in brackets the points lost or won against the rule "max".
 
     CSV has the scores alone, as fractions.
@@ -251,7 +247,7 @@ def _level(result: Result, key: str) -> int | None:
     return int(result.scores[key]) if key in result.scores else None
 
 
-def _cell(score: Score, reading: Reading, first: bool) -> str:
+def _cell(score: Score, reading: ScoresAt, first: bool) -> str:
     if score.key not in reading.scores:
         return "-"
     text = score.text(reading.scores[score.key])

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..errors import WsolbenchError
 from ..files import require_file
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "is_hdf5", "versions"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # as hdf5_gate.SIGNATURE, which would load h5py
+_START = 64
 _PACKAGES = ("numpy", "h5py", "pycocotools", "numba", "pillow", "pyarrow", "torch")
 
 
@@ -40,6 +42,14 @@ def describe(file: str | os.PathLike[str]) -> dict[str, Any]:
     if not is_hdf5(file):
         from .result import read_result
 
+        with open(file, "rb") as opened:
+            if not opened.read(_START).lstrip().startswith(b"{"):
+                raise WsolbenchError(
+                    file,
+                    found="neither HDF5 nor a JSON object",
+                    expected="annotations, a submission or a result",
+                    cure="name a file that wsolbench wrote",
+                )
         return {"kind": "result", **json.loads(read_result(file).to_json())}
     from .annotations import FORMAT, AnnotationStore
     from .submission.reader import Submission

@@ -37,9 +37,12 @@ def signature(result: Result) -> str:
         "maps": result.label,
         "threshold": threshold_text(result),
     }
-    thresholds = (SCORES[key] for key in result.scores if SCORES[key].family == "box")
-    if "max_box_acc" in result.scores and not any(score.is_threshold for score in thresholds):
+    of_boxes = [SCORES[key] for key in result.scores if SCORES[key].family == "box"]
+    searched = result.protocol.get("fixed_threshold", 0) is None or "max_box_acc" in result.scores
+    if searched and of_boxes and not any(score.is_threshold for score in of_boxes):
         parts["boxes"] = "the submission's"
+    if result.protocol.get("averaging") == "classes":
+        parts["accuracies"] = "means over classes"
     if result.bootstrap is not None:
         drawn = result.bootstrap
         parts["intervals"] = (

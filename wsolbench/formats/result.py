@@ -17,7 +17,7 @@ from ..errors import WsolbenchError, printable
 from ..files import require_file, strict_json, write_text
 from ..image_ids import is_image_id
 from ..protocols import fields_sha256
-from ..scores import LEVELS, SCORES, ends_text, in_order
+from ..scores import LEVELS, SCORES, ends_text, in_order, level_key
 from ..tables import html_table
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Group",
     "Result",
     "Threshold",
+    "levels_read",
     "read_result",
 ]
 
@@ -236,6 +237,24 @@ class Result:
         write_text(path, self.to_json())
 
 
+def levels_read(threshold: Threshold, scores: Mapping[str, float | int]) -> dict[str, int]:
+    """The level that each metric family was read at: the one given, otherwise its best.
+
+    Args:
+        threshold: how thresholds were chosen.
+        scores: of the same result.
+
+    Returns:
+        T by "pixel" and "box"; without a family that was read at no level.
+    """
+    given = {"pixel": threshold.pixel, "box": threshold.box}
+    levels = {
+        family: scores.get(level_key(family)) if level is None else level
+        for family, level in given.items()
+    }
+    return {family: int(level) for family, level in levels.items() if level is not None}
+
+
 def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result file.
 
@@ -363,7 +382,8 @@ def _fault(result: Result) -> str:
         or (
             _is_count(result.bootstrap.resamples)
             and _is_count(result.bootstrap.seed)
-            and result.bootstrap.level == CONFIDENCE
+            and _is_number(result.bootstrap.level)
+            and 0 < result.bootstrap.level < 1
         ),
         "groups": all(
             kind in GROUPS and all(_is_group(group, result.images) for group in held)

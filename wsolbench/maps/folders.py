@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset
 from ..data.importers.mask_files import list_masks, summary
 from ..data.importers.tables import read_table
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, one_of, some
 from ..files import available_processors, require_file, require_target
 from ..formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
@@ -79,7 +79,7 @@ def import_maps(
             no file; all faults of a kind together.
     """
     if dtype is not None and dtype not in DTYPES:
-        raise WsolbenchError("dtype", found=dtype, expected=" or ".join(DTYPES), cure="name one")
+        raise WsolbenchError("dtype", found=dtype, expected=one_of(DTYPES), cure="name one")
     place = Path(folder)
     files, _ = list_masks(place, "a folder of maps", SUFFIXES)
     for out in outs.values():

@@ -32,8 +32,8 @@ def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArr
     if images < 2:
         raise WsolbenchError(
             "bootstrap",
-            found="one image to draw from",
-            expected="two or more, for resamples of one are all alike",
+            found="only one image",
+            expected="at least two, which a confidence interval needs",
             cure="score more images, or leave intervals out",
         )
     weights = np.empty((resamples, images), dtype=np.uint16)

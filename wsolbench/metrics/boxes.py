@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scores import localization_key
-from .choices import MAXIMUM_KEYS, BoxScore
+from ..scores import MAX_BOX_ACC_KEYS, SCORES, localization_key
+from .choices import BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 from .kernels import largest_boxes
 
 __all__ = [
     "LARGEST",
+    "NEEDS_BOXES",
     "best_iou",
     "columns",
     "empty",
@@ -34,34 +35,33 @@ __all__ = [
 ]
 
 
-def best_iou(
-    boxes: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
-) -> NDArray[np.float64]:
+def best_iou(boxes: NDArray[np.integer[Any]], truth: NDArray[Any]) -> NDArray[np.float64]:
     """Highest IoU of each box with any of the true ones, counting pixels.
 
     Args:
         boxes: integers (..., 4).
-        truth: integers (n, 4), n at least 1.
+        truth: integers or floats (n, 4), n at least 1.
 
     Returns:
         float64 (...), in [0, 1]; 0 for a box without area.
     """
     ours = boxes[..., None, :].astype(np.int64)
-    theirs = truth.astype(np.int64)
+    theirs = truth.astype(np.int64) if truth.dtype.kind in "iu" else truth
     low = np.maximum(ours[..., :2], theirs[..., :2])
     high = np.minimum(ours[..., 2:], theirs[..., 2:])
     shared = np.maximum(high - low, 0).prod(axis=-1)
     total = _area(ours) + _area(theirs) - shared
-    return np.asarray((shared / np.maximum(total, 1)).max(axis=-1))
+    return np.asarray((shared / np.where(total > 0, total, 1)).max(axis=-1))
 
 
-def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _area(boxes: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(axis=-1))
 
 
 # ------------------------------------------------------------------------------------ the family
 
 LARGEST: Mapping[str, int] = MappingProxyType({})
+NEEDS_BOXES = True
 
 
 def fits(rules: Any) -> bool:
@@ -123,9 +123,10 @@ def scores(sums: Sums, reading: Reading) -> Scored:
     if BoxScore.MAXIMUM in rules.box_scores:
         highest = correct.max(axis=2)
         for row, delta in enumerate(deltas):
-            found[MAXIMUM_KEYS[delta]] = highest[:, row]
+            key = MAX_BOX_ACC_KEYS[delta]
+            found[key] = highest[:, row]
             if row:
-                curves[MAXIMUM_KEYS[delta].removeprefix("max_")] = correct[:, row]
+                curves[SCORES[key].curve] = correct[:, row]
         if len(deltas) > 1:
             found["max_box_acc_v2"] = highest.mean(axis=1)
     if not searched:

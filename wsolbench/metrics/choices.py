@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAXIMUM_KEYS", "BoxScore", "Comparator", "Component", "PixelScore", "Reduction"]
+__all__ = ["BoxScore", "Comparator", "Component", "PixelScore", "Reduction"]
 
 
 class Comparator(str, Enum):
@@ -60,7 +59,3 @@ class BoxScore(str, Enum):
     """GT-known, Top-1 and Top-5 localization, all at one threshold."""
     MAXIMUM = "maximum"
     """MaxBoxAcc: the highest accuracy over all thresholds."""
-
-
-MAXIMUM_KEYS = MappingProxyType({0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"})
-"""Keys of the highest accuracy, by the IoU that it requires."""

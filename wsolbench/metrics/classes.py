@@ -15,9 +15,10 @@ import numpy as np
 from .choices import BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 
-__all__ = ["LARGEST", "columns", "empty", "fits", "measure", "scores"]
+__all__ = ["LARGEST", "NEEDS_BOXES", "columns", "empty", "fits", "measure", "scores"]
 
 LARGEST: Mapping[str, int] = MappingProxyType({})
+NEEDS_BOXES = False
 
 
 def fits(rules: Any) -> bool:

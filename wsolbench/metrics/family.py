@@ -8,6 +8,7 @@ has
 - `measure(images)`: its statistics of n images, integers or booleans by name, images first;
 - `columns(kept, rules, classes)`: what each image adds to each of its sums;
 - `LARGEST`: the most that an image adds to a sum, by name, where that is more than 1;
+- `NEEDS_BOXES`: whether every image must have a true box;
 - `scores(sums, reading)`: the scores and curves of b sums at once.
 
 One `scores` serves the whole split, groups of images and resamples: they differ in b alone. Ratios
@@ -93,7 +94,6 @@ class Reading:
         rules: the protocol.
         label: "gt" or "predicted": whose class's maps they are.
         ranked: whether there are class predictions, and every class is known.
-        boxed: whether boxes are the submission's own, the same at every threshold.
         images: int64 (b,), how many images each sum is over; (b, c) by class, where the protocol
             averages accuracies over c classes.
         pixel: int64 (b,), T of pixel scores; None for the best T of each.
@@ -103,7 +103,6 @@ class Reading:
     rules: Any
     label: str
     ranked: bool
-    boxed: bool
     images: NDArray[np.int64]
     pixel: NDArray[np.int64] | None = None
     box: NDArray[np.int64] | None = None
@@ -137,6 +136,7 @@ class Family(Protocol):
     """A metric family, which is a module; see there."""
 
     LARGEST: Mapping[str, int]
+    NEEDS_BOXES: bool
 
     def fits(self, rules: Any) -> bool:
         """Whether the protocol defines its scores."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from ..scores import LEVELS
 from . import kernels
-from .levels import LEVELS
 from .packed import Packed
 
 __all__ = ["best_overlaps", "measure"]

@@ -15,10 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["LEVELS", "count_levels", "largest_boxes", "measure", "overlaps", "upsample_levels"]
+from ..scores import LEVELS
 
-LEVELS = 256
-"""Levels and thresholds: 0..255 (paper, section 3.1)."""
+__all__ = ["count_levels", "largest_boxes", "measure", "overlaps", "upsample_levels"]
 
 _SHIFT = 29
 """Bits of a waiting pixel's place, in rows of 32768 at most; its next neighbour stands above."""

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from . import kernels
-from .kernels import LEVELS
 
-__all__ = ["LEVELS", "MAP_DTYPES", "check_map", "level_map", "map_fault"]
+__all__ = ["MAP_DTYPES", "check_map", "level_map", "map_fault"]
 
 MAP_DTYPES = ("uint8", "float16", "float32")
 """Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""

@@ -27,6 +27,7 @@ from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
 
 __all__ = [
     "LARGEST",
+    "NEEDS_BOXES",
     "average_precision",
     "bins_of",
     "columns",
@@ -36,7 +37,6 @@ __all__ = [
     "fits",
     "iou",
     "measure",
-    "peak",
     "precision",
     "reach",
     "recall",
@@ -148,12 +148,6 @@ def average_precision(
     return np.asarray((precision(counts, comparator) * gained)[..., ::-1].sum(axis=-1))
 
 
-def peak(curve: NDArray[Any]) -> tuple[float, int]:
-    """Peak-IoU and Peak-T of a curve (bins,): its maximum and the lowest threshold that has it."""
-    at = int(curve.argmax())
-    return float(curve[at]), at
-
-
 def _reached(
     counts: NDArray[np.int64], comparator: Comparator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -172,6 +166,7 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 # ------------------------------------------------------------------------------------ the family
 
 LARGEST: Mapping[str, int] = MappingProxyType({"pixels": 1 << 28, "iou": UNIT, "ap": UNIT})
+NEEDS_BOXES = False
 
 
 def fits(rules: Any) -> bool:

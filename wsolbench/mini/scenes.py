@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, one_of
 from ..files import replacing
 from ..formats.annotations import Annotation, AnnotationSet
 from ..masks import encode, tight_box
@@ -93,7 +93,7 @@ def generate_split(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
     """The first `count` scenes of a split, cycling through the classes."""
     if split not in SPLITS:
         raise WsolbenchError(
-            "split", found=repr(split), expected=" or ".join(SPLITS), cure="name one of these"
+            "split", found=repr(split), expected=one_of(SPLITS), cure="name one of these"
         )
     for name, value in (("count", count), ("seed", seed)):
         if value < 0:

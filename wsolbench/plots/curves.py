@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, one_of
 from ..leaderboard.entries import Entry
 from ..scores import LEVELS, SCORES, Read, localization_key
-from .scored import Scored, check_alike, legends, name_source, where
+from .scored import Scored, check_alike, legends, name_source, protocol_of, where
 from .style import COLOURS, limit_axis, line, percent, picture, require_form, with_legend
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def precision_recall(scored: Sequence[Scored], ax: Axes) -> Axes:
 
 
 def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
-    """Share of images whose box has an IoU of at least 0.5, against the threshold."""
+    """Share of images with a correct box, against the threshold."""
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         about = SCORES[localization_key(item.label)]
         curve = item.curves[about.curve]
@@ -63,7 +63,9 @@ def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
         line(ax, _thresholds(item), [about.scaled(share) for share in curve], place, text)
         limit_axis(ax, about)
     ax.set(xlabel="Threshold T", ylabel="Images with a correct box (%)", xlim=_range(scored))
-    return with_legend(ax, "Highest box accuracy (IoU >= 0.5)")
+    protocol = protocol_of(scored[0])
+    limit = f"{protocol['box_iou_comparator']} {protocol['box_iou_thresholds'][0]:g}"
+    return with_legend(ax, f"Highest box accuracy (IoU {limit})")
 
 
 CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
@@ -100,7 +102,7 @@ def save_curves(
         raise WsolbenchError(
             "curves",
             found="no kind of curve that all results contain",
-            expected=" or ".join(CURVES),
+            expected=one_of(CURVES),
             cure="evaluate again with the same metrics",
         )
     for kind in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,16 @@ from ..formats.result import Result
 from ..leaderboard.entries import Entry
 from ..protocols import label_of
 
-__all__ = ["Scored", "check_alike", "legend", "legends", "name_source", "source_of", "where"]
+__all__ = [
+    "Scored",
+    "check_alike",
+    "legend",
+    "legends",
+    "name_source",
+    "protocol_of",
+    "source_of",
+    "where",
+]
 
 Scored = Result | Entry
 """What curves and seeds can be drawn from."""
@@ -39,8 +48,13 @@ def source_of(item: Scored) -> tuple[str, str]:
     if isinstance(item, Entry) and item.state == "reported":
         title = item.provenance["paper"]["title"]
         return title, f"numbers reported in {title}"
-    protocol = item.provenance["protocol"] if isinstance(item, Entry) else item.protocol
+    protocol = protocol_of(item)
     return protocol["sha256"], f"protocol {label_of(protocol)}"
+
+
+def protocol_of(item: Scored) -> Mapping[str, Any]:
+    """The protocol of a result or a measured entry, as they hold it."""
+    return item.provenance["protocol"] if isinstance(item, Entry) else item.protocol
 
 
 def name_source(axes: NDArray[Any], item: Scored) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, one_of, some
 from ..leaderboard.entries import Entry
 from ..scores import SCORES
 from .scored import Scored, check_alike, legend, name_source, where
@@ -93,7 +93,7 @@ def save_seeds(
         raise WsolbenchError(
             "results",
             found="no score that all results have",
-            expected=" or ".join(ranking),
+            expected=one_of(ranking),
             cure="evaluate again with the same metrics",
         )
     with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, one_of
 from ..files import replacing
 from ..scores import Score, Unit
 
@@ -110,7 +110,7 @@ def picture(
     form = require_form(path)
     if style not in STYLES:
         raise WsolbenchError(
-            "style", found=style, expected=" or ".join(STYLES), cure="choose one of these styles"
+            "style", found=style, expected=one_of(STYLES), cure="choose one of these styles"
         )
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -133,7 +133,7 @@ def require_form(path: str | os.PathLike[str]) -> str:
         raise WsolbenchError(
             path,
             found=f"the extension {suffix or 'none'}",
-            expected=" or ".join(SUFFIXES),
+            expected=one_of(SUFFIXES),
             cure="rename the output file",
         )
     if find_spec("matplotlib") is None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, one_of
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
 from .bas import BAS, BAS_INCEPTION, BAS_RESNET
@@ -118,6 +118,6 @@ def as_protocol(given: str | Protocol) -> Protocol:
         return given
     if given not in PROTOCOLS:
         raise WsolbenchError(
-            "protocol", found=repr(given), expected=" or ".join(PROTOCOLS), cure="name one of these"
+            "protocol", found=repr(given), expected=one_of(PROTOCOLS), cure="name one of these"
         )
     return PROTOCOLS[given]

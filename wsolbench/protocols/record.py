@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
-from ..metrics.choices import MAXIMUM_KEYS, BoxScore, Comparator, Component, PixelScore, Reduction
-from ..scores import LEVELS
+from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
+from ..scores import LEVELS, MAX_BOX_ACC_KEYS
 
 __all__ = [
     "BIN_EDGES",
@@ -189,7 +189,12 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Refuse what no code does."""
-        if faults := _type_faults(self) or _faults(self):
+        if not (faults := _type_faults(self)):
+            # 1 and 1.0 are equal, but JSON, and so the hash, tells them apart.
+            for name in ("fixed_threshold", "box_iou_thresholds"):
+                object.__setattr__(self, name, _as_floats(getattr(self, name)))
+            faults = _faults(self)
+        if faults:
             raise WsolbenchError(
                 f"protocol {self.name!r}",
                 found=some(faults),
@@ -205,12 +210,6 @@ class Protocol:
     def label(self) -> str:
         """Name, version and the start of the hash, for people."""
         return label_of(self.as_dict())
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """What it scores by itself: "pixel", "box" or both."""
-        held = {"pixel": self.pixel_scores, "box": self.box_scores}
-        return tuple(name for name, choice in held.items() if choice)
 
     @property
     def bins(self) -> int:
@@ -341,6 +340,12 @@ def _value(annotation: object, value: Any) -> Any:
     return kind(value) if issubclass(kind, Enum) and value is not None else value
 
 
+def _as_floats(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(float, value))
+    return None if value is None else float(value)
+
+
 def _type_faults(protocol: Protocol) -> list[str]:
     """Values of another type than their field's, which would be compared in vain."""
     faults = []
@@ -394,6 +399,13 @@ def _faults(protocol: Protocol) -> list[str]:
         "pixel scores over shares of the maximum": (
             pixels and own.thresholds is Thresholds.SHARES_OF_MAXIMUM
         ),
+        "foreground above the threshold with levels bins": (
+            own.comparator is Comparator.ABOVE and own.levels is Levels.BINS
+        ),
+        "IoU at a threshold without Peak-IoU over levels": (
+            PixelScore.AT_THRESHOLD in own.pixel_scores
+            and (PixelScore.PEAK not in own.pixel_scores or not own.counts_levels)
+        ),
         "no reduction, or one twice": (
             not own.pixel_reductions
             or len(set(own.pixel_reductions)) < len(own.pixel_reductions)
@@ -408,14 +420,22 @@ def _faults(protocol: Protocol) -> list[str]:
             boxed and scaled_truth != (own.grid is not None)
         ),
         "clipped boxes of components": own.box_clipped and not outlined,
-        "an empty box that is not four numbers": len(own.box_empty) != 4,
+        "an empty box that is not four numbers from -1 to 4096": (
+            len(own.box_empty) != 4 or not all(-1 <= end <= 4096 for end in own.box_empty)
+        ),
         "no IoU of a correct box, one twice, or one not in (0, 1]": (
             not own.box_iou_thresholds
             or len(set(own.box_iou_thresholds)) < len(own.box_iou_thresholds)
             or not all(0 < delta <= 1 for delta in own.box_iou_thresholds)
         ),
+        "several IoUs of a correct box without MaxBoxAcc": (
+            boxed and not maximum and len(own.box_iou_thresholds) > 1
+        ),
         "MaxBoxAcc at an IoU other than .5, then .3 and .7": maximum
-        and (own.box_iou_thresholds[:1] != (0.5,) or set(own.box_iou_thresholds) - {*MAXIMUM_KEYS}),
+        and (
+            own.box_iou_thresholds[:1] != (0.5,)
+            or not set(own.box_iou_thresholds) <= {*MAX_BOX_ACC_KEYS}
+        ),
         "MaxBoxAcc at a fixed threshold": maximum and fixed is not None,
         "averaging over classes without a fixed threshold": (
             own.averaging is Averaging.CLASSES and fixed is None

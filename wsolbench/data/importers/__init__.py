@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from ...errors import WsolbenchError
+from ...errors import WsolbenchError, one_of
 
 if TYPE_CHECKING:
     from ...formats.annotations import AnnotationSet
@@ -37,7 +37,7 @@ def importer(kind: str) -> Callable[..., AnnotationSet]:
     """
     if kind not in IMPORTERS:
         raise WsolbenchError(
-            "import", found=f"kind {kind!r}", expected=" or ".join(IMPORTERS), cure="name one"
+            "import", found=f"kind {kind!r}", expected=one_of(IMPORTERS), cure="name one"
         )
     module, function = IMPORTERS[kind]
     found = getattr(importlib.import_module(f".{module}", __name__), function)

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError, some
+from ...errors import WsolbenchError, one_of, some
 from ...files import available_processors, require_folder
 from ...formats.annotations import Annotation
 from ...image_ids import RULE, is_image_id
@@ -108,7 +108,7 @@ def list_masks(
             faults.append(f"{found[path.stem].name} and {path.name}")
         else:
             found[path.stem] = path
-    ending = " or ".join(suffixes)
+    ending = one_of(suffixes)
     wanted = f"<image id>{ending}"
     refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename the files")
     if not found:
