@@ -117,13 +117,14 @@ def test_the_drawn_images_are_found(scene: Path) -> None:
     done = call(scene, "--out", scene / "c.png")
     assert done.exit_code == 0, done.exception
     assert (
-        "box right, mask IoU below 50 %: 1; IoU of mask and box: frame (19.0, 100.0)" in done.output
+        "box correct, mask IoU below 50 %: 1; IoU of mask and box: frame (19.0, 100.0)"
+        in done.output
     )
     assert (
         "box wrong, mask IoU 50 % or more: 1; IoU of mask and box: bars (80.0, 40.0)" in done.output
     )
     assert (
-        "box right, mask IoU 50 % or more: 1; IoU of mask and box: square (100.0, 100.0)"
+        "box correct, mask IoU 50 % or more: 1; IoU of mask and box: square (100.0, 100.0)"
         in done.output
     )
     assert (scene / "c.png").read_bytes().startswith(b"\x89PNG")

@@ -1,6 +1,6 @@
 """Images on which the box and the mask judge one map differently, or agree that it is good.
 
-Source: paper section 1 and Fig. 1 (a right box around a poor map, a good map whose box gets no
+Source: paper section 1 and Fig. 1 (a correct box around a poor map, a good map whose box gets no
 credit), and Fig. 3 of its supplement. The paper picks by hand; the rule here is *ours*: 50 %, the
 bar that box accuracy goes by, is asked of the mask's IoU too, so that every image is of one kind;
 within a kind the images come first in which the two IoUs lie farthest apart.
@@ -28,7 +28,7 @@ from .run import Request, run
 __all__ = ["HIGH", "KINDS", "Case", "Cases", "Found", "Kind", "choose_cases", "find_cases"]
 
 HIGH = PROTOCOLS["sem"].box_iou_thresholds[0]
-"""IoU from which a box is right (paper, section 1); of the mask's IoU it is asked as well."""
+"""IoU from which a box is correct (paper, section 1); of the mask's IoU it is asked as well."""
 
 _DIGITS = 12  # of a rank: differences of floats that ought to be equal are, and the id decides
 
@@ -39,7 +39,7 @@ class Kind:
 
     Attributes:
         words: what to call it.
-        box_right: whether its box is right.
+        box_right: whether its box is correct.
         mask_high: whether its mask's IoU is `HIGH` or more.
         rank: of (mask IoU, box IoU); the highest comes first.
     """
@@ -51,11 +51,13 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "box_alone": Kind("box right, mask IoU below 50 %", True, False, lambda mask, box: box - mask),
+    "box_alone": Kind(
+        "box correct, mask IoU below 50 %", True, False, lambda mask, box: box - mask
+    ),
     "mask_alone": Kind(
         "box wrong, mask IoU 50 % or more", False, True, lambda mask, box: mask - box
     ),
-    "both": Kind("box right, mask IoU 50 % or more", True, True, min),
+    "both": Kind("box correct, mask IoU 50 % or more", True, True, min),
 }
 """What is looked for, in the order of drawing; the other images have neither."""
 
