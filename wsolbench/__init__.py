@@ -10,7 +10,8 @@ used, so that `import wsolbench` costs nothing:
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
-  `read_counts`, `counts_path`, `compare`, `comparison_table`, `Comparison`; `find_cases`.
+  `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
+  `find_cases`.
 - Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
 """
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .data.importers import importer
     from .data.torch_dataset import collate
     from .evaluation.cases import find_cases
+    from .evaluation.compare_files import compare_files
     from .evaluation.comparison import Comparison, compare, comparison_table
     from .evaluation.counts import Counts, counts_path, read_counts, write_counts
     from .evaluation.evaluator import Evaluator
@@ -78,6 +80,7 @@ _HOMES = {
     "breakdown_table": "formats.report",
     "collate": "data.torch_dataset",
     "compare": "evaluation.comparison",
+    "compare_files": "evaluation.compare_files",
     "comparison_table": "evaluation.comparison",
     "counts_path": "evaluation.counts",
     "evaluate": "evaluation.run",
@@ -130,6 +133,7 @@ __all__ = [
     "breakdown_table",
     "collate",
     "compare",
+    "compare_files",
     "comparison_table",
     "counts_path",
     "evaluate",

@@ -295,9 +295,10 @@ def localization_key(label: str) -> str:
     """The key of box accuracy, score and curve alike, for maps of the class that `label` names.
 
     Args:
-        label: "gt" for maps of the true class, "predicted" for those of the method's own.
+        label: "gt" for maps of the true class, "predicted" for those of the method's own; empty
+            where a paper does not say.
     """
-    return {"gt": "gt_known_loc", "predicted": "predicted_loc"}[label]
+    return {"gt": "gt_known_loc", "predicted": "predicted_loc", "": "gt_known_loc"}[label]
 
 
 def level_key(family: str) -> str:

@@ -88,7 +88,7 @@ def test_noise_is_seeded(dataset: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("centre", {}, "found 'centre', expected centre-gaussian or"),
+        ("centre", {}, "found 'centre', expected centre-gaussian, "),
         ("noise", {"size": 0}, "size: found 0"),
         ("noise", {"seed": -1}, "seed: found -1"),
     ],

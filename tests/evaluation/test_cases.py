@@ -161,7 +161,7 @@ def test_what_cannot_be_drawn_is_one_line(scene: Path) -> None:
     result = evaluate(dataset, scene / "maps.h5", metrics=["pixel"])
     result.write(scene / "pixel.json")
     for arguments, cure in (
-        (["--out", "c.txt"], "expected .png or .svg or .pdf"),
+        (["--out", "c.txt"], "expected .png, .svg or .pdf"),
         (["--out", scene / "c.png", "--result", scene / "none.json"], "no such file"),
         (["--out", scene / "c.png", "--result", scene / "pixel.json"], "no box_threshold"),
         (["--out", scene / "maps.h5"], "expected .png"),

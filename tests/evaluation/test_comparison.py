@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.format import write_array_header_1_0
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
@@ -287,6 +290,36 @@ def test_images_twice_and_pixels_below_none_are_refused(tmp_path: Path) -> None:
         (replace(one, kept={**one.kept, "pixels": moved}), "pixels below 0"),
     ):
         write_counts(path, changed)
+        with pytest.raises(WsolbenchError, match=found):
+            read_counts(path, one.result)
+
+
+def test_a_strangers_archive_is_refused_unread(tmp_path: Path) -> None:
+    """No array, a header of 9 TB, numbers that would wrap, another count of missing images."""
+    one = counted(tmp_path, 1)
+    path = tmp_path / "one.counts.npz"
+    write_counts(path, one)
+    with np.load(path) as archive:
+        columns = {key: archive[key] for key in archive.files}
+    header = io.BytesIO()
+    write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (1 << 40,)})
+    for name, content in (("held.npy", b"hello"), ("more", b""), ("more.npy", header.getvalue())):
+        np.savez(path, **{key: own for key, own in columns.items() if f"{key}.npy" != name})
+        with zipfile.ZipFile(path, "a") as added:
+            added.writestr(name, content)
+        with pytest.raises(WsolbenchError, match="no counts of a result"):
+            read_counts(path, one.result)
+    for name, changed, found in (
+        (
+            "class_index",
+            columns["class_index"].astype("i8") + (1 << 40),
+            "class_index beyond int32",
+        ),
+        ("held", np.zeros(COUNT, np.bool_), "another number of images without map"),
+        ("families", np.array("pixel"), "metric families of shape"),
+        ("correct_shape", np.array(5), "correct of shape 5"),
+    ):
+        np.savez(path, **{**columns, name: changed})
         with pytest.raises(WsolbenchError, match=found):
             read_counts(path, one.result)
 

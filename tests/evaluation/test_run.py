@@ -89,6 +89,13 @@ def test_thresholds_that_mean_nothing_are_refused(
         evaluate(*files, threshold=threshold)
 
 
+def test_a_split_that_is_not_that_of_the_dataset_is_refused(files: tuple[Dataset, Path]) -> None:
+    dataset, maps = files
+    with pytest.raises(WsolbenchError, match="split: found 'test', expected that of the Dataset"):
+        Request(maps, dataset, split="test")
+    assert run(Request(maps, dataset, split=dataset.split)).results[0].split == dataset.split
+
+
 def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> None:
     dataset, maps = files
     asked: list[tuple[str, str]] = []
@@ -131,6 +138,9 @@ def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> No
         ({"protocols": ("adl",), "threshold": 9}, "threshold: found protocol adl"),
         ({"protocols": ("sem", "adl"), "per_image": True}, "per-image scores: found protocol adl"),
         ({"jobs": 0}, "jobs: found 0, expected 1 or more"),
+        ({"jobs": "2"}, "jobs: found '2', expected 1 or more"),
+        ({"limit": True}, "limit: found True, expected 1 or more"),
+        ({"metrics": 5}, "metrics: found 5, expected a list"),
         ({"limit": 0}, "limit: found 0, expected 1 or more"),
     ],
 )

@@ -113,7 +113,7 @@ def test_files_and_tables_hold_intervals(tmp_path: Path) -> None:
         {"intervals": {"peak_iou": [0.1]}},
         {"intervals": {"nothing": [0.1, 0.2]}},
         {"bootstrap": Bootstrap(30, seed=-1)},
-        {"bootstrap": Bootstrap(30, level=0.5)},
+        {"bootstrap": Bootstrap(30, level=1.5)},
     ],
 )
 def test_a_strangers_intervals_are_checked(tmp_path: Path, change: dict[str, object]) -> None:
@@ -150,5 +150,5 @@ def test_percentiles_are_values() -> None:
 
 
 def test_one_image_is_not_resampled() -> None:
-    with pytest.raises(WsolbenchError, match="one image to draw from"):
+    with pytest.raises(WsolbenchError, match="only one image"):
         draw_weights(1, 200, np.random.default_rng(0))

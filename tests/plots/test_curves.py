@@ -77,7 +77,7 @@ def test_a_curve_that_a_result_lacks_is_refused(results: list[Result], tmp_path:
     assert plots.curves_held([results[1], less]) == ["iou"]
     with pytest.raises(WsolbenchError, match="no curve of box"):
         plots.save_curves([results[1], less], tmp_path / "c.png", ["iou", "box"])
-    with pytest.raises(WsolbenchError, match=r"the extension \.gif, expected \.png or"):
+    with pytest.raises(WsolbenchError, match=r"the extension \.gif, expected \.png, "):
         plots.save_curves(results, tmp_path / "c.gif")
     with pytest.raises(WsolbenchError, match="no kind of curve"):
         plots.save_curves(results, tmp_path / "c.png", [])

@@ -109,7 +109,7 @@ def test_lists_of_names() -> None:
     assert [own.name for own in protocols_named("sem, wsoleval-v1")] == ["sem", "wsoleval-v1"]
     with pytest.raises(WsolbenchError, match="name each protocol once"):
         protocols_named("sem,sem")
-    with pytest.raises(WsolbenchError, match="found 'nothing', expected sem or wsoleval-v1"):
+    with pytest.raises(WsolbenchError, match="found 'nothing', expected sem, wsoleval-v1"):
         protocols_named("sem,nothing")
 
 
@@ -522,7 +522,7 @@ def test_an_iou_of_one_half_is_enough_for_some() -> None:
 
 def test_without_foreground_each_has_a_box_of_its_own() -> None:
     zeros, point, whole = drawn(), (0, 0, 1, 1), (0, 0, 224, 224)
-    boxed = [name for name in OTHERS if "box" in PROTOCOLS[name].metrics]
+    boxed = [name for name in OTHERS if "box" in fitting(PROTOCOLS[name])]
     assert {name: bool(right(name, zeros, whole)[0].any()) for name in boxed} == {
         "wsoleval-v1": False,
         "wsoleval-v2": False,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..errors import WsolbenchError
 from ..files import require_target
 from ..progress import bar
 from .options import (
@@ -76,16 +75,12 @@ def compare(
     95 % confidence interval from paired resamples of the images, and with the share of the
     resamples that agree on its sign.
     """
-    from ..evaluation.comparison import check_alike, comparison_table, signature
-    from ..evaluation.comparison import compare as compare_counts
-    from ..evaluation.counts import counts_path, read_counts
-    from ..evaluation.run import Request, run
+    from ..evaluation.compare_files import compare_files
+    from ..evaluation.comparison import comparison_table, signature
+    from ..evaluation.counts import counts_path
     from ..files import write_text
-    from ..formats.describe import is_hdf5
-    from ..formats.result import Bootstrap, Result, read_result
-    from ..formats.submission.reader import Submission
+    from ..formats.result import Bootstrap
     from ..plots import require_form, save_forest
-    from ..protocols import Protocol
 
     check_output_options(form, as_json)
     if name and "," in name:
@@ -96,40 +91,15 @@ def compare(
     if picture:
         require_target(picture, [*inputs, out])
         require_form(picture)
-    read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
-    results = {
-        file: item for file, item in zip(files, read, strict=True) if isinstance(item, Result)
-    }
-    for file, result in results.items():
-        if name and result.protocol["name"] != name:
-            raise WsolbenchError(
-                file,
-                found=f"a result under protocol {result.protocol['name']}",
-                expected=name,
-                cure=f"evaluate under {name} first, or leave --protocol out",
-            )
-    stated = next((result.protocol for result in results.values()), None)
-    check_alike([item if isinstance(item, Result) else item.header for item in read])
-    protocol = name or "sem" if stated is None else Protocol.from_dict(stated)
-    counted = []
-    for file, item in zip(files, read, strict=True):
-        if isinstance(item, Result):
-            counted.append(read_counts(counts_path(file), item))
-            continue
-        with item:
-            request = Request(
-                item,
-                annotations,
-                protocols=(protocol,),
-                counts=True,
-                allow_missing=True,
-                jobs=jobs,
-            )
-            counted += run(request, partial(bar, quiet=quiet)).counts
-    with bar("compare", "resample", quiet=quiet) as progress:
-        comparison = compare_counts(
-            counted, Bootstrap(bootstrap, seed), progress, against_first=against_first
-        )
+    comparison = compare_files(
+        files,
+        Bootstrap(bootstrap, seed),
+        annotations,
+        protocol=name,
+        against_first=against_first,
+        jobs=jobs,
+        bars=partial(bar, quiet=quiet),
+    )
     if picture:
         save_forest(comparison, picture)
     if out:

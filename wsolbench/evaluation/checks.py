@@ -19,6 +19,7 @@ from ..scores import LEVELS
 from .families import ALWAYS, FAMILIES, fitting
 
 __all__ = [
+    "MOST_CLASSES",
     "bad_row",
     "check_bootstrap",
     "check_match",
@@ -29,6 +30,9 @@ __all__ = [
     "checked_threshold",
     "classes_averaged",
 ]
+
+MOST_CLASSES = 100_000
+"""Classes that a protocol averages over at most: counts of each are kept for each image."""
 
 
 def check_match(dataset: Dataset, submission: Submission) -> None:
@@ -274,4 +278,12 @@ def classes_averaged(dataset: Dataset, protocol: Protocol) -> int:
             expected=f"a class for each, since protocol {protocol.name} averages over classes",
             cure="import the classes too, or use another protocol",
         )
-    return int(dataset.class_indices.max()) + 1
+    classes = int(dataset.class_indices.max()) + 1
+    if classes > MOST_CLASSES:
+        raise WsolbenchError(
+            dataset.store.path,
+            found=f"class {classes - 1}",
+            expected=f"at most {MOST_CLASSES} classes under protocol {protocol.name}",
+            cure="number the classes from 0, or use another protocol",
+        )
+    return classes

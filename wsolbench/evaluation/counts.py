@@ -7,6 +7,7 @@ of its result, and its images must add up to the scores and curves of the result
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_magic
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
@@ -24,6 +26,7 @@ from ..formats.result import COUNTS_SUFFIX, Result
 from ..metrics.family import Statistics
 from ..protocols import Protocol
 from ..protocols.record import Averaging
+from .checks import MOST_CLASSES
 from .families import FAMILIES
 from .statistics import Scoring
 
@@ -96,7 +99,10 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
     try:
         columns = _read(file)
         counts = _counts(columns, result, protocol)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error),
+        RuntimeError,  # zipfile's, of a member that is encrypted or compressed in an unknown way
+    ) as error:
         raise WsolbenchError(
             file,
             found=f"no counts of a result ({error})",
@@ -129,10 +135,23 @@ def _read(file: Path) -> Mapping[str, NDArray[Any]]:
     """All arrays, none before their sizes were seen."""
     with zipfile.ZipFile(file) as archive:
         total = sum(member.file_size for member in archive.infolist())
-    if total > MAX_BYTES:
-        raise ValueError(f"{total} bytes, more than {MAX_BYTES}")
+        if total > MAX_BYTES:
+            raise ValueError(f"{total} bytes, more than {MAX_BYTES}")
+        for member in archive.infolist():
+            _check_header(archive, member)
     with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array that states more values than its member holds."""
+    with archive.open(member) as opened:
+        if not member.filename.endswith(".npy") or read_magic(opened) != (1, 0):
+            raise ValueError(f"{member.filename}: no array")
+        shape, _, dtype = read_array_header_1_0(opened)
+        stated, held = math.prod(shape) * dtype.itemsize, member.file_size - opened.tell()
+    if stated != held:
+        raise ValueError(f"{member.filename}: {held} bytes for {stated}")
 
 
 def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Protocol) -> Counts:
@@ -146,6 +165,10 @@ def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Proto
         ("held", "b", (count,)),
     ):
         _require(name, columns[name], kind, shape)
+    if int((~columns["held"]).sum()) != result.counts.get("missing", 0):
+        raise ValueError("another number of images without map")
+    if columns["families"].ndim != 1:
+        raise ValueError(f"metric families of shape {columns['families'].shape}")
     families, boxed = tuple(columns["families"].tolist()), bool(columns["boxed"])
     if not families or [name for name in FAMILIES if name in families] != list(families):
         raise ValueError(f"metric families {families}")
@@ -162,6 +185,8 @@ def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Proto
     averaged = int(indices.max()) + 1 if protocol.averaging is Averaging.CLASSES else 0
     if averaged and indices.min() < 0:
         raise ValueError("an image without class")
+    if averaged > MOST_CLASSES:
+        raise ValueError(f"class {averaged - 1}")
     ranked = "class" in families and bool((indices >= 0).all())
     scoring = Scoring(protocol, families, result.label, ranked, boxed, averaged)
     return Counts(result, image_ids, columns["held"], kept, scoring)
@@ -176,7 +201,8 @@ def _statistic(
     shape = (count, *empty.shape[1:])
     shape = (*shape[:-1], 1) if boxed and name == "correct" else shape
     if empty.dtype == np.bool_:
-        if tuple(columns[f"{name}_shape"].tolist()) != shape:
+        stated = columns[f"{name}_shape"]
+        if stated.ndim != 1 or tuple(stated.tolist()) != shape:
             raise ValueError(f"{name} of shape {columns[f'{name}_shape'].tolist()}")
         wanted = int(np.prod(shape))
         _require(name, column, "u", (-(-wanted // 8),))
@@ -186,6 +212,8 @@ def _statistic(
         raise ValueError(f"{name} below 0")
     if name == "class_index" and (column < -1).any():
         raise ValueError("a class below -1")
+    if (column != column.astype(empty.dtype)).any():
+        raise ValueError(f"{name} beyond {empty.dtype}")
     return column.astype(empty.dtype)
 
 

@@ -73,13 +73,16 @@ class Request:
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening a file."""
-        given = [self.protocols] if isinstance(self.protocols, (str, Protocol)) else self.protocols
-        object.__setattr__(self, "protocols", tuple(as_protocols(given)))
+        named = [self.protocols] if isinstance(self.protocols, (str, Protocol)) else self.protocols
+        object.__setattr__(self, "protocols", tuple(as_protocols(named)))
         for name in ("metrics", "by"):
-            if isinstance(value := getattr(self, name), str):
+            value = getattr(self, name)
+            if value is None and name == "metrics":
+                continue
+            if not isinstance(value, Sequence) or isinstance(value, str):
                 raise WsolbenchError(
                     name,
-                    found=f"the text {value!r}",
+                    found=f"the text {value!r}" if isinstance(value, str) else repr(value),
                     expected="a list of names",
                     cure="pass a list, even of one name",
                 )
@@ -93,10 +96,19 @@ class Request:
         )
         check_bootstrap(self.bootstrap)
         for name in ("limit", "jobs"):
-            if (value := getattr(self, name)) is not None and value < 1:
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
                 raise WsolbenchError(
-                    name, found=str(value), expected="1 or more", cure="give a number"
+                    name, found=repr(value), expected="1 or more", cure="give an integer"
                 )
+        given = self.annotations
+        if isinstance(given, Dataset) and self.split not in (None, given.split):
+            raise WsolbenchError(
+                "split",
+                found=repr(self.split),
+                expected=f"that of the Dataset: {given.split}",
+                cure="leave it out, or open that split",
+            )
         check_options(
             self.checked_protocols,
             threshold=self.threshold is not None,

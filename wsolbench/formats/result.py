@@ -67,6 +67,10 @@ class Threshold:
     box: int | None = None
     source: Mapping[str, Any] | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """As files hold it: without what is absent."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
 
 @dataclass(frozen=True)
 class Bootstrap:
@@ -209,7 +213,7 @@ class Result:
     def to_json(self) -> str:
         """The file's text."""
         content: dict[str, Any] = {own.name: getattr(self, own.name) for own in fields(self)}
-        content["threshold"] = {k: v for k, v in asdict(self.threshold).items() if v is not None}
+        content["threshold"] = self.threshold.as_dict()
         if self.bootstrap is None:
             del content["bootstrap"], content["intervals"]
         else:

@@ -9,9 +9,8 @@ from typing import Any
 
 from ..errors import WsolbenchError
 from ..formats.result import Result
-from .entries import Entry, entry_from_json, entry_path
+from .entries import Entry, entry_from_json, entry_path, kept_curves
 from .files import read_entries, scored_alike
-from .measured import kept_curves, stated_parameters, threshold_of
 from .schema import FORMAT, FORMAT_VERSION
 
 __all__ = ["About", "add"]
@@ -81,7 +80,7 @@ def _measured(result: Result, about: About) -> Entry:
                 exit_status=1,
             )
     method = result.method
-    given = stated_parameters(result)
+    given = result.parameters
     size = f"photos {given['size']} x {given['size']}" if "size" in given else ""
     paper = {"title": about.paper_title, "link": about.paper_link}
     content: dict[str, Any] = {
@@ -99,7 +98,7 @@ def _measured(result: Result, about: About) -> Entry:
         "dataset": result.dataset,
         "split": result.split,
         "label": result.label,
-        "threshold": threshold_of(result),
+        "threshold": result.threshold.as_dict(),
         "map_size": about.map_size or size,
         "post_processing": about.post_processing,
         "seeds": given.get("seeds"),

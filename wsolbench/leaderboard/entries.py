@@ -27,10 +27,18 @@ from ..files import require_file, strict_json, write_text
 from ..formats.result import Result, read_result
 from ..image_ids import is_image_id
 from ..protocols import fields_sha256
-from ..scores import SCORES, Read, Score, Unit, localization_key
+from ..scores import LEVELS, SCORES, Read, Score, Unit, curve_names, localization_key
 from .schema import FORMAT, FORMAT_VERSION, MAX_BYTES, schema, schema_faults
 
-__all__ = ["Entry", "entry_from_json", "entry_path", "read_entry", "read_scored", "slug"]
+__all__ = [
+    "Entry",
+    "entry_from_json",
+    "entry_path",
+    "kept_curves",
+    "read_entry",
+    "read_scored",
+    "slug",
+]
 
 LONGEST_STEM = 200
 """Longest file name without its ending, in characters."""
@@ -169,6 +177,13 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     except ValueError as error:
         raise _malformed(file, [f"not JSON ({error})"]) from error
     return entry_from_json(content, file)
+
+
+def kept_curves(result: Result) -> dict[str, list[float]]:
+    """The curves of a result that an entry stores: those over 256 levels."""
+    if len(result.curves.get("threshold", ())) != LEVELS:
+        return {}
+    return {key: list(result.curves[key]) for key in curve_names() if key in result.curves}
 
 
 def read_scored(path: str | os.PathLike[str]) -> Result | Entry:

@@ -13,8 +13,7 @@ from ..formats.result import Bootstrap, Result
 from ..progress import Progress
 from ..protocols import Protocol
 from ..scores import SCORES, curve_names
-from .entries import Entry
-from .measured import kept_curves, stated_parameters, threshold_of
+from .entries import Entry, kept_curves
 
 __all__ = ["reproduced", "verify"]
 
@@ -87,14 +86,14 @@ def verify(
     )
     result = run(request, lambda title, unit: nullcontext(progress)).results[0]
     named = ("images", "label", "dataset", "seeds", "random_seed")
-    again = {**vars(result), "seeds": stated_parameters(result).get("seeds")}
+    again = {**vars(result), "seeds": result.parameters.get("seeds")}
     again["random_seed"] = result.method.get("seed")
     there = {key: getattr(entry, key) for key in named}
     again = {key: again[key] for key in named}
     return [
         *_differences(again, there, "entry"),
         *_differences({"protocol": dict(result.protocol)}, provenance, "provenance"),
-        *_differences(threshold_of(result), entry.threshold, "threshold"),
+        *_differences(result.threshold.as_dict(), entry.threshold, "threshold"),
         *_differences(result.scores, entry.scores, "scores"),
         *_differences(result.intervals, entry.intervals, "intervals"),
         *(

@@ -1,0 +1,73 @@
+"""A comparison from files: results with their counts, and submissions, which are scored first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError
+from ..formats.describe import is_hdf5
+from ..formats.result import Bootstrap, Result, read_result
+from ..formats.submission.reader import Submission
+from ..protocols import Protocol
+from .comparison import Comparison, check_alike, compare
+from .counts import Counts, counts_path, read_counts
+from .run import Bars, Request, run
+
+__all__ = ["compare_files"]
+
+PathLike = str | os.PathLike[str]
+
+
+def compare_files(
+    files: Sequence[PathLike],
+    bootstrap: Bootstrap,
+    annotations: Dataset | PathLike | None = None,
+    *,
+    protocol: str | None = None,
+    against_first: bool = False,
+    jobs: int | None = None,
+    bars: Bars = lambda title, unit: nullcontext(),
+) -> Comparison:
+    """Compare the methods of two or more files.
+
+    Args:
+        files: results that were written with their counts, and submissions.
+        bootstrap: see `compare`.
+        annotations: of submissions; None for an installed file of their data set.
+        protocol: the name of the one that submissions are scored under; None for that of the
+            results, or "sem".
+        against_first: see `compare`.
+        jobs: threads; None for one a processor.
+        bars: makes a progress bar from a title and a unit.
+
+    Raises:
+        WsolbenchError: a file that cannot be read, a result under another protocol, or one of the
+            faults of `compare`.
+    """
+    read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
+    results = [item for item in read if isinstance(item, Result)]
+    for file, item in zip(files, read, strict=True):
+        if protocol and isinstance(item, Result) and item.protocol["name"] != protocol:
+            raise WsolbenchError(
+                file,
+                found=f"a result under protocol {item.protocol['name']}",
+                expected=protocol,
+                cure=f"evaluate under {protocol} first, or leave --protocol out",
+            )
+    check_alike([item if isinstance(item, Result) else item.header for item in read])
+    stated = Protocol.from_dict(results[0].protocol) if results else protocol or "sem"
+    counted: list[Counts] = []
+    for file, item in zip(files, read, strict=True):
+        if isinstance(item, Result):
+            counted.append(read_counts(counts_path(file), item))
+            continue
+        with item:
+            request = Request(
+                item, annotations, protocols=(stated,), counts=True, allow_missing=True, jobs=jobs
+            )
+            counted += run(request, bars).counts
+    with bars("compare", "resample") as progress:
+        return compare(counted, bootstrap, progress, against_first=against_first)
