@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsolbench.files import path_per_name
+import pytest
+
+from wsolbench.errors import WsolbenchError
+from wsolbench.files import path_per_name, require_json_target
 
 
 def test_several_outputs_have_their_names_in_the_path() -> None:
@@ -14,3 +17,15 @@ def test_several_outputs_have_their_names_in_the_path() -> None:
         Path("folder", "r.v1.sem.json"),
         Path("folder", "r.v1.ivr-30.json"),
     ]
+
+
+def test_json_replaces_json_alone(tmp_path: Path) -> None:
+    target = tmp_path / "r.json"
+    for content in (None, b"", b'{"format": 1}', b"[]"):
+        if content is not None:
+            target.write_bytes(content)
+        assert require_json_target(target) == target
+    target.write_bytes(b"\x89HDF")
+    with pytest.raises(WsolbenchError, match=r"a file of another kind.*nothing was written"):
+        require_json_target(target)
+    assert target.read_bytes() == b"\x89HDF"

@@ -27,6 +27,7 @@ __all__ = [
     "replacing",
     "require_file",
     "require_folder",
+    "require_json_target",
     "require_target",
     "sha256_of",
     "stale_temporaries",
@@ -103,6 +104,28 @@ def require_target(
             found="another file of this command has the same name",
             cure="name another file; nothing was written",
         )
+    return target
+
+
+def require_json_target(
+    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str] | None] = ()
+) -> Path:
+    """As `require_target`, for JSON: a file of another kind is not replaced.
+
+    Raises:
+        WsolbenchError: see there; a file that is not empty and no JSON.
+    """
+    target = require_target(path, inputs)
+    if target.exists():
+        with open(target, "rb") as opened:
+            start = opened.read(1)
+        if start not in (b"", b"{", b"["):
+            raise WsolbenchError(
+                path,
+                found="a file of another kind",
+                expected="JSON, which would be replaced, or a new name",
+                cure="name another file; nothing was written",
+            )
     return target
 
 

@@ -82,7 +82,8 @@ class Score:
         rank: 1 ranks tables; 2 ranks those without any score of rank 1, and so on; 0 for none.
         shown: whether tables with little room have it.
         grouped: whether groups of images have it.
-        drawn: its place among the few scores that plots and narrow tables show; 0 for none.
+        drawn: its place among the few scores that plots show; 0 for none.
+        brief: whether tables of groups have it on a terminal.
     """
 
     key: str
@@ -98,6 +99,7 @@ class Score:
     shown: bool = False
     grouped: bool = False
     drawn: int = 0
+    brief: bool = False
 
     @property
     def is_threshold(self) -> bool:
@@ -198,6 +200,7 @@ _RECORDS = (
         shown=True,
         grouped=True,
         drawn=2,
+        brief=True,
     ),
     Score(
         "peak_iou_image_mean",
@@ -222,6 +225,7 @@ _RECORDS = (
         shown=True,
         grouped=True,
         drawn=1,
+        brief=True,
     ),
     Score(
         "iou_at_threshold_image_mean",
@@ -241,6 +245,7 @@ _RECORDS = (
         shown=True,
         grouped=True,
         drawn=3,
+        brief=True,
     ),
     Score(
         "predicted_loc",
@@ -251,6 +256,7 @@ _RECORDS = (
         shown=True,
         grouped=True,
         drawn=4,
+        brief=True,
     ),
     Score(
         "top1_loc",
@@ -260,6 +266,7 @@ _RECORDS = (
         read=Read.THRESHOLD,
         shown=True,
         grouped=True,
+        brief=True,
     ),
     Score(
         "top5_loc",

@@ -33,6 +33,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_an_index_is_a_position_an_id_or_a_slice(dataset: Dataset) -> None:
     assert dataset["b"].index == dataset[1].index == dataset[np.int64(-2)].index == 1
+    assert "b" in dataset
+    assert dataset[1] in dataset
+    assert "nobody" not in dataset
     assert [sample.image_id for sample in dataset[:2]] == ["a", "b"]
     assert [sample.image_id for sample in dataset[::-1]] == ["c", "b", "a"]
     assert dataset[5:] == []

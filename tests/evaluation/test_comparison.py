@@ -175,6 +175,16 @@ def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
         compare([one, counted(tmp_path, 2, threshold=8)], Bootstrap(20))
 
 
+def test_what_is_no_list_of_counts_is_one_line(tmp_path: Path) -> None:
+    one = counted(tmp_path, 1)
+    with pytest.raises(WsolbenchError, match="found tuple, tuple, expected a list of Counts"):
+        compare([(one,), (one,)], Bootstrap(20))  # type: ignore[list-item]
+    with pytest.raises(
+        WsolbenchError, match=r"bootstrap: found 50, expected a wsolbench\.Bootstrap"
+    ):
+        compare([one, one], 50)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("number", [0, 1, 13])
 def test_too_few_or_too_many(tmp_path: Path, number: int) -> None:
     with pytest.raises(WsolbenchError, match=rf"{number} methods?, expected 2 to 12"):

@@ -36,6 +36,7 @@ RECORD = Score(
     better=Better.LOWER,
     grouped=True,
     drawn=9,
+    brief=True,
 )
 
 

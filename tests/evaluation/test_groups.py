@@ -18,6 +18,7 @@ from wsolbench.evaluation.statistics import part
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import breakdown_table, table
 from wsolbench.formats.result import Bootstrap, Result, read_result
+from wsolbench.scores import SCORES
 
 COUNT = 40
 KINDS = ["area", "boxes", "class"]
@@ -195,3 +196,8 @@ def test_groups_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     other = Evaluator(dataset, "adl", keep_images=True)
     with pytest.raises(WsolbenchError, match="by: found protocol adl"):
         other.result(by=["area"])
+
+
+def test_a_terminal_shows_the_brief_scores() -> None:
+    titles = [score.title for score in SCORES.values() if score.brief]
+    assert titles == ["AP", "IoU at T", "GT-known", "Predicted-class loc", "Top-1 loc"]

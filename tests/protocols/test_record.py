@@ -96,6 +96,10 @@ def test_words_enter_neither_hash_nor_equality() -> None:
             {"box_scores": (BoxScore.AT_THRESHOLD,), "box_iou_thresholds": (0.5, 0.3)},
             "several IoUs of a correct box without MaxBoxAcc",
         ),
+        (
+            {"box_scores": (BoxScore.MAXIMUM,), "top_iou_comparator": Comparator.ABOVE},
+            "a comparison for Top-1 and Top-5 without scores at a threshold",
+        ),
         ({"box_iou_thresholds": ()}, "no IoU of a correct box"),
         ({"box_iou_thresholds": (0.5, 0.9)}, "MaxBoxAcc at an IoU other than .5"),
         ({"averaging": Averaging.CLASSES}, "averaging over classes without a fixed threshold"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..files import require_target
+from ..files import require_json_target, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -87,7 +87,7 @@ def compare(
         raise click.UsageError("--protocol takes one name: run compare once per protocol.")
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
-        require_target(out, inputs)
+        require_json_target(out, inputs)
     if picture:
         require_target(picture, [*inputs, out])
         require_form(picture)

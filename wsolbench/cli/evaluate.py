@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ..files import path_per_name, require_target
+from ..files import path_per_name, require_json_target, require_target
 from ..progress import bar
 from ..tables import require_columns_target, write_columns
 from .options import (
@@ -133,6 +133,8 @@ def evaluate(
     outs = [] if out is None else path_per_name(out, [own.name for own in protocols])
     kept = [counts_path(target) for target in outs] if counts else []
     targets = [*outs, *kept, *([] if per_image is None else [per_image])]
+    for target in outs:
+        require_json_target(target)
     for place, target in enumerate(targets):
         require_target(target, [submission, annotations, threshold_from, *targets[:place]])
     if per_image is not None:

@@ -113,6 +113,12 @@ class Dataset:
             raise IndexError(f"position {place} in a split of {len(self)} images")
         return Sample(self, place % len(self))
 
+    def __contains__(self, item: object) -> bool:
+        """Whether it has a sample, or an image of that id."""
+        if isinstance(item, str):
+            return item in self.image_ids
+        return any(item == self[place] for place in range(len(self)))
+
     def __repr__(self) -> str:
         photos = "no photos" if self.images is None else f"photos in {str(self.images)!r}"
         # Verifying the hash would read the whole file for one line of text.

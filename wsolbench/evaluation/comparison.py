@@ -157,6 +157,14 @@ def compare(
             have.
     """
     check_bootstrap(bootstrap)
+    strange = [type(counts).__name__ for counts in compared if not isinstance(counts, Counts)]
+    if strange:
+        raise WsolbenchError(
+            "compared",
+            found=f"{some(strange)}",
+            expected="a list of Counts",
+            cure="pass run(Request(..., counts=True)).counts[0], or use compare_files",
+        )
     results = [counts.result for counts in compared]
     check_alike(results)
     _check_different(results)

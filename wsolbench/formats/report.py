@@ -122,13 +122,13 @@ def table(results: Sequence[Result], form: str = "text") -> str:
 def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
     """The groups of one kind as a table, a row a group; `table` has them in CSV.
 
-    On a terminal the scores that plots show; of more than 20 groups, the lowest and highest ten.
+    On a terminal the brief scores alone; of more than 20 groups, the lowest and highest ten.
     """
     groups = list(result.breakdowns[kind])
     keys = in_order({key for group in groups for key in group.scores})
     gap = None
     if form == "text":
-        keys = [key for key in keys if SCORES[key].drawn]
+        keys = [key for key in keys if SCORES[key].brief]
         if len(groups) > _SHOWN_GROUPS:
             groups.sort(key=lambda group: group.scores.get(keys[0], 0))
             gap = _SHOWN_GROUPS // 2

@@ -431,6 +431,9 @@ def _faults(protocol: Protocol) -> list[str]:
         "several IoUs of a correct box without MaxBoxAcc": (
             boxed and not maximum and len(own.box_iou_thresholds) > 1
         ),
+        "a comparison for Top-1 and Top-5 without scores at a threshold": (
+            own.top_iou_comparator is not None and BoxScore.AT_THRESHOLD not in own.box_scores
+        ),
         "MaxBoxAcc at an IoU other than .5, then .3 and .7": maximum
         and (
             own.box_iou_thresholds[:1] != (0.5,)

@@ -36,7 +36,6 @@ from .rules import (
     dumped,
     header_faults,
     plane_fault,
-    raised,
 )
 
 __all__ = ["SubmissionWriter"]
@@ -92,7 +91,7 @@ class SubmissionWriter:
             )
         faults = header_faults(header)
         if faults:
-            raise raised(self.path, faults)
+            raise faults[0].error(self.path)
 
     def __enter__(self) -> SubmissionWriter:
         require_target(self.path)
