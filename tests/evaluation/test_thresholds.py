@@ -82,3 +82,14 @@ def test_the_table_shows_what_is_lost(tmp_path: Path, other: Result) -> None:
     cells = dict(zip(head.split(","), rows[0].split(","), strict=True))
     assert float(cells["iou_at_threshold"]) == read[0].scores["iou_at_threshold"]
     assert len(rows) == len(read)
+
+
+def test_a_result_without_the_curve_of_its_best_box_is_read_where_it_can_be(tmp_path: Path) -> None:
+    own = result(tmp_path)
+    curves = {key: curve for key, curve in own.curves.items() if key != "gt_known_loc"}
+    curves["top1_loc"] = own.curves["gt_known_loc"]
+    read = readings(replace(own, curves=curves), fixed=[7])
+    assert (read[0].box, "top1_loc" in read[0].scores) == (None, False)
+    assert read[1].scores["top1_loc"] == own.curves["gt_known_loc"][7]
+    assert "top1_loc" not in read[1].differences
+    assert "7" in readings_table(read)

@@ -36,7 +36,7 @@ class ScoresAt:
         pixel: T of pixel scores; None where the result has none.
         box: T of box scores; None where the result has none.
         scores: by key.
-        differences: score minus that of the rule "max", by key.
+        differences: score minus that of the rule "max", by key; none where that rule has no score.
     """
 
     rule: str
@@ -129,7 +129,7 @@ def readings(
             if (level := levels[score.family]) is not None
         }
         first = read[0].scores if read else scores
-        differences = {key: value - first[key] for key, value in scores.items()}
+        differences = {key: value - first[key] for key, value in scores.items() if key in first}
         pixel, box = (levels[family] if family in held else None for family in ("pixel", "box"))
         read.append(ScoresAt(rule, pixel, box, scores, differences))
     return read
@@ -251,4 +251,6 @@ def _cell(score: Score, reading: ScoresAt, first: bool) -> str:
     if score.key not in reading.scores:
         return "-"
     text = score.text(reading.scores[score.key])
-    return text if first else f"{text} ({score.text(reading.differences[score.key], signed=True)})"
+    if first or score.key not in reading.differences:
+        return text
+    return f"{text} ({score.text(reading.differences[score.key], signed=True)})"
