@@ -182,3 +182,8 @@ def test_modules_import_only_listed_names_from_each_other() -> None:
                     if alias.name not in names
                 }
     assert sorted(unlisted) == []
+
+
+def test_no_module_is_long() -> None:
+    lengths = {file: len(file.read_text().splitlines()) for file in FILES}
+    assert {str(file): length for file, length in lengths.items() if length > 600} == {}

@@ -341,11 +341,6 @@ class Evaluator:
         return self.header.label if self.header else "gt"
 
     @property
-    def ranked(self) -> bool:
-        """Whether there are class scores: five classes an image came, and every class is known."""
-        return bool(self._ranked) and bool((self.dataset.class_indices >= 0).all())
-
-    @property
     def scoring(self) -> Scoring:
         """What decides which scores there are, by what has come so far."""
         return self._scoring(bool(self._ranked), bool(self._boxed))

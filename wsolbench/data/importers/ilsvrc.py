@@ -122,23 +122,7 @@ def import_ilsvrc(
             mask has no label, size or box although a list of them was given, lists contradict each
             other, sizes or boxes do not fit.
     """
-    files, others = list_masks(masks)
-    refuse(
-        masks,
-        [f"{path.name}" for image_id, path in files.items() if not _IMAGE.fullmatch(image_id)],
-        expected="ILSVRC2012_val_ and eight digits",
-        cure="remove other files from the folder of masks",
-    )
-    listed_ids = read_val_list(val_list)
-    val = set(listed_ids)
-    missing = [image_id for image_id in listed_ids if image_id not in files]
-    if missing:
-        raise WsolbenchError(
-            val_list,
-            found=f"{len(missing)} of {len(val)} ids without a mask: {some(missing)}",
-            expected="a mask <image id>.png for each",
-            cure="complete the folder of masks, or pass a list of the masks it contains",
-        )
+    files, others, val = _masks_and_val(masks, val_list)
     notes = [
         _completeness(files, val),
         "EXIF orientation is ignored: masks refer to pixels in their stored order",
@@ -210,6 +194,30 @@ def import_ilsvrc(
         )
     annotations = annotations_of([record for record, _ in outcomes])
     return AnnotationSet("ilsvrc", annotations, names, sources, notes)
+
+
+def _masks_and_val(
+    masks: str | os.PathLike[str], val_list: str | os.PathLike[str]
+) -> tuple[dict[str, Path], list[str], set[str]]:
+    """The masks by image id, the names of other files, and the ids of the val split."""
+    files, others = list_masks(masks)
+    refuse(
+        masks,
+        [f"{path.name}" for image_id, path in files.items() if not _IMAGE.fullmatch(image_id)],
+        expected="ILSVRC2012_val_ and eight digits",
+        cure="remove other files from the folder of masks",
+    )
+    listed_ids = read_val_list(val_list)
+    val = set(listed_ids)
+    missing = [image_id for image_id in listed_ids if image_id not in files]
+    if missing:
+        raise WsolbenchError(
+            val_list,
+            found=f"{len(missing)} of {len(val)} ids without a mask: {some(missing)}",
+            expected="a mask <image id>.png for each",
+            cure="complete the folder of masks, or pass a list of the masks it contains",
+        )
+    return files, others, val
 
 
 def read_val_list(path: str | os.PathLike[str]) -> list[str]:
