@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.metrics import images
 from wsolbench.metrics.choices import Comparator
 from wsolbench.metrics.packed import Packed
 from wsolbench.protocols import PROTOCOLS, Protocol
@@ -117,3 +120,21 @@ def test_damaged_run_lengths_name_their_image(tmp_path: Path) -> None:
         fields = {own.name: getattr(block, own.name) for own in dataclasses.fields(Block)}
         with pytest.raises(WsolbenchError, match="mask of image_000: found malformed run lengths"):
             _ = kind(**{**fields, "masks": broken}).histograms
+
+
+def test_threads_measure_blocks_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits in the compiled call until the other is there too."""
+    dataset, maps = random_dataset(tmp_path / "r.h5", 3), random_maps(3)
+    blocks = [block_of(Block, dataset, PROTOCOLS["sem"], maps) for _ in range(2)]
+    meeting, measure = Barrier(2, timeout=60), images.measure
+
+    def met(*arguments: Any, **options: Any) -> Any:
+        meeting.wait()
+        return measure(*arguments, **options)
+
+    monkeypatch.setattr(images, "measure", met)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda block: block.histograms, blocks)
+    assert (first == second).all()

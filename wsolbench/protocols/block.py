@@ -7,10 +7,9 @@ whole block instead, with the same outcome bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,25 @@ from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see
 
 __all__ = ["Block", "best_overlaps"]
+
+_T = TypeVar("_T")
+
+
+class _Once(Generic[_T]):
+    """`functools.cached_property` without its lock.
+
+    Before Python 3.12 all blocks share that lock, so that threads would measure one at a time.
+    """
+
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self._compute = compute
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, block: object, owner: type) -> _T:
+        value = block.__dict__[self._name] = self._compute(block)
+        return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +112,7 @@ class Block:
             return self._at_once[2]
         return np.array([map_.min() == map_.max() for map_ in self.maps], np.bool_)
 
-    @cached_property
+    @_Once
     def seen(self) -> list[Seen]:
         """Each image on the protocol's grid."""
         masks = map(self._mask, range(len(self)), self.masks.parts())
@@ -105,7 +123,7 @@ class Block:
             for map_, mask, ignore, boxes in zip(self.maps, masks, ignored, truths, strict=True)
         ]
 
-    @cached_property
+    @_Once
     def _is_compiled(self) -> bool:
         """Whether the protocol's steps are those of the compiled loops."""
         rules = self.rules
@@ -125,7 +143,7 @@ class Block:
         )
         return map_alike and (boxes_alike or not self.with_boxes)
 
-    @cached_property
+    @_Once
     def _at_once(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
         return image_metrics.measure(
             self.names,
