@@ -125,6 +125,8 @@ def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> No
         ({"protocols": ("nothing",)}, "protocol: found 'nothing'"),
         ({"protocols": ()}, "protocol: found none"),
         ({"protocols": ("sem", "sem")}, "name each protocol once"),
+        ({"protocols": None}, "protocol: found None, expected sem, "),
+        ({"protocols": [["sem"]]}, "protocol: found ..sem.., expected sem, "),
         ({"metrics": "pixel"}, "metrics: found the text 'pixel', expected a list"),
         ({"by": "area"}, "by: found the text 'area', expected a list"),
         ({"by": ("size",)}, "area, boxes or class"),

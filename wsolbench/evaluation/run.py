@@ -41,7 +41,7 @@ class Request:
         annotations: the split, or the annotation file; None looks where
             `formats.annotations.find_annotations` says.
         split: what the submission must be for; None for its own.
-        protocols: names or values; several are scored in one pass.
+        protocols: a name or a value, or several of them, which are scored in one pass.
         metrics: names of metric families; None for all that protocol and annotations allow.
         threshold: a level 0..255, another result or its file, or how thresholds were chosen
             elsewhere; None for the best on this split.
@@ -60,7 +60,7 @@ class Request:
     submission: Submission | PathLike
     annotations: Dataset | PathLike | None = None
     split: str | None = None
-    protocols: Sequence[str | Protocol] = ("sem",)
+    protocols: str | Protocol | Sequence[str | Protocol] = ("sem",)
     metrics: Sequence[str] | None = None
     threshold: int | Result | Threshold | PathLike | None = None
     bootstrap: Bootstrap | None = None
@@ -73,8 +73,6 @@ class Request:
 
     def __post_init__(self) -> None:
         """Check what can be checked without opening a file."""
-        named = [self.protocols] if isinstance(self.protocols, (str, Protocol)) else self.protocols
-        object.__setattr__(self, "protocols", tuple(as_protocols(named)))
         for name in ("metrics", "by"):
             value = getattr(self, name)
             if value is None and name == "metrics":
@@ -118,8 +116,11 @@ class Request:
 
     @property
     def checked_protocols(self) -> list[Protocol]:
-        """The protocols as values."""
-        return as_protocols(self.protocols)
+        """The protocols as values, each once."""
+        given = self.protocols
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            return as_protocols([given])
+        return as_protocols(given)
 
 
 @dataclass(frozen=True)

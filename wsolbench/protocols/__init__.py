@@ -116,7 +116,7 @@ def as_protocol(given: str | Protocol) -> Protocol:
                 cure="replace the name too: dataclasses.replace(protocol, name=...)",
             )
         return given
-    if given not in PROTOCOLS:
+    if not isinstance(given, str) or given not in PROTOCOLS:
         raise WsolbenchError(
             "protocol", found=repr(given), expected=one_of(PROTOCOLS), cure="name one of these"
         )
