@@ -11,9 +11,9 @@ The command line prints the error on one line and exits with `exit_status`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["WsolbenchError", "one_of", "printable", "some"]
+__all__ = ["WsolbenchError", "one_of", "printable", "require_choice", "some"]
 
 SHOWN = 3
 """Number of items of a long list that a message shows; the rest are only counted."""
@@ -68,6 +68,18 @@ def one_of(items: Iterable[object]) -> str:
     """All of a choice: `a, b or c`."""
     *first, last = map(str, items)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def require_choice(where: object, value: object, choices: Collection[str]) -> None:
+    """Check that a value is one of a few names.
+
+    Raises:
+        WsolbenchError: it is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise WsolbenchError(
+            where, found=repr(value), expected=one_of(choices), cure="name one of these"
+        )
 
 
 def some(items: Sequence[object]) -> str:

@@ -331,9 +331,9 @@ def test_classes_that_the_model_has_not_are_listed_before_any_work(
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"method": "grad-cam"}, "method: found 'grad-cam', expected one of cam, sem"),
+        ({"method": "grad-cam"}, "method: found 'grad-cam', expected cam or sem"),
         ({"label": "top"}, "label: found 'top'"),
-        ({"map_dtype": "float64"}, "expected one of uint8, float16, float32"),
+        ({"map_dtype": "float64"}, "expected uint8, float16 or float32"),
         ({"batch_size": 0}, "batch_size: found 0, expected at least 1"),
         ({"workers": -1}, "workers: found -1"),
         ({"method": "sem", "seeds": 65}, r"found 65 on maps of 8x8, .* an integer from 1 to 64"),

@@ -35,7 +35,7 @@ def test_the_same_picture_has_the_same_bytes(
 
 def test_a_style_that_is_none_is_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(WsolbenchError, match="found loud, expected screen or paper"),
+        pytest.raises(WsolbenchError, match="found 'loud', expected screen or paper"),
         plots.picture(tmp_path / "x.png", 1, 1, (1, 1), "loud"),
     ):
         pass

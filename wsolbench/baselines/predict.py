@@ -28,7 +28,7 @@ from torch.utils import data
 
 from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_choice, some
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..maps.normalisations import Normalisation, normalisation_named
@@ -124,9 +124,9 @@ def predict(
             values with normalisation "none" are outside [0, 1]; a photo is missing, damaged or of
             another size.
     """
-    _check_choice("method", method, METHODS)
-    _check_choice("label", label, ("gt", "predicted"))
-    _check_choice("map_dtype", map_dtype, MAP_DTYPES)
+    require_choice("method", method, METHODS)
+    require_choice("label", label, ("gt", "predicted"))
+    require_choice("map_dtype", map_dtype, MAP_DTYPES)
     for name, value, least in (
         ("size", size, 1),
         ("batch_size", batch_size, 1),
@@ -360,13 +360,6 @@ def _device(name: str) -> torch.device:
             cure='name another device, or "auto" for the best one',
         )
     return device
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str] | Mapping[str, object]) -> None:
-    if value not in choices:
-        raise WsolbenchError(
-            name, found=repr(value), expected=f"one of {', '.join(choices)}", cure="choose one"
-        )
 
 
 # Reading ahead

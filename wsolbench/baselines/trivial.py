@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of
+from ..errors import WsolbenchError, require_choice
 from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..progress import Progress
@@ -86,10 +86,7 @@ def predict_trivial(
         WsolbenchError: the name is unknown, the size or seed is out of range, or the file cannot
             be written.
     """
-    if name not in TRIVIAL:
-        raise WsolbenchError(
-            "baseline", found=repr(name), expected=one_of(TRIVIAL), cure="name one of these"
-        )
+    require_choice("baseline", name, TRIVIAL)
     for what, value, low, high in (("size", size, 1, MAX_SIDE), ("seed", seed, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise WsolbenchError(

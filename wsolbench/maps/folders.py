@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset
 from ..data.importers.mask_files import list_masks, summary
 from ..data.importers.tables import read_table
-from ..errors import WsolbenchError, one_of, some
+from ..errors import WsolbenchError, require_choice, some
 from ..files import available_processors, require_file, require_target
 from ..formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
@@ -78,8 +78,8 @@ def import_maps(
             normalisation are outside [0, 1], files belong to no image of the split, or images have
             no file; all faults of a kind together.
     """
-    if dtype is not None and dtype not in DTYPES:
-        raise WsolbenchError("dtype", found=dtype, expected=one_of(DTYPES), cure="name one")
+    if dtype is not None:
+        require_choice("dtype", dtype, DTYPES)
     place = Path(folder)
     files, _ = list_masks(place, "a folder of maps", SUFFIXES)
     for out in outs.values():

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import WsolbenchError, one_of
+from ..errors import WsolbenchError, require_choice
 from ..files import replacing
 from ..formats.annotations import Annotation, AnnotationSet
 from ..masks import encode, tight_box
@@ -91,10 +91,7 @@ class Scene:
 
 def generate_split(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
     """The first `count` scenes of a split, cycling through the classes."""
-    if split not in SPLITS:
-        raise WsolbenchError(
-            "split", found=repr(split), expected=one_of(SPLITS), cure="name one of these"
-        )
+    require_choice("split", split, SPLITS)
     for name, value in (("count", count), ("seed", seed)):
         if value < 0:
             raise WsolbenchError(

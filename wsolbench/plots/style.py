@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, one_of
+from ..errors import WsolbenchError, one_of, require_choice
 from ..files import replacing
 from ..scores import Score, Unit
 
@@ -108,10 +108,7 @@ def picture(
             file that cannot be written.
     """
     form = require_form(path)
-    if style not in STYLES:
-        raise WsolbenchError(
-            "style", found=style, expected=one_of(STYLES), cure="choose one of these styles"
-        )
+    require_choice("style", style, STYLES)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

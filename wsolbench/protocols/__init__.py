@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import WsolbenchError, one_of
+from ..errors import WsolbenchError, require_choice
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
 from .bas import BAS, BAS_INCEPTION, BAS_RESNET
@@ -116,8 +116,5 @@ def as_protocol(given: str | Protocol) -> Protocol:
                 cure="replace the name too: dataclasses.replace(protocol, name=...)",
             )
         return given
-    if not isinstance(given, str) or given not in PROTOCOLS:
-        raise WsolbenchError(
-            "protocol", found=repr(given), expected=one_of(PROTOCOLS), cure="name one of these"
-        )
+    require_choice("protocol", given, PROTOCOLS)
     return PROTOCOLS[given]

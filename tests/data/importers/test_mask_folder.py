@@ -267,7 +267,7 @@ def test_guarded_cells_come_back_and_never_start_a_formula(text):
 def test_every_kind_has_its_importer():
     for kind, (_, function) in IMPORTERS.items():
         assert importer(kind).__name__ == function
-    with pytest.raises(WsolbenchError, match=r"found kind 'voc', expected masks, ilsvrc"):
+    with pytest.raises(WsolbenchError, match=r"found 'voc', expected masks, ilsvrc"):
         importer("voc")
 
 

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from ...errors import WsolbenchError, one_of
+from ...errors import require_choice
 
 if TYPE_CHECKING:
     from ...formats.annotations import AnnotationSet
@@ -35,10 +35,7 @@ def importer(kind: str) -> Callable[..., AnnotationSet]:
     Raises:
         WsolbenchError: there is no such kind.
     """
-    if kind not in IMPORTERS:
-        raise WsolbenchError(
-            "import", found=f"kind {kind!r}", expected=one_of(IMPORTERS), cure="name one"
-        )
+    require_choice("import", kind, IMPORTERS)
     module, function = IMPORTERS[kind]
     found = getattr(importlib.import_module(f".{module}", __name__), function)
     return cast("Callable[..., AnnotationSet]", found)
