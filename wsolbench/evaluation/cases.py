@@ -167,7 +167,7 @@ def find_cases(
 
     Raises:
         WsolbenchError: images without box or map, a result of something else or without the
-            thresholds, and what `evaluation.score_together` refuses.
+            thresholds, and what `evaluator.score_together` refuses.
     """
     check_match(dataset, submission)
     if result is not None:
