@@ -156,10 +156,10 @@ def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: st
     [
         (lambda ds, maps: evaluate(maps, maps), "m.h5: found format"),
         (lambda ds, maps: evaluate(ds, ds.store.path), "random.h5: .*format"),
-        (lambda ds, maps: evaluate(3, maps), "annotations: found a int"),
-        (lambda ds, maps: evaluate(ds, 3), "submission: found a int"),
+        (lambda ds, maps: evaluate(3, maps), "annotations: found an object of type int"),
+        (lambda ds, maps: evaluate(ds, 3), "submission: found an object of type int"),
         (lambda ds, maps: evaluate(ds, maps, bootstrap=True), "bootstrap: found True"),
-        (lambda ds, maps: Evaluator("random.h5"), "dataset: found a str"),
+        (lambda ds, maps: Evaluator("random.h5"), "dataset: found an object of type str"),
         (lambda ds, maps: Evaluator(ds, None), "protocol: found None"),
         (
             lambda ds, maps: Evaluator(ds).update(["image_000"], [[[1, 2], [3]]]),

@@ -97,7 +97,7 @@ class Evaluator:
         if not isinstance(dataset, Dataset):
             raise WsolbenchError(
                 "dataset",
-                found=f"a {type(dataset).__name__}",
+                found=f"an object of type {type(dataset).__name__}",
                 expected="a wsolbench.Dataset",
                 cure="open it: wsolbench.Dataset.open(path, split)",
             )

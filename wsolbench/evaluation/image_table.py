@@ -52,7 +52,7 @@ def _columns(
     protocol, found = scoring.protocol, {}
     levels = levels_read(result.threshold, result.scores)
     if "pixels" in kept:
-        level = levels.get("pixel", 0)
+        level = levels["pixel"]
         counts = kept["pixels"].astype(np.int64)
         curves = pixel_metrics.iou(counts, protocol.comparator)
         found["best_iou"] = curves.max(axis=1).tolist()
@@ -61,7 +61,7 @@ def _columns(
         found["iou"] = curves[:, level].tolist()
         found["ap"] = pixel_metrics.average_precision(counts, protocol.comparator).tolist()
     if "boxes" in kept and kept["boxes"].size:
-        level = 0 if scoring.boxed else levels.get("box", 0)
+        level = 0 if scoring.boxed else levels["box"]
         boxes = kept["boxes"][:, [level]].astype(np.int32)
         truth = dataset.store.packed("boxes", dataset.rows[places])
         for name, corner in zip(("x0", "y0", "x1", "y1"), boxes[:, 0].T, strict=True):

@@ -53,6 +53,7 @@ def intervals_and_groups(
             progress(done + own, steps)
 
     read_at = levels_read(threshold, scores)
+    # A family that was read at no level is not scored at any: its 0 is never looked at.
     at = {family: read_at.get(family, 0) for family in ("pixel", "box")}
     intervals: dict[str, list[float | int]] = {}
     draws = None

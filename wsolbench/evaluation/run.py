@@ -249,7 +249,10 @@ def evaluate(
 def _require(name: str, value: object, kinds: tuple[type, ...], words: str) -> None:
     if not isinstance(value, kinds):
         raise WsolbenchError(
-            name, found=f"a {type(value).__name__}", expected=words, cure="pass one of these"
+            name,
+            found=f"an object of type {type(value).__name__}",
+            expected=words,
+            cure="pass one of these",
         )
 
 
