@@ -78,14 +78,15 @@ def test_the_html_table_counts_and_escapes(dataset: Dataset, tmp_path: Path) -> 
     folder.mkdir()
     page = Dataset.open(dataset.store.path, "val", folder)._repr_html_()
     for name, value in (
-        ("name", "toys"),
-        ("split", "val"),
-        ("images", "3 images"),
         ("classes", "2"),
         ("boxes", "4"),
         ("ignored pixels", "3"),
     ):
-        assert f"<tr><th>{name}</th><td>{value}</td></tr>" in page
+        assert f"<tr><th scope='row'>{name}</th><td>{value}</td></tr>" in page
+    assert "<caption>Dataset toys val: 3 images</caption>" in page
     assert "&lt;b&gt;&amp;</td>" in page
     assert "<b>" not in page
-    assert "<th>photos</th><td>none</td>" in dataset._repr_html_()
+    assert "<th scope='row'>photos</th><td>none</td>" in dataset._repr_html_()
+    sample = dataset["b"]
+    size = f"height {sample.height}, width {sample.width}"
+    assert repr(sample) == f"Sample('b' of toys val, class {sample.class_index}, {size})"

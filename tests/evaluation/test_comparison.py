@@ -357,3 +357,28 @@ def test_tables_print_what_was_compared(tmp_path: Path) -> None:
     cells = dict(zip(head.split(","), rows[0].split(","), strict=True))
     assert float(cells["difference"]) == pair.difference
     assert float(cells["order"]) == pair.order
+
+
+def test_notebooks_show_what_the_numbers_rest_on(tmp_path: Path) -> None:
+    """A stranger's name stays text; numbers are those of the tables."""
+    one, two = (counted(tmp_path, seed) for seed in (1, 2))
+    hostile = replace(one.result, method={"name": "<b>&"})
+    page = hostile._repr_html_()
+    assert "<caption>&lt;b&gt;&amp; on random val: 15 images, protocol sem.v2 (" in page
+    assert "thresholds max; fractions in percent</caption>" in page
+    score = f"{100 * one.result.scores['peak_iou']:.2f}"
+    assert f"<tr><th scope='row'>Peak-IoU</th><td>{score}</td></tr>" in page
+    assert "15 images (a trial)" in replace(hostile, limit=15)._repr_html_()
+    assert repr(hostile).startswith("Result(<b>& on random val, 15 images, sem.v2: Peak-IoU")
+    comparison = compare(
+        [one, replace(two, result=replace(two.result, method=hostile.method))], Bootstrap(20)
+    )
+    page = comparison._repr_html_()
+    pair = next(pair for pair in comparison.pairs if pair.score == "peak_iou")
+    assert f"<td>{100 * pair.difference:+.2f}</td>" in page
+    assert "<b>" not in page
+    assert f"percentage points; {signature(comparison)}" in page
+    evaluator = Evaluator(random_dataset(tmp_path / "e.h5", COUNT))
+    evaluator.update(evaluator.dataset.image_ids[:4], random_maps(4))
+    assert "<th scope='row'>images scored</th><td>4 of 15</td>" in evaluator._repr_html_()
+    assert "4 of 15 images" in repr(evaluator)

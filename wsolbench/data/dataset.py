@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import operator
 import os
 from collections import Counter
@@ -21,6 +20,7 @@ from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..images import open_picture
 from ..masks import area
+from ..tables import html_table
 
 if TYPE_CHECKING:
     from .torch_dataset import TorchDataset
@@ -128,19 +128,13 @@ class Dataset:
     def _repr_html_(self) -> str:
         """A small table for notebooks."""
         rows = {
-            "name": self.name,
-            "split": self.split,
-            "images": self._size,
             "classes": np.unique(self.class_indices[self.class_indices >= 0]).size,
             "boxes": self.store.box_counts[self.rows].sum(),
             "ignored pixels": self._ignored_pixels,
             "photos": "none" if self.images is None else self.images,
         }
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>"
-            for name, value in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        told = [[name, str(value)] for name, value in rows.items()]
+        return html_table(told, f"Dataset {self.title}: {self._size}")
 
     @property
     def name(self) -> str:
@@ -283,6 +277,12 @@ class Sample:
 
     dataset: Dataset
     index: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Sample({self.image_id!r} of {self.dataset.title}, class {self.class_index}, "
+            f"height {self.height}, width {self.width})"
+        )
 
     @property
     def row(self) -> int:

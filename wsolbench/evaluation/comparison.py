@@ -25,6 +25,7 @@ from ..formats.result import Bootstrap, Result
 from ..formats.submission.rules import SubmissionHeader
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
+from ..protocols import versioned
 from ..scores import SCORES, ends_text, in_order
 from ..tables import csv_text, grid, html_table, markdown_text
 from .checks import check_bootstrap
@@ -317,7 +318,7 @@ def signature(comparison: Comparison) -> str:
     if set(comparison.of) != {comparison.images}:
         images += f" of {', '.join(map(str, comparison.of))}"
     parts = {
-        "protocol": _versioned(protocol),
+        "protocol": versioned(protocol),
         "hash": str(protocol["sha256"])[:8],
         "annotations": f"{comparison.dataset}/{comparison.split}/"
         f"{comparison.annotations_sha256[:8]}",
@@ -360,7 +361,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
         if isinstance(first, Result) and isinstance(other, Result):
             mine, theirs = first.protocol, other.protocol
             fields |= {
-                "protocol": (_versioned(mine), _versioned(theirs)),
+                "protocol": (versioned(mine), versioned(theirs)),
                 **{
                     f"protocol's {key}": (mine.get(key), theirs.get(key))
                     for key in {**mine, **theirs}
@@ -395,10 +396,6 @@ def _check_different(results: Sequence[Result]) -> None:
 
 def _name(item: Result | SubmissionHeader) -> str:
     return item.name if isinstance(item, Result) else printable(str(item.method.get("name")))
-
-
-def _versioned(protocol: Mapping[str, Any]) -> str:
-    return f"{protocol['name']}.v{protocol['version']}"
 
 
 def _short(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import WsolbenchError, printable
-from ..protocols import label_of
+from ..protocols import label_of, versioned
 from ..scores import SCORES, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
 from .result import GROUPS, Group, Result
@@ -30,7 +30,7 @@ def signature(result: Result) -> str:
     """What must agree before two numbers may be compared, in one line."""
     parts = {
         "wsolbench": result.wsolbench,
-        "protocol": f"{result.protocol['name']}.v{result.protocol['version']}",
+        "protocol": versioned(result.protocol),
         "hash": str(result.protocol["sha256"])[:8],
         "annotations": f"{result.dataset}/{result.split}/{result.annotations_sha256[:8]}",
         "images": result.images,

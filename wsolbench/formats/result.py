@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import WsolbenchError, printable
 from ..files import require_file, strict_json, write_text
 from ..image_ids import is_image_id
-from ..protocols import fields_sha256
+from ..protocols import fields_sha256, label_of, versioned
 from ..scores import LEVELS, SCORES, ends_text, in_order, level_key
 from ..tables import html_table
 
@@ -168,7 +168,7 @@ class Result:
         )
         return (
             f"Result({self.name} on {self.dataset} {self.split}, {self.images} images, "
-            f"{self.protocol['name']}.v{self.protocol['version']}: {shown})"
+            f"{versioned(self.protocol)}: {shown})"
         )
 
     def _repr_html_(self) -> str:
@@ -179,9 +179,11 @@ class Result:
             cells = [score.title, score.text(self.scores[key])]
             cells += [ends_text(score, ends)] if ends else []
             rows.append(cells)
+        trial = "" if self.limit is None else " (a trial)"
         about = (
-            f"{self.name} on {self.dataset} {self.split}: {self.images} images, "
-            f"protocol {self.protocol['name']}.v{self.protocol['version']}, percent"
+            f"{self.name} on {self.dataset} {self.split}: {self.images} images{trial}, "
+            f"protocol {label_of(self.protocol)}, thresholds {self.threshold.rule}; "
+            "fractions in percent"
         )
         return html_table(rows, about)
 

@@ -31,6 +31,7 @@ from .record import (
     Upsampling,
     fields_sha256,
     label_of,
+    versioned,
 )
 from .sem import SEM
 from .spa2net import SPA2NET
@@ -57,6 +58,7 @@ __all__ = [
     "fields_sha256",
     "label_of",
     "protocols_named",
+    "versioned",
 ]
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -35,6 +35,7 @@ __all__ = [
     "Upsampling",
     "fields_sha256",
     "label_of",
+    "versioned",
 ]
 
 SHARES = np.arange(0, 1, 0.001)
@@ -304,7 +305,12 @@ class Protocol:
 
 def label_of(content: Mapping[str, Any]) -> str:
     """Name, version and the start of the hash of a protocol as a result holds it."""
-    return f"{content['name']}.v{content['version']} ({str(content['sha256'])[:8]})"
+    return f"{versioned(content)} ({str(content['sha256'])[:8]})"
+
+
+def versioned(content: Mapping[str, Any]) -> str:
+    """Name and version of a protocol as a result holds it."""
+    return f"{content['name']}.v{content['version']}"
 
 
 def fields_sha256(content: Mapping[str, object]) -> str:
