@@ -29,7 +29,7 @@ def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) 
     photos = ["--annotations", folder / "s.h5", "--images", folder / "photos"]
     maps = ["maps", folder / "left.h5", folder / "right.h5", *photos]
     out = tmp_path / "areas.svg"
-    assert plot("areas", folder / "s.h5", "--out", out) == f"{out}: 6 objects\n"
+    assert plot("areas", folder / "s.h5", "--out", out) == f"{out}: 6 images\n"
     out = tmp_path / "seeds.pdf"
     given = [tmp_path / "1.json", tmp_path / "2.json"]
     assert plot("seeds", *given, "--out", out, "--style", "paper") == f"{out}: 2 results\n"

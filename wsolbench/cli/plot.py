@@ -97,7 +97,7 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
     save_areas(store, out, style)
-    click.echo(f"{out}: {len(store)} objects")
+    click.echo(f"{out}: {_plural(len(store), 'image')}")
 
 
 @plot.command("seeds", short_help="Draw scores against the number of seeds.")
