@@ -15,7 +15,7 @@ from pycocotools import mask as coco
 from tests.conftest import random_blob
 from wsolbench import masks
 from wsolbench.errors import WsolbenchError
-from wsolbench.masks import RunLengths
+from wsolbench.masks import MaskRule, RunLengths
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -85,10 +85,10 @@ def test_tight_box_is_half_open() -> None:
     "levels, expected",
     [
         ([[0, 255]], [[False, True]]),
-        ([[128, 129]], [[False, True]]),
+        ([[0, 129, 200]], [[False, True, True]]),
         ([[0, 1]], [[False, True]]),
         ([[0, 0]], [[False, False]]),
-        ([[1, 200]], [[False, True]]),
+        ([[1, 1]], [[True, True]]),
     ],
 )
 def test_grey_levels_tell_what_is_object(
@@ -110,11 +110,86 @@ def test_one_bit_masks_and_written_masks_come_back(tmp_path: Path) -> None:
 
 def test_masks_that_leave_open_what_is_object_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 2, 100]], np.uint8)).save(tmp_path / "dim.png")
-    with pytest.raises(WsolbenchError, match=r"dim\.png: found grey levels up to 100"):
+    with pytest.raises(WsolbenchError, match=r"dim\.png: found grey levels 2, 100, expected 0 and"):
         masks.read_mask(tmp_path / "dim.png")
-    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "colour.png")
-    with pytest.raises(WsolbenchError, match="mode RGB"):
+    Image.fromarray(np.eye(3, dtype=np.uint8)[None] * 255).save(tmp_path / "colour.png")
+    with pytest.raises(WsolbenchError, match="colours in a picture of mode RGB"):
         masks.read_mask(tmp_path / "colour.png")
+
+
+def save(folder: Path, levels: list[int], dtype: type = np.uint8) -> Path:
+    Image.fromarray(np.array([levels], dtype)).save(folder / "m.png")
+    return folder / "m.png"
+
+
+@pytest.mark.parametrize("levels", [[0, 1, 255], [0, 15, 255], [1, 255], [0, 128, 129], [0, 9, 99]])
+def test_levels_on_both_sides_of_128_need_a_rule(tmp_path: Path, levels: list[int]) -> None:
+    with pytest.raises(WsolbenchError, match=r"--object-above LEVEL .*, --void LEVEL"):
+        masks.read_mask(save(tmp_path, levels))
+
+
+def test_a_void_level_is_ignored_and_not_object(tmp_path: Path) -> None:
+    for levels, dtype in (([0, 1, 255], np.uint8), ([0, 15, 255], np.uint8)):
+        picture = masks.read_picture(save(tmp_path, levels, dtype), MaskRule(void=255))
+        assert picture.mask.tolist() == [[False, True, False]]
+        assert picture.ignored is not None
+        assert picture.ignored.tolist() == [[False, False, True]]
+    deep = masks.read_picture(save(tmp_path, [0, 1, 65535], np.uint16), MaskRule(void=65535))
+    assert deep.mask.tolist() == [[False, True, False]]
+
+
+def test_several_levels_beside_void_need_a_rule_too(tmp_path: Path) -> None:
+    path = save(tmp_path, [0, 7, 15, 255])
+    with pytest.raises(WsolbenchError, match="levels 7, 15, expected one level of the object"):
+        masks.read_picture(path, MaskRule(void=255))
+    both = masks.read_picture(path, MaskRule(object_above=0, void=255))
+    assert both.mask.tolist() == [[False, True, True, False]]
+    assert masks.read_mask(path, MaskRule(object_above=10)).tolist() == [[False, False, True, True]]
+    with pytest.raises(WsolbenchError, match="void: found -1, expected a grey level"):
+        MaskRule(void=-1)
+
+
+@pytest.mark.parametrize("levels", [[0, 1], [0, 255], [0, 65535], [0, 40000]])
+def test_masks_of_16_bits_are_read(tmp_path: Path, levels: list[int]) -> None:
+    assert masks.read_mask(save(tmp_path, levels, np.uint16)).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("levels", [[0, 300], [0, 1, 65535], [0, 1, 255]])
+def test_doubtful_masks_of_16_bits_are_refused(tmp_path: Path, levels: list[int]) -> None:
+    with pytest.raises(WsolbenchError, match="found grey level"):
+        masks.read_mask(save(tmp_path, levels, np.uint16))
+
+
+def palette(folder: Path, indices: list[int], colours: list[tuple[int, int, int]]) -> Path:
+    picture = Image.fromarray(np.array([indices], np.uint8), mode="P")
+    picture.putpalette([level for colour in colours for level in colour])
+    picture.save(folder / "p.png")
+    return folder / "p.png"
+
+
+def test_palettes_are_read_by_index_or_by_grey_and_both_must_agree(tmp_path: Path) -> None:
+    black, white, red, blue = (0,) * 3, (255,) * 3, (200, 0, 0), (0, 0, 200)
+    assert masks.read_mask(palette(tmp_path, [0, 1], [black, white])).tolist() == [[False, True]]
+    assert masks.read_mask(palette(tmp_path, [0, 1], [red, blue])).tolist() == [[False, True]]
+    with pytest.raises(WsolbenchError, match="the higher index is the darker grey"):
+        masks.read_mask(palette(tmp_path, [0, 1], [white, black]))
+    many = [black, *[red] * 254, blue]
+    with pytest.raises(WsolbenchError, match="levels 15, 255"):
+        masks.read_mask(palette(tmp_path, [0, 15, 255], many))
+    rule = MaskRule(void=255)
+    picture = masks.read_picture(palette(tmp_path, [0, 15, 255], many), rule)
+    assert picture.mask.tolist() == [[False, True, False]]
+
+
+def test_equal_channels_are_grey_and_a_varying_transparency_is_doubtful(tmp_path: Path) -> None:
+    grey, full = np.array([[0, 255]], np.uint8), np.array([[255, 255]], np.uint8)
+    for planes in ([grey] * 3, [grey] * 3 + [full]):
+        Image.fromarray(np.stack(planes, axis=2)).save(tmp_path / "m.png")
+        assert masks.read_mask(tmp_path / "m.png").tolist() == [[False, True]]
+    Image.fromarray(np.stack([grey] * 4, axis=2)).save(tmp_path / "m.png")
+    with pytest.raises(WsolbenchError, match="a transparency that varies"):
+        masks.read_mask(tmp_path / "m.png")
+    assert masks.read_picture(tmp_path / "m.png", alpha=True).mask.tolist() == [[False, True]]
 
 
 def test_files_that_are_no_whole_png_are_refused(tmp_path: Path) -> None:

@@ -1,21 +1,29 @@
 """Opening photos and mask files; Pillow reads untrusted files only here.
 
-EXIF orientation is ignored everywhere, because the masks, boxes and sizes of every data set here
-refer to the pixels in their stored order. Truncated files are rejected, never completed.
+EXIF orientation is ignored unless it is requested, because masks, boxes and sizes of published data
+sets refer to the pixels in their stored order. Truncated files are rejected, never completed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import WsolbenchError, one_of
+from .errors import WsolbenchError, one_of, require_choice
 from .files import require_file
 
-__all__ = ["MAX_SIDE", "open_picture"]
+__all__ = ["EXIF", "MAX_SIDE", "open_picture", "photo_size", "read_photo"]
+
+PHOTO_FORMATS = ("JPEG", "PNG")
+"""Pillow's names of the formats of photos."""
+
+EXIF = ("ignore", "apply")
+"""What is done with the orientation in a photo's EXIF data."""
 
 MAX_SIDE = 16384
 """Maximum side of a picture in pixels, far above that of any data set in use."""
@@ -24,27 +32,97 @@ MAX_PIXELS = 89_478_485
 """Maximum pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
 
 
-def open_picture(
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, and 5 to 8 swap width and height
+
+
+def read_photo(
     path: str | os.PathLike[str],
     *,
-    formats: Sequence[str] = ("JPEG", "PNG"),
     size: tuple[int, int] | None = None,
     whose: str = "",
+    exif: str = "ignore",
+) -> tuple[Image.Image, int]:
+    """Read a photo as 8-bit RGB.
+
+    Levels of 16 bits are divided by 257; transparency is dropped.
+
+    Args:
+        path: a JPEG or PNG file.
+        size: required (height, width), after `exif`.
+        whose: where that size comes from, for the message.
+        exif: "ignore" keeps the pixels in their stored order, "apply" turns the photo upright.
+
+    Returns:
+        The photo, and the EXIF orientation of the file: 1 if it is upright, 2 to 8 otherwise.
+
+    Raises:
+        WsolbenchError: see `open_picture`; the size differs, also if only because of `exif`.
+    """
+    require_choice("exif", exif, EXIF)
+    with _opened(path) as opened:
+        turned = _orientation(opened)
+        swapped = turned >= 5
+        stored = (opened.height, opened.width)
+        shape = stored[::-1] if swapped and exif == "apply" else stored
+        if size is not None and shape != size:
+            if swapped and shape == size[::-1]:
+                raise _turned(Path(path), stored, turned, size, whose, exif)
+            raise _wrong_size(Path(path), shape, size, whose)
+        opened.load()
+        picture = ImageOps.exif_transpose(opened) if exif == "apply" else opened.copy()
+    if picture.mode in ("I", "I;16", "I;16B"):
+        levels = np.rint(np.clip(np.asarray(picture).astype(np.float64) / 257, 0, 255))
+        picture = Image.fromarray(levels.astype(np.uint8))
+    return picture.convert("RGB"), turned
+
+
+def photo_size(path: str | os.PathLike[str], exif: str = "ignore") -> tuple[int, int, int]:
+    """(height, width, EXIF orientation) of a photo; its pixels are not decoded.
+
+    Raises:
+        WsolbenchError: see `open_picture`.
+    """
+    require_choice("exif", exif, EXIF)
+    with _opened(path) as picture:
+        turned = _orientation(picture)
+        swapped = exif == "apply" and turned >= 5
+        height, width = picture.size if swapped else picture.size[::-1]
+        return height, width, turned
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, OSError, KeyError, TypeError):  # damaged EXIF data
+        return 1
+    return value if isinstance(value, int) and 2 <= value <= 8 else 1
+
+
+def open_picture(
+    path: str | os.PathLike[str], *, formats: Sequence[str] = PHOTO_FORMATS
 ) -> Image.Image:
     """Open and fully decode a picture.
 
     Args:
         path: the file.
         formats: Pillow's names of the accepted formats.
-        size: required (height, width), checked before the pixels are decoded.
-        whose: where that size comes from, for the message.
 
     Returns:
         The picture in its stored mode, loaded, with its file closed.
 
     Raises:
-        WsolbenchError: the file is missing, damaged, too large, or has another format or size.
+        WsolbenchError: the file is missing, damaged, too large, or has another format.
     """
+    with _opened(path, formats) as picture:
+        picture.load()
+        return picture.copy()
+
+
+@contextmanager
+def _opened(
+    path: str | os.PathLike[str], formats: Sequence[str] = PHOTO_FORMATS
+) -> Iterator[Image.Image]:
+    """A picture of which only the header is read; faults of its file on one line."""
     file = require_file(path, "a picture")
     kinds = one_of(formats)
     try:
@@ -57,11 +135,7 @@ def open_picture(
                     expected=f"sides of at most {MAX_SIDE} and {MAX_PIXELS} pixels in total",
                     cure="replace the file",
                 )
-            if size is not None and (height, width) != size:
-                raise _wrong_size(file, (height, width), size, whose)
-            picture.load()
-            whole: Image.Image = picture.copy()
-            return whole
+            yield picture
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise WsolbenchError(
             file, found="too many pixels", expected=f"at most {MAX_PIXELS}", cure="replace the file"
@@ -77,6 +151,24 @@ def open_picture(
             expected=f"a complete {kinds} file",
             cure="download it again",
         ) from error
+
+
+def _turned(
+    file: Path,
+    stored: tuple[int, int],
+    orientation: int,
+    wanted: tuple[int, int],
+    whose: str,
+    exif: str,
+) -> WsolbenchError:
+    other = "ignore" if exif == "apply" else "apply"
+    return WsolbenchError(
+        file,
+        found=f"width {stored[1]}, height {stored[0]} and EXIF orientation {orientation}, "
+        f"which swaps them",
+        expected=f"width {wanted[1]}, height {wanted[0]}{f' as in {whose}' if whose else ''}",
+        cure=f"use --exif {other}, in Python exif={other!r}",
+    )
 
 
 def _wrong_size(

@@ -23,7 +23,10 @@ from .files import replacing
 from .images import MAX_SIDE, open_picture
 
 __all__ = [
+    "DECIDED",
     "FOREGROUND_ABOVE",
+    "MaskPicture",
+    "MaskRule",
     "RunLengths",
     "area",
     "decode",
@@ -31,6 +34,7 @@ __all__ = [
     "fill_polygon",
     "paint_runs",
     "read_mask",
+    "read_picture",
     "runs",
     "tight_box",
     "write_mask",
@@ -40,6 +44,32 @@ FOREGROUND_ABOVE = 128
 """Pixels of an 8-bit mask above this grey level are object (as in SEM's released masks)."""
 
 _LONGEST_RUN = 7  # characters: 35 bits, more than the largest picture has pixels
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """Which levels of mask pictures are object, where the levels alone do not decide.
+
+    Attributes:
+        object_above: levels above this one are object; None: decided by the levels found.
+        void: pixels of this level are ignored; all others but 0 are then object.
+    """
+
+    object_above: int | None = None
+    void: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check both levels."""
+        for name in ("object_above", "void"):
+            level = getattr(self, name)
+            if level is not None and (type(level) is not int or not 0 <= level <= 65535):
+                raise WsolbenchError(
+                    name, found=repr(level), expected="a grey level", cure="pass 0 to 255"
+                )
+
+
+DECIDED = MaskRule()
+"""The levels decide, or the mask is refused."""
 
 
 @dataclass(frozen=True)
@@ -146,36 +176,129 @@ def tight_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
-    """Read a mask from a PNG file of one channel: bool (height, width).
+@dataclass(frozen=True)
+class MaskPicture:
+    """The content of a mask picture.
 
-    The set pixels of a 1-bit picture are object. In an 8-bit grey picture, pixels above 128 are
-    object, or pixels of value 1 if the picture contains only 0 and 1.
+    Attributes:
+        mask: bool (height, width), true on the object.
+        ignored: bool (height, width), true on ignored pixels; None unless the rule names a void
+            level.
+        highest: its highest level; 0 for pictures of one bit.
+    """
+
+    mask: NDArray[np.bool_]
+    ignored: NDArray[np.bool_] | None
+    highest: int
+
+
+def read_mask(path: str | os.PathLike[str], rule: MaskRule = DECIDED) -> NDArray[np.bool_]:
+    """The object pixels of a mask picture, bool (height, width): see `read_picture`."""
+    return read_picture(path, rule).mask
+
+
+def read_picture(
+    path: str | os.PathLike[str], rule: MaskRule = DECIDED, *, alpha: bool = False
+) -> MaskPicture:
+    """Read a mask picture.
+
+    Accepted are PNG files of 1, 8 or 16 bits: grey, colour with equal channels, or with a palette
+    (whose indices are the levels, unless all its colours are grey). The set pixels of a 1-bit
+    picture are object, likewise those above 0 if 0 and 1 are the only levels; otherwise those
+    above 128 (of 16 bits, 128 * 257), if no level lies between 0 and that one.
+
+    Args:
+        path: the picture.
+        rule: which levels are object and which are ignored, if the levels do not decide.
+        alpha: accept a transparency that varies, and ignore it.
 
     Raises:
-        WsolbenchError: the picture is damaged, in colour, or has ambiguous grey levels (some
-            between 2 and 128, none above).
+        WsolbenchError: the picture is damaged or coloured, its transparency varies, or its levels
+            leave open what is object.
     """
+    levels, ceiling = _levels(path, alpha=alpha)
+    highest = int(levels.max()) if ceiling > 1 else 0
+    if rule.void is None:
+        above = rule.object_above
+        above = _decided(path, levels, ceiling) if above is None else above
+        return MaskPicture(levels > above, None, highest)
+    ignored = levels == rule.void
+    others = np.unique(levels[~ignored & (levels > 0)])
+    if rule.object_above is None and others.size > 1:
+        raise _undecided(path, others, f"one level of the object, 0 and {rule.void}")
+    return MaskPicture((levels > (rule.object_above or 0)) & ~ignored, ignored, highest)
+
+
+def _decided(path: str | os.PathLike[str], levels: NDArray[np.uint16], ceiling: int) -> int:
+    """The level above which pixels are object, if the levels decide it."""
+    found = np.unique(levels[levels > 0])
+    # 255 is also the highest level of 8-bit masks in 16-bit files.
+    if found.tolist() == [1] or (ceiling > 255 and found.tolist() == [255]):
+        return 0
+    half = FOREGROUND_ABOVE * ceiling // 255
+    if (found <= half).any():
+        raise _undecided(path, found, "0 and 255 (object above 128), or 0 and 1")
+    return half
+
+
+def _levels(path: str | os.PathLike[str], *, alpha: bool) -> tuple[NDArray[np.uint16], int]:
+    """The levels (height, width) of a mask picture, and the highest that its depth allows."""
     picture = open_picture(path, formats=("PNG",))
     if picture.mode == "1":
-        return np.array(picture, dtype=np.bool_)
-    if picture.mode != "L":
-        raise WsolbenchError(
-            path,
-            found=f"a picture of mode {picture.mode}",
-            expected="one channel of 1 or 8 bits",
-            cure="save the mask as 8-bit grey, 255 on the object",
-        )
-    levels = np.asarray(picture)
-    highest = int(levels.max())
-    if 1 < highest <= FOREGROUND_ABOVE:
-        raise WsolbenchError(
-            path,
-            found=f"grey levels up to {highest}",
-            expected="0 and 255 (object above 128), or 0 and 1",
-            cure="save the mask with 255 on the object",
-        )
-    return levels > (0 if highest == 1 else FOREGROUND_ABOVE)
+        return np.array(picture, dtype=np.uint16), 1
+    if picture.mode == "P":
+        return _palette_levels(path, picture), 255
+    values = np.asarray(picture)
+    if values.ndim == 2:
+        deep = picture.mode != "L"
+        if picture.mode not in ("L", "I", "I;16", "I;16B") or (deep and values.max() > 65535):
+            raise _not_grey(path, f"a picture of mode {picture.mode}")
+        return values.astype(np.uint16), 65535 if deep else 255
+    colours = values[:, :, :-1] if picture.mode in ("LA", "RGBA") else values
+    if picture.mode in ("LA", "RGBA") and not alpha and np.ptp(values[:, :, -1]):
+        raise _not_grey(path, "a transparency that varies")
+    if (colours != colours[:, :, :1]).any():
+        raise _not_grey(path, f"colours in a picture of mode {picture.mode}")
+    return colours[:, :, 0].astype(np.uint16), 255
+
+
+def _palette_levels(path: str | os.PathLike[str], picture: Image.Image) -> NDArray[np.uint16]:
+    """The indices of a picture with a palette; its grey levels if all colours in use are grey."""
+    indices = np.asarray(picture)
+    used = np.unique(indices)
+    colours = np.array(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    if used[-1] >= len(colours):
+        raise _not_grey(path, f"the index {used[-1]} of a palette of {len(colours)} colours")
+    greys = colours[used]
+    if (greys != greys[:, :1]).any():
+        return indices.astype(np.uint16)
+    if used.size == 2 and (greys[1, 0] > greys[0, 0]) != (used[1] > used[0]):
+        raise _not_grey(path, "a palette in which the higher index is the darker grey")
+    levels: NDArray[np.uint16] = colours[indices][:, :, 0].astype(np.uint16)
+    return levels
+
+
+def _not_grey(path: str | os.PathLike[str], found: str) -> WsolbenchError:
+    return WsolbenchError(
+        path,
+        found=found,
+        expected="one channel of grey levels",
+        cure="save the mask as 8-bit grey, 255 on the object and 0 elsewhere",
+    )
+
+
+def _undecided(
+    path: str | os.PathLike[str], found: NDArray[np.uint16], expected: str
+) -> WsolbenchError:
+    levels = found.tolist()
+    listed = ", ".join(map(str, levels if len(levels) < 6 else [*levels[:2], "...", levels[-1]]))
+    return WsolbenchError(
+        path,
+        found=f"grey level{'s' if len(levels) > 1 else ''} {listed}",
+        expected=expected,
+        cure="say which levels are object and which are ignored: --object-above LEVEL "
+        "(128 for blurred edges, 0 for every level), --void LEVEL",
+    )
 
 
 def write_mask(path: str | os.PathLike[str], mask: NDArray[np.bool_]) -> None:

@@ -6,7 +6,7 @@ import operator
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_choice, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
-from ..images import open_picture
+from ..images import EXIF, read_photo
 from ..masks import area
 from ..tables import html_table
 
@@ -46,6 +46,7 @@ class Dataset:
         images: the folder of photos, e.g. `<id>.jpg`, at any depth; None if there are no photos.
         rows: int64 (n,), the images' rows in the store.
         limit: number of images if the split was shortened for a trial; None for the whole split.
+        exif: "ignore" reads photos in their stored order of pixels, "apply" turns them upright.
     """
 
     store: AnnotationStore
@@ -53,6 +54,7 @@ class Dataset:
     images: Path | None
     rows: NDArray[np.int64] = field(repr=False)
     limit: int | None = None
+    exif: str = "ignore"
 
     @classmethod
     def open(
@@ -60,6 +62,8 @@ class Dataset:
         path: str | os.PathLike[str],
         split: str = "val",
         images: str | os.PathLike[str] | None = None,
+        *,
+        exif: str = "ignore",
     ) -> Dataset:
         """Open one split of an annotation file.
 
@@ -67,11 +71,14 @@ class Dataset:
             path: the annotation file.
             split: the name of the split.
             images: a folder of photos at original size, named by image id; subfolders are included.
+            exif: "apply" if the annotations refer to photos turned upright by their EXIF
+                orientation.
 
         Raises:
             WsolbenchError: the file or folder is missing, the file is not an annotation file, or it
                 has no such split.
         """
+        require_choice("exif", exif, EXIF)
         store = AnnotationStore.open(path)
         folder = None if images is None else require_folder(images, "a folder of photos")
         rows = np.flatnonzero(np.array(store.splits) == split)
@@ -80,7 +87,7 @@ class Dataset:
             raise WsolbenchError(
                 path, found=f"no image of split {split!r}", expected=held, cure="name one of these"
             )
-        return cls(store, split, folder, rows)
+        return cls(store, split, folder, rows, exif=exif)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,7 +176,7 @@ class Dataset:
             )
         if count >= len(self):
             return self
-        return Dataset(self.store, self.split, self.images, self.rows[:count], limit=count)
+        return replace(self, rows=self.rows[:count], limit=count)
 
     def image_path(self, index: int) -> Path:
         """The path of the photo.
@@ -201,7 +208,11 @@ class Dataset:
         return paths[0]
 
     def read_image(self, index: int) -> Image.Image:
-        """The photo as RGB, in its stored pixel order (EXIF orientation is ignored).
+        """The photo as RGB; see `read_photo`."""
+        return self.read_photo(index)[0]
+
+    def read_photo(self, index: int) -> tuple[Image.Image, int]:
+        """The photo as 8-bit RGB, and its EXIF orientation (1 is upright, see `exif`).
 
         Raises:
             WsolbenchError: the photo is missing or damaged, or its size differs from the annotated
@@ -210,7 +221,7 @@ class Dataset:
         row = self.rows[index]
         size = (int(self.store.heights[row]), int(self.store.widths[row]))
         path = self.image_path(index)
-        return open_picture(path, size=size, whose="the annotations").convert("RGB")
+        return read_photo(path, size=size, whose="the annotations", exif=self.exif)
 
     def torch(
         self,
@@ -230,7 +241,7 @@ class Dataset:
         return TorchDataset(self, transform=transform, mask_size=mask_size)
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: self.__dict__[name] for name in ("store", "split", "images", "rows", "limit")}
+        return {own.name: self.__dict__[own.name] for own in fields(self)}
 
     @property
     def _size(self) -> str:

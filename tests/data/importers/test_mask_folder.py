@@ -201,7 +201,7 @@ def test_a_truncated_mask_is_refused_by_name(tmp_path):
 
 def test_levels_that_leave_open_what_is_object_are_refused(tmp_path):
     folder = save(tmp_path / "m", "a", high=100)
-    with pytest.raises(WsolbenchError, match=r"grey levels up to 100"):
+    with pytest.raises(WsolbenchError, match=r"found grey level 100,"):
         import_masks(folder)
 
 
