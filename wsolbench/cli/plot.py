@@ -97,7 +97,9 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
     save_areas(store, out, style)
-    click.echo(f"{out}: {_plural(len(store), 'image')}")
+    drawn = int(store.masked.sum())
+    left = f" ({len(store) - drawn} without a mask left out)" if drawn < len(store) else ""
+    click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
 
 
 @plot.command("seeds", short_help="Draw scores against the number of seeds.")
