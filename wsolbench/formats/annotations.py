@@ -425,7 +425,7 @@ class AnnotationStore:
         return WsolbenchError(
             self.path,
             found=found,
-            expected="the columns described in annotations/FORMAT.md",
+            expected="the columns of an annotation file",
             cure="the file is damaged: import the annotations again",
         )
 
