@@ -30,6 +30,7 @@ def values(map_: np.ndarray) -> np.ndarray:
 
 
 def stretched(map_: np.ndarray) -> np.ndarray:
+    """Scaled by min-max, in the map's own type."""
     moved = map_ - map_.min()
     return moved / moved.max() if moved.max() > 0 else moved
 
@@ -104,13 +105,14 @@ def tscam(sample: Sample, map_: np.ndarray) -> float:
 def adl(sample: Sample, map_: np.ndarray) -> float:
     colormaps = pytest.importorskip("matplotlib").colormaps
     resized = on_grid(values(map_).astype(np.float32), cv2.INTER_LINEAR)
-    colours = (255 * colormaps["cubehelix"](stretched(resized))[..., :3]).astype(np.uint8)
+    scaled = stretched(resized.astype(np.float64))
+    colours = (255 * colormaps["cubehelix"](scaled)[..., :3]).astype(np.uint8)
     grey = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2GRAY).astype(np.int64)
     return fixed(grey, 0.2, true_boxes(sample, int)[:1])
 
 
 def bas(sample: Sample, map_: np.ndarray, threshold: float) -> float:
-    resized = on_grid(stretched(values(map_)).astype(np.float32), cv2.INTER_LINEAR)
+    resized = on_grid(stretched(values(map_).astype(np.float32)), cv2.INTER_LINEAR)
     parts, count = ndimage.label(resized > threshold, np.ones((3, 3)))
     box: Box = (0, 0, SIDE, SIDE)
     if count:

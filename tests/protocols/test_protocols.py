@@ -124,7 +124,8 @@ def test_results_survive_the_disk_and_state_their_protocol(
     result = scored(dataset, name, random_maps(COUNT), top5)
     result.write(tmp_path / "r.json")
     assert read_result(tmp_path / "r.json") == result
-    assert f"protocol:{name}.v2|hash:{PROTOCOLS[name].sha256[:8]}" in signature(result)
+    protocol = PROTOCOLS[name]
+    assert f"protocol:{name}.v{protocol.version}|hash:{protocol.sha256[:8]}" in signature(result)
     assert result.scores
     for form in ("text", "md", "latex", "csv"):
         assert table([result], form)

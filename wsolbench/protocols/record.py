@@ -62,13 +62,15 @@ class Upsampling(str, Enum):
 
 
 class Scaling(str, Enum):
-    """When each map is scaled by min-max; a constant map becomes zeros."""
+    """When each map is scaled by min-max, and in which type; a constant map becomes zeros."""
 
     NONE = "none"
     FIRST = "first"
-    """Before it comes to the grid."""
+    """Before it comes to the grid: float64 before bytes are made, otherwise float32."""
     LAST = "last"
-    """On the grid."""
+    """On the grid, in the type in which it was resized."""
+    LAST_FLOAT64 = "last_float64"
+    """On the grid, in float64."""
 
 
 class Levels(str, Enum):
@@ -124,6 +126,7 @@ _UPSAMPLINGS = {
     (Upsampling.OPENCV_LINEAR, Scaling.NONE),
     (Upsampling.OPENCV_LINEAR, Scaling.FIRST),
     (Upsampling.OPENCV_LINEAR, Scaling.LAST),
+    (Upsampling.OPENCV_LINEAR, Scaling.LAST_FLOAT64),
     (Upsampling.OPENCV_LINEAR_BYTES, Scaling.FIRST),
 }
 _READY_LEVELS = (Upsampling.BILINEAR, Upsampling.OPENCV_LINEAR_BYTES)
