@@ -1,7 +1,8 @@
 """What a score means: the named protocols, one module a program, and protocols of one's own.
 
-`record` says what a protocol is, `steps` and `block` run it, `words` describes it; the other
-modules hold each program's literal and source. docs/protocols.md explains their rules.
+`record` says what a protocol is, `steps` and `block` run it, `words` describes it, `sizes` changes
+its map size; the other modules hold each program's literal and source. docs/protocols.md explains
+their rules.
 
 A protocol of your own is a value, mostly one of `PROTOCOLS` with some fields replaced; it is taken
 wherever a name is:
@@ -30,10 +31,12 @@ from .record import (
     Thresholds,
     Upsampling,
     fields_sha256,
+    is_protocol_name,
     label_of,
     versioned,
 )
 from .sem import SEM
+from .sizes import at_size, size_in
 from .spa2net import SPA2NET
 from .tscam import TSCAM
 from .wsolevaluation import PXAP, V1, V2
@@ -54,8 +57,10 @@ __all__ = [
     "Upsampling",
     "as_protocol",
     "as_protocols",
+    "at_size",
     "changes",
     "fields_sha256",
+    "is_protocol_name",
     "label_of",
     "protocols_named",
     "versioned",
@@ -104,19 +109,25 @@ def as_protocols(given: Sequence[str | Protocol]) -> list[Protocol]:
 
 
 def as_protocol(given: str | Protocol) -> Protocol:
-    """The protocol of that name, or the value itself.
+    """The protocol of that name, e.g. `sem` or `wsoleval-v1:320`, or the value itself.
 
     Raises:
-        WsolbenchError: no such name; a value under the name of another one's.
+        WsolbenchError: no such name or size; a value under the name of another one's.
     """
-    if isinstance(given, Protocol):
-        if given != PROTOCOLS.get(given.name, given):
-            raise WsolbenchError(
-                f"protocol {given.name!r}",
-                found=f"other fields than those of {PROTOCOLS[given.name].label}",
-                expected="another name for a protocol of your own",
-                cure="replace the name too: dataclasses.replace(protocol, name=...)",
-            )
-        return given
-    require_choice("protocol", given, PROTOCOLS)
-    return PROTOCOLS[given]
+    if not isinstance(given, Protocol):
+        return _named(given)
+    if given.name.partition(":")[0] in PROTOCOLS and given != (known := _named(given.name)):
+        raise WsolbenchError(
+            f"protocol {given.name!r}",
+            found=f"other fields than those of {known.label}",
+            expected="another name for a protocol of your own",
+            cure="replace the name too: dataclasses.replace(protocol, name=...)",
+        )
+    return given
+
+
+def _named(given: object) -> Protocol:
+    base, size = size_in(given) if isinstance(given, str) else (given, None)
+    require_choice("protocol", base, PROTOCOLS)
+    found = PROTOCOLS[str(base)]
+    return found if size is None else at_size(found, size)
