@@ -20,7 +20,10 @@ from wsolbench.protocols.steps import on_grid, values_on_grid
 
 pytest.importorskip("cv2", reason="pip install 'wsolbench[opencv]'")
 
-SINGLE = ("tscam", "bas", "bas-resnet", "bas-inception")
+SINGLE = (
+    *("tscam", "tscam-cub", "genpromp", "genpromp-cub"),
+    *("bas", "bas-resnet", "bas-inception", "bas-cub", "bas-cub-inception"),
+)
 DOUBLE = ("wsoleval-v1", "wsoleval-v2", "wsoleval-pxap", "dawsol-piou", "adl")
 HIGHEST = np.float32(1 - 2**-24)
 

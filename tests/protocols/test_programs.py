@@ -7,6 +7,7 @@ is shared with the package but the reading of files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def stretched(map_: np.ndarray) -> np.ndarray:
     return moved / moved.max() if moved.max() > 0 else moved
 
 
-def on_grid(map_: np.ndarray, interpolation: int) -> np.ndarray:
-    return np.asarray(cv2.resize(map_, (SIDE, SIDE), interpolation=interpolation))
+def on_grid(map_: np.ndarray, interpolation: int, side: int = SIDE) -> np.ndarray:
+    return np.asarray(cv2.resize(map_, (side, side), interpolation=interpolation))
 
 
 def floored(map_: np.ndarray) -> np.ndarray:
@@ -54,13 +55,15 @@ def best(boxes: Iterable[Box], truth: Sequence[Box]) -> float:
     return max(iou(box, true) for box in boxes for true in truth)
 
 
-def true_boxes(sample: Sample, change: Callable[[float], float]) -> list[list[float]]:
+def true_boxes(
+    sample: Sample, change: Callable[[float], float], side: int = SIDE
+) -> list[list[float]]:
     """Scaled to the grid, each corner changed."""
     height, width = sample.mask.shape
     sides = (width, height, width, height)
     inclusive = (sample.boxes - (0, 0, 1, 1)).tolist()
     return [
-        [change(corner * SIDE / side) for corner, side in zip(box, sides, strict=True)]
+        [change(corner / pixels * side) for corner, pixels in zip(box, sides, strict=True)]
         for box in inclusive
     ]
 
@@ -92,14 +95,14 @@ def wsolevaluation(sample: Sample, map_: np.ndarray) -> tuple[list[float], list[
 def fixed(levels: np.ndarray, share: float, truth: Sequence[Box]) -> float:
     """The IoU of TS-CAM's and ADL's box."""
     found = outlines(levels > int(share * levels.max()))
-    box = around(max(found, key=cv2.contourArea), SIDE) if found else (0, 0, 1, 1)
+    box = around(max(found, key=cv2.contourArea), len(levels)) if found else (0, 0, 1, 1)
     return best([box], truth)
 
 
-def tscam(sample: Sample, map_: np.ndarray) -> float:
-    resized = on_grid(values(map_).astype(np.float32), cv2.INTER_LINEAR)
-    truth = true_boxes(sample, lambda corner: int(min(corner, SIDE - 1)))
-    return fixed(floored(stretched(resized)), 0.12, truth)
+def tscam(sample: Sample, map_: np.ndarray, threshold: float = 0.12, side: int = SIDE) -> float:
+    resized = on_grid(values(map_).astype(np.float32), cv2.INTER_LINEAR, side)
+    truth = true_boxes(sample, lambda corner: int(min(corner, side - 1)), side)
+    return fixed(floored(stretched(resized)), threshold, truth)
 
 
 def adl(sample: Sample, map_: np.ndarray) -> float:
@@ -195,12 +198,22 @@ def test_pixels(scene: Any, name: str, program: Callable[..., tuple[float, float
         assert scored(scene, "wsoleval-pxap")["ap"] == found["ap"]
 
 
-@pytest.mark.parametrize("name, program", [("tscam", tscam), ("adl", adl)])
+PROGRAMS = {
+    "tscam": tscam,
+    "tscam-cub": partial(tscam, threshold=0.1),
+    "tscam-cub:384": partial(tscam, threshold=0.1, side=384),
+    "genpromp": partial(tscam, threshold=0.25, side=512),
+    "genpromp-cub": partial(tscam, threshold=0.23, side=512),
+    "adl": adl,
+}
+
+
+@pytest.mark.parametrize("name, program", PROGRAMS.items(), ids=PROGRAMS)
 def test_boxes_at_a_fixed_threshold(scene: Any, name: str, program: Callable[..., float]) -> None:
     data, maps, top5 = scene
     overlaps = np.array([program(*pair) for pair in zip(data, maps, strict=True)])
     met = top5 == data.class_indices[:, None]
-    enough = overlaps > 0.5 if name == "tscam" else overlaps >= 0.5
+    enough = overlaps >= 0.5 if name == "adl" else overlaps > 0.5
     found = scored(scene, name)
     assert found["gt_known_loc"] == (overlaps >= 0.5).mean()
     assert found["top1_loc"] == (enough & met[:, 0]).mean()
@@ -208,7 +221,14 @@ def test_boxes_at_a_fixed_threshold(scene: Any, name: str, program: Callable[...
 
 
 @pytest.mark.parametrize(
-    "name, threshold", [("bas", 0.5), ("bas-resnet", 0.45), ("bas-inception", 0.3)]
+    "name, threshold",
+    [
+        ("bas", 0.5),
+        ("bas-resnet", 0.45),
+        ("bas-inception", 0.3),
+        ("bas-cub", 0.15),
+        ("bas-cub-inception", 0.1),
+    ],
 )
 def test_boxes_averaged_by_class(scene: Any, name: str, threshold: float) -> None:
     data, maps, top5 = scene

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from ..errors import WsolbenchError, require_choice
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
-from .bas import BAS, BAS_INCEPTION, BAS_RESNET
+from .bas import BAS, BAS_CUB, BAS_CUB_INCEPTION, BAS_INCEPTION, BAS_RESNET
 from .dawsol import PIOU
+from .genpromp import GENPROMP, GENPROMP_CUB
 from .record import (
     Averaging,
     BoxTruth,
@@ -38,7 +39,7 @@ from .record import (
 from .sem import SEM
 from .sizes import at_size, size_in
 from .spa2net import SPA2NET
-from .tscam import TSCAM
+from .tscam import TSCAM, TSCAM_CUB
 from .wsolevaluation import PXAP, V1, V2
 
 __all__ = [
@@ -69,7 +70,8 @@ __all__ = [
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        *(SEM, V1, V2, PXAP, PIOU, SPA2NET, TSCAM, BAS, BAS_RESNET, BAS_INCEPTION, ADL),
+        *(SEM, V1, V2, PXAP, PIOU, SPA2NET, TSCAM, TSCAM_CUB, BAS, BAS_RESNET, BAS_INCEPTION),
+        *(BAS_CUB, BAS_CUB_INCEPTION, ADL, GENPROMP, GENPROMP_CUB),
     )
 }
 
