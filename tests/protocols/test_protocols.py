@@ -1,7 +1,7 @@
 """Protocols that reproduce other programs, on drawn cases whose answer follows from their rules.
 
-Golden numbers of clovaai/wsolevaluation are those of its own evaluation_test.py (commit 8abc943),
-read there and typed here; no program was run for them.
+The numbers of clovaai/wsolevaluation's own tests are those of its evaluation_test.py (commit
+8abc943), read there and typed here; `test_golden` has what the programs scored when they were run.
 """
 
 from __future__ import annotations
