@@ -369,9 +369,9 @@ def broken(module: Small, images: Tensor) -> object:
 @pytest.mark.parametrize(
     "forward, message",
     [
-        (logits_alone, r"backbone small: found a Tensor of shapes \[\] for 1 photos"),
+        (logits_alone, r"backbone small: found a Tensor of shapes \[\] for 1 photo"),
         (other_features, r"shapes \[\(1, 6, 8, 8\), \(1, 12, 7, 8\), \(1, 6\)\], expected"),
-        (broken, r"backbone small: KeyError: 'layer5' at .*test_predict\.py:\d+; try"),
+        (broken, r"backbone small: KeyError: 'layer5' at .*test_predict\.py:\d+; correct"),
     ],
 )
 def test_modules_that_give_something_else(

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,14 +35,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_choice
 from ..files import sha256_of
-from .weights import read_state_dict
+from .weights import fill, read_state_dict
 
 __all__ = [
     "ALIASES",
     "PAPER",
     "POOLED",
+    "PREPROCESSING",
+    "PUBLISHED",
     "ClassMapModel",
     "PaperNetwork",
     "PooledNetwork",
@@ -70,8 +72,6 @@ skipped."""
 
 BEYOND_TRUNK_KEYS = (*AUXILIARY_KEYS, "fc.", "classifier.", "Mixed_7a.", "Mixed_7b.", "Mixed_7c.")
 """Prefixes of the layers of a torchvision classifier after the trunk of the paper's networks."""
-
-_COUNTERS = ".num_batches_tracked"  # of batch norm: unused here, and missing in older files
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,20 @@ def imagenet_input(image: Image.Image, size: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
 
 
+IMAGENET, HALF_RANGE = "imagenet", "half-range"
+
+PREPROCESSING: Mapping[str, str] = MappingProxyType(
+    {IMAGENET: "ImageNet's mean and deviation", HALF_RANGE: "-1 to 1"}
+)
+"""The values of photos on which networks are trained, by name."""
+
+PUBLISHED: Mapping[str, str] = MappingProxyType(
+    {"googlenet": "1378be20", "inception_v3": "0cc3c7bd"}
+)
+"""Start of the SHA-256 of torchvision's weights, which state it in their file names, of the
+networks whose published weights take other values than people train them on."""
+
+
 @dataclass(frozen=True)
 class _Pooled:
     """How a torchvision classifier computes its logits: steps -> mean -> linear layer.
@@ -120,8 +134,8 @@ class _Pooled:
         classifier: the linear layer (or 1x1 convolution).
         relu_before: a ReLU follows the steps (DenseNet).
         relu_after: a ReLU follows the classifier, before the mean (SqueezeNet).
-        half_range: photos are rescaled from ImageNet's mean and deviation to -1..1 first, as the
-            published weights of the Inception networks expect.
+        half_range: the published weights take photos in -1..1 instead of ImageNet's mean and
+            deviation (the Inception networks).
         options: arguments of torchvision's constructor.
     """
 
@@ -191,6 +205,7 @@ POOLED: Mapping[str, _Pooled] = MappingProxyType(
 class PooledNetwork(nn.Module):
     """A torchvision classifier (`network`) that also returns its class maps and last features.
 
+    Photos with ImageNet's mean and deviation are rescaled to -1..1 first if `half_range` is true.
     Its dropout is not applied in training mode.
     """
 
@@ -199,10 +214,11 @@ class PooledNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.plan = plan
+        self.half_range = plan.half_range
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, S, S) -> class maps (B, C, h, w), features (B, c, h, w), logits (B, C)."""
-        features = to_half_range(images) if self.plan.half_range else images
+        features = to_half_range(images) if self.half_range else images
         for step in self.plan.steps:
             features = self.network.get_submodule(step)(features)
         if self.plan.relu_before:
@@ -217,13 +233,17 @@ class PooledNetwork(nn.Module):
 class PaperNetwork(nn.Module):
     """One of the paper's networks: a `trunk` of stride 8 and the `head` of ACoL.
 
+    Photos with ImageNet's mean and deviation are rescaled to -1..1 first if `half_range` is true.
     The features are the ReLU of the head's second convolution. The parameters of the trunk have
     torchvision's names after the prefix "trunk.".
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, classes: int) -> None:
+    def __init__(
+        self, trunk: nn.Module, channels: int, classes: int, *, half_range: bool = False
+    ) -> None:
         """Add a head for `channels` features of the trunk and `classes` classes."""
         super().__init__()
+        self.half_range = half_range
         self.trunk = trunk
         self.head = nn.Sequential(
             OrderedDict(
@@ -244,7 +264,7 @@ class PaperNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, S, S) -> class maps (B, C, h, w), features (B, 1024, h, w), logits (B, C)."""
-        features = self.head(self.trunk(images))
+        features = self.head(self.trunk(to_half_range(images) if self.half_range else images))
         class_maps = self.classifier(features)
         return class_maps, features, class_maps.mean(dim=(2, 3))
 
@@ -252,15 +272,14 @@ class PaperNetwork(nn.Module):
 class _Trunk(nn.Module):
     """Submodules of a torchvision classifier, under their names, applied in sequence."""
 
-    def __init__(self, network: nn.Module, steps: tuple[str, ...], *, half_range: bool) -> None:
+    def __init__(self, network: nn.Module, steps: tuple[str, ...]) -> None:
         super().__init__()
         self.steps = steps
-        self.half_range = half_range
         for step in steps:
             self.add_module(step, network.get_submodule(step))
 
     def forward(self, images: Tensor) -> Tensor:
-        features = to_half_range(images) if self.half_range else images
+        features = images
         for step in self.steps:
             features = self.get_submodule(step)(features)
         return features
@@ -280,7 +299,7 @@ def _vgg16_trunk(*, batch_norm: bool) -> nn.Module:
     pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     for index in pools[3:]:  # 2x2 at stride 1 would drop a row; 3x3 keeps the size, as in ACoL
         layers[index] = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
-    return _Trunk(_holding(features=layers), ("features",), half_range=False)
+    return _Trunk(_holding(features=layers), ("features",))
 
 
 def _resnet50_trunk() -> nn.Module:
@@ -290,7 +309,7 @@ def _resnet50_trunk() -> nn.Module:
     for layer in (network.layer3, network.layer4):
         layer[0].conv2.stride = (1, 1)
         layer[0].downsample[0].stride = (1, 1)
-    return _Trunk(network, _RESNET.steps, half_range=False)
+    return _Trunk(network, _RESNET.steps)
 
 
 def _inception_v3_trunk() -> nn.Module:
@@ -302,7 +321,7 @@ def _inception_v3_trunk() -> nn.Module:
         padded = nn.MaxPool2d(kernel_size=3, stride=2, padding=1, ceil_mode=True)
         setattr(network, name, padded)
     network.Mixed_6a = _SameSizeReduction(network.Mixed_6a)
-    return _Trunk(network, _INCEPTION_TO_MIXED_6E, half_range=True)
+    return _Trunk(network, _INCEPTION_TO_MIXED_6E)
 
 
 class _SameSizeReduction(nn.Module):
@@ -328,15 +347,18 @@ class _SameSizeReduction(nn.Module):
 
 @dataclass(frozen=True)
 class _Paper:
-    """A network of the paper: the function that builds its trunk, and the trunk's channels."""
+    """A network of the paper: the function that builds its trunk, the trunk's channels, and whether
+    its trunk takes photos in -1..1.
+    """
 
     trunk: Callable[[], nn.Module]
     channels: int
+    half_range: bool = False
 
 
 PAPER: Mapping[str, _Paper] = MappingProxyType(
     {
-        "inception_v3-sem": _Paper(_inception_v3_trunk, 768),
+        "inception_v3-sem": _Paper(_inception_v3_trunk, 768, half_range=True),
         "resnet50-sem": _Paper(_resnet50_trunk, 2048),
         "vgg16-sem": _Paper(partial(_vgg16_trunk, batch_norm=False), 512),
         "vgg16_bn-sem": _Paper(partial(_vgg16_trunk, batch_norm=True), 512),
@@ -360,6 +382,8 @@ def load_backbone(
     classes: int | None = None,
     random_weights_seed: int | None = None,
     trunk_weights: str | os.PathLike[str] | None = None,
+    weights_key: str | None = None,
+    preprocessing: str | None = None,
 ) -> ClassMapModel:
     """A backbone with weights, on the CPU, in evaluation mode.
 
@@ -367,17 +391,24 @@ def load_backbone(
         name: one of `backbone_names()`.
         weights: a state dict with every parameter, with torchvision's keys for torchvision's
             classifiers, and this project's ("trunk.", "head.", "classifier.") for the paper's
-            networks; see `read_state_dict`.
+            networks; see `weights.read_state_dict`.
         classes: number of classes; by default that of the weights (1000 for random weights).
         random_weights_seed: use random weights instead, for tests or as a start of training; the
             seed is recorded in the provenance.
         trunk_weights: a torchvision classifier's state dict for the trunk of one of the paper's
             networks. Its head is random, as a start of training, so a seed is required as well.
+        weights_key: the entry of the file to take, if it has several state dicts.
+        preprocessing: the values on which the weights were trained, a key of `PREPROCESSING`; None
+            for those of torchvision's published weights, which GoogLeNet and InceptionV3 take only
+            if the file is the published one.
 
     Raises:
         WsolbenchError: the name is unknown; there are neither weights nor a seed, or both; the
-            file cannot be read safely; parameters are missing, unexpected or of another shape.
+            file cannot be read safely; parameters are missing, unexpected or of another shape;
+            weights of GoogLeNet or InceptionV3 are of unknown origin and `preprocessing` is None.
     """
+    if preprocessing is not None:
+        require_choice("preprocessing", preprocessing, PREPROCESSING)
     known = ALIASES.get(name, name)
     if known not in POOLED and known not in PAPER:
         raise WsolbenchError(
@@ -407,10 +438,10 @@ def load_backbone(
         network = build_network(known, 1000 if classes is None else classes, seed=seed)
         provenance: dict[str, object] = {"random_weights_seed": seed}
         if trunk_weights is not None:
-            load_trunk(network, trunk_weights)
+            load_trunk(network, trunk_weights, weights_key)
             provenance["trunk_weights_sha256"] = sha256_of(trunk_weights)
     else:
-        state = read_state_dict(weights)
+        state, notes = read_state_dict(weights, weights_key)
         count = _classes_in(known, state) if classes is None else classes
         network = build_network(known, count, seed=0)
         target = network.network if isinstance(network, PooledNetwork) else network
@@ -420,11 +451,30 @@ def load_backbone(
             if known in PAPER
             else "name the backbone and the number of classes of these weights"
         )
-        _fill(target, state, weights, skipped=AUXILIARY_KEYS, cure=cure)
+        notes += fill(target, state, weights, skipped=AUXILIARY_KEYS, cure=cure)
         provenance = {"weights": Path(weights).name, "weights_sha256": sha256_of(weights)}
+        if notes:
+            provenance["weights_notes"] = notes
+        if preprocessing is None and known in PUBLISHED:
+            _require_published(known, weights, str(provenance["weights_sha256"]))
+    if preprocessing is not None:
+        network.half_range = preprocessing == HALF_RANGE
+    if preprocessing is not None or network.half_range:
+        provenance["preprocessing"] = HALF_RANGE if network.half_range else IMAGENET
     return ClassMapModel(
         known, network.eval(), imagenet_input, provenance=MappingProxyType(provenance)
     )
+
+
+def _require_published(name: str, weights: str | os.PathLike[str], sha256: str) -> None:
+    if not sha256.startswith(PUBLISHED[name]):
+        raise WsolbenchError(
+            weights,
+            found=f"weights of {name} that are not torchvision's published ones (SHA-256 "
+            f"{sha256[:8]}, not {PUBLISHED[name]}), so that their preprocessing is not known",
+            cure=f"name the values on which they were trained: --preprocessing {IMAGENET} (mean "
+            f"and deviation, as in most training scripts) or {HALF_RANGE} (-1 to 1)",
+        )
 
 
 def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | PaperNetwork:
@@ -441,14 +491,18 @@ def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | Pape
         torch.manual_seed(seed)
         if name in PAPER:
             recipe = PAPER[name]
-            return PaperNetwork(recipe.trunk(), recipe.channels, classes)
+            return PaperNetwork(
+                recipe.trunk(), recipe.channels, classes, half_range=recipe.half_range
+            )
         plan = POOLED[name]
         build = getattr(torchvision.models, name)
         network = build(weights=None, num_classes=classes, **dict(plan.options))
         return PooledNetwork(network, plan)
 
 
-def load_trunk(network: nn.Module, weights: str | os.PathLike[str]) -> None:
+def load_trunk(
+    network: nn.Module, weights: str | os.PathLike[str], weights_key: str | None = None
+) -> None:
     """Fill the trunk of one of the paper's networks from a torchvision classifier's state dict.
 
     The classifier's last layers are skipped (`BEYOND_TRUNK_KEYS`).
@@ -457,9 +511,9 @@ def load_trunk(network: nn.Module, weights: str | os.PathLike[str]) -> None:
         WsolbenchError: as in `load_backbone`.
     """
     trunk = network.get_submodule("trunk")
-    _fill(
+    fill(
         trunk,
-        read_state_dict(weights),
+        read_state_dict(weights, weights_key)[0],
         weights,
         skipped=BEYOND_TRUNK_KEYS,
         cure="pass torchvision's weights of the same architecture",
@@ -468,48 +522,13 @@ def load_trunk(network: nn.Module, weights: str | os.PathLike[str]) -> None:
 
 def _classes_in(name: str, state: Mapping[str, Tensor]) -> int:
     last = "classifier.conv" if name in PAPER else POOLED[name].classifier
-    weight = state.get(f"{last}.weight")
-    return 1000 if weight is None or weight.ndim == 0 else max(1, weight.shape[0])
-
-
-def _fill(
-    network: nn.Module,
-    state: Mapping[str, Tensor],
-    where: str | os.PathLike[str],
-    *,
-    skipped: Collection[str],
-    cure: str,
-) -> None:
-    wanted = network.state_dict()
-    given = {
-        name: tensor
+    named = [
+        tensor
         for name, tensor in state.items()
-        if name in wanted or not name.startswith(tuple(skipped))
-    }
-    missing = [n for n in wanted if n not in given and not n.endswith(_COUNTERS)]
-    unexpected = [name for name in given if name not in wanted]
-    misshapen = [
-        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in given and given[name].shape != wanted[name].shape
+        if f".{name}".endswith(f".{last}.weight") and not any(aux in name for aux in AUXILIARY_KEYS)
     ]
-    faults = [
-        f"{len(names)} {kind} ({some(names)})"
-        for kind, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", misshapen),
-        )
-        if names
-    ]
-    if faults:
-        raise WsolbenchError(
-            where,
-            found=f"parameters {', '.join(faults)}",
-            expected=f"the {len(wanted)} of this backbone",
-            cure=cure,
-        )
-    network.load_state_dict(given, strict=False)
+    weight = named[0] if len(named) == 1 else None
+    return 1000 if weight is None or weight.ndim == 0 else max(1, weight.shape[0])
 
 
 def _holding(**children: nn.Module) -> nn.Module:

@@ -13,6 +13,7 @@ floats differently, which can change a uint8 value by one.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ def _maps_of(
     """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5),
     filled with -1.
     """
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference_mode, in which a module cannot compute gradients
         class_maps, features, logits = _run(model, images)
         ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
         wanted = ranked[:, 0] if labels is None else torch.from_numpy(labels.astype(np.int64))
@@ -220,12 +221,10 @@ def _maps_of(
         return maps.cpu(), top.cpu().numpy()
 
 
-def _run(
-    model: ClassMapModel, images: Tensor, *, cure: str = "correct the model"
-) -> tuple[Tensor, Tensor, Tensor]:
+def _run(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     where = f"backbone {model.name}"
     try:
-        outputs = model.module(images)
+        outputs = model.module(images.to(_dtype(model.module)))
     except torch.cuda.OutOfMemoryError as error:
         raise WsolbenchError(
             where,
@@ -233,6 +232,7 @@ def _run(
             cure="use a smaller batch_size (--batch-size)",
         ) from error
     except Exception as error:  # the module may be the user's and raise anything
+        cure = _cure_of(str(error), images.shape[-1])
         raise fault_in_user_code(where, error, cure=cure) from error
     shapes = (
         [tuple(part.shape) if isinstance(part, Tensor) else () for part in outputs]
@@ -250,7 +250,7 @@ def _run(
     if not sound:
         raise WsolbenchError(
             where,
-            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} photos",
+            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} photo{'s' if batch > 1 else ''}",
             expected="class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)",
             cure="return all three from the module's forward",
         )
@@ -258,14 +258,27 @@ def _run(
     return class_maps, features, logits
 
 
+def _dtype(module: nn.Module) -> torch.dtype:
+    """The type of the parameters, for networks of half precision; float32 if there are none."""
+    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
+    return next(kinds, torch.float32)
+
+
+def _cure_of(message: str, size: int) -> str:
+    """What to do about an error that a network raised."""
+    if "does not require grad" in message or "does not have a grad_fn" in message:
+        return "compute gradients inside `with torch.enable_grad():` in the module's forward"
+    if re.search("[Kk]ernel size|size is too small|shapes cannot be multiplied", message):
+        return f"pass another size than {size} if the network needs it (--size)"
+    return "correct the module's forward"
+
+
 def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
     """The number of classes and the size of the maps, measured on a grey photo."""
     grey = Image.new("RGB", (size, size), (128, 128, 128))
     image = _preprocessed(model.preprocess, grey, size, whose="a grey picture")
-    with torch.inference_mode():
-        class_maps, _, _ = _run(
-            model, image[None].to(where), cure=f"try another size than {size}, or correct the model"
-        )
+    with torch.no_grad():
+        class_maps, _, _ = _run(model, image[None].to(where))
     _, classes, height, width = class_maps.shape
     return classes, height, width
 

@@ -47,6 +47,17 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--backbone", help="Name of a torchvision classifier, e.g. resnet50."),
         click.option("--weights", type=FILE, help="State dict of --backbone (.pth file)."),
         click.option(
+            "--weights-key",
+            metavar="NAME",
+            help="Entry of --weights to read, if the file has several state dicts.",
+        ),
+        click.option(
+            "--preprocessing",
+            type=click.Choice(["imagenet", "half-range"]),
+            help="Values on which --weights were trained: ImageNet's mean and deviation, or -1 to "
+            "1 [default: that of torchvision's published weights].",
+        ),
+        click.option(
             "--random-weights",
             type=int,
             metavar="SEED",
@@ -160,6 +171,8 @@ def _predict(
     *,
     backbone: str | None,
     weights: Path | None,
+    weights_key: str | None,
+    preprocessing: str | None,
     random_weights: int | None,
     model: str | None,
     annotations: Path | None,
@@ -176,8 +189,13 @@ def _predict(
     check_store_options(annotations, dataset)
     if (backbone is None) == (model is None):
         raise click.UsageError("Give either --backbone NAME or --model PACKAGE.MODULE:FUNCTION.")
-    if model is not None and (weights is not None or random_weights is not None):
-        raise click.UsageError("--weights and --random-weights need --backbone.")
+    given = (weights, weights_key, preprocessing, random_weights)
+    if model is not None and any(value is not None for value in given):
+        raise click.UsageError(
+            "--weights, --weights-key, --preprocessing and --random-weights need --backbone."
+        )
+    if weights_key is not None and weights is None:
+        raise click.UsageError("--weights-key needs --weights.")
     out: Path = options.pop("out")
     names = [own.name for own in normalisations_named(normalise or "min-max")]
     outs = dict(zip(names, path_per_name(out, names), strict=True))
@@ -194,7 +212,16 @@ def _predict(
     if model is not None:
         network = load_model_function(model)
     else:
-        network = load_backbone(backbone or "", weights, random_weights_seed=random_weights)
+        network = load_backbone(
+            backbone or "",
+            weights,
+            random_weights_seed=random_weights,
+            weights_key=weights_key,
+            preprocessing=preprocessing,
+        )
+        notes = network.provenance.get("weights_notes")
+        for note in notes if isinstance(notes, list) else []:
+            click.echo(f"note: {weights}: {note}", err=True)
     with bar(f"predict {method}", quiet=quiet) as progress:
         write_maps(
             network,

@@ -1,0 +1,255 @@
+"""Checkpoints as programs write them, and the values on which their networks were trained."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from wsolbench.baselines import backbones
+from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_backbone
+from wsolbench.baselines.predict import _probe, _run
+from wsolbench.baselines.weights import fill, read_state_dict
+from wsolbench.errors import WsolbenchError
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(weights=None, num_classes=5).eval()
+
+
+def prefixed(state: State, prefix: str) -> State:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+CHECKPOINTS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
+    "plain": (dict, []),
+    "DataParallel": (lambda s: prefixed(s, "module."), ["the prefix 'module.'"]),
+    "compiled": (lambda s: prefixed(s, "_orig_mod."), ["the prefix '_orig_mod.'"]),
+    "both": (lambda s: prefixed(s, "module._orig_mod."), ["the prefix 'module._orig_mod.'"]),
+    "nested": (lambda s: {"model": s, "optimizer": {"state": {}}, "epoch": 3}, ["entry 'model'"]),
+    "namespace": (lambda s: {"model": s, "args": argparse.Namespace(lr=0.1)}, ["entry 'model'"]),
+    "score": (lambda s: {"state_dict": s, "best": torch.tensor(1.0)}, ["entry 'state_dict'"]),
+    "Lightning": (
+        lambda s: {
+            "state_dict": {**prefixed(s, "model."), "criterion.weight": torch.ones(5)},
+            "pytorch-lightning_version": "2",
+        },
+        ["entry 'state_dict'", "the prefix 'model.' .*1 names without it .*criterion.weight"],
+    ),
+    "own prefix": (lambda s: prefixed(s, "net.backbone."), ["the prefix 'net.backbone.'"]),
+    "without counters": (
+        lambda s: {name: value for name, value in s.items() if "num_batches" not in name},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_checkpoints_of_other_programs_are_read_and_it_is_told(
+    network: nn.Module, tmp_path: Path, kind: str
+) -> None:
+    wrap, notes = CHECKPOINTS[kind]
+    torch.save(wrap(network.state_dict()), tmp_path / "w.pth")
+    model = load_backbone("resnet18", tmp_path / "w.pth")
+    photos = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(model.module(photos)[2], network(photos), atol=1e-5)
+    told = model.provenance.get("weights_notes", [])
+    assert isinstance(told, list)
+    assert len(told) == len(notes)
+    assert all(re.search(note, own) for note, own in zip(notes, told, strict=True))
+
+
+def test_half_precision_weights_are_read(network: nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    torch.save(half, tmp_path / "half.pth")
+    module = load_backbone("resnet18", tmp_path / "half.pth").module
+    assert all(tensor.dtype == torch.float32 for tensor in module.parameters())
+    fc = module.get_parameter("network.fc.weight")
+    assert torch.equal(fc, state["fc.weight"].half().float())
+
+
+def test_densenets_older_names_are_read(tmp_path: Path) -> None:
+    old_name = re.compile(r"(denselayer\d+\.(?:norm|conv))([12])\.")
+    new = torchvision.models.densenet121(weights=None, num_classes=3).state_dict()
+    old = {old_name.sub(r"\1.\2.", k): v for k, v in new.items() if "num_batches" not in k}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "old.pth")
+    model = load_backbone("densenet121", tmp_path / "old.pth")
+    loaded = model.module.state_dict()
+    assert all(torch.equal(loaded[f"network.{k}"], v) for k, v in new.items() if "num_b" not in k)
+    assert "names of DenseNet's older form" in str(model.provenance["weights_notes"])
+
+
+def test_several_state_dicts_need_a_choice(network: nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    averaged = {k: torch.zeros_like(v) for k, v in state.items()}
+    torch.save({"model": state, "model_ema": averaged}, tmp_path / "two.pth")
+    with pytest.raises(WsolbenchError, match=r"2 state dicts: model, model_ema.* --weights-key"):
+        load_backbone("resnet18", tmp_path / "two.pth")
+    model = load_backbone("resnet18", tmp_path / "two.pth", weights_key="model_ema")
+    assert not model.module.get_parameter("network.fc.weight").any()
+    with pytest.raises(WsolbenchError, match="no state dict 'ema', expected model or model_ema"):
+        load_backbone("resnet18", tmp_path / "two.pth", weights_key="ema")
+    torch.save(state, tmp_path / "one.pth")
+    with pytest.raises(WsolbenchError, match="without entries to choose from"):
+        read_state_dict(tmp_path / "one.pth", "model")
+
+
+def test_what_is_missing_or_another_object_is_named(network: nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    torch.save({k: v for k, v in state.items() if k != "fc.bias"}, tmp_path / "w.pth")
+    with pytest.raises(WsolbenchError, match=r"1 missing \(fc.bias\)"):
+        load_backbone("resnet18", tmp_path / "w.pth")
+    torch.save(network, tmp_path / "whole.pth")
+    with pytest.raises(WsolbenchError, match=r"object of torchvision\.models\.resnet\.ResNet"):
+        load_backbone("resnet18", tmp_path / "whole.pth")
+    with pytest.raises(WsolbenchError, match=r"every unexpected name starts with 'encoder\.'"):
+        fill(network, {"encoder.a": torch.ones(1)}, "w.pth", skipped=(), cure="none")
+
+
+# -- preprocessing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_own_inception_weights_need_their_preprocessing(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    build = getattr(torchvision.models, name)
+    own = build(weights=None, num_classes=4, init_weights=False).eval()
+    torch.save(own.state_dict(), tmp_path / "own.pth")
+    with pytest.raises(WsolbenchError, match=r"preprocessing is not known; .*--preprocessing"):
+        load_backbone(name, tmp_path / "own.pth")
+    photos = torch.randn(1, 3, 96, 96)
+    for preprocessing, transform_input in (("imagenet", False), ("half-range", True)):
+        model = load_backbone(name, tmp_path / "own.pth", preprocessing=preprocessing)
+        assert model.provenance["preprocessing"] == preprocessing
+        own.transform_input = transform_input
+        with torch.no_grad():
+            expected = own(photos)
+            assert torch.allclose(model.module(photos)[2], expected, atol=1e-3 * expected.std())
+
+
+def test_the_published_weights_are_known_by_their_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = torchvision.models.googlenet(weights=None, num_classes=4, init_weights=False)
+    torch.save(own.state_dict(), tmp_path / "own.pth")
+    sha256 = backbones.sha256_of(tmp_path / "own.pth")
+    monkeypatch.setattr(backbones, "PUBLISHED", {"googlenet": sha256[:8]})
+    model = load_backbone("googlenet", tmp_path / "own.pth")
+    assert model.provenance["preprocessing"] == "half-range"
+    with pytest.raises(WsolbenchError, match="expected imagenet or half-range"):
+        load_backbone("googlenet", tmp_path / "own.pth", preprocessing="tf")
+
+
+def test_other_networks_can_take_half_range(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    model = load_backbone("resnet18", tmp_path / "w.pth", preprocessing="half-range")
+    photos = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(backbones.to_half_range(photos))
+        assert torch.allclose(model.module(photos)[2], expected, atol=1e-5)
+    assert "preprocessing" not in load_backbone("resnet18", tmp_path / "w.pth").provenance
+
+
+# -- networks of one's own ------------------------------------------------------------------------
+
+
+class Cam(nn.Module):
+    """Class maps of a small convolution; the bases of the wrappings below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 6, 3, stride=4)
+        self.fc = nn.Conv2d(6, 4, 1)
+
+    def forward(self, images: Tensor) -> Any:
+        features = self.conv(images).relu()
+        maps = self.fc(features)
+        return maps, features, maps.mean((2, 3))
+
+
+class WithGradients(Cam):
+    def forward(self, images: Tensor) -> Any:
+        with torch.enable_grad():
+            maps, features, logits = super().forward(images)
+            (slope,) = torch.autograd.grad(logits.sum(), features)
+        return maps, slope.detach(), logits.detach()
+
+
+class ForgotGradients(Cam):
+    def forward(self, images: Tensor) -> Any:
+        maps, features, logits = super().forward(images)
+        torch.autograd.grad(logits.sum(), features)
+        return maps, features, logits
+
+
+class FixedSize(Cam):
+    def forward(self, images: Tensor) -> Any:
+        maps, features, logits = super().forward(images)
+        nn.functional.linear(features.flatten(1), torch.ones(2, 7))
+        return maps, features, logits
+
+
+class Broken(Cam):
+    def forward(self, images: Tensor) -> Any:
+        raise KeyError("class 7")
+
+
+def model_of(module: nn.Module) -> ClassMapModel:
+    return ClassMapModel("own", module, imagenet_input)
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_networks_of_half_precision_take_photos_in_their_own(dtype: torch.dtype) -> None:
+    photos = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = Cam()(photos)[0]
+        maps, _, _ = _run(model_of(Cam().to(dtype)), photos)
+    assert maps.dtype == dtype
+    assert (maps.float() - expected).abs().max() < 0.02 * expected.abs().max()
+
+
+def test_networks_may_compute_gradients_inside() -> None:
+    assert _probe(model_of(WithGradients()), 32, CPU) == (4, 8, 8)
+    with torch.no_grad():
+        _, slope, _ = _run(model_of(WithGradients()), torch.randn(1, 3, 32, 32))
+    weights = Cam().fc.weight.sum(0).flatten() / 64  # of the sum of mean logits over 8x8 positions
+    assert torch.allclose(slope[0, :, 3, 3], weights, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "module, message",
+    [
+        (ForgotGradients(), r"require grad.*; compute gradients inside `with torch.enable_grad"),
+        (FixedSize(), r"shapes cannot be multiplied.*; pass another size than 32 .*\(--size\)"),
+        (Broken(), r"KeyError: 'class 7' at .*test_weights.py:\d+; correct the module's forward"),
+    ],
+)
+def test_the_cure_belongs_to_the_one_cause(module: nn.Module, message: str) -> None:
+    with pytest.raises(WsolbenchError, match=message):
+        _probe(model_of(module), 32, CPU)
