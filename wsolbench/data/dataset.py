@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import os
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -18,6 +19,7 @@ from PIL import Image
 from ..errors import WsolbenchError, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
+from ..formats.result import Subset
 from ..images import open_picture
 from ..masks import area
 from ..tables import html_table
@@ -46,6 +48,7 @@ class Dataset:
         images: the folder of photos, e.g. `<id>.jpg`, at any depth; None if there are no photos.
         rows: int64 (n,), the images' rows in the store.
         limit: number of images if the split was shortened for a trial; None for the whole split.
+        subset: the list of ids that the images were chosen by; None for the whole split.
     """
 
     store: AnnotationStore
@@ -53,6 +56,7 @@ class Dataset:
     images: Path | None
     rows: NDArray[np.int64] = field(repr=False)
     limit: int | None = None
+    subset: Subset | None = None
 
     @classmethod
     def open(
@@ -169,7 +173,43 @@ class Dataset:
             )
         if count >= len(self):
             return self
-        return Dataset(self.store, self.split, self.images, self.rows[:count], limit=count)
+        return replace(self, rows=self.rows[:count], limit=count)
+
+    def only(self, ids: Collection[str]) -> Dataset:
+        """The images of some ids, in the data set's order; results record that they are a subset.
+
+        Args:
+            ids: of this data set, each once, in any order; all of them give the data set itself.
+
+        Raises:
+            WsolbenchError: no id, an unknown one, or one that is listed twice.
+        """
+        listed = [ids] if isinstance(ids, str) else list(ids)
+        unknown = [name for name in listed if name not in self._places]
+        if unknown or not listed:
+            bare = [name for name in unknown if os.path.splitext(name)[0] in self._places]
+            raise WsolbenchError(
+                self.title,
+                found=f"{len(unknown)} of {len(listed)} listed ids unknown: {some(unknown)}"
+                if unknown
+                else "an empty list of ids",
+                expected=f"some of its {self._size}, e.g. {some(self.image_ids)}",
+                cure="list the ids without file name endings" if bare else "correct the list",
+            )
+        twice = [name for name, times in Counter(listed).items() if times > 1]
+        if twice:
+            raise WsolbenchError(
+                self.title,
+                found=f"{len(twice)} ids listed more than once: {some(twice)}",
+                expected="each id once",
+                cure="remove the repeated lines from the list",
+            )
+        if len(listed) == len(self):
+            return self
+        text = "".join(f"{name}\n" for name in sorted(listed))
+        chosen = Subset(len(listed), hashlib.sha256(text.encode()).hexdigest())
+        places = sorted(self._places[name] for name in listed)
+        return replace(self, rows=self.rows[places], subset=chosen)
 
     def image_path(self, index: int) -> Path:
         """The path of the photo.
@@ -230,11 +270,12 @@ class Dataset:
         return TorchDataset(self, transform=transform, mask_size=mask_size)
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: self.__dict__[name] for name in ("store", "split", "images", "rows", "limit")}
+        return {own.name: self.__dict__[own.name] for own in fields(self)}
 
     @property
     def _size(self) -> str:
         whole = "" if self.limit is None else " (the first of the split, a trial)"
+        whole += "" if self.subset is None else " (chosen by id)"
         return f"{len(self)} image{'' if len(self) == 1 else 's'}{whole}"
 
     @property
