@@ -69,6 +69,7 @@ def _measured(result: Result, about: About) -> Entry:
     unfit = {
         f"a trial on {result.limit} images": result.limit is not None,
         f"a subset, {result.ids}": result.ids is not None,
+        "thresholds chosen on a subset": "ids" in (result.threshold.source or {}),
         f"{result.counts.get('missing', 0)} missing images": bool(result.counts.get("missing")),
         "maps scored from memory, without a file hash": not result.submission_sha256,
     }
