@@ -387,7 +387,7 @@ def test_classes_without_model_class_are_named_or_left_out(
     model: ClassMapModel, tmp_path: Path, label: str
 ) -> None:
     dataset = named_dataset(tmp_path, [0, 2, 1, 2, 0])
-    message = r"1 classes without a class of the model: emu \(2 of 5 images\); .*--skip-unmapped"
+    message = r"1 class without a class of the model: emu \(2 of 5 images\); .*--skip-unmapped"
     with pytest.raises(WsolbenchError, match=message):
         run(model, dataset, tmp_path / "s.h5", class_map=JOINED, label=label)
     assert not (tmp_path / "s.h5").exists()

@@ -174,7 +174,7 @@ def mapped_images(dataset: Dataset, class_map: ClassMap, *, skip: bool = False) 
     names = [_title(dataset.store, index) for index in sorted(counts)]
     raise WsolbenchError(
         dataset.title,
-        found=f"{len(names)} classes without a class of the model: {', '.join(names[:20])}"
+        found=f"{len(names)} class{'' if len(names) == 1 else 'es'} without a class of the model: {', '.join(names[:20])}"
         f"{f' and {len(names) - 20} more' if len(names) > 20 else ''} "
         f"({int(unmapped.sum())} of {len(dataset)} images)",
         cure="name another split or class map; no image would be left"
