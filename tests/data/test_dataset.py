@@ -100,7 +100,7 @@ def test_all_ids_are_the_whole_split(dataset: Dataset) -> None:
         (["a", "d"], "toys val: found 1 of 2 listed ids unknown: d, expected some of its 3"),
         (["x", "y", "a", "z", "w"], "4 of 5 listed ids unknown: x, y, z and 1 more"),
         (["a.jpg", "b.png"], "a.jpg, b.png, .*; list the ids without file name endings"),
-        (["a", "b", "a"], "1 id listed more than once: a, expected each id once"),
+        (["a", "b", "a"], "a list with repeated ids: a, expected each id once"),
         ([], "toys val: found an empty list of ids"),
         ("ab", "1 of 1 listed ids unknown: ab"),
     ],

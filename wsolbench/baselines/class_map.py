@@ -45,6 +45,9 @@ CURE = (
 MAX_BYTES = 1 << 24
 """Maximum size of a class map in bytes; 20,000 classes need a few hundred kB."""
 
+SHOWN = 20
+"""Number of classes without model class that a message names."""
+
 _INTEGER = re.compile(r"([0-9]{1,9})(?:\.0*)?")  # pandas writes 310.0
 _Entries = Sequence[tuple[str, Sequence[object]]]
 
@@ -172,11 +175,11 @@ def mapped_images(dataset: Dataset, class_map: ClassMap, *, skip: bool = False) 
         return dataset.only([dataset.image_ids[place] for place in kept])
     counts = Counter(indices[unmapped].tolist())
     names = [_title(dataset.store, index) for index in sorted(counts)]
+    more = [f"{len(names) - SHOWN} more"] if len(names) > SHOWN else []
     raise WsolbenchError(
         dataset.title,
-        found=f"{len(names)} class{'' if len(names) == 1 else 'es'} without a class of the model: {', '.join(names[:20])}"
-        f"{f' and {len(names) - 20} more' if len(names) > 20 else ''} "
-        f"({int(unmapped.sum())} of {len(dataset)} images)",
+        found=f"{len(names)} class{'' if len(names) == 1 else 'es'} without a class of the model: "
+        f"{', '.join([*names[:SHOWN], *more])} ({int(unmapped.sum())} of {len(dataset)} images)",
         cure="name another split or class map; no image would be left"
         if skip
         else "add them to the class map, or leave their images out with --skip-unmapped FILE "

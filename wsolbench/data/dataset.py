@@ -200,7 +200,7 @@ class Dataset:
         if twice:
             raise WsolbenchError(
                 self.title,
-                found=f"{len(twice)} id{'' if len(twice) == 1 else 's'} listed more than once: {some(twice)}",
+                found=f"a list with repeated ids: {some(twice)}",
                 expected="each id once",
                 cure="remove the repeated lines from the list",
             )
