@@ -18,6 +18,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -269,8 +270,7 @@ def _imagenet_class(key: str, name: str) -> int | None:
     """ImageNet's index of a class: by WordNet id, else by name; None if there is none."""
     number = _wordnet_id(key, name)
     if number:
-        ids = imagenet.wordnet_ids()
-        return ids.index(number) if number in ids else None
+        return imagenet.index_by_id().get(number)
     known = _imagenet_names()
     for text in (name, name.partition(",")[0], key):
         if _plain(text) in known:
@@ -282,6 +282,7 @@ def _wordnet_id(key: str, name: str) -> str:
     return next((text for text in (key, name) if re.fullmatch("n[0-9]{8}", text)), "")
 
 
+@cache
 def _imagenet_names() -> dict[str, int]:
     names = {_plain(name): index for index, name in enumerate(imagenet.class_names())}
     return {name: index for name, index in names.items() if name not in imagenet.SHARED_NAMES}
@@ -427,18 +428,18 @@ def _placed(
 
 def _model_class(part: object, model_classes: int) -> int | str:
     """A model class in an entry, or what is wrong with it."""
+    ids = imagenet.index_by_id() if model_classes == imagenet.COUNT else {}
     if isinstance(part, Mapping):
-        index, number = part.get("index"), part.get("wnid")
-        ids = imagenet.wordnet_ids() if model_classes == imagenet.COUNT else ()
-        if index is not None and number in ids and index != ids.index(str(number)):
-            return f"index {index} and WordNet id {number}, whose index is {ids.index(str(number))}"
+        index, number = part.get("index"), str(part.get("wnid"))
+        if index is not None and ids.get(number, index) != index:
+            return f"index {index} and WordNet id {number}, whose index is {ids[number]}"
         part = number if index is None else index
     if isinstance(part, int | np.integer) and not isinstance(part, bool):
         index = int(part)
     elif isinstance(part, str) and (match := _INTEGER.fullmatch(part.strip())):
         index = int(match[1])
-    elif model_classes == imagenet.COUNT and part in imagenet.wordnet_ids():
-        index = imagenet.wordnet_ids().index(str(part))
+    elif isinstance(part, str) and part in ids:
+        index = ids[part]
     else:
         return f"{part!r} is no model class"
     return index if 0 <= index < model_classes else f"{index} is not from 0 to {model_classes - 1}"

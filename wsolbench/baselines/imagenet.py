@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["COUNT", "SHARED_NAMES", "class_names", "wordnet_ids"]
+__all__ = ["COUNT", "SHARED_NAMES", "class_names", "index_by_id", "wordnet_ids"]
 
 COUNT = 1000
 
@@ -21,6 +21,12 @@ SHARED_NAMES = frozenset({"cardigan", "crane", "maillot"})
 def wordnet_ids() -> tuple[str, ...]:
     """The WordNet ids by class index, e.g. n01440764, ascending."""
     return tuple(f"n{number}" for number in _NUMBERS.split())
+
+
+@cache
+def index_by_id() -> dict[str, int]:
+    """The class index of each WordNet id."""
+    return {number: index for index, number in enumerate(wordnet_ids())}
 
 
 @cache
