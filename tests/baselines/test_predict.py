@@ -20,6 +20,7 @@ from wsolbench.baselines.predict import predict
 from wsolbench.baselines.sem import seed_similarities, self_enhancement_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.validate import validate
@@ -171,11 +172,10 @@ def test_random_weights_are_recorded(dataset: Dataset, tmp_path: Path) -> None:
     assert method["parameters"] == {"size": 64}
 
 
-def test_fewer_than_five_classes_leave_the_last_places_empty(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_fewer_than_five_classes_leave_the_last_places_empty(tmp_path: Path) -> None:
     model = ClassMapModel("three", Small(), imagenet_input)
     model.module.last = nn.Conv2d(12, 3, 1)
+    dataset = make_dataset(tmp_path, [i % 3 for i in range(COUNT)])
 
     submission = run(model, dataset, tmp_path / "s.h5", label="predicted")
 
@@ -313,7 +313,7 @@ def test_photo_of_another_size_is_named(
             [0, -1, 2, -1, -1, -1],
             r"drawn val: found no class for 4 of 6 images: p1, p3, p4 and 1 more, expected",
         ),
-        ([0, 1, 6], r"found a class outside the 6 of small for 1 of 3 images: p2, expected"),
+        ([0, 1, 6], r"drawn\.h5: a class outside the 6 of small for 1 of 3 images: p2; join"),
     ],
 )
 def test_classes_that_the_model_has_not_are_listed_before_any_work(
@@ -325,7 +325,111 @@ def test_classes_that_the_model_has_not_are_listed_before_any_work(
         run(model, dataset, tmp_path / "s.h5")
 
     assert model.module.seen == [1]  # the probe alone
-    assert len(run(model, dataset, tmp_path / "s.h5", label="predicted")) == len(classes)
+    options = {"label": "predicted", "class_map": "same", "skip_unmapped": True}
+    written = run(model, dataset, tmp_path / "s.h5", **options)
+    assert len(written) == len([index for index in classes if index < 6])
+
+
+# -- classes of the annotations and of the model -------------------------------------------------
+
+NAMED = [("", "cat"), ("", "dog"), ("", "emu")]
+JOINED = {"cat": [4, 1], "dog": 0}
+
+
+def named_dataset(folder: Path, classes: list[int]) -> Dataset:
+    """As `make_dataset`, with a list of three classes."""
+    plain = make_dataset(folder, classes).store
+    rows = [
+        annotation(plain.image_ids[row], plain.mask(row), class_index=int(plain.class_indices[row]))
+        for row in range(len(plain))
+    ]
+    write_store(folder / "named.h5", AnnotationSet("drawn", rows, NAMED))
+    return Dataset.open(folder / "named.h5", images=folder)
+
+
+@pytest.mark.parametrize("label", ["gt", "predicted"])
+@pytest.mark.parametrize("method", ["cam", "sem"])
+def test_a_joined_class_is_mapped_by_its_best_model_class(
+    model: ClassMapModel, tmp_path: Path, method: str, label: str
+) -> None:
+    dataset = named_dataset(tmp_path, [0, 1, 0, 1, 0, 0])
+    options: dict[str, Any] = {"method": method, "label": label, "map_dtype": "float32"}
+
+    submission = run(model, dataset, tmp_path / "s.h5", class_map=JOINED, **options)
+
+    assert validate(tmp_path / "s.h5", dataset.store) == []
+    assert submission.top5 is not None
+    class_of = {4: 0, 1: 0, 0: 1}
+    kept = {"classes": 2, "model_classes": 6}
+    told = submission.header.method["parameters"]["class_map"]
+    assert {**told, **kept} == told
+    assert (told["name"], len(told["sha256"])) == ("mapping", 64)
+    for place, map_ in enumerate(submission.read(range(6))):
+        class_maps, features, logits = by_hand(model, dataset, place)
+        allowed = [4, 1] if dataset.class_indices[place] == 0 else [0]
+        chosen = max(allowed, key=lambda index: float(logits[0, index]))
+        if label == "predicted":
+            chosen = int(logits.argmax())
+        wanted = torch.tensor([chosen])
+        plane = class_activation_maps(class_maps, wanted)
+        if method == "sem":
+            plane = self_enhancement_maps(class_channels(class_maps, wanted), features, 5)
+        assert np.abs(map_ - plane[0].numpy()).max() < 1e-5
+        expected: list[int] = []
+        for index in logits[0].argsort(descending=True)[:5].tolist():
+            translated = class_of.get(index, 1_000_000_000 + index)
+            expected += [] if translated in expected else [translated]
+        assert submission.top5[place].tolist() == (expected + [-1] * 5)[:5]
+
+
+@pytest.mark.parametrize("label", ["gt", "predicted"])
+def test_classes_without_model_class_are_named_or_left_out(
+    model: ClassMapModel, tmp_path: Path, label: str
+) -> None:
+    dataset = named_dataset(tmp_path, [0, 2, 1, 2, 0])
+    message = r"1 class without a class of the model: emu \(2 of 5 images\); .*--skip-unmapped"
+    with pytest.raises(WsolbenchError, match=message):
+        run(model, dataset, tmp_path / "s.h5", class_map=JOINED, label=label)
+    assert not (tmp_path / "s.h5").exists()
+
+    kept = predict(
+        model,
+        dataset,
+        tmp_path / "s.h5",
+        size=SIZE,
+        device="cpu",
+        class_map=JOINED,
+        label=label,
+        skip_unmapped=True,
+    )
+
+    assert kept.dataset.image_ids == ["p0", "p2", "p4"]
+    assert Submission.open(tmp_path / "s.h5").image_ids == ["p0", "p2", "p4"]
+    result = evaluate(dataset, tmp_path / "s.h5", ids=["p4", "p0", "p2"])
+    assert (result.images, result.counts["missing"]) == (3, 0)
+    assert result.ids == kept.dataset.subset
+    with pytest.raises(WsolbenchError, match="no map for 2 of 5 images: p1, p3"):
+        evaluate(dataset, tmp_path / "s.h5")
+
+
+def test_nothing_left_is_refused(model: ClassMapModel, tmp_path: Path) -> None:
+    dataset = named_dataset(tmp_path, [2, 2, 2])
+    with pytest.raises(WsolbenchError, match="no image would be left"):
+        run(model, dataset, tmp_path / "s.h5", class_map=JOINED, skip_unmapped=True)
+
+
+def test_wrong_indices_are_noted(model: ClassMapModel, dataset: Dataset, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"size": SIZE, "device": "cpu"}
+    top = run(model, dataset, tmp_path / "s.h5").top5
+    assert top is not None
+    never = (top[:, 0] + 1) % 6
+    wrong = make_dataset(tmp_path, [*never[:-1].tolist(), 5])
+    outcome = predict(model, wrong, tmp_path / "w.h5", **options, class_map="same")
+    right = int(top[-1, 0] == 5)
+    assert right == 0
+    assert outcome.notes[0].startswith("none of 7 images of drawn val is classified correctly")
+    best = make_dataset(tmp_path, [*top[:-1, 0].tolist(), 5])
+    assert predict(model, best, tmp_path / "b.h5", **options, class_map="same").notes == ()
 
 
 @pytest.mark.parametrize(

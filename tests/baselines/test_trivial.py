@@ -115,3 +115,41 @@ def test_an_unknown_name_lists_the_names() -> None:
     done = CliRunner().invoke(cli, ["predict", "trivial:nothing"])
     assert done.exit_code == 2
     assert "trivial: goes with centre-gaussian, whole-image" in done.output
+
+
+@pytest.mark.parametrize("name", TRIVIAL)
+def test_maps_of_either_label_are_the_same_and_class_agnostic(
+    dataset: Dataset, tmp_path: Path, name: str
+) -> None:
+    maps = {}
+    for label in ("gt", "predicted"):
+        out = tmp_path / f"{label}.h5"
+        predict_trivial(dataset, out, name, size=5, label=label)
+        submission = Submission.open(out)
+        assert submission.header.label == label
+        assert submission.header.method["class_agnostic"] is True
+        assert evaluate(dataset, out).label == label
+        maps[label] = submission.read(range(len(dataset)))
+    assert np.array_equal(maps["gt"], maps["predicted"])
+    with pytest.raises(WsolbenchError, match="label: found 'top', expected gt or predicted"):
+        predict_trivial(dataset, tmp_path / "x.h5", name, label="top")
+
+
+@pytest.mark.parametrize("name", ["whole-image", "noise"])
+def test_the_command_writes_a_part(dataset: Dataset, tmp_path: Path, name: str) -> None:
+    out, ids = tmp_path / "out.h5", tmp_path / "ids.txt"
+    ids.write_text("image_007\nimage_002\n")
+    command = ["predict", f"trivial:{name}", "--annotations", str(dataset.store.path)]
+    command += ["--quiet", "--out", str(out)]
+
+    def ids_of(*options: str) -> list[str]:
+        done = CliRunner().invoke(cli, [*command, *options])
+        assert done.exit_code == 0, done.output
+        return Submission.open(out).image_ids
+
+    assert ids_of("--limit", "2", "--label", "predicted") == ["image_000", "image_001"]
+    assert ids_of("--ids", str(ids)) == ["image_002", "image_007"]
+    assert evaluate(dataset, out, ids=["image_002", "image_007"]).images == 2
+    done = CliRunner().invoke(cli, [*command, "--ids", str(ids), "--limit", "2"])
+    assert "--limit and --ids exclude each other" in done.output
+    assert done.exit_code == 2

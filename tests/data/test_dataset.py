@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.result import Subset
 
 
 @pytest.fixture
@@ -72,6 +76,42 @@ def test_the_repr_is_one_line(dataset: Dataset, tmp_path: Path) -> None:
         f"Dataset(toys test: 1 image, photos in {str(tmp_path)!r}, content {start})"
     )
     assert "2 images (the first of the split, a trial)" in repr(dataset.first(2))
+
+
+@pytest.mark.parametrize("ids", [["c", "a"], ("a", "c"), {"a", "c"}])
+def test_images_are_chosen_by_id(dataset: Dataset, ids: Collection[str]) -> None:
+    part = dataset.only(ids)
+    assert part.image_ids == ["a", "c"]
+    assert part["c"].class_index == 1
+    assert part.subset == Subset(2, hashlib.sha256(b"a\nc\n").hexdigest())
+    assert "2 images (chosen by id)" in repr(part)
+    assert pickle.loads(pickle.dumps(part)).subset == part.subset
+    assert part.first(1).image_ids == ["a"]
+    assert part.first(1).subset == part.subset
+    assert part.only(["c"]).subset == Subset(1, hashlib.sha256(b"c\n").hexdigest())
+
+
+def test_all_ids_are_the_whole_split(dataset: Dataset) -> None:
+    assert dataset.only(["c", "b", "a"]) is dataset
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["a", "d"], "toys val: found 1 of 2 listed ids unknown: d, expected some of its 3"),
+        (["x", "y", "a", "z", "w"], "4 of 5 listed ids unknown: x, y, z and 1 more"),
+        (["a.jpg", "b.png"], "a.jpg, b.png, .*; list the ids without file name endings"),
+        (["a", "b", "a"], "a list with repeated ids: a, expected each id once"),
+        ([], "toys val: found an empty list of ids"),
+        ("ab", "1 of 1 listed ids unknown: ab"),
+    ],
+)
+def test_other_lists_of_ids_are_refused(
+    dataset: Dataset, ids: Collection[str], message: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=message) as caught:
+        dataset.only(ids)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_html_table_counts_and_escapes(dataset: Dataset, tmp_path: Path) -> None:

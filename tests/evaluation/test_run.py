@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import Request, evaluate, run
+from wsolbench.formats.report import signature, table
 from wsolbench.formats.result import Bootstrap, Threshold, read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import SubmissionHeader
@@ -144,6 +146,8 @@ def test_bars_are_asked_for_the_work_there_is(files: tuple[Dataset, Path]) -> No
         ({"limit": True}, "limit: found True, expected 1 or more"),
         ({"metrics": 5}, "metrics: found 5, expected a list"),
         ({"limit": 0}, "limit: found 0, expected 1 or more"),
+        ({"ids": "image_000"}, "ids: found the text 'image_000', expected a list of image ids"),
+        ({"ids": ["image_000"], "limit": 1}, "ids: both ids and a limit; leave one"),
     ],
 )
 def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: str) -> None:
@@ -191,3 +195,62 @@ def test_tensors_of_every_kind_are_maps(files: tuple[Dataset, Path]) -> None:
         other = Evaluator(dataset)
         other.update(dataset.image_ids, tensors)
         assert other.result() == plain.result()
+
+
+def test_a_subset_is_scored_alone_and_marked(files: tuple[Dataset, Path], tmp_path: Path) -> None:
+    dataset, maps = files
+    ids = dataset.image_ids[1::3]
+    part = dataset.only(ids)
+    by_hand = Evaluator(part)
+    planes = random_maps(COUNT)
+    by_hand.update(ids, [planes[place] for place in range(1, COUNT, 3)])
+    result = evaluate(dataset, maps, ids=ids[::-1])
+    assert result.scores == by_hand.result().scores
+    assert result.scores != evaluate(dataset, maps).scores
+    assert (result.images, result.ids) == (3, part.subset)
+    assert evaluate(part, maps) == run(Request(maps, dataset.store.path, ids=ids)).results[0]
+    result.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == result
+    assert '"comparable": false' in result.to_json()
+    assert f"SUBSET:{result.ids}, not comparable" in signature(result)
+    assert "val (subset)" in table([result], "md")
+    assert part.subset is not None
+    assert part.subset.sha256 in table([result], "csv")
+    assert evaluate(dataset, maps, ids=dataset.image_ids).ids is None
+    with pytest.raises(WsolbenchError, match="2 of 3 listed ids unknown: im, age"):
+        evaluate(dataset, maps, ids=["im", "image_001", "age"])
+
+
+def test_maps_of_a_subset_need_its_ids(files: tuple[Dataset, Path], tmp_path: Path) -> None:
+    dataset, _ = files
+    ids = dataset.image_ids[:4]
+    header = SubmissionHeader("random", "val", "gt", "none", {"name": "m"})
+    with SubmissionWriter(tmp_path / "part.h5", header) as writer:
+        writer.append(ids, random_maps(4))
+    assert evaluate(dataset, tmp_path / "part.h5", ids=ids).counts["missing"] == 0
+    with pytest.raises(WsolbenchError, match="no map for 6 of 10 images"):
+        evaluate(dataset, tmp_path / "part.h5")
+    with pytest.raises(WsolbenchError, match="no map for 1 of 5 images: image_004"):
+        evaluate(dataset, tmp_path / "part.h5", ids=dataset.image_ids[:5])
+
+
+def test_thresholds_of_a_subset_say_so(files: tuple[Dataset, Path]) -> None:
+    dataset, maps = files
+    val = Evaluator(dataset.only(dataset.image_ids[:3]))
+    val.update(dataset.image_ids[:3], random_maps(3, 2))
+    result = evaluate(dataset, maps, threshold=val.result())
+    assert result.threshold.source is not None
+    assert result.threshold.source["ids"]["count"] == 3
+    assert "threshold:from val (subset) of " in signature(result)
+
+
+@pytest.mark.parametrize("ids", [{"count": 2, "sha256": "ab" * 32}, {"count": 9}, {"sha256": 3}])
+def test_a_marker_that_cannot_be_is_refused(
+    files: tuple[Dataset, Path], tmp_path: Path, ids: dict[str, object]
+) -> None:
+    dataset, maps = files
+    content = json.loads(evaluate(dataset, maps, ids=dataset.image_ids[:3]).to_json())
+    content["ids"] = ids
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(WsolbenchError, match=r"r\.json: found (invalid ids|another shape)"):
+        read_result(tmp_path / "r.json")

@@ -21,7 +21,7 @@ from tests.conftest import annotation
 from wsolbench import WsolbenchError
 from wsolbench.formats.annotations import AnnotationSet, AnnotationStore, write_store
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
-from wsolbench.formats.submission.rules import bad_top5
+from wsolbench.formats.submission.rules import OUTSIDE, bad_top5, unknown_classes
 from wsolbench.formats.submission.validate import validate
 
 HEADER = SubmissionHeader(
@@ -587,7 +587,17 @@ def test_a_fifo_in_the_place_of_the_file_does_not_hang(tmp_path):
         ([3, -1, 1, -1, -1], False),
         ([3, 3, -1, -1, -1], False),
         ([3, 1, -2, -1, -1], False),
+        ([OUTSIDE + 8, 1, OUTSIDE, 2, OUTSIDE + 999], True),
+        ([OUTSIDE, 1, OUTSIDE, 2, 3], False),
     ],
 )
 def test_fewer_than_five_classes_leave_last_places_empty(row: list[int], legal: bool) -> None:
     assert bad_top5(np.array([row])) == ([] if legal else [0])
+
+
+@pytest.mark.parametrize(
+    "row, unknown",
+    [([0, 5, -1, -1, -1], False), ([0, 6, -1, -1, -1], True), ([OUTSIDE, 5, 0, 1, 2], False)],
+)
+def test_classes_that_the_data_set_does_not_have(row: list[int], unknown: bool) -> None:
+    assert unknown_classes(np.array([row]), 6).tolist() == [unknown]

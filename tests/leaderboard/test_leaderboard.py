@@ -21,7 +21,7 @@ from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.run import evaluate
-from wsolbench.formats.result import Bootstrap, Result, read_result
+from wsolbench.formats.result import Bootstrap, Result, Subset, Threshold, read_result
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
 from wsolbench.leaderboard import About, Entry, read_entry
@@ -354,6 +354,11 @@ def test_add_refuses_what_cannot_stand_on_a_leaderboard(
     root = tmp_path / "root"
     for change, message in (
         ({"limit": 3}, "a trial on 3 images"),
+        ({"ids": Subset(3, "ab" * 32)}, "a subset, 3 images of list abababab"),
+        (
+            {"threshold": Threshold("carried", 9, 9, {"method": "m", "split": "val", "ids": {}})},
+            "thresholds chosen on a subset",
+        ),
         ({"counts": {"missing": 2}}, "2 missing images"),
         ({"submission_sha256": ""}, "maps scored from memory"),
     ):

@@ -30,15 +30,18 @@ from torch.utils import data
 from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice, some
+from ..evaluation.class_notes import class_notes
+from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..maps.normalisations import Normalisation, normalisation_named
 from .backbones import ClassMapModel
 from .cam import class_channels, min_max
+from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 
-__all__ = ["MAP_DTYPES", "METHODS", "predict"]
+__all__ = ["MAP_DTYPES", "METHODS", "Predicted", "predict"]
 
 TOP = 5
 """Number of predictions stored with each map."""
@@ -67,6 +70,20 @@ METHODS: Mapping[str, _Method] = MappingProxyType(
 )
 """The methods, which need no training beyond the classifier's."""
 
+
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict` did.
+
+    Attributes:
+        dataset: the images that have maps.
+        notes: what a reader of the maps should know, e.g. that no image is classified correctly.
+    """
+
+    dataset: Dataset
+    notes: tuple[str, ...] = ()
+
+
 MAP_DTYPES: Mapping[str, str] = MappingProxyType(
     {
         "uint8": "stored as round(255 * value) in uint8",
@@ -89,6 +106,8 @@ def predict(
     size: int = 224,
     seeds: int | float = PAPER_SEEDS,
     label: str = "gt",
+    class_map: ClassMapSource | None = None,
+    skip_unmapped: bool = False,
     batch_size: int = 32,
     workers: int = 0,
     device: str = "auto",
@@ -97,7 +116,7 @@ def predict(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     metadata: Mapping[str, object] | None = None,
-) -> None:
+) -> Predicted:
     """Write the maps of all photos of a data set as a submission.
 
     Args:
@@ -110,6 +129,10 @@ def predict(
         size: side in pixels to which photos are resized.
         seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
         label: "gt" for the map of the annotated class, "predicted" for that of the highest logit.
+        class_map: the model classes of each class of the annotations (see
+            `class_map.join_classes`); None if they must agree. Of several model classes, the one
+            with the highest logit gives the map.
+        skip_unmapped: leave out images whose class has no model class.
         batch_size: number of photos per batch.
         workers: number of processes that read photos; 0 reads them in this process.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available of cuda, mps, cpu.
@@ -119,11 +142,14 @@ def predict(
         progress: called with (photos done, photos).
         metadata: fields added to the submission's `method`, or replacing its name, paper, ...
 
+    Returns:
+        The images predicted, and notes for the reader of the maps.
+
     Raises:
-        WsolbenchError: an option is out of range; a class is unknown or missing in the model; there
-            are more seeds than positions; the model's outputs are not class maps or not finite;
-            values with normalisation "none" are outside [0, 1]; a photo is missing, damaged or of
-            another size.
+        WsolbenchError: an option is out of range; an image has no class, the classes of annotations
+            and model do not agree, or a class has no model class; there are more seeds than
+            positions; the model's outputs are not class maps or not finite; values with
+            normalisation "none" are outside [0, 1]; a photo is missing, damaged or of another size.
     """
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
@@ -145,7 +171,9 @@ def predict(
         if method == "sem":
             seed_count(seeds, height, width)
         if label == "gt":
-            _check_classes(dataset, classes, model.name)
+            _check_classes(dataset)
+        joined = join_classes(dataset.store, classes, model.name, class_map)
+        dataset = mapped_images(dataset, joined, skip=skip_unmapped)
         writers = []
         for form, path in zip(forms, outs.values(), strict=True):
             words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
@@ -155,7 +183,7 @@ def predict(
                 split=dataset.split,
                 label=label,
                 normalisation=f"{words}; {MAP_DTYPES[map_dtype]}",
-                method=_described(model, method, size, seeds, stated, metadata or {}),
+                method=_described(model, method, size, seeds, stated, joined, metadata or {}),
             )
             writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
             writers.append(stack.enter_context(writer))
@@ -171,7 +199,7 @@ def predict(
         for batch_rows, images in _batches(photos, batch_size, workers, where):
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
-            maps, top = _maps_of(model, images.to(where), ids, labels, method, seeds)
+            maps, top = _maps_of(model, images.to(where), ids, labels, joined, method, seeds)
             for form, writer in zip(forms, writers, strict=True):
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
@@ -180,6 +208,12 @@ def predict(
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
+    with Submission.open(next(iter(outs.values()))) as written:
+        notes = class_notes(dataset, written)
+    if joined.ignored:
+        ignored = f"{joined.name}: not in the annotations and ignored: {some(joined.ignored)}"
+        notes = (ignored, *notes)
+    return Predicted(dataset, notes)
 
 
 def _normalised(maps: Tensor, form: Normalisation) -> Tensor:
@@ -193,16 +227,18 @@ def _maps_of(
     images: Tensor,
     ids: Sequence[str],
     labels: NDArray[np.int32] | None,
+    joined: ClassMap,
     method: str,
     seeds: int | float,
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5),
-    filled with -1.
+    """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5) of
+    the annotations, filled with -1.
     """
     with torch.no_grad():  # not inference_mode, in which a module cannot compute gradients
         class_maps, features, logits = _run(model, images)
         ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
-        wanted = ranked[:, 0] if labels is None else torch.from_numpy(labels.astype(np.int64))
+        scores = logits.float().cpu().numpy()
+        wanted = ranked[:, 0] if labels is None else torch.from_numpy(joined.best(labels, scores))
         channels = class_channels(class_maps, wanted.to(class_maps.device))
         finite = channels.isfinite().flatten(1).all(dim=1) & logits.isfinite().all(dim=1)
         if method == "sem":
@@ -217,8 +253,8 @@ def _maps_of(
             )
         maps = seed_similarities(channels, features, seeds) if method == "sem" else channels
         empty = (0, max(0, TOP - ranked.shape[1]))
-        top = nn.functional.pad(ranked[:, :TOP], empty, value=NO_CLASS)
-        return maps.cpu(), top.cpu().numpy()
+        top = joined.translated(ranked[:, :TOP].cpu().numpy())
+        return maps.cpu(), np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
 
 
 def _run(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -250,7 +286,8 @@ def _run(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if not sound:
         raise WsolbenchError(
             where,
-            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} photo{'s' if batch > 1 else ''}",
+            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} "
+            f"photo{'s' if batch > 1 else ''}",
             expected="class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)",
             cure="return all three from the module's forward",
         )
@@ -283,20 +320,15 @@ def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, i
     return classes, height, width
 
 
-def _check_classes(dataset: Dataset, classes: int, backbone: str) -> None:
-    indices = dataset.class_indices
-    for wrong, found, cure in (
-        (indices < 0, "no class", "import the classes, or use --label predicted"),
-        (indices >= classes, f"a class outside the {classes} of {backbone}", "check the weights"),
-    ):
-        ids = [dataset.image_ids[row] for row in np.flatnonzero(wrong)]
-        if ids:
-            raise WsolbenchError(
-                dataset.title,
-                found=f"{found} for {len(ids)} of {len(dataset)} images: {some(ids)}",
-                expected=f"class indices 0..{classes - 1}",
-                cure=cure,
-            )
+def _check_classes(dataset: Dataset) -> None:
+    ids = [dataset.image_ids[row] for row in np.flatnonzero(dataset.class_indices < 0)]
+    if ids:
+        raise WsolbenchError(
+            dataset.title,
+            found=f"no class for {len(ids)} of {len(dataset)} images: {some(ids)}",
+            expected="a class for each image",
+            cure="import the classes, or use --label predicted (label=)",
+        )
 
 
 def _described(
@@ -305,6 +337,7 @@ def _described(
     size: int,
     seeds: int | float,
     normalisation: str,
+    joined: ClassMap,
     metadata: Mapping[str, object],
 ) -> dict[str, object]:
     parameters: dict[str, object] = {"size": size}
@@ -313,6 +346,7 @@ def _described(
     provenance = dict(model.provenance)
     if normalisation:
         parameters["normalisation"] = normalisation
+    parameters |= joined.described()
     described: dict[str, object] = {
         "name": METHODS[method].name,
         "backbone": model.name,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice
-from ..formats.submission.rules import MAX_SIDE, SubmissionHeader
+from ..formats.submission.rules import LABELS, MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..progress import Progress
 
@@ -68,6 +68,7 @@ def predict_trivial(
     *,
     size: int = 28,
     seed: int = 0,
+    label: str = "gt",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -79,14 +80,17 @@ def predict_trivial(
         name: a key of `TRIVIAL`.
         size: side of the map in positions.
         seed: the seed of "noise"; the others ignore it.
+        label: "gt" or "predicted", as the maps beside which they are scored: they depend on no
+            class, so the same maps stand for both.
         overwrite: discard an unfinished run.
         progress: called with (images done, images).
 
     Raises:
-        WsolbenchError: the name is unknown, the size or seed is out of range, or the file cannot
-            be written.
+        WsolbenchError: the name or label is unknown, the size or seed is out of range, or the file
+            cannot be written.
     """
     require_choice("baseline", name, TRIVIAL)
+    require_choice("label", label, LABELS)
     for what, value, low, high in (("size", size, 1, MAX_SIDE), ("seed", seed, 0, 2**63 - 1)):
         if not low <= value <= high:
             raise WsolbenchError(
@@ -103,13 +107,14 @@ def predict_trivial(
         "name": f"{kind.name} at {size}x{size}" if name == "mask" else kind.name,
         "code": f"wsolbench {__version__}",
         "parameters": {"map_size": size, **kind.parameters},
+        "class_agnostic": True,
     }
     if name == "noise":
         method["seed"] = seed
     header = SubmissionHeader(
         dataset=dataset.name,
         split=dataset.split,
-        label="gt",
+        label=label,
         normalisation=f"{kind.normalisation}; stored as round(255 * value) in uint8",
         method=method,
     )

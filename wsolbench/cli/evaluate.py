@@ -18,13 +18,16 @@ from .options import (
     LEVEL,
     annotations_option,
     check_output_options,
+    check_subset_options,
     format_option,
+    ids_option,
     jobs_option,
     json_option,
+    limit_option,
     listed,
     quiet_option,
 )
-from .printing import print_results
+from .printing import print_notes, print_results
 
 __all__ = ["evaluate", "protocols", "thresholds", "validate"]
 
@@ -72,7 +75,8 @@ SHOWN_FAULTS = 20
     "--counts", is_flag=True, help="Save per-image statistics next to --out, for `compare`."
 )
 @click.option("--allow-missing", is_flag=True, help="Score images without a map as all-zero maps.")
-@click.option("--limit", type=click.IntRange(1), help="Score only the first N images, as a trial.")
+@limit_option
+@ids_option
 @jobs_option
 @format_option
 @json_option
@@ -93,12 +97,14 @@ def evaluate(
     counts: bool,
     allow_missing: bool,
     limit: int | None,
+    ids: Path | None,
     jobs: int | None,
     form: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Score a submission's maps."""
+    from ..data.id_lists import read_ids
     from ..evaluation.counts import counts_path, write_counts
     from ..evaluation.run import Request, find_dataset, run
     from ..formats.result import Bootstrap, read_result
@@ -112,6 +118,7 @@ def evaluate(
     check_output_options(form, as_json)
     if counts and out is None:
         raise click.UsageError("--counts needs --out: the statistics are saved next to it.")
+    check_subset_options(limit, ids)
     protocols = protocols_named(names)
     if form == "csv" and len(protocols) > 1:
         raise click.UsageError("--format csv supports one protocol; use --json for several.")
@@ -128,6 +135,7 @@ def evaluate(
         counts=counts,
         allow_missing=allow_missing,
         limit=limit,
+        ids=None if ids is None else read_ids(ids),
         jobs=jobs,
     )
     outs = [] if out is None else path_per_name(out, [own.name for own in protocols])
@@ -136,7 +144,7 @@ def evaluate(
     for target in outs:
         require_json_target(target)
     for place, target in enumerate(targets):
-        require_target(target, [submission, annotations, threshold_from, *targets[:place]])
+        require_target(target, [submission, annotations, threshold_from, ids, *targets[:place]])
     if per_image is not None:
         require_columns_target(per_image)
     if threshold_from is not None:
@@ -145,7 +153,7 @@ def evaluate(
         dataset = find_dataset(request, opened)
         for target in targets:
             require_target(target, [dataset.store.path])
-        request = replace(request, submission=opened, annotations=dataset, limit=None)
+        request = replace(request, submission=opened, annotations=dataset, limit=None, ids=None)
         outcome = run(request, partial(bar, quiet=quiet))
     if per_image is not None:
         write_columns(per_image, outcome.table)
@@ -154,6 +162,7 @@ def evaluate(
     for statistics, target in zip(outcome.counts, kept, strict=bool(kept)):
         write_counts(target, statistics)
     print_results(outcome.results, form, as_json)
+    print_notes(outcome.notes)
 
 
 @click.command()

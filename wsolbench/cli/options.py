@@ -16,12 +16,15 @@ __all__ = [
     "annotations_option",
     "check_output_options",
     "check_store_options",
+    "check_subset_options",
     "dataset_option",
     "exif_option",
     "format_option",
+    "ids_option",
     "images_option",
     "jobs_option",
     "json_option",
+    "limit_option",
     "listed",
     "normalise_option",
     "overwrite_option",
@@ -79,6 +82,12 @@ exif_option = click.option(
     show_default=True,
     help="EXIF orientation of photos: keep the stored order of pixels, or turn photos upright.",
 )
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Use only the first N images, as a trial."
+)
+ids_option = click.option(
+    "--ids", type=FILE, help="Use only the images of this text file, one image id per line."
+)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1), help="Number of threads [default: one per processor]."
 )
@@ -111,6 +120,12 @@ def check_store_options(annotations: Path | None, dataset: str | None) -> None:
     """Raise if both --annotations and --dataset are given."""
     if annotations is not None and dataset is not None:
         raise click.UsageError("--annotations and --dataset exclude each other.")
+
+
+def check_subset_options(limit: int | None, ids: Path | None) -> None:
+    """Raise if both --limit and --ids are given."""
+    if limit is not None and ids is not None:
+        raise click.UsageError("--limit and --ids exclude each other.")
 
 
 def require_torch(command: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,21 @@ from .options import (
     FILE,
     annotations_option,
     check_store_options,
+    check_subset_options,
     dataset_option,
+    ids_option,
     images_option,
+    limit_option,
     normalise_option,
     overwrite_option,
     quiet_option,
     require_torch,
     submission_option,
 )
+from .printing import print_notes
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
 
 __all__ = ["TRIVIAL", "predict", "predict_cam", "predict_sem"]
 
@@ -40,6 +47,15 @@ def _seeds(text: str) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
+
+
+label_option = click.option(
+    "--label",
+    type=click.Choice(["gt", "predicted"]),
+    default="gt",
+    show_default=True,
+    help="Class of each map: the annotated class, or the model's top prediction.",
+)
 
 
 def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -72,6 +88,8 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         dataset_option,
         images_option,
         click.option("--split", default="val", show_default=True, help="Split to predict."),
+        limit_option,
+        ids_option,
         click.option(
             "--size",
             type=click.IntRange(8),
@@ -79,12 +97,18 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Side in pixels to which photos are resized.",
         ),
+        label_option,
         click.option(
-            "--label",
-            type=click.Choice(["gt", "predicted"]),
-            default="gt",
-            show_default=True,
-            help="Class of each map: the annotated class, or the model's top prediction.",
+            "--class-map",
+            metavar="FILE|imagenet|same",
+            help="Model classes of each annotated class: a CSV or JSON file; imagenet joins names "
+            "and WordNet ids; same: class i is output i [default: both must agree].",
+        ),
+        click.option(
+            "--skip-unmapped",
+            type=FILE,
+            help="Leave out images whose class has no model class, and list the ids of the others "
+            "in this file, for evaluate --ids.",
         ),
         normalise_option,
         click.option("--name", help="Name of the method in tables [default: CAM or SEM]."),
@@ -179,6 +203,9 @@ def _predict(
     dataset: str | None,
     images: Path,
     split: str,
+    limit: int | None,
+    ids: Path | None,
+    skip_unmapped: Path | None,
     name: str | None,
     quiet: bool,
     normalise: str | None,
@@ -187,6 +214,7 @@ def _predict(
     from ..maps.normalisations import normalisations_named
 
     check_store_options(annotations, dataset)
+    check_subset_options(limit, ids)
     if (backbone is None) == (model is None):
         raise click.UsageError("Give either --backbone NAME or --model PACKAGE.MODULE:FUNCTION.")
     given = (weights, weights_key, preprocessing, random_weights)
@@ -200,15 +228,16 @@ def _predict(
     names = [own.name for own in normalisations_named(normalise or "min-max")]
     outs = dict(zip(names, path_per_name(out, names), strict=True))
     for target in outs.values():
-        require_target(target, [annotations, weights])
+        require_target(target, [annotations, weights, ids, skip_unmapped])
     require_torch("predict")
     from ..baselines.backbones import load_backbone
     from ..baselines.predict import predict as write_maps
     from ..baselines.user_models import load_model_function
-    from ..data.dataset import Dataset
-    from ..formats.annotations import find_annotations
+    from ..data.id_lists import write_ids
 
-    opened = Dataset.open(find_annotations(annotations, dataset), split, images)
+    opened = _opened(annotations, dataset, split, images, limit, ids)
+    if skip_unmapped is not None:
+        require_target(skip_unmapped, [opened.store.path, weights, ids])
     if model is not None:
         network = load_model_function(model)
     else:
@@ -223,7 +252,7 @@ def _predict(
         for note in notes if isinstance(notes, list) else []:
             click.echo(f"note: {weights}: {note}", err=True)
     with bar(f"predict {method}", quiet=quiet) as progress:
-        write_maps(
+        predicted = write_maps(
             network,
             opened,
             outs,
@@ -231,10 +260,35 @@ def _predict(
             map_dtype=options.pop("dtype"),
             progress=progress,
             metadata={"name": name} if name else None,
+            skip_unmapped=skip_unmapped is not None,
             **options,
         )
     for target in outs.values():
-        click.echo(f"{target}: {len(opened)} maps of {opened.name} {split}")
+        click.echo(f"{target}: {len(predicted.dataset)} maps of {opened.name} {split}")
+    if skip_unmapped is not None:
+        write_ids(skip_unmapped, predicted.dataset.image_ids)
+        left = len(opened) - len(predicted.dataset)
+        click.echo(f"{skip_unmapped}: their ids, without {left} images of unmapped classes")
+    print_notes(predicted.notes)
+
+
+def _opened(
+    annotations: Path | None,
+    dataset: str | None,
+    split: str,
+    images: Path | None,
+    limit: int | None,
+    ids: Path | None,
+) -> Dataset:
+    """The images to predict."""
+    from ..data.dataset import Dataset
+    from ..data.id_lists import read_ids
+    from ..formats.annotations import find_annotations
+
+    opened = Dataset.open(find_annotations(annotations, dataset), split, images)
+    if ids is not None:
+        return opened.only(read_ids(ids))
+    return opened if limit is None else opened.first(limit)
 
 
 def _add_trivial(name: str) -> None:
@@ -243,6 +297,9 @@ def _add_trivial(name: str) -> None:
     @annotations_option
     @dataset_option
     @click.option("--split", default="val", show_default=True, help="Split to write maps for.")
+    @limit_option
+    @ids_option
+    @label_option
     @click.option(
         "--size",
         type=click.IntRange(1, 4096),
@@ -257,19 +314,19 @@ def _add_trivial(name: str) -> None:
         annotations: Path | None,
         dataset: str | None,
         split: str,
+        limit: int | None,
+        ids: Path | None,
         out: Path,
         quiet: bool,
         **options: Any,
     ) -> None:
         check_store_options(annotations, dataset)
-        require_target(out, [annotations])
+        check_subset_options(limit, ids)
+        require_target(out, [annotations, ids])
         from ..baselines.trivial import predict_trivial
-        from ..data.dataset import Dataset
-        from ..formats.annotations import find_annotations
 
-        found = find_annotations(annotations, dataset)
-        require_target(out, [found])
-        opened = Dataset.open(found, split)
+        opened = _opened(annotations, dataset, split, None, limit, ids)
+        require_target(out, [opened.store.path])
         with bar(f"predict trivial:{name}", quiet=quiet) as progress:
             predict_trivial(opened, out, name, progress=progress, **options)
         click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")

@@ -10,7 +10,13 @@ import click
 if TYPE_CHECKING:
     from ..formats.result import Result
 
-__all__ = ["print_result", "print_results"]
+__all__ = ["print_notes", "print_result", "print_results"]
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print notes to stderr, a line each."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def print_results(results: Sequence[Result], form: str, as_json: bool) -> None:

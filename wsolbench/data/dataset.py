@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from ..errors import WsolbenchError, require_choice, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
+from ..formats.result import Subset
 from ..images import EXIF, read_photo
 from ..masks import area
 from ..tables import html_table
@@ -47,6 +49,7 @@ class Dataset:
         rows: int64 (n,), the images' rows in the store.
         limit: number of images if the split was shortened for a trial; None for the whole split.
         exif: "ignore" reads photos in their stored order of pixels, "apply" turns them upright.
+        subset: the list of ids that the images were chosen by; None for the whole split.
     """
 
     store: AnnotationStore
@@ -55,6 +58,7 @@ class Dataset:
     rows: NDArray[np.int64] = field(repr=False)
     limit: int | None = None
     exif: str = "ignore"
+    subset: Subset | None = None
 
     @classmethod
     def open(
@@ -204,6 +208,42 @@ class Dataset:
         bare = np.flatnonzero(~self.store.masked[self.rows])
         return [self.image_ids[place] for place in bare]
 
+    def only(self, ids: Collection[str]) -> Dataset:
+        """The images of some ids, in the data set's order; results record that they are a subset.
+
+        Args:
+            ids: of this data set, each once, in any order; all of them give the data set itself.
+
+        Raises:
+            WsolbenchError: no id, an unknown one, or one that is listed twice.
+        """
+        listed = [ids] if isinstance(ids, str) else list(ids)
+        unknown = [name for name in listed if name not in self._places]
+        if unknown or not listed:
+            bare = [name for name in unknown if os.path.splitext(name)[0] in self._places]
+            raise WsolbenchError(
+                self.title,
+                found=f"{len(unknown)} of {len(listed)} listed ids unknown: {some(unknown)}"
+                if unknown
+                else "an empty list of ids",
+                expected=f"some of its {self._size}, e.g. {some(self.image_ids)}",
+                cure="list the ids without file name endings" if bare else "correct the list",
+            )
+        twice = [name for name, times in Counter(listed).items() if times > 1]
+        if twice:
+            raise WsolbenchError(
+                self.title,
+                found=f"a list with repeated ids: {some(twice)}",
+                expected="each id once",
+                cure="remove the repeated lines from the list",
+            )
+        if len(listed) == len(self):
+            return self
+        text = "".join(f"{name}\n" for name in sorted(listed))
+        chosen = Subset(len(listed), hashlib.sha256(text.encode()).hexdigest())
+        places = sorted(self._places[name] for name in listed)
+        return replace(self, rows=self.rows[places], subset=chosen)
+
     def image_path(self, index: int) -> Path:
         """The path of the photo.
 
@@ -272,6 +312,7 @@ class Dataset:
     @property
     def _size(self) -> str:
         whole = "" if self.limit is None else " (the first of the split, a trial)"
+        whole += "" if self.subset is None else " (chosen by id)"
         return f"{len(self)} image{'' if len(self) == 1 else 's'}{whole}"
 
     @property

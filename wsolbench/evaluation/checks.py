@@ -12,6 +12,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, one_of, some
 from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
+from ..formats.submission.rules import TOP5_RULE, unknown_classes
 from ..metrics.levels import check_map
 from ..protocols import Protocol
 from ..protocols.record import Averaging
@@ -21,6 +22,7 @@ from .families import ALWAYS, FAMILIES, fitting
 __all__ = [
     "MOST_CLASSES",
     "bad_row",
+    "check_against_data",
     "check_bootstrap",
     "check_match",
     "check_options",
@@ -225,6 +227,48 @@ def bad_row(
         cure="correct it, and check the file with wsolbench validate",
         exit_status=1,
     )
+
+
+def check_against_data(
+    dataset: Dataset,
+    protocol: Protocol,
+    metrics: Sequence[str],
+    indices: Sequence[int],
+    top5: NDArray[np.integer[Any]] | None,
+    boxes: NDArray[np.integer[Any]] | None,
+) -> None:
+    """Refuse classes that the data set does not have, and boxes beyond their images.
+
+    Args:
+        dataset: the images.
+        protocol: they are scored under.
+        metrics: metric families that are scored.
+        indices: (n,), places of the images in the data set.
+        top5: int (n, 5), or None.
+        boxes: int (n, 4), or None.
+
+    Raises:
+        WsolbenchError: one of these, or boxes under a protocol that infers them from maps.
+    """
+    store, kept = dataset.store, dataset.rows[list(indices)]
+    if boxes is not None and "box" in metrics and not protocol.takes_boxes:
+        raise WsolbenchError(
+            "boxes",
+            found="boxes that the method predicts itself",
+            expected=f"none, since protocol {protocol.name} infers boxes from maps",
+            cure="use protocol sem, or submit the maps without boxes",
+        )
+    checks = []
+    if top5 is not None and store.classes:
+        expected = f"{TOP5_RULE}, all below {len(store.classes)}"
+        checks.append(("top5", top5, unknown_classes(top5, len(store.classes)), expected))
+    if boxes is not None:
+        beyond = (boxes[:, 2] > store.widths[kept]) | (boxes[:, 3] > store.heights[kept])
+        checks.append(("boxes", boxes, beyond, "x0 < x1, y0 < y1 within the image"))
+    for name, rows, wrong, expected in checks:
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise bad_row(name, dataset.image_ids[indices[row]], rows[row], expected)
 
 
 def checked_metrics(

@@ -436,7 +436,7 @@ def _check_pixels(
 
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
-    names = [result.name + ("" if result.limit is None else ", trial") for result in results]
+    names = [result.name + (result.part and f", {result.part}") for result in results]
     return tuple(told_apart(names, [result.parameters for result in results], numbered=True))
 
 

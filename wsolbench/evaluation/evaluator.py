@@ -31,6 +31,7 @@ from ..scores import LEVELS
 from ..tables import html_table
 from .checks import (
     bad_row,
+    check_against_data,
     check_bootstrap,
     check_match,
     check_options,
@@ -306,6 +307,7 @@ class Evaluator:
                 **{f"without_{kind}": count for kind, count in lacking(self.dataset).items()},
             },
             limit=self.dataset.limit,
+            ids=self.dataset.subset,
             intervals=intervals,
             bootstrap=bootstrap,
             breakdowns=breakdowns,
@@ -395,35 +397,8 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
-        self._check_against_data(indices, top5, boxes)
+        check_against_data(self.dataset, self.protocol, self.metrics, indices, top5, boxes)
         return self._measured(indices, maps, top5, boxes)
-
-    def _check_against_data(
-        self,
-        indices: Sequence[int],
-        top5: NDArray[np.integer[Any]] | None,
-        boxes: NDArray[np.integer[Any]] | None,
-    ) -> None:
-        """Refuse classes that the data set does not have, and boxes beyond their images."""
-        store, kept = self.dataset.store, self.dataset.rows[list(indices)]
-        if boxes is not None and "box" in self.metrics and not self.protocol.takes_boxes:
-            raise WsolbenchError(
-                "boxes",
-                found="boxes that the method predicts itself",
-                expected=f"none, since protocol {self.protocol.name} infers boxes from maps",
-                cure="use protocol sem, or submit the maps without boxes",
-            )
-        checks = []
-        if top5 is not None and store.classes:
-            expected = f"{TOP5_RULE}, all below {len(store.classes)}"
-            checks.append(("top5", top5, (top5 >= len(store.classes)).any(axis=1), expected))
-        if boxes is not None:
-            beyond = (boxes[:, 2] > store.widths[kept]) | (boxes[:, 3] > store.heights[kept])
-            checks.append(("boxes", boxes, beyond, "x0 < x1, y0 < y1 within the image"))
-        for name, rows, wrong, expected in checks:
-            if wrong.any():
-                row = int(wrong.argmax())
-                raise bad_row(name, self.dataset.image_ids[indices[row]], rows[row], expected)
 
     def _measured(
         self,

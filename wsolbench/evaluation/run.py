@@ -7,7 +7,7 @@ gives an `Outcome`. Nothing is written here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options
+from .class_notes import class_notes
 from .counts import Counts
 from .evaluator import Evaluator, score_together
 
@@ -51,6 +52,7 @@ class Request:
         counts: whether to return per-image statistics, for `compare`.
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is marked as a trial.
+        ids: score these images only; the result is marked as one of a subset.
         jobs: threads; None for one a processor. No score depends on it.
 
     Raises:
@@ -69,6 +71,7 @@ class Request:
     counts: bool = False
     allow_missing: bool = False
     limit: int | None = None
+    ids: Collection[str] | None = None
     jobs: int | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +102,17 @@ class Request:
                 raise WsolbenchError(
                     name, found=repr(value), expected="1 or more", cure="give an integer"
                 )
+        if isinstance(self.ids, str):
+            raise WsolbenchError(
+                "ids",
+                found=f"the text {self.ids!r}",
+                expected="a list of image ids",
+                cure="pass a list, even of one id",
+            )
+        if self.ids is not None and self.limit is not None:
+            raise WsolbenchError(
+                "ids", found="both ids and a limit", cure="leave one of the two out"
+            )
         given = self.annotations
         if isinstance(given, Dataset) and self.split not in (None, given.split):
             raise WsolbenchError(
@@ -131,11 +145,13 @@ class Outcome:
         results: one for each protocol.
         counts: one for each protocol, if requested.
         table: per-image scores under the first protocol, as columns, if requested.
+        notes: what a reader of the scores should know, e.g. that no image is classified correctly.
     """
 
     results: tuple[Result, ...]
     counts: tuple[Counts, ...] = ()
     table: dict[str, list[Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Outcome:
@@ -185,6 +201,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
                         progress=progress,
                     )
                 )
+        notes = class_notes(dataset, submission)
     finally:
         if own:
             submission.close()
@@ -193,6 +210,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
         tuple(results),
         tuple(evaluator.counts(result) for evaluator, result in pairs if request.counts),
         pairs[0][0].image_table(pairs[0][1]) if request.per_image else {},
+        notes,
     )
 
 
@@ -205,6 +223,7 @@ def evaluate(
     threshold: int | Result | Threshold | PathLike | None = None,
     allow_missing: bool = False,
     limit: int | None = None,
+    ids: Collection[str] | None = None,
     jobs: int | None = None,
     bootstrap: Bootstrap | None = None,
     by: Sequence[str] = (),
@@ -220,6 +239,7 @@ def evaluate(
         threshold: see `Evaluator.result`; or a result file.
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is marked as a trial.
+        ids: score these images only; the result is marked as one of a subset.
         jobs: threads; None for one a processor. The result does not depend on it.
         bootstrap: see `Evaluator.result`.
         by: see there.
@@ -237,6 +257,7 @@ def evaluate(
         threshold=threshold,
         allow_missing=allow_missing,
         limit=limit,
+        ids=ids,
         jobs=jobs,
         bootstrap=bootstrap,
         by=by,
@@ -264,10 +285,10 @@ def opened(submission: Submission | PathLike) -> Submission:
 
 
 def find_dataset(request: Request, submission: Submission) -> Dataset:
-    """The split that a submission is scored on, cut to the request's limit.
+    """The split that a submission is scored on, cut to the request's limit or ids.
 
     Raises:
-        WsolbenchError: no annotation file, or none with that split.
+        WsolbenchError: no annotation file, or none with that split; ids that it does not have.
     """
     given, header = request.annotations, submission.header
     if isinstance(given, Dataset):
@@ -275,4 +296,6 @@ def find_dataset(request: Request, submission: Submission) -> Dataset:
     else:
         path = find_annotations(None if given is None else Path(given), header.dataset)
         dataset = Dataset.open(path, request.split or header.split)
+    if request.ids is not None:
+        return dataset.only(request.ids)
     return dataset if request.limit is None else dataset.first(request.limit)

@@ -80,13 +80,15 @@ def carried(
                 found=f"no {_LEVEL_KEYS[metric]}",
                 cure=f"evaluate that split with the metrics {','.join(metrics)}",
             )
-    source = {
+    source: dict[str, Any] = {
         "method": other.name,
         "split": other.split,
         "submission_sha256": other.submission_sha256,
         "annotations_sha256": other.annotations_sha256,
         "missing": other.counts.get("missing", 0),
     }
+    if other.ids is not None:
+        source["ids"] = asdict(other.ids)
     pixel, box = (_level(other, key) for key in _LEVEL_KEYS.values())
     return Threshold("carried", pixel=pixel, box=box, source=source)
 

@@ -59,6 +59,8 @@ def signature(result: Result) -> str:
             parts[f"no {family} scores"] = f"{count} images have no {kind}"
     if result.limit is not None:
         parts["TRIAL"] = f"first {result.limit} images only, not comparable"
+    if result.ids is not None:
+        parts["SUBSET"] = f"{result.ids}, not comparable with the whole split"
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
@@ -72,10 +74,11 @@ def threshold_text(result: Result) -> str:
     if threshold.rule == "fixed":
         return f"fixed at {threshold.pixel}"
     source = threshold.source or {}
+    part = " (subset)" if source.get("ids") else ""
     whose = "" if source.get("method") == result.name else f" of {source.get('method')}"
     levels = {"T": threshold.pixel, "box T": threshold.box}
     taken = ", ".join(f"{name} {level}" for name, level in levels.items() if level is not None)
-    return printable(f"from {source.get('split')}{whose} ({taken})")
+    return printable(f"from {source.get('split')}{part}{whose} ({taken})")
 
 
 def table(results: Sequence[Result], form: str = "text") -> str:
@@ -110,7 +113,7 @@ def table(results: Sequence[Result], form: str = "text") -> str:
         [
             name,
             result.dataset,
-            result.split + ("" if result.limit is None else " (trial)"),
+            result.split + (result.part and f" ({result.part})"),
             str(result.images),
             threshold_text(result),
             *(score_cell(key, result.scores, result.intervals) for key in keys),
@@ -223,6 +226,8 @@ def _csv(results: Sequence[Result]) -> str:
     held = [key for key in keys if any(key in part.intervals for part in parts)]
     grouped = any(result.breakdowns for result in results)
     head = ["method", "dataset", "split", "images", "limit", "threshold"]
+    chosen = any(result.ids for result in results)
+    head += ["ids_sha256"] if chosen else []
     head += [*(["by", "group"] if grouped else []), *keys]
     head += [f"{key}_{end}" for key in held for end in ("low", "high")]
     rows = []
@@ -231,6 +236,7 @@ def _csv(results: Sequence[Result]) -> str:
         for kind, part in zip(kinds, _parts(result), strict=True):
             about: list[object] = [result.name, result.dataset, result.split, part.images]
             about += ["" if result.limit is None else result.limit, threshold_text(result)]
+            about += [result.ids.sha256 if result.ids else ""] if chosen else []
             if grouped:
                 about += [kind, part.name if kind else ""]
             ends = [end for key in held for end in part.intervals.get(key, ("", ""))]

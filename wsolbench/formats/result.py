@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "Bootstrap",
     "Group",
     "Result",
+    "Subset",
     "Threshold",
     "levels_read",
     "read_result",
@@ -44,7 +46,7 @@ MAX_BYTES = 64 << 20
 CONFIDENCE = 0.95
 """Confidence level of intervals: the share of the resamples within one."""
 
-_OPTIONAL = {"limit", "submission_sha256", "intervals", "bootstrap", "breakdowns"}
+_OPTIONAL = {"ids", "limit", "submission_sha256", "intervals", "bootstrap", "breakdowns"}
 
 GROUPS = {"area": "Object area / image area", "boxes": "True boxes", "class": "Class"}
 """What images may be grouped by, and what tables call it."""
@@ -88,6 +90,22 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
+class Subset:
+    """Images of a split that were chosen by their ids.
+
+    Attributes:
+        count: how many.
+        sha256: of their ids, sorted, each followed by a line feed.
+    """
+
+    count: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.count} images of list {self.sha256[:8]}"
+
+
+@dataclass(frozen=True)
 class Group:
     """Scores of a subset of the images, read at the thresholds chosen on the whole split.
 
@@ -123,6 +141,7 @@ class Result:
         intervals: [low, high] by key of the scores, with `bootstrap`.
         bootstrap: how the intervals were drawn; None where there are none.
         limit: of a trial on the first images: how many; None for the whole split.
+        ids: which images were chosen by a list of ids; None for the whole split.
         scores: by key (see `scores.SCORES`).
         curves: lists by key, as long as `threshold` among them: 256 under `sem`.
         counts: of images, by what is worth knowing about them.
@@ -144,6 +163,7 @@ class Result:
     curves: Mapping[str, Sequence[float]]
     counts: Mapping[str, int]
     limit: int | None = None
+    ids: Subset | None = None
     intervals: Mapping[str, Sequence[float | int]] = field(default_factory=dict)
     bootstrap: Bootstrap | None = None
     breakdowns: Mapping[str, Sequence[Group]] = field(default_factory=dict)
@@ -159,6 +179,11 @@ class Result:
         """What the method states of its parameters; a stranger's, and maybe nothing."""
         stated = self.method.get("parameters")
         return stated if isinstance(stated, Mapping) else {}
+
+    @property
+    def part(self) -> str:
+        """ "trial" or "subset" if only some images of the split were scored, else empty."""
+        return "subset" if self.ids else "" if self.limit is None else "trial"
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -180,6 +205,7 @@ class Result:
             cells += [ends_text(score, ends)] if ends else []
             rows.append(cells)
         trial = "" if self.limit is None else " (a trial)"
+        trial += "" if self.ids is None else f" ({self.ids})"
         about = (
             f"{self.name} on {self.dataset} {self.split}: {self.images} images{trial}, "
             f"protocol {label_of(self.protocol)}, thresholds {self.threshold.rule}; "
@@ -228,9 +254,13 @@ class Result:
             del content["breakdowns"]
         content["format"] = FORMAT
         content["format_version"] = FORMAT_VERSION
-        content["comparable"] = self.limit is None
+        content["comparable"] = self.limit is None and self.ids is None
         if self.limit is None:
             del content["limit"]
+        if self.ids is None:
+            del content["ids"]
+        else:
+            content["ids"] = asdict(self.ids)
         if not self.submission_sha256:
             del content["submission_sha256"]
         return (
@@ -343,6 +373,8 @@ def _result(file: os.PathLike[str], content: object) -> Result:
         values["threshold"] = Threshold(**values["threshold"])
         if "bootstrap" in values:
             values["bootstrap"] = Bootstrap(**values["bootstrap"])
+        if "ids" in values:
+            values["ids"] = Subset(**values["ids"])
         values["breakdowns"] = {
             kind: [Group(**group) for group in held]
             for kind, held in content.get("breakdowns", {}).items()
@@ -380,6 +412,7 @@ def _fault(result: Result) -> str:
         and stated[2] == fields_sha256(protocol),
         "number of images": _is_count(result.images) and result.images > 0,
         "limit": result.limit is None or _is_count(result.limit),
+        "ids": result.ids is None or _is_subset(result.ids, result.images),
         "counts": all(map(_is_count, result.counts.values())),
         "scores": _are_scores(result.scores),
         "intervals": (result.bootstrap is not None or not result.intervals)
@@ -426,6 +459,15 @@ def _are_intervals(intervals: Mapping[str, Any], scores: Mapping[str, Any]) -> b
     return intervals.keys() <= scores.keys() and all(
         len(ends) == 2 and all(map(SCORES[key].is_legal, ends)) and ends[0] <= ends[1]
         for key, ends in intervals.items()
+    )
+
+
+def _is_subset(ids: Subset, images: int) -> bool:
+    return (
+        _is_count(ids.count)
+        and ids.count >= images
+        and isinstance(ids.sha256, str)
+        and re.fullmatch("[0-9a-f]{64}", ids.sha256) is not None
     )
 
 

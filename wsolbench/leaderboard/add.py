@@ -45,8 +45,9 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
         The entry's path.
 
     Raises:
-        WsolbenchError: the result is a trial, lacks images or has no submission hash; an entry of
-            that name or of the same submission exists; or a text is not allowed in an entry.
+        WsolbenchError: the result is a trial or a subset, lacks images or has no submission hash;
+            an entry of that name or of the same submission exists; or a text is not allowed in an
+            entry.
     """
     entry = _measured(result, about)
     path = Path(root, entry_path(entry))
@@ -67,6 +68,8 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
 def _measured(result: Result, about: About) -> Entry:
     unfit = {
         f"a trial on {result.limit} images": result.limit is not None,
+        f"a subset, {result.ids}": result.ids is not None,
+        "thresholds chosen on a subset": "ids" in (result.threshold.source or {}),
         f"{result.counts.get('missing', 0)} missing images": bool(result.counts.get("missing")),
         "maps scored from memory, without a file hash": not result.submission_sha256,
     }

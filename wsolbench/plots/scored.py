@@ -75,7 +75,7 @@ def legend(item: Scored, variant: bool = True) -> str:
         named = item if variant else replace(item, variant="")
         name, more = f"{named.name} {item.backbone}", item.state == "reported" and ", reported"
     else:
-        name, more = item.name, item.limit is not None and ", trial"
+        name, more = item.name, item.part and f", {item.part}"
     return f"{name} ({item.dataset} {item.split}{more or ''})"[:60].lstrip("_")
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_SIDE",
     "MAX_TEXT",
     "NO_CLASS",
+    "OUTSIDE",
     "SMALL_SIDE",
     "TOP5_RULE",
     "Fault",
@@ -37,6 +38,7 @@ __all__ = [
     "header_faults",
     "plane_fault",
     "raised",
+    "unknown_classes",
 ]
 
 FORMAT = "wsolbench-submission"
@@ -47,6 +49,10 @@ LABELS = ("gt", "predicted")
 
 NO_CLASS = -1
 """Fills the last places of `top5` if a method has fewer than five classes."""
+
+OUTSIDE = 1_000_000_000
+"""Class indices of `top5` from here on are classes of the model that the data set does not have:
+this number + the model's class. They are right for no image."""
 
 TOP5_RULE = "5 different class indices >= 0; all but the first may be -1, at the end"
 
@@ -198,6 +204,11 @@ def bad_top5(rows: NDArray[Any]) -> list[int]:
     wrong |= ((rows[:, :-1] == NO_CLASS) & (rows[:, 1:] != NO_CLASS)).any(axis=1)
     rows_at_fault: list[int] = np.flatnonzero(wrong).tolist()
     return rows_at_fault
+
+
+def unknown_classes(rows: NDArray[Any], classes: int) -> NDArray[np.bool_]:
+    """Which rows of (N, 5) name a class that a data set of so many classes does not have."""
+    return np.asarray(((rows >= classes) & (rows < OUTSIDE)).any(axis=1))
 
 
 def bad_boxes(rows: NDArray[Any]) -> list[int]:

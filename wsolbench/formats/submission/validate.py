@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError
 from ...progress import Progress
-from .rules import (
-    Fault,
-)
+from .rules import Fault, unknown_classes
 from .scan import FAULTS_PER_KIND, Maps, Scan, block_faults, row_fault, scan_file
 
 if TYPE_CHECKING:
@@ -178,7 +176,7 @@ def _range_faults(scan: Scan, store: AnnotationStore, place: Mapping[str, int]) 
     ids = scan.image_ids or []
     classes = len(store.classes)
     if scan.top5 is not None and classes:
-        for row in np.flatnonzero((scan.top5 >= classes).any(axis=1)).tolist():
+        for row in np.flatnonzero(unknown_classes(scan.top5, classes)).tolist():
             found, expected = str(scan.top5[row].tolist()), f"class indices below {classes}"
             yield row_fault("top5", "top5", row, ids, found, expected)
     if scan.boxes is not None:

@@ -1,0 +1,63 @@
+"""A note where the class predictions of a submission cannot be meant for the annotations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import annotation
+from wsolbench.data.dataset import Dataset
+from wsolbench.evaluation.class_notes import class_notes
+from wsolbench.evaluation.run import Request, run
+from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.formats.submission.rules import OUTSIDE, SubmissionHeader
+from wsolbench.formats.submission.writer import SubmissionWriter
+
+TRUE = [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def note_on(folder: Path, first: list[int] | None, classes: int = 4, true: list[int] = TRUE) -> str:
+    names = [f"i{place}" for place in range(len(true))]
+    mask = np.eye(4, dtype=np.bool_)
+    rows = [annotation(n, mask, class_index=index) for n, index in zip(names, true, strict=True)]
+    listed = [("", f"c{index}") for index in range(classes)]
+    write_store(folder / "s.h5", AnnotationSet("toys", rows, listed))
+    header = SubmissionHeader("toys", "val", "gt", "none", {"name": "m"})
+    with SubmissionWriter(folder / "m.h5", header, overwrite=True) as writer:
+        top = None if first is None else [[index, -1, -1, -1, -1] for index in first]
+        writer.append(names, np.ones((len(names), 2, 2), np.uint8), top5=top)
+    dataset = Dataset.open(folder / "s.h5")
+    with Submission.open(folder / "m.h5") as submission:
+        notes = class_notes(dataset, submission)
+    assert run(Request(folder / "m.h5", dataset)).notes == notes
+    return "".join(notes)
+
+
+@pytest.mark.parametrize(
+    "first, classes, start",
+    [
+        ([3, 0, 1, 2, 3, 0, 1, 2], 4, "none of 8 images of toys val is classified correctly"),
+        ([OUTSIDE + 7] * 8, 4, "none of 8 images"),
+        ([0, 0, 0, 0, 3, 0, 0, 0], 4, "1 of 8 images of toys val is classified correctly, where "),
+        ([0, 1, 2, 0, 1, 2, 3, 0], 2_000, ""),  # chance is far lower
+        ([0, 0, 0, 0, 0, 0, 0, 0], 4, ""),  # 2 of 8 is chance
+        (None, 4, ""),
+    ],
+)
+def test_fewer_than_chance_is_noted(
+    tmp_path: Path, first: list[int] | None, classes: int, start: str
+) -> None:
+    note = note_on(tmp_path, first, classes)
+    assert note.startswith(start)
+    assert bool(note) == bool(start)
+    if start:
+        assert "guessing among 4 classes gives 2; class indices probably differ" in note
+
+
+def test_only_images_with_a_class_count(tmp_path: Path) -> None:
+    note = note_on(tmp_path, [1, 1, 1], true=[-1, 0, -1])
+    assert note.startswith("none of 1 images")
+    assert note_on(tmp_path, [1, 1], true=[-1, -1]) == ""
