@@ -15,7 +15,13 @@ from numpy.lib.format import write_array_header_1_0
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.comparison import Comparison, compare, comparison_table, signature
+from wsolbench.evaluation.comparison import (
+    Comparison,
+    compare,
+    comparison_table,
+    signature,
+    warnings_of,
+)
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.statistics import part
@@ -96,13 +102,62 @@ def test_turned_round_it_says_the_same(tmp_path: Path) -> None:
 
 def test_only_images_that_all_hold_count(tmp_path: Path) -> None:
     whole, part = counted(tmp_path, 1), counted(tmp_path, 2, kept=9)
-    comparison = compare([whole, part], Bootstrap(30))
+    comparison = compare([whole, part], Bootstrap(30), common=True)
     assert (comparison.images, comparison.of) == (9, (COUNT, COUNT))
-    assert "images:9 shared by all of 15, 15" in signature(comparison)
+    assert comparison.maps == (COUNT, 9)
+    told = "|images:9 shared by all of 15, 15 (common images only; maps of 15, 9)|"
+    assert told in signature(comparison)
+    assert warnings_of(comparison) == [
+        "only 9 images are compared, those that all methods have maps of: "
+        "m1 has 15 of 15, m2 has 9 of 15"
+    ]
     nine = [counted(tmp_path, seed, kept=9) for seed in (1, 2)]
     again = compare(nine, Bootstrap(30))
     assert again.scores == comparison.scores
     assert again.pairs == comparison.pairs
+    assert "|images:9 shared by all of 15, 15|" in signature(again)
+    assert warnings_of(again)[0].endswith("m1 has 9 of 15, m2 has 9 of 15")
+    every = compare([counted(tmp_path, seed) for seed in (1, 2)], Bootstrap(30), common=True)
+    assert "|images:15 shared by all|" in signature(every)
+    assert warnings_of(every) == []
+
+
+@pytest.mark.parametrize(
+    "kept, at_fault",
+    [
+        ([15, 9], r"method 2 \(m2\): .* method 2 \(m2\) has 9 of 15, without image_009, "
+         r"image_010, image_011 and 3 more; method 1 \(m1\) has 15, expected"),
+        ([14, 15, 15], r"method 1 \(m1\): .* has 14 of 15, without image_014; method 2 \(m2\) has"),
+        ([15, 12, 9], r"methods: .* method 2 \(m2\) has 12 of 15, without image_012, .*; "
+         r"method 3 \(m3\) has 9 of 15, without .*; method 1 \(m1\) has 15"),
+    ],
+)  # fmt: skip
+def test_methods_with_maps_of_different_images_are_refused(
+    tmp_path: Path, kept: list[int], at_fault: str
+) -> None:
+    made = [counted(tmp_path, seed, kept=count) for seed, count in enumerate(kept, start=1)]
+    with pytest.raises(WsolbenchError, match=f"^{at_fault}") as raised:
+        compare(made, Bootstrap(20))
+    instead = f"use only the {min(kept)} shared images with --common (common=True in Python)"
+    assert str(raised.value).endswith(instead)
+    assert raised.value.exit_status == 1
+    assert compare(made, Bootstrap(20), common=True).images == min(kept)
+
+
+def test_as_many_maps_of_other_images_are_not_the_same(tmp_path: Path) -> None:
+    one, two = counted(tmp_path, 1, kept=9), counted(tmp_path, 2)
+    held = np.arange(COUNT) >= 6
+    shifted = replace(two, held=held)
+    with pytest.raises(
+        WsolbenchError, match=r"m1\) has 9 of 15, .*m2\) has 9 of 15, .*only the 3 "
+    ):
+        compare([one, shifted], Bootstrap(20))
+    comparison = compare([one, shifted], Bootstrap(20), common=True)
+    assert (comparison.images, comparison.maps) == (3, (9, 9))
+    assert "(common images only; maps of 9, 9)" in signature(comparison)
+    for common in (False, True):
+        with pytest.raises(WsolbenchError, match="no image with a map of every method"):
+            compare([one, replace(two, held=np.arange(COUNT) >= 9)], Bootstrap(20), common=common)
 
 
 def test_three_methods_are_three_pairs(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def predict_trivial(
         "name": f"{kind.name} at {size}x{size}" if name == "mask" else kind.name,
         "code": f"wsolbench {__version__}",
         "parameters": {"map_size": size, **kind.parameters},
+        "class_agnostic": True,
     }
     if name == "noise":
         method["seed"] = seed

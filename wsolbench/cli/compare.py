@@ -46,6 +46,11 @@ __all__ = ["compare"]
     help="Random seed of --bootstrap.",
 )
 @click.option("--against-first", is_flag=True, help="Compare every method with the first only.")
+@click.option(
+    "--common",
+    is_flag=True,
+    help="Compare files with maps of different images on those that all have.",
+)
 @click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
 @click.option(
     "--plot", "picture", type=FILE, help="Draw the comparison into this .png, .svg or .pdf file."
@@ -61,6 +66,7 @@ def compare(
     bootstrap: int,
     seed: int,
     against_first: bool,
+    common: bool,
     out: Path | None,
     picture: Path | None,
     jobs: int | None,
@@ -70,13 +76,14 @@ def compare(
 ) -> None:
     """Compare methods in pairs, on the same images.
 
-    Only images for which every method has a map are used. A FILE is a result written by `evaluate
-    --out R.json --counts`, or a submission, which is scored first. Each difference comes with a
-    95 % confidence interval from paired resamples of the images, and with the share of the
-    resamples that agree on its sign.
+    A FILE is a result written by `evaluate --out R.json --counts`, or a submission, which is scored
+    first. All must have maps of the same images, unless --common is given. Each difference comes
+    with a 95 % confidence interval from paired resamples of the images, and with the share of the
+    resamples that agree on its sign. Runs of one method that state different seeds are also
+    summarised by their mean and standard deviation.
     """
     from ..evaluation.compare_files import compare_files
-    from ..evaluation.comparison import comparison_table, signature
+    from ..evaluation.comparison import comparison_table, signature, warnings_of
     from ..evaluation.counts import counts_path
     from ..files import write_text
     from ..formats.result import Bootstrap
@@ -97,6 +104,7 @@ def compare(
         annotations,
         protocol=name,
         against_first=against_first,
+        common=common,
         jobs=jobs,
         bars=partial(bar, quiet=quiet),
     )
@@ -104,6 +112,8 @@ def compare(
         save_forest(comparison, picture)
     if out:
         write_text(out, comparison.to_json())
+    for warning in warnings_of(comparison):
+        click.echo(f"warning: {warning}", err=True)
     if as_json:
         click.echo(comparison.to_json().rstrip("\n"))
         return
