@@ -37,9 +37,8 @@ def counted(
 ) -> Counts:
     """What random maps add; maps are those of the seed."""
     dataset = random_dataset(tmp_path / "random.h5", COUNT)
-    header = SubmissionHeader(
-        "random", "val", options.pop("label", "gt"), "none", {"name": name or f"m{seed}"}
-    )
+    method = {"name": name or f"m{seed}", **options.pop("method", {})}
+    header = SubmissionHeader("random", "val", options.pop("label", "gt"), "none", method)
     made = Evaluator(
         dataset, protocol, options.pop("metrics", None), header=header, keep_images=True
     )
@@ -219,6 +218,46 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: st
     changed = replace(two, result=replace(two.result, **change))
     with pytest.raises(WsolbenchError, match=found):
         compare([one, changed], Bootstrap(20))
+
+
+@pytest.mark.parametrize("metrics", [None, ["box"]])
+def test_labels_of_class_agnostic_methods_decide_nothing(
+    tmp_path: Path, metrics: list[str] | None
+) -> None:
+    """The same maps under both labels score the same, whatever the labels call it."""
+    given: dict[str, Any] = {"metrics": metrics, "method": {"class_agnostic": True}}
+    one = counted(tmp_path, 1, **given)
+    two = counted(tmp_path, 1, label="predicted", **given)
+    two = replace(two, result=replace(two.result, submission_sha256="f" * 64))
+    assert "predicted_loc" in two.result.scores
+    comparison = compare([one, two], Bootstrap(20))
+    assert comparison.label == "gt and predicted"
+    assert "|maps:gt and predicted (class-agnostic)|" in signature(comparison)
+    assert comparison.scores.keys() >= {"gt_known_loc", "top1_loc", "top5_loc", "max_box_acc"}
+    assert comparison.left_out == ()
+    assert {pair.difference for pair in comparison.pairs} == {0}
+    assert comparison.scores["gt_known_loc"][1] == two.result.scores["predicted_loc"]
+    same = compare([one, counted(tmp_path, 2, **given)], Bootstrap(20))
+    assert "|maps:gt|" in signature(same)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_method_with_a_class_makes_the_label_matter(tmp_path: Path, place: int) -> None:
+    """Wherever it stands, also between two that are class-agnostic."""
+    agnostic = {"class_agnostic": True}
+    made = [
+        counted(tmp_path, 1, method=agnostic),
+        counted(tmp_path, 2, label="predicted", method=agnostic),
+    ]
+    made.insert(place, counted(tmp_path, 3))
+    with pytest.raises(WsolbenchError, match=r"another label: .*; make both with the same --label"):
+        compare(made, Bootstrap(20))
+    claims = [replace(made[place], result=replace(made[place].result, method={"name": "m3", **own}))
+              for own in ({"class_agnostic": "true"}, {"class_agnostic": 1})]  # fmt: skip
+    for claim in claims:
+        made[place] = claim
+        with pytest.raises(WsolbenchError, match="another label"):
+            compare(made, Bootstrap(20))
 
 
 def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
