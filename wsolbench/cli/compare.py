@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
 
-from ..files import require_json_target, require_target
+from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -85,7 +86,7 @@ def compare(
     from ..evaluation.compare_files import compare_files
     from ..evaluation.comparison import comparison_table, signature, warnings_of
     from ..evaluation.counts import counts_path
-    from ..files import write_text
+    from ..files import write_all, write_text
     from ..formats.result import Bootstrap
     from ..plots import require_form, save_forest
 
@@ -95,6 +96,7 @@ def compare(
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
         require_json_target(out, inputs)
+        require_ending(out, "JSON", "print a table with --format csv, md or latex")
     if picture:
         require_target(picture, [*inputs, out])
         require_form(picture)
@@ -108,10 +110,12 @@ def compare(
         jobs=jobs,
         bars=partial(bar, quiet=quiet),
     )
+    writes: dict[Path, Callable[[Path], None]] = {}
     if picture:
-        save_forest(comparison, picture)
+        writes[picture] = partial(save_forest, comparison)
     if out:
-        write_text(out, comparison.to_json())
+        writes[out] = partial(write_text, text=comparison.to_json())
+    write_all(writes)
     for warning in warnings_of(comparison):
         click.echo(f"warning: {warning}", err=True)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..files import path_per_name, require_target
+from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -179,6 +179,7 @@ def _predict(
     if model is not None and (weights is not None or random_weights is not None):
         raise click.UsageError("--weights and --random-weights need --backbone.")
     out: Path = options.pop("out")
+    require_ending(out, "HDF5")
     names = [own.name for own in normalisations_named(normalise or "min-max")]
     outs = dict(zip(names, path_per_name(out, names), strict=True))
     for target in outs.values():
@@ -236,6 +237,7 @@ def _add_trivial(name: str) -> None:
     ) -> None:
         check_store_options(annotations, dataset)
         require_target(out, [annotations])
+        require_ending(out, "HDF5")
         from ..baselines.trivial import predict_trivial
         from ..data.dataset import Dataset
         from ..formats.annotations import find_annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SHOWN, WsolbenchError, some
+from ..files import require_folder
 from ..formats.result import Result
 from .entries import Entry, entry_from_json, entry_path, kept_curves, text_faults
 from .files import read_entries, scored_alike
@@ -50,6 +51,8 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
             that name or of the same submission exists; or a text is missing or not allowed in an
             entry, naming its option.
     """
+    if Path(root).exists():
+        require_folder(root, "the leaderboard's folder", "name another folder with --root")
     entry = _measured(result, about)
     path = Path(root, entry_path(entry))
     others = read_entries(root) if Path(root, "entries").is_dir() else []

@@ -176,7 +176,8 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     try:
         content = strict_json(file.read_bytes().decode())
     except ValueError as error:
-        raise _malformed(file, [f"not JSON ({error})"]) from error
+        cure = "name a file that wsolbench leaderboard add wrote"
+        raise _malformed(file, [f"not JSON ({error})"], cure) from error
     stated = content.get("format") if isinstance(content, dict) else None
     if isinstance(stated, str) and stated != FORMAT:
         raise WsolbenchError(
