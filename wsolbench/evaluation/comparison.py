@@ -241,8 +241,8 @@ def compare(
 
 def _as_gt(counts: Counts) -> Counts:
     """A class-agnostic method under the label gt, so that box accuracy has one name for all."""
-    result, scoring = (replace(own, label="gt") for own in (counts.result, counts.scoring))
-    return replace(counts, result=result, scoring=scoring)
+    result = replace(counts.result, label="gt")
+    return replace(counts, result=result, scoring=replace(counts.scoring, label="gt"))
 
 
 def _scores(
