@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 
 from ..data.dataset import Dataset
@@ -65,16 +65,21 @@ def compare_files(
     check_alike([item if isinstance(item, Result) else item.header for item in read])
     stated = Protocol.from_dict(results[0].protocol) if results else protocol or "sem"
     ready: list[Counts | Submission] = []
+    held: list[Collection[str]] = []
     dataset: Dataset | None = None
     for file, item in zip(files, read, strict=True):
         if isinstance(item, Result):
-            ready.append(read_counts(counts_path(file), item))
+            counts = read_counts(counts_path(file), item)
+            ready.append(counts)
+            held.append(counts.held_ids)
             continue
-        dataset = dataset or find_dataset(Request(item, annotations), item)
+        if dataset is None:
+            dataset = find_dataset(Request(item, annotations), item)
         check_match(dataset, item)
         ready.append(item)
+        held.append(set(item.image_ids).intersection(dataset.image_ids))
     # Before submissions are scored, which may take long.
-    shared_images([printable(str(file)) for file in files], [*map(_held, ready)], common=common)
+    shared_images([printable(str(file)) for file in files], held, common=common)
     counted: list[Counts] = []
     for own in ready:
         if isinstance(own, Counts):
@@ -87,8 +92,3 @@ def compare_files(
             counted += run(request, bars).counts
     with bars("compare", "resample") as progress:
         return compare(counted, bootstrap, progress, against_first=against_first, common=common)
-
-
-def _held(item: Counts | Submission) -> Sequence[str]:
-    """The images that a method has a map of."""
-    return item.held_ids if isinstance(item, Counts) else item.image_ids
