@@ -143,6 +143,26 @@ def test_methods_with_maps_of_different_images_are_refused(
     assert compare(made, Bootstrap(20), common=True).images == min(kept)
 
 
+def test_seeds_are_summarised_on_the_images_that_are_compared(tmp_path: Path) -> None:
+    made = [
+        counted(tmp_path, seed, "CAM", kept=kept, method={"seed": seed, "weights": f"{seed}.pth"})
+        for seed, kept in ((1, 15), (2, 9), (3, 12))
+    ]
+    other = counted(tmp_path, 4)
+    comparison = compare([other, *made], Bootstrap(20), common=True)
+    (group,) = comparison.seeds
+    assert (group.seeds, group.places) == ((1, 2, 3), (1, 2, 3))
+    assert comparison.names == ("m4", "CAM, seed 1", "CAM, seed 2", "CAM, seed 3")
+    assert group.mean.keys() == group.std.keys() == comparison.scores.keys()
+    for key, values in comparison.scores.items():
+        assert group.mean[key] == pytest.approx(np.mean(values[1:]))
+        assert group.std[key] == pytest.approx(np.std(values[1:], ddof=1))
+    again = replace(made[1], result=replace(made[1].result, method=made[0].result.method))
+    comparison = compare([made[0], again], Bootstrap(20), common=True)
+    assert comparison.seeds == []
+    assert "the same seed 1, which is one seed" in warnings_of(comparison)[0]
+
+
 def test_as_many_maps_of_other_images_are_not_the_same(tmp_path: Path) -> None:
     one, two = counted(tmp_path, 1, kept=9), counted(tmp_path, 2)
     held = np.arange(COUNT) >= 6

@@ -201,8 +201,9 @@ def compare(
     every_two = combinations(range(len(compared)), 2)
     wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
     first_result = results[0]
+    # All are scored on the same images here, whatever they were scored on before.
     runs = [
-        replace(own, scores={key: scores[key] for key in keys}, images=len(images), counts={})
+        replace(own, scores={key: scores[key] for key in keys}, images=0, counts={}, limit=None)
         for own, scores in zip(results, scored, strict=True)
     ]
     return Comparison(
