@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from wsolbench.errors import WsolbenchError
-from wsolbench.files import path_per_name, require_json_target
+from wsolbench.files import (
+    path_per_name,
+    require_ending,
+    require_json_target,
+    write_all,
+    write_text,
+)
 
 
 def test_several_outputs_have_their_names_in_the_path() -> None:
@@ -29,3 +35,48 @@ def test_json_replaces_json_alone(tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match=r"a file of another kind.*nothing was written"):
         require_json_target(target)
     assert target.read_bytes() == b"\x89HDF"
+
+
+@pytest.mark.parametrize(
+    "kind, sound, wrong",
+    [
+        (
+            "JSON",
+            ["r.json", "r.JSON", "folder.csv/r", "r"],
+            ["r.csv", "r.json.h5", "r.png", "r.v1"],
+        ),
+        ("HDF5", ["m.h5", "m.hdf5", "m"], ["m.json", "m.csv", "m.npz", "m.h5.txt"]),
+    ],
+)
+def test_a_name_does_not_promise_another_kind_of_file(
+    kind: str, sound: list[str], wrong: list[str]
+) -> None:
+    for name in sound:
+        require_ending(name, kind)
+    for name in wrong:
+        suffix = Path(name).suffix
+        message = rf"{name}: found the ending \{suffix}, expected .*, since the file will be {kind}"
+        with pytest.raises(WsolbenchError, match=f"^{message}; change the ending$"):
+            require_ending(name, kind)
+    with pytest.raises(WsolbenchError, match=r"change the ending, or use --other$"):
+        require_ending(wrong[0], kind, "use --other")
+
+
+def test_an_error_names_the_files_that_were_written_before(tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        raise WsolbenchError(path, found="a full disk", cure="free some space", exit_status=1)
+
+    def write(path: Path) -> None:
+        write_text(path, "text")
+
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    with pytest.raises(
+        WsolbenchError, match="three: a full disk; free some space; written before: "
+    ) as raised:
+        write_all({one: write, two: write, three: fail})
+    assert str(raised.value).endswith(f"written before: {one}, {two}")
+    assert raised.value.exit_status == 1
+    assert (one.read_text(), two.read_text()) == ("text", "text")
+    with pytest.raises(WsolbenchError, match=r"a full disk; free some space$"):
+        write_all({three: fail, one: write})
+    write_all({})

@@ -10,6 +10,7 @@ used, so that `import wsolbench` costs nothing:
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
+  `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
   `find_cases`.
 - Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
         find_annotations,
         write_store,
     )
-    from .formats.report import breakdown_table, signature, table
+    from .formats.report import breakdown_table, seeds_table, signature, table
     from .formats.result import Bootstrap, Group, Result, Threshold, read_result
+    from .formats.seeds import SeedGroup, seed_groups
     from .formats.submission.reader import Submission
     from .formats.submission.rules import SubmissionHeader
     from .formats.submission.validate import validate
@@ -73,6 +75,7 @@ _HOMES = {
     "Request": "evaluation.run",
     "Result": "formats.result",
     "Score": "scores",
+    "SeedGroup": "formats.seeds",
     "Submission": "formats.submission.reader",
     "SubmissionHeader": "formats.submission.rules",
     "SubmissionWriter": "formats.submission.writer",
@@ -97,6 +100,8 @@ _HOMES = {
     "readings": "evaluation.thresholds",
     "readings_table": "evaluation.thresholds",
     "run": "evaluation.run",
+    "seed_groups": "formats.seeds",
+    "seeds_table": "formats.report",
     "signature": "formats.report",
     "table": "formats.report",
     "validate": "formats.submission.validate",
@@ -123,6 +128,7 @@ __all__ = [
     "Request",
     "Result",
     "Score",
+    "SeedGroup",
     "Submission",
     "SubmissionHeader",
     "SubmissionWriter",
@@ -154,6 +160,8 @@ __all__ = [
     "readings",
     "readings_table",
     "run",
+    "seed_groups",
+    "seeds_table",
     "signature",
     "table",
     "validate",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["WsolbenchError", "one_of", "printable", "require_choice", "some"]
+__all__ = ["SHOWN", "WsolbenchError", "one_of", "printable", "require_choice", "some"]
 
 SHOWN = 3
 """Number of items of a long list that a message shows; the rest are only counted."""

@@ -13,18 +13,20 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import WsolbenchError
+from .errors import WsolbenchError, one_of, some
 
 __all__ = [
+    "ENDINGS",
     "available_processors",
     "guard_cell",
     "path_per_name",
     "replacing",
+    "require_ending",
     "require_file",
     "require_folder",
     "require_json_target",
@@ -34,8 +36,13 @@ __all__ = [
     "strict_json",
     "sync_folder",
     "unguard_cell",
+    "write_all",
     "write_text",
 ]
+
+
+ENDINGS = {"JSON": (".json",), "HDF5": (".h5", ".hdf5")}
+"""Endings of the names of files that are written, by kind."""
 
 
 @contextmanager
@@ -129,6 +136,27 @@ def require_json_target(
     return target
 
 
+def require_ending(path: str | os.PathLike[str], kind: str, instead: str = "") -> None:
+    """Check that a file's name does not promise another kind of file than is written.
+
+    Args:
+        path: the file; a name without ending promises nothing.
+        kind: a key of `ENDINGS`.
+        instead: how to make the file that the name promises, added to the cure.
+
+    Raises:
+        WsolbenchError: an ending of another kind.
+    """
+    suffix = Path(path).suffix
+    if suffix and suffix.lower() not in ENDINGS[kind]:
+        raise WsolbenchError(
+            path,
+            found=f"the ending {suffix}",
+            expected=f"{one_of(ENDINGS[kind])}, since the file will be {kind}",
+            cure=f"change the ending{instead and f', or {instead}'}",
+        )
+
+
 def path_per_name(path: Path, names: Sequence[str]) -> list[Path]:
     """One output path per name: the path itself for one name, else r.json becomes r.<name>.json.
 
@@ -144,6 +172,32 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text with Unix line endings, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def write_all(writes: Mapping[Path, Callable[[Path], None]]) -> None:
+    """Write the files of one command in their order, each atomically.
+
+    Args:
+        writes: what writes a file, by its path.
+
+    Raises:
+        WsolbenchError: a file cannot be written; names those that were written before it.
+    """
+    done: list[Path] = []
+    for path, write in writes.items():
+        try:
+            write(path)
+        except WsolbenchError as error:
+            if not done:
+                raise
+            raise WsolbenchError(
+                error.where,
+                found=error.found,
+                expected=error.expected,
+                cure=f"{error.cure}; written before: {some(done)}",
+                exit_status=error.exit_status,
+            ) from error
+        done.append(path)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, submit
+from wsolbench import files
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation import counts
 
 
 def test_annotations_are_found_in_three_places(run: Run, scene: Path, monkeypatch) -> None:
@@ -114,6 +118,59 @@ def test_no_command_writes_over_its_own_files(run: Run, scene: Path) -> None:
     assert "a device or pipe" in run("info", "pipe", status=2).stderr
     (scene / "pipe").unlink()
     assert {path: path.read_bytes() for path in scene.iterdir() if path.is_file()} == before
+
+
+def test_no_file_is_named_as_another_kind(run: Run, scene: Path) -> None:
+    submit(scene / "other.h5", scene / "toy.h5", "val", seed=2)
+    before = sorted(scene.iterdir())
+    given = ["--annotations", "toy.h5"]
+    for command, kind, cure in (
+        (["evaluate", "val.h5", *given, "--out", "x.csv"], ".json", "--per-image FILE.csv"),
+        (["evaluate", "val.h5", *given, "--out", "x.csv"], ".json", "--format csv"),
+        (["evaluate", "val.h5", *given, "--out", "x.parquet", "--counts"], ".json", "--per-image"),
+        (["evaluate", "val.h5", *given, "--out", "x.md"], ".json", "--format csv, md or latex"),
+        (["evaluate", "val.h5", *given, "--out", "x.h5"], ".json", "change the ending"),
+        (["compare", "val.h5", "other.h5", *given, "--out", "x.csv"], ".json", "--format csv"),
+        (["compare", "val.h5", "other.h5", *given, "--out", "x.png"], ".json", "change the ending"),
+        (["export", "coco", "toy.h5", "--out", "x.csv"], ".json", "change the ending"),
+        (["predict", "trivial:noise", *given, "--out", "x.csv"], ".h5", "change the ending"),
+        (["import", "masks", "masks", "--out", "x.json"], ".h5", "change the ending"),
+        (["import-maps", "masks", *given, "--out", "x.npz"], ".h5", "change the ending"),
+        (["evaluate", "val.h5", *given, "--per-image", "x.json"], ".csv or", "change the file's"),
+        (["compare", "val.h5", "other.h5", *given, "--plot", "x.json"], ".png", "rename"),
+    ):
+        error = run(*command, status=2).stderr
+        assert f"expected {kind}" in error
+        assert cure in error
+        assert len(error.splitlines()) == 1
+        assert sorted(scene.iterdir()) == before
+    run("evaluate", "val.h5", *given, "--out", "bare", "--protocol", "sem")
+    assert json.loads((scene / "bare").read_text())["images"] == 6
+
+
+def test_an_error_after_the_first_output_names_it(
+    run: Run, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second output fails as on a full disk, after the first one was written."""
+    replacing = files.replacing
+
+    def full(path: str | os.PathLike[str]) -> AbstractContextManager[Path]:
+        if Path(path).name in ("r.counts.npz", "c.json"):
+            raise WsolbenchError(path, found="cannot be written", cure="free some disk space")
+        return replacing(path)
+
+    submit(scene / "other.h5", scene / "toy.h5", "val", seed=2)
+    given = ["--annotations", "toy.h5"]
+    for module in (files, counts):
+        monkeypatch.setattr(module, "replacing", full)
+    ask = ["evaluate", "val.h5", *given, "--per-image", "v.csv", "--out", "r.json", "--counts"]
+    error = run(*ask, status=2).stderr
+    assert error.endswith("free some disk space; written before: v.csv, r.json\n")
+    ask = ["compare", "val.h5", "other.h5", *given, "--bootstrap", "20", "--out", "c.json"]
+    assert run(*ask, status=2).stderr.endswith("cannot be written; free some disk space\n")
+    error = run(*ask, "--plot", "c.png", status=2).stderr
+    assert error.endswith("free some disk space; written before: c.png\n")
+    assert (scene / "c.png").is_file()
 
 
 def test_a_link_is_written_through(run: Run, scene: Path) -> None:

@@ -15,7 +15,13 @@ from numpy.lib.format import write_array_header_1_0
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.comparison import Comparison, compare, comparison_table, signature
+from wsolbench.evaluation.comparison import (
+    Comparison,
+    compare,
+    comparison_table,
+    signature,
+    warnings_of,
+)
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.statistics import part
@@ -31,9 +37,8 @@ def counted(
 ) -> Counts:
     """What random maps add; maps are those of the seed."""
     dataset = random_dataset(tmp_path / "random.h5", COUNT)
-    header = SubmissionHeader(
-        "random", "val", options.pop("label", "gt"), "none", {"name": name or f"m{seed}"}
-    )
+    method = {"name": name or f"m{seed}", **options.pop("method", {})}
+    header = SubmissionHeader("random", "val", options.pop("label", "gt"), "none", method)
     made = Evaluator(
         dataset, protocol, options.pop("metrics", None), header=header, keep_images=True
     )
@@ -96,13 +101,82 @@ def test_turned_round_it_says_the_same(tmp_path: Path) -> None:
 
 def test_only_images_that_all_hold_count(tmp_path: Path) -> None:
     whole, part = counted(tmp_path, 1), counted(tmp_path, 2, kept=9)
-    comparison = compare([whole, part], Bootstrap(30))
+    comparison = compare([whole, part], Bootstrap(30), common=True)
     assert (comparison.images, comparison.of) == (9, (COUNT, COUNT))
-    assert "images:9 shared by all of 15, 15" in signature(comparison)
+    assert comparison.maps == (COUNT, 9)
+    told = "|images:9 shared by all of 15, 15 (common images only; maps of 15, 9)|"
+    assert told in signature(comparison)
+    assert warnings_of(comparison) == [
+        "only 9 images are compared, those that all methods have maps of: "
+        "m1 has 15 of 15, m2 has 9 of 15"
+    ]
     nine = [counted(tmp_path, seed, kept=9) for seed in (1, 2)]
     again = compare(nine, Bootstrap(30))
     assert again.scores == comparison.scores
     assert again.pairs == comparison.pairs
+    assert "|images:9 shared by all of 15, 15|" in signature(again)
+    assert warnings_of(again)[0].endswith("m1 has 9 of 15, m2 has 9 of 15")
+    every = compare([counted(tmp_path, seed) for seed in (1, 2)], Bootstrap(30), common=True)
+    assert "|images:15 shared by all|" in signature(every)
+    assert warnings_of(every) == []
+
+
+@pytest.mark.parametrize(
+    "kept, at_fault",
+    [
+        ([15, 9], r"method 2 \(m2\): .* method 2 \(m2\) has 9 of 15, without image_009, "
+         r"image_010, image_011 and 3 more; method 1 \(m1\) has 15, expected"),
+        ([14, 15, 15], r"method 1 \(m1\): .* has 14 of 15, without image_014; method 2 \(m2\) has"),
+        ([15, 12, 9], r"methods: .* method 2 \(m2\) has 12 of 15, without image_012, .*; "
+         r"method 3 \(m3\) has 9 of 15, without .*; method 1 \(m1\) has 15"),
+    ],
+)  # fmt: skip
+def test_methods_with_maps_of_different_images_are_refused(
+    tmp_path: Path, kept: list[int], at_fault: str
+) -> None:
+    made = [counted(tmp_path, seed, kept=count) for seed, count in enumerate(kept, start=1)]
+    with pytest.raises(WsolbenchError, match=f"^{at_fault}") as raised:
+        compare(made, Bootstrap(20))
+    instead = f"use only the {min(kept)} shared images with --common (common=True in Python)"
+    assert str(raised.value).endswith(instead)
+    assert raised.value.exit_status == 1
+    assert compare(made, Bootstrap(20), common=True).images == min(kept)
+
+
+def test_seeds_are_summarised_on_the_images_that_are_compared(tmp_path: Path) -> None:
+    made = [
+        counted(tmp_path, seed, "CAM", kept=kept, method={"seed": seed, "weights": f"{seed}.pth"})
+        for seed, kept in ((1, 15), (2, 9), (3, 12))
+    ]
+    other = counted(tmp_path, 4)
+    comparison = compare([other, *made], Bootstrap(20), common=True)
+    (group,) = comparison.seeds
+    assert (group.seeds, group.places) == ((1, 2, 3), (1, 2, 3))
+    assert comparison.names == ("m4", "CAM, seed 1", "CAM, seed 2", "CAM, seed 3")
+    assert group.mean.keys() == group.std.keys() == comparison.scores.keys()
+    for key, values in comparison.scores.items():
+        assert group.mean[key] == pytest.approx(np.mean(values[1:]))
+        assert group.std[key] == pytest.approx(np.std(values[1:], ddof=1))
+    again = replace(made[1], result=replace(made[1].result, method=made[0].result.method))
+    comparison = compare([made[0], again], Bootstrap(20), common=True)
+    assert comparison.seeds == []
+    assert "the same seed 1, which is one seed" in warnings_of(comparison)[0]
+
+
+def test_as_many_maps_of_other_images_are_not_the_same(tmp_path: Path) -> None:
+    one, two = counted(tmp_path, 1, kept=9), counted(tmp_path, 2)
+    held = np.arange(COUNT) >= 6
+    shifted = replace(two, held=held)
+    with pytest.raises(
+        WsolbenchError, match=r"m1\) has 9 of 15, .*m2\) has 9 of 15, .*only the 3 "
+    ):
+        compare([one, shifted], Bootstrap(20))
+    comparison = compare([one, shifted], Bootstrap(20), common=True)
+    assert (comparison.images, comparison.maps) == (3, (9, 9))
+    assert "(common images only; maps of 9, 9)" in signature(comparison)
+    for common in (False, True):
+        with pytest.raises(WsolbenchError, match="no image with a map of every method"):
+            compare([one, replace(two, held=np.arange(COUNT) >= 9)], Bootstrap(20), common=common)
 
 
 def test_three_methods_are_three_pairs(tmp_path: Path) -> None:
@@ -164,6 +238,46 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: st
     changed = replace(two, result=replace(two.result, **change))
     with pytest.raises(WsolbenchError, match=found):
         compare([one, changed], Bootstrap(20))
+
+
+@pytest.mark.parametrize("metrics", [None, ["box"]])
+def test_labels_of_class_agnostic_methods_decide_nothing(
+    tmp_path: Path, metrics: list[str] | None
+) -> None:
+    """The same maps under both labels score the same, whatever the labels call it."""
+    given: dict[str, Any] = {"metrics": metrics, "method": {"class_agnostic": True}}
+    one = counted(tmp_path, 1, **given)
+    two = counted(tmp_path, 1, label="predicted", **given)
+    two = replace(two, result=replace(two.result, submission_sha256="f" * 64))
+    assert "predicted_loc" in two.result.scores
+    comparison = compare([one, two], Bootstrap(20))
+    assert comparison.label == "gt and predicted"
+    assert "|maps:gt and predicted (class-agnostic)|" in signature(comparison)
+    assert comparison.scores.keys() >= {"gt_known_loc", "top1_loc", "top5_loc", "max_box_acc"}
+    assert comparison.left_out == ()
+    assert {pair.difference for pair in comparison.pairs} == {0}
+    assert comparison.scores["gt_known_loc"][1] == two.result.scores["predicted_loc"]
+    same = compare([one, counted(tmp_path, 2, **given)], Bootstrap(20))
+    assert "|maps:gt|" in signature(same)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_method_with_a_class_makes_the_label_matter(tmp_path: Path, place: int) -> None:
+    """Wherever it stands, also between two that are class-agnostic."""
+    agnostic = {"class_agnostic": True}
+    made = [
+        counted(tmp_path, 1, method=agnostic),
+        counted(tmp_path, 2, label="predicted", method=agnostic),
+    ]
+    made.insert(place, counted(tmp_path, 3))
+    with pytest.raises(WsolbenchError, match=r"another label: .*; make both with the same --label"):
+        compare(made, Bootstrap(20))
+    claims = [replace(made[place], result=replace(made[place].result, method={"name": "m3", **own}))
+              for own in ({"class_agnostic": "true"}, {"class_agnostic": 1})]  # fmt: skip
+    for claim in claims:
+        made[place] = claim
+        with pytest.raises(WsolbenchError, match="another label"):
+            compare(made, Bootstrap(20))
 
 
 def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:

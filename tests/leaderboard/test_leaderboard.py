@@ -364,18 +364,96 @@ def test_add_refuses_what_cannot_stand_on_a_leaderboard(
     ):
         with pytest.raises(WsolbenchError, match=message):
             leaderboard.add(replace(result, **change), ABOUT, root)
-    with pytest.raises(WsolbenchError, match=r"entry\.code"):
-        leaderboard.add(result, replace(ABOUT, code="http://example.org"), root)
     path = leaderboard.add(result, ABOUT, root)
     assert path == root / "entries" / "random" / "noise-none-val.json"
-    with pytest.raises(WsolbenchError, match="found an existing entry, "):
-        leaderboard.add(result, ABOUT, root)
-    with pytest.raises(WsolbenchError, match="found an existing entry, "):
-        leaderboard.add(result, replace(ABOUT, method="Renamed"), root)
+    same = "noise-none-val.json, with the same maps, protocol and threshold, .*delete .*json first$"
+    for about in (ABOUT, replace(ABOUT, method="Renamed"), replace(ABOUT, variant="again")):
+        with pytest.raises(WsolbenchError, match=same):
+            leaderboard.add(result, about, root)
+    other = replace(result, submission_sha256="f" * 64)
+    with pytest.raises(
+        WsolbenchError, match=r"with the same names, .*name the difference with --va"
+    ):
+        leaderboard.add(other, ABOUT, root)
+    assert leaderboard.add(other, replace(ABOUT, variant="again"), root).is_file()
     content = json.loads((tmp_path / "result.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps({**content, "format_version": 0}))
     with pytest.raises(WsolbenchError, match="format version 0"):
         read_result(tmp_path / "old.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "cure"),
+    [
+        ({"date": "yesterday"}, "--date: 'yesterday', not a date: YYYY-MM-DD", "--date YYYY-MM-DD"),
+        ({"date": "23.11.2026"}, "'23.11.2026', not a date: YYYY-MM-DD", "e.g. 2026-11-23"),
+        ({"date": ""}, "--date: missing", "pass --date YYYY-MM-DD"),
+        ({"authors": ""}, "--authors: missing", "pass --authors"),
+        ({"authors": "A  B"}, "--authors: .*single blanks", "pass --authors"),
+        ({"supervision": "x" * 81}, "--supervision: 81 characters, more than 80", "--supervision"),
+        ({"licence": ""}, "--licence: missing", "pass --licence"),
+        ({"command": ""}, "--command: empty", "pass --command"),
+        ({"code": "http://example.org"}, "--code: 'http.*, not a link", "pass --code https://"),
+        (
+            {"paper_link": "arxiv"},
+            "--paper-title: missing, --paper-link: 'arxiv', not",
+            "--paper-t",
+        ),
+        (
+            {"commit": "main"},
+            "--commit: 'main', not 7 to 64 hexadecimal",
+            "pass --commit with 7 to",
+        ),
+        ({"method": "a\x1bb"}, "--method: 'a.x1bb', not text without control", "pass --method"),
+        ({"map_size": "x" * 99}, "--map-size: 99 characters", "pass --map-size"),
+        ({"post_processing": "x" * 99}, "--post-processing: 99 ch", "pass --post-processing"),
+    ],
+)
+def test_add_names_the_option_of_a_wrong_fact(
+    scored: tuple[Path, Path, Result],
+    tmp_path: Path,
+    change: dict[str, str],
+    found: str,
+    cure: str,
+) -> None:
+    with pytest.raises(WsolbenchError, match=f"{found}.*; .*{cure}") as raised:
+        leaderboard.add(scored[2], replace(ABOUT, **change), tmp_path / "root")
+    assert raised.value.exit_status == 1
+    assert "^" not in str(raised.value)
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_network_free_baseline_is_added_without_a_network(
+    scored: tuple[Path, Path, Result], tmp_path: Path
+) -> None:
+    bare = replace(scored[2], method={"name": "Noise", "class_agnostic": True})
+    message = "entry of Noise: found --backbone: missing, .*; name the network with --backbone, or"
+    with pytest.raises(WsolbenchError, match=f"{message} pass --backbone none for a network-free"):
+        leaderboard.add(bare, ABOUT, tmp_path / "root")
+    path = leaderboard.add(bare, replace(ABOUT, backbone="none"), tmp_path / "root")
+    assert read_entry(path).backbone == "none"
+    two = replace(ABOUT, date="soon", licence="")
+    with pytest.raises(WsolbenchError, match=r"--backbone none for a network-free baseline$"):
+        leaderboard.add(bare, two, tmp_path / "root")
+
+
+def test_what_the_submission_states_is_corrected_there(
+    scored: tuple[Path, Path, Result], tmp_path: Path
+) -> None:
+    seeded = replace(scored[2], method={**scored[2].method, "seed": "seven"})
+    message = r"entry.random_seed: str, not integer, .*; correct the submission or its annotations"
+    with pytest.raises(WsolbenchError, match=message):
+        leaderboard.add(seeded, ABOUT, tmp_path / "root")
+
+
+def test_a_file_of_another_kind_is_named(scored: tuple[Path, Path, Result], tmp_path: Path) -> None:
+    with pytest.raises(WsolbenchError, match=r'"format": "wsolbench-result", expected a leaderb'):
+        read_entry(tmp_path / "result.json")
+    with pytest.raises(WsolbenchError, match="leaderboard's folder with --root"):
+        leaderboard.check(tmp_path / "none")
+    (tmp_path / "made" / "entries").mkdir(parents=True)
+    with pytest.raises(WsolbenchError, match=r"no such folder.*correct --against"):
+        leaderboard.changes(tmp_path / "made", tmp_path / "none")
 
 
 def test_a_curve_without_its_score_is_refused(
@@ -573,9 +651,14 @@ def test_verify_compares_every_number(scored: tuple[Path, Path, Result], tmp_pat
     with pytest.raises(WsolbenchError, match="found a reported entry"):
         leaderboard.verify(entry(), maps, store)
     with pytest.raises(
-        WsolbenchError, match="the threshold rule max, expected --threshold-from if, and only if"
+        WsolbenchError, match=r"the threshold rule max, .*leave --threshold-from out"
     ):
         leaderboard.verify(added, maps, store, threshold_from=result)
+    source = {"method": "Noise", "split": "test"}
+    carried = replace(added, threshold={"rule": "carried", "pixel": 9, "box": 9, "source": source})
+    message = "thresholds carried from Noise on test, .*; name it with --threshold-from"
+    with pytest.raises(WsolbenchError, match=message):
+        leaderboard.verify(carried, maps, store)
 
 
 @pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "sem"])

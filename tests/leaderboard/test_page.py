@@ -17,7 +17,7 @@ import pytest
 
 from tests.leaderboard.test_leaderboard import ROOT, entry
 from wsolbench.errors import WsolbenchError
-from wsolbench.leaderboard import Entry, read_entries
+from wsolbench.leaderboard import Entry, read_entries, read_entry
 from wsolbench.leaderboard.entries import entry_path
 from wsolbench.leaderboard.gallery import read_gallery
 from wsolbench.leaderboard.page.render import bibtex, page
@@ -101,6 +101,37 @@ def test_what_entries_say_stays_text() -> None:
     assert "\u202e" not in re.sub(
         r"<bdi>.*?</bdi>", "", re.sub(r'="[^"]*"', "", text.split("<script")[0])
     )
+
+
+def test_the_slider_starts_at_the_stated_threshold_not_at_that_of_rounded_curves() -> None:
+    """88 is the best by less than the page's digits: rounded, 87 would be the first of equals."""
+    iou = np.linspace(0.2, 0.3, 256)
+    iou[87], iou[88] = 0.61230, 0.61233
+    curves = {**measured("A", 1).curves, "iou": iou.tolist()}
+    scores = {"peak_iou": 0.61233, "peak_threshold": 88}
+    boxes = {"gt_known_loc": curves["gt_known_loc"]}
+    rows = [
+        measured("A", 1, curves=curves, scores=scores),
+        measured("B", 2, curves=boxes, scores={"gt_known_loc": 0.3, "box_threshold": 9}),
+        replace(entry("Reported"), scores={"peak_iou": 0.5, "peak_threshold": 12}),
+    ]
+    text = page(tables(rows), {})
+    data = json.loads(next(part for part in _Page(text).code if part.startswith("{")))
+    rounded = data["curves"]["drawn/a-vgg16-val"]["iou"]
+    assert rounded.index(max(rounded)) == 87
+    assert data["peaks"] == {"drawn/a-vgg16-val": 88}
+
+
+def test_every_row_with_a_curve_starts_at_its_stated_threshold() -> None:
+    data = json.loads(
+        next(part for part in _Page((ROOT / "index.html").read_text()).code if part[:1] == "{")
+    )
+    entries = {
+        f"{path.parent.name}/{path.stem}": read_entry(path)
+        for path in ROOT.glob("entries/*/*.json")
+    }
+    pixels = {name for name, curves in data["curves"].items() if "iou" in curves}
+    assert data["peaks"] == {name: entries[name].scores["peak_threshold"] for name in pixels}
 
 
 def test_the_policy_allows_what_the_page_holds_and_no_more() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.leaderboard.test_leaderboard import ROOT, entry
 from tests.leaderboard.test_page import HOSTILE, measured
+from wsolbench.leaderboard.entries import read_entry
 from wsolbench.leaderboard.gallery import read_gallery
 from wsolbench.leaderboard.page.render import page as page_text
 from wsolbench.leaderboard.tables import tables
@@ -169,6 +170,14 @@ def test_the_slider_moves_through_curves_tables_and_maps_alike(visit: Any) -> No
         assert captions == wanted
     page.locator("#threshold").dispatch_event("change")
     assert "t=255" in page.url
+
+
+def test_the_slider_starts_where_the_table_says(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    first = page.locator("input.draw:checked").first.locator("xpath=ancestor::tr")
+    stated = read_entry(ROOT / "entries" / f"{first.get_attribute('data-id')}.json")
+    sync_api.expect(page.locator("#level")).to_have_text(str(stated.scores["peak_threshold"]))
+    assert page.locator("#threshold").input_value() == str(stated.scores["peak_threshold"])
 
 
 def test_the_maps_drawn_are_the_levels_that_were_scored(visit: Any) -> None:

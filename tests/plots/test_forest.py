@@ -51,6 +51,10 @@ def test_a_forest_has_a_row_a_score(comparison: Comparison, ax: Axes, tmp_path: 
         text in drawn for text in (f"B {style.MINUS} A", "protocol sem;", "interval includes 0")
     )
     assert "threshold: max on this split" in drawn
+    assert "toy val, 4 images, protocol" in drawn
+    fewer = dataclasses.replace(comparison, images=3, maps=(4, 3))
+    plots.save_forest(fewer, tmp_path / "f.svg")
+    assert "toy val, 3 images of 4, common to all, protocol" in (tmp_path / "f.svg").read_text()
     other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
     plots.save_forest(other, tmp_path / "f.svg")
     assert "threshold: fixed at 8" in (tmp_path / "f.svg").read_text()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.plots.samples import HEIGHT, WIDTH
 from wsolbench import plots
+from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.overlays import choose_images, pair_results, read_overlays
@@ -77,6 +79,31 @@ def test_images_are_chosen_by_the_seed_among_those_that_all_have(folder: Path) -
     assert all(ids == sorted(set(ids)) and len(ids) == 2 for ids in chosen)
     with pytest.raises(WsolbenchError, match="found 5, expected 1 to 4"):
         choose_images(dataset, maps, 5, np.random.default_rng(0))
+
+
+def test_images_that_not_all_have_are_left_out_on_request_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    dataset = Dataset.open(folder / "s.h5")
+    header = SubmissionHeader("toy", "val", "gt", "none", {"name": "part"})
+    with SubmissionWriter(tmp_path / "part.h5", header) as writer:
+        writer.append(["p_1", "p_3"], np.zeros((2, 2, 2), np.float32))
+    part = Submission.open(tmp_path / "part.h5")
+    maps = [Submission.open(folder / "left.h5"), part]
+    rng = np.random.default_rng(0)
+    with pytest.raises(WsolbenchError, match=r"part\.h5 has 2 of 4, without p_0, p_2; .* --common"):
+        choose_images(dataset, maps, 2, rng)
+    assert choose_images(dataset, maps, 2, rng, common=True) == ["p_1", "p_3"]
+    assert choose_images(dataset, [part], 2, rng) == ["p_1", "p_3"]
+    files = [str(opened.path) for opened in maps]
+    given = ["--annotations", str(folder / "s.h5"), "--images", str(folder / "photos")]
+    command = ["plot", "maps", *files, *given, "--count", "2", "--out", str(tmp_path / "m.png")]
+    with pytest.raises(WsolbenchError, match=r"only the 2 shared images with --common"):
+        CliRunner().invoke(cli, command, catch_exceptions=False)
+    done = CliRunner().invoke(cli, [*command, "--common"], catch_exceptions=False)
+    assert done.output.endswith("m.png: p_1, p_3\n")
+    done = CliRunner().invoke(cli, [*command[:-4], "--out", "m.png", "--ids", "p_1", "--common"])
+    assert "--ids excludes --count, --seed and --common" in done.output
 
 
 def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) -> None:

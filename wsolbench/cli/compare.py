@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
 
-from ..files import require_json_target, require_target
+from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -46,6 +47,11 @@ __all__ = ["compare"]
     help="Random seed of --bootstrap.",
 )
 @click.option("--against-first", is_flag=True, help="Compare every method with the first only.")
+@click.option(
+    "--common",
+    is_flag=True,
+    help="Compare files with maps of different images on those that all have.",
+)
 @click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
 @click.option(
     "--plot", "picture", type=FILE, help="Draw the comparison into this .png, .svg or .pdf file."
@@ -61,6 +67,7 @@ def compare(
     bootstrap: int,
     seed: int,
     against_first: bool,
+    common: bool,
     out: Path | None,
     picture: Path | None,
     jobs: int | None,
@@ -70,15 +77,16 @@ def compare(
 ) -> None:
     """Compare methods in pairs, on the same images.
 
-    Only images for which every method has a map are used. A FILE is a result written by `evaluate
-    --out R.json --counts`, or a submission, which is scored first. Each difference comes with a
-    95 % confidence interval from paired resamples of the images, and with the share of the
-    resamples that agree on its sign.
+    A FILE is a result written by `evaluate --out R.json --counts`, or a submission, which is scored
+    first. All must have maps of the same images, unless --common is given. Each difference comes
+    with a 95 % confidence interval from paired resamples of the images, and with the share of the
+    resamples that agree on its sign. Runs of one method that state different seeds are also
+    summarised by their mean and standard deviation.
     """
     from ..evaluation.compare_files import compare_files
-    from ..evaluation.comparison import comparison_table, signature
+    from ..evaluation.comparison import comparison_table, signature, warnings_of
     from ..evaluation.counts import counts_path
-    from ..files import write_text
+    from ..files import write_all, write_text
     from ..formats.result import Bootstrap
     from ..plots import require_form, save_forest
 
@@ -88,6 +96,7 @@ def compare(
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
         require_json_target(out, inputs)
+        require_ending(out, "JSON", "print a table with --format csv, md or latex")
     if picture:
         require_target(picture, [*inputs, out])
         require_form(picture)
@@ -97,13 +106,18 @@ def compare(
         annotations,
         protocol=name,
         against_first=against_first,
+        common=common,
         jobs=jobs,
         bars=partial(bar, quiet=quiet),
     )
+    writes: dict[Path, Callable[[Path], None]] = {}
     if picture:
-        save_forest(comparison, picture)
+        writes[picture] = partial(save_forest, comparison)
     if out:
-        write_text(out, comparison.to_json())
+        writes[out] = partial(write_text, text=comparison.to_json())
+    write_all(writes)
+    for warning in warnings_of(comparison):
+        click.echo(f"warning: {warning}", err=True)
     if as_json:
         click.echo(comparison.to_json().rstrip("\n"))
         return

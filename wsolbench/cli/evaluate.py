@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
 
-from ..files import path_per_name, require_json_target, require_target
+from ..files import (
+    path_per_name,
+    require_ending,
+    require_json_target,
+    require_target,
+    write_all,
+)
 from ..progress import bar
 from ..tables import require_columns_target, write_columns
 from .options import (
@@ -32,6 +39,8 @@ from .printing import print_notes, print_results
 __all__ = ["evaluate", "protocols", "thresholds", "validate"]
 
 SHOWN_FAULTS = 20
+
+_TABLES = "print a table with --format csv, md or latex, or write one with --per-image FILE.csv"
 
 
 @click.command()
@@ -145,6 +154,8 @@ def evaluate(
         require_json_target(target)
     for place, target in enumerate(targets):
         require_target(target, [submission, annotations, threshold_from, ids, *targets[:place]])
+    if out is not None:
+        require_ending(out, "JSON", _TABLES)
     if per_image is not None:
         require_columns_target(per_image)
     if threshold_from is not None:
@@ -155,12 +166,13 @@ def evaluate(
             require_target(target, [dataset.store.path])
         request = replace(request, submission=opened, annotations=dataset, limit=None, ids=None)
         outcome = run(request, partial(bar, quiet=quiet))
+    writes: dict[Path, Callable[[Path], None]] = {}
     if per_image is not None:
-        write_columns(per_image, outcome.table)
-    for result, target in zip(outcome.results, outs, strict=bool(outs)):
-        result.write(target)
+        writes[per_image] = partial(write_columns, columns=outcome.table)
+    writes |= {to: own.write for own, to in zip(outcome.results, outs, strict=bool(outs))}
     for statistics, target in zip(outcome.counts, kept, strict=bool(kept)):
-        write_counts(target, statistics)
+        writes[target] = partial(write_counts, counts=statistics)
+    write_all(writes)
     print_results(outcome.results, form, as_json)
     print_notes(outcome.notes)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..files import path_per_name, require_target
+from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -76,6 +76,7 @@ def import_maps(
     from ..maps.normalisations import normalisations_named
 
     check_store_options(annotations, dataset)
+    require_ending(out, "HDF5")
     wanted = normalisations_named(normalise or "none")
     outs = dict(zip(wanted, path_per_name(out, [own.name for own in wanted]), strict=True))
     found = find_annotations(annotations, dataset)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import WsolbenchError
-from ..files import require_target
+from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -151,6 +151,8 @@ def export_coco(annotations: Path, out: Path, quiet: bool) -> None:
     """Export to COCO instances JSON."""
     from ..data.export import export_coco as write
 
+    require_json_target(out, [annotations])
+    require_ending(out, "JSON")
     _export(write, annotations, out, quiet)
 
 
@@ -171,6 +173,7 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
 
     files = [value for value in options.values() if isinstance(value, Path)]
     require_target(out, [*arguments, *files, *(options.get("labels") or [])])
+    require_ending(out, "HDF5")
     with bar(f"import {kind}", quiet=quiet) as progress:
         content = importer(kind)(*arguments, progress=progress, **options)
     write_store(out, content)

@@ -28,8 +28,9 @@ __all__ = ["info"]
 def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Describe annotation files, submissions and results.
 
-    Several results are shown in one table, which --format applies to. Without FILES, print the
-    versions of wsolbench and its packages.
+    Several results are shown in one table, which --format applies to. Results of one method that
+    state different seeds are also summarised by their mean and standard deviation. Without FILES,
+    print the versions of wsolbench and its packages.
     """
     check_output_options(form, as_json)
     from ..formats.describe import describe, versions
@@ -40,27 +41,37 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
         click.echo(json.dumps(about, indent=1, sort_keys=True) if as_json else "\n".join(lines))
         return
     described = [{"file": str(file), **describe(file)} for file in files]
-    if as_json:
-        content = described[0] if len(files) == 1 else described
-        click.echo(json.dumps(content, indent=1, sort_keys=True))
-        return
-    from ..formats.report import signature, table
+    from ..formats.report import seeds_table, signature, table
     from ..formats.result import read_result
+    from ..formats.seeds import seed_groups, seed_notes
 
+    named = [
+        (file, read_result(file))
+        for file, content in zip(files, described, strict=True)
+        if content["kind"] == "result"
+    ]
+    results = [result for _, result in named]
+    groups = seed_groups(results)
+    for note in seed_notes(results):
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        for group in groups:
+            runs = [str(named[place][0]) for place in group.places]
+            described.append({"kind": "seeds", "files": runs, **vars(group)})
+        printed = described[0] if len(files) == 1 else described
+        click.echo(json.dumps(printed, indent=1, sort_keys=True))
+        return
     for file, content in zip(files, described, strict=True):
         if content["kind"] != "result":
             click.echo(f"{file}: {content['kind']}")
             told = {name: value for name, value in content.items() if name not in ("file", "kind")}
             click.echo("\n".join(_indented(told)))
-    results = [
-        read_result(file)
-        for file, content in zip(files, described, strict=True)
-        if content["kind"] == "result"
-    ]
     if len(results) == 1 and form == "text":
         print_result(results[0])
     elif results:
         click.echo(table(results, form))
+        if groups and form != "csv":
+            click.echo(f"\n{seeds_table(groups, form)}")
         click.echo(err=form != "text")
         for result in results:
             click.echo(f"{result.name}: {signature(result)}", err=form != "text")

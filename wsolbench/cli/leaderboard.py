@@ -72,14 +72,18 @@ def leaderboard_check(root: Path, against: Path | None) -> None:
 @click.option("--authors", required=True, help="Authors of the method.")
 @click.option("--supervision", required=True, help="Supervision in training, e.g. 'image label'.")
 @click.option("--licence", required=True, help="Licence of the maps.")
-@click.option("--date", required=True, help="Date of the measurement, e.g. 2026-11-23.")
+@click.option("--date", required=True, help="Date of the measurement: YYYY-MM-DD.")
 @click.option("--command", required=True, help="Command that made the maps.")
 @click.option("--paper-title", default="", help="Title of the method's paper.")
 @click.option("--paper-link", default="", help="Link to the paper (https).")
 @click.option("--code", default="", help="Link to the code (https).")
 @click.option("--commit", default="", help="Commit of the code [default: the submission's].")
 @click.option("--method", default="", help="Name of the method [default: the submission's].")
-@click.option("--backbone", default="", help="Name of the network [default: the submission's].")
+@click.option(
+    "--backbone",
+    default="",
+    help="Name of the network, none for a network-free baseline [default: the submission's].",
+)
 @click.option("--pretraining", default="", help="Data on which the network was pretrained.")
 @click.option(
     "--map-size",
@@ -127,11 +131,13 @@ def leaderboard_verify(
 
     The exit status is 0 if all numbers are equal, else 1.
     """
-    from ..files import write_text
+    from ..files import require_target, write_text
     from ..formats.result import read_result
     from ..leaderboard import read_entry, reproduced, verify
 
     read = read_entry(entry)
+    if write:
+        require_target(entry)
     carried = read_result(threshold_from) if threshold_from else None
     with bar("verify", quiet=quiet) as progress:
         differences = verify(

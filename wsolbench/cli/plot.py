@@ -170,6 +170,11 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
     "--count", type=click.IntRange(1), help="Number of photos to draw at random [default: 4]."
 )
 @click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0].")
+@click.option(
+    "--common",
+    is_flag=True,
+    help="Draw at random from the images that all submissions have, if they differ.",
+)
 @_picture
 @_style
 def plot_maps(
@@ -181,6 +186,7 @@ def plot_maps(
     ids: tuple[str, ...],
     count: int | None,
     seed: int | None,
+    common: bool,
     out: Path,
     style: str,
 ) -> None:
@@ -194,8 +200,8 @@ def plot_maps(
     from ..formats.submission.reader import Submission
     from ..plots import save_maps
 
-    if ids and (count is not None or seed is not None):
-        raise click.UsageError("--ids excludes --count and --seed.")
+    if ids and (count is not None or seed is not None or common):
+        raise click.UsageError("--ids excludes --count, --seed and --common.")
     require_target(out, [*submissions, *results, annotations])
     opened = [Submission.open(file) for file in submissions]
     header = opened[0].header
@@ -206,7 +212,8 @@ def plot_maps(
     named = [[text] if text in held else text.split(",") for text in ids]
     chosen = [name.strip() for names in named for name in names]
     if not ids:
-        chosen = choose_images(dataset, opened, count or 4, numpy.random.default_rng(seed or 0))
+        rng = numpy.random.default_rng(seed or 0)
+        chosen = choose_images(dataset, opened, count or 4, rng, common=common)
     save_maps(dataset, opened, out, chosen, [read_result(file) for file in results], style)
     click.echo(f"{out}: {', '.join(chosen)}")
 

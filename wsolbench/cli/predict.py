@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files import path_per_name, require_target
+from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
 from .options import (
     FILE,
@@ -225,6 +225,7 @@ def _predict(
     if weights_key is not None and weights is None:
         raise click.UsageError("--weights-key needs --weights.")
     out: Path = options.pop("out")
+    require_ending(out, "HDF5")
     names = [own.name for own in normalisations_named(normalise or "min-max")]
     outs = dict(zip(names, path_per_name(out, names), strict=True))
     for target in outs.values():
@@ -323,6 +324,7 @@ def _add_trivial(name: str) -> None:
         check_store_options(annotations, dataset)
         check_subset_options(limit, ids)
         require_target(out, [annotations, ids])
+        require_ending(out, "HDF5")
         from ..baselines.trivial import predict_trivial
 
         opened = _opened(annotations, dataset, split, None, limit, ids)

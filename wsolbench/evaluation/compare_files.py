@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, printable
 from ..formats.describe import is_hdf5
 from ..formats.result import Bootstrap, Result, read_result
 from ..formats.submission.reader import Submission
 from ..protocols import Protocol, as_protocol
+from .checks import check_match
 from .comparison import Comparison, check_alike, compare
 from .counts import Counts, counts_path, read_counts
-from .run import Bars, Request, run
+from .run import Bars, Request, find_dataset, run
+from .shared_images import shared_images
 
 __all__ = ["compare_files"]
 
@@ -28,6 +30,7 @@ def compare_files(
     *,
     protocol: str | None = None,
     against_first: bool = False,
+    common: bool = False,
     jobs: int | None = None,
     bars: Bars = lambda title, unit: nullcontext(),
 ) -> Comparison:
@@ -40,12 +43,14 @@ def compare_files(
         protocol: the name of the one that submissions are scored under; None for that of the
             results, or "sem".
         against_first: see `compare`.
+        common: compare files with maps of different images on those that all have.
         jobs: threads; None for one a processor.
         bars: makes a progress bar from a title and a unit.
 
     Raises:
-        WsolbenchError: a file that cannot be read, a result under another protocol, or one of the
-            faults of `compare`.
+        WsolbenchError: a file that cannot be read, a result under another protocol, without
+            `common` a file that lacks maps of images which others have, or one of the other faults
+            of `compare`.
     """
     read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
     results = [item for item in read if isinstance(item, Result)]
@@ -60,15 +65,31 @@ def compare_files(
             )
     check_alike([item if isinstance(item, Result) else item.header for item in read])
     stated = Protocol.from_dict(results[0].protocol) if results else named or "sem"
-    counted: list[Counts] = []
+    ready: list[Counts | Submission] = []
+    held: list[Collection[str]] = []
+    dataset: Dataset | None = None
     for file, item in zip(files, read, strict=True):
         if isinstance(item, Result):
-            counted.append(read_counts(counts_path(file), item))
+            counts = read_counts(counts_path(file), item)
+            ready.append(counts)
+            held.append(counts.held_ids)
             continue
-        with item:
+        if dataset is None:
+            dataset = find_dataset(Request(item, annotations), item)
+        check_match(dataset, item)
+        ready.append(item)
+        held.append(set(item.image_ids).intersection(dataset.image_ids))
+    # Before submissions are scored, which may take long.
+    shared_images([printable(str(file)) for file in files], held, common=common)
+    counted: list[Counts] = []
+    for own in ready:
+        if isinstance(own, Counts):
+            counted.append(own)
+            continue
+        with own:
             request = Request(
-                item, annotations, protocols=(stated,), counts=True, allow_missing=True, jobs=jobs
+                own, dataset, protocols=(stated,), counts=True, allow_missing=True, jobs=jobs
             )
             counted += run(request, bars).counts
     with bars("compare", "resample") as progress:
-        return compare(counted, bootstrap, progress, against_first=against_first)
+        return compare(counted, bootstrap, progress, against_first=against_first, common=common)

@@ -1,8 +1,8 @@
 """Paired comparison: which of several methods is ahead on the same images, and how surely.
 
-All methods are scored on the images that each of them has a map of, on the same resamples, so that
-what images have in common (easy ones are easy for all) cancels in the differences. Under the rule
-"max" every method chooses its own thresholds in each resample; carried and fixed ones stay.
+All methods are scored on the same images, of which each has a map, and on the same resamples, so
+that what images have in common (easy ones are easy for all) cancels in the differences. Under the
+rule "max" every method chooses its own thresholds in each resample; carried and fixed ones stay.
 
 Source: the paired bootstrap, as Koehn, Statistical Significance Tests for Machine Translation
 Evaluation (EMNLP 2004), uses it.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, printable, some
-from ..formats.report import threshold_text, told_apart
+from ..formats.names import telling, told_apart
+from ..formats.report import seeds_table, threshold_text
 from ..formats.result import Bootstrap, Result
-from ..formats.submission.rules import SubmissionHeader
+from ..formats.seeds import SeedGroup, seed_groups, seed_notes
+from ..formats.submission.rules import SubmissionHeader, is_class_agnostic
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from ..protocols import versioned
@@ -30,6 +32,7 @@ from ..scores import SCORES, ends_text, in_order
 from ..tables import csv_text, grid, html_table, markdown_text
 from .checks import check_bootstrap
 from .counts import Counts
+from .shared_images import shared_images
 from .statistics import part
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "compare",
     "comparison_table",
     "signature",
+    "warnings_of",
 ]
 
 FORMAT = "wsolbench-comparison"
@@ -81,18 +85,22 @@ class Comparison:
         normalisations: of each one's maps, in words.
         dataset: the data set's name.
         split: the split's name.
-        label: "gt" or "predicted": whose class's maps they are.
+        label: "gt" or "predicted": whose class's maps they are; "gt and predicted" of methods that
+            are all class-agnostic.
         protocol: its fields and their hash.
         annotations_sha256: of the annotations' content.
         submissions: SHA-256 of each one's maps.
         images: that all hold.
         of: images that each was scored on, before those without maps were left aside.
+        maps: images that each has a map of; others than `images` only with `common`.
         limit: the fewest images that one of them was tried on; None where none is a trial.
         bootstrap: how resamples were drawn.
         scores: by key the score of each method on these images.
         intervals: by key [low, high] of each.
         pairs: of every two methods, or of each with the first, every score.
         left_out: scores that some have and others not.
+        seeds: mean and deviation over runs of one method with different seeds, on these images.
+        seed_notes: why runs of one method are not counted there.
     """
 
     names: tuple[str, ...]
@@ -106,12 +114,15 @@ class Comparison:
     submissions: tuple[str, ...]
     images: int
     of: tuple[int, ...]
+    maps: tuple[int, ...]
     limit: int | None
     bootstrap: Bootstrap
     scores: Mapping[str, Sequence[float]]
     intervals: Mapping[str, Sequence[tuple[float, float]]]
     pairs: Sequence[Pair]
     left_out: tuple[str, ...]
+    seeds: Sequence[SeedGroup]
+    seed_notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"Comparison({' beside '.join(self.names)}: {signature(self)})"
@@ -141,21 +152,23 @@ def compare(
     progress: Progress | None = None,
     *,
     against_first: bool = False,
+    common: bool = False,
 ) -> Comparison:
     """Compare methods in pairs.
 
     Args:
         compared: two or more, of the same images, annotations, protocol, label and kind of
-            threshold.
+            threshold. Methods that are all class-agnostic may have different labels.
         bootstrap: how many resamples, and their seed; all methods are scored on the same ones.
         progress: called with (resamples scored, resamples of all methods).
         against_first: pair each with the first alone, not every two.
+        common: compare methods with maps of different images on those that all have.
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
-            a score means, saying in what; the same maps twice; fewer than two images that all hold,
-            or one whose pixels on and off the object are not as many in all; no score that all
-            have.
+            a score means, saying in what; the same maps twice; without `common`, methods that lack
+            maps of images which others have; fewer than two images that all hold, or one whose
+            pixels on and off the object are not as many in all; no score that all have.
     """
     check_bootstrap(bootstrap)
     strange = [type(counts).__name__ for counts in compared if not isinstance(counts, Counts)]
@@ -166,14 +179,20 @@ def compare(
             expected="a list of Counts",
             cure="pass run(Request(..., counts=True)).counts[0], or use compare_files",
         )
+    check_alike([counts.result for counts in compared])
+    labels = sorted({counts.result.label for counts in compared})
+    if len(labels) > 1:
+        compared = [_as_gt(counts) for counts in compared]
     results = [counts.result for counts in compared]
-    check_alike(results)
     _check_different(results)
-    common = _common_images(compared)
-    weights = draw_weights(len(common), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
-    scored, drawn = _scores(compared, common, weights, progress)
-    held = in_order({key for scores in scored for key in scores})
-    known = [key for key in held if not SCORES[key].is_threshold]
+    held = [counts.held_ids for counts in compared]
+    titles = [f"method {place} ({own.name})" for place, own in enumerate(results, start=1)]
+    kept = shared_images(titles, held, common=common)
+    images = [image_id for image_id in compared[0].image_ids if image_id in kept]
+    weights = draw_weights(len(images), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
+    scored, drawn = _scores(compared, images, weights, progress)
+    found = in_order({key for scores in scored for key in scores})
+    known = [key for key in found if not SCORES[key].is_threshold]
     keys = [key for key in known if all(key in scores for scores in scored)]
     if not keys:
         raise WsolbenchError(
@@ -182,6 +201,11 @@ def compare(
     every_two = combinations(range(len(compared)), 2)
     wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
     first_result = results[0]
+    # All are scored on the same images here, whatever they were scored on before.
+    runs = [
+        replace(own, scores={key: scores[key] for key in keys}, images=0, counts={}, limit=None)
+        for own, scores in zip(results, scored, strict=True)
+    ]
     return Comparison(
         names=_names(results),
         thresholds=tuple(
@@ -191,12 +215,13 @@ def compare(
         normalisations=tuple(result.normalisation for result in results),
         dataset=first_result.dataset,
         split=first_result.split,
-        label=first_result.label,
+        label=" and ".join(labels),
         protocol=first_result.protocol,
         annotations_sha256=first_result.annotations_sha256,
         submissions=tuple(result.submission_sha256 for result in results),
-        images=len(common),
+        images=len(images),
         of=tuple(result.images for result in results),
+        maps=tuple(map(len, held)),
         limit=min((own.limit for own in results if own.limit is not None), default=None),
         bootstrap=bootstrap,
         scores={key: [float(scores[key]) for scores in scored] for key in keys},
@@ -210,25 +235,33 @@ def compare(
             for first, second in wanted
         ],
         left_out=tuple(key for key in known if key not in keys),
+        seeds=seed_groups(runs),
+        seed_notes=tuple(seed_notes(runs)),
     )
+
+
+def _as_gt(counts: Counts) -> Counts:
+    """A class-agnostic method under the label gt, so that box accuracy has one name for all."""
+    result = replace(counts.result, label="gt")
+    return replace(counts, result=result, scoring=replace(counts.scoring, label="gt"))
 
 
 def _scores(
     compared: Sequence[Counts],
-    common: Sequence[str],
+    images: Sequence[str],
     weights: NDArray[np.uint16],
     progress: Progress | None,
 ) -> tuple[list[dict[str, float | int]], list[dict[str, NDArray[Any]]]]:
-    """The scores of each method on the common images, and those of each resample of these."""
+    """The scores of each method on the shared images, and those of each resample of these."""
     scored, drawn = [], []
     pixels: NDArray[np.int64] | None = None
     for done, counts in enumerate(compared):
         places = {image_id: place for place, image_id in enumerate(counts.image_ids)}
-        kept = part(counts.kept, np.array([places[image_id] for image_id in common]))
+        kept = part(counts.kept, np.array([places[image_id] for image_id in images]))
         if "pixels" in kept:
             own_pixels = kept["pixels"].sum(axis=2, dtype=np.int64)
             pixels = own_pixels if pixels is None else pixels
-            _check_pixels(own_pixels, pixels, counts.result, common)
+            _check_pixels(own_pixels, pixels, counts.result, images)
 
         def step(own: int, resamples: int, done: int = done) -> None:
             if progress:
@@ -258,7 +291,9 @@ def _pair(
 
 
 def comparison_table(comparison: Comparison, form: str = "text") -> str:
-    """What the letters stand for, and tables of scores and differences; CSV has differences alone.
+    """What the letters stand for, and tables of scores, differences and means over seeds.
+
+    CSV has the differences alone.
 
     Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
     """
@@ -295,7 +330,14 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
         form,
         "llrlr",
     )
-    return f"{_legend(comparison, marks, form)}\n\n{scores}\n\n{differences}"
+    parts = [_legend(comparison, marks, form), scores, differences]
+    if comparison.seeds:
+        groups = [
+            replace(group, name=f"{group.name} ({', '.join(marks[own] for own in group.places)})")
+            for group in comparison.seeds
+        ]
+        parts.append(seeds_table(groups, form))
+    return "\n\n".join(parts)
 
 
 def _legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
@@ -317,13 +359,16 @@ def signature(comparison: Comparison) -> str:
     images = f"{comparison.images} shared by all"
     if set(comparison.of) != {comparison.images}:
         images += f" of {', '.join(map(str, comparison.of))}"
+    if set(comparison.maps) != {comparison.images}:
+        images += f" (common images only; maps of {', '.join(map(str, comparison.maps))})"
+    agnostic = " (class-agnostic)" if " and " in comparison.label else ""
     parts = {
         "protocol": versioned(protocol),
         "hash": str(protocol["sha256"])[:8],
         "annotations": f"{comparison.dataset}/{comparison.split}/"
         f"{comparison.annotations_sha256[:8]}",
         "images": images,
-        "maps": comparison.label,
+        "maps": f"{comparison.label}{agnostic}",
         "intervals": f"{100 * drawn.level:g} % of {drawn.resamples} paired resamples of images, "
         f"seed {drawn.seed}",
     }
@@ -334,8 +379,27 @@ def signature(comparison: Comparison) -> str:
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
+def warnings_of(comparison: Comparison) -> list[str]:
+    """What a reader should know before using the numbers, one sentence each; mostly empty."""
+    warnings = list(comparison.seed_notes)
+    if set(comparison.of) != {comparison.images}:
+        maps = ", ".join(
+            f"{name} has {count} of {total}"
+            for name, count, total in zip(
+                comparison.names, comparison.maps, comparison.of, strict=True
+            )
+        )
+        warnings.append(
+            f"only {comparison.images} images are compared, those that all methods have maps of: "
+            f"{printable(maps)}"
+        )
+    return warnings
+
+
 def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
     """Refuse what differs in what decides the meaning of a score, before submissions are scored.
+
+    Where all methods are class-agnostic, the label decides nothing.
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; two that differ, naming the field.
@@ -347,6 +411,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
             expected=f"2 to {MOST}",
             cure="name the ones to compare",
         )
+    agnostic = all(is_class_agnostic(item.method) for item in compared)
     places = range(len(compared))
     of_results = [place for place in places if isinstance(compared[place], Result)]
     for here, there in [(0, place) for place in places] + [
@@ -356,7 +421,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
         fields: dict[str, tuple[object, object]] = {
             "data set": (first.dataset, other.dataset),
             "split": (first.split, other.split),
-            "label": (first.label, other.label),
+            "label": ("any", "any") if agnostic else (first.label, other.label),
         }
         if isinstance(first, Result) and isinstance(other, Result):
             mine, theirs = first.protocol, other.protocol
@@ -377,8 +442,20 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
                 f"method {there + 1} ({_name(other)}) beside method {here + 1} ({_name(first)})",
                 found=f"another {name}{more}: {_short(fields[name][1])}",
                 expected=_short(fields[name][0]),
-                cure="evaluate both with the same settings, then compare",
+                cure=_CURES.get(name, _CURES["protocol"]),
             )
+
+
+_CURES = {
+    "data set": "name methods that were scored on one data set",
+    "split": "name methods that were scored on one split",
+    "label": "make both with the same --label; only methods that are all class-agnostic, like "
+    "trivial:NAME, may differ in it",
+    "protocol": "evaluate both under the same --protocol",
+    "annotations": "evaluate both with the same --annotations",
+    "threshold": "evaluate both with --threshold-from, both with --threshold, or both without",
+}
+"""What to do about a difference, by its field."""
 
 
 def _check_different(results: Sequence[Result]) -> None:
@@ -402,30 +479,12 @@ def _short(value: object) -> str:
     return printable(str(value))[:80]
 
 
-def _common_images(compared: Sequence[Counts]) -> list[str]:
-    """The images that all hold, in the order of the first."""
-    held = [
-        {name for name, there in zip(counts.image_ids, counts.held, strict=True) if there}
-        for counts in compared
-    ]
-    shared = set.intersection(*held)
-    common = [name for name in compared[0].image_ids if name in shared]
-    if not common:
-        raise WsolbenchError(
-            "comparison",
-            found="no image with a map of every method",
-            expected="maps of the same images",
-            cure="compare methods on one split",
-        )
-    return common
-
-
 def _check_pixels(
-    own: NDArray[np.int64], first: NDArray[np.int64], result: Result, common: Sequence[str]
+    own: NDArray[np.int64], first: NDArray[np.int64], result: Result, images: Sequence[str]
 ) -> None:
     """Refuse counts whose ids stand at other images: (n, 2) pixels off and on the object."""
     rows = np.flatnonzero((own != first).any(axis=1)).tolist()
-    differing = [common[row] for row in rows]
+    differing = [images[row] for row in rows]
     if differing:
         raise WsolbenchError(
             f"counts of {result.name}",
@@ -437,7 +496,7 @@ def _check_pixels(
 
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
     names = [result.name + (result.part and f", {result.part}") for result in results]
-    return tuple(told_apart(names, [result.parameters for result in results], numbered=True))
+    return tuple(told_apart(names, [*map(telling, results)], numbered=True))
 
 
 def _csv(comparison: Comparison) -> str:

@@ -58,6 +58,12 @@ class Counts:
     kept: Statistics
     scoring: Scoring
 
+    @property
+    def held_ids(self) -> list[str]:
+        """Ids of the images that there was a map of."""
+        pairs = zip(self.image_ids, self.held, strict=True)
+        return [image_id for image_id, there in pairs if there]
+
 
 def counts_path(result: str | os.PathLike[str]) -> Path:
     """Where the counts of a result file lie: r.json has them in r.counts.npz."""

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, printable, some
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..metrics.levels import level_map
 from ..protocols import Protocol
 from ..protocols.steps import boxes_of, on_grid
 from .checks import check_match
+from .shared_images import shared_images
 
 __all__ = ["Drawn", "Overlay", "choose_images", "pair_results", "read_overlays"]
 
@@ -62,16 +63,24 @@ class Overlay:
 
 
 def choose_images(
-    dataset: Dataset, submissions: Sequence[Submission], count: int, rng: np.random.Generator
+    dataset: Dataset,
+    submissions: Sequence[Submission],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    common: bool = False,
 ) -> list[str]:
     """Ids drawn at random, ascending, among the images that every submission has a map of.
 
     Raises:
-        WsolbenchError: none that all have, or fewer than `count`.
+        WsolbenchError: none that all have, or fewer than `count`; without `common`, a submission
+            that lacks maps of images which others have.
     """
     for opened in submissions:
         check_match(dataset, opened)
-    shared = set(dataset.image_ids).intersection(*(opened.image_ids for opened in submissions))
+    paths = [printable(str(opened.path)) for opened in submissions]
+    mapped = shared_images(paths, [opened.image_ids for opened in submissions], common=common)
+    shared = mapped.intersection(dataset.image_ids)
     if not 1 <= count <= len(shared):
         raise WsolbenchError(
             "count of images",

@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import WsolbenchError, printable
 from ..protocols import label_of, versioned
-from ..scores import SCORES, ends_text, in_order
+from ..scores import SCORES, Unit, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
+from .names import telling, told_apart
 from .result import GROUPS, Group, Result
+from .seeds import SeedGroup, seed_groups
 
 __all__ = [
     "breakdown_table",
     "check_alike",
     "score_cell",
+    "seeds_table",
     "signature",
     "table",
     "threshold_text",
-    "told_apart",
 ]
-
-TELLING = ("seeds", "normalisation", "size", "map_size")
-"""Parameters that distinguish runs of one method; the first that does is shown."""
 
 LACKING = {"mask": "pixel", "box": "box"}
 """What images may lack, and the metric family that needs it."""
@@ -84,7 +83,8 @@ def threshold_text(result: Result) -> str:
 def table(results: Sequence[Result], form: str = "text") -> str:
     """Results as a table: one row a score for a single result on a terminal, else one row a result.
 
-    Fractions are percent with two decimals in all but CSV, which keeps them as they are.
+    Fractions are percent with two decimals in all but CSV, which keeps them as they are and ends
+    with a row for each group of runs that differ in their seeds.
 
     Raises:
         WsolbenchError: results of different protocols, whose numbers do not belong in one table.
@@ -106,9 +106,7 @@ def table(results: Sequence[Result], form: str = "text") -> str:
         return grid(rows, form="plain", aligned="lrl")
     head = ["Method", "Data set", "Split", "Images", "Threshold"]
     head += [SCORES[key].title for key in keys]
-    names = told_apart(
-        [result.name for result in results], [result.parameters for result in results]
-    )
+    names = told_apart([result.name for result in results], [*map(telling, results)])
     rows = [
         [
             name,
@@ -159,6 +157,36 @@ def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
     return grid(rows, head, form, "lr")
 
 
+def seeds_table(groups: Sequence[SeedGroup], form: str = "text") -> str:
+    """Mean and standard deviation of each score, a column for each group of runs.
+
+    Args:
+        groups: one or more, of `seeds.seed_groups`.
+        form: "text", "md" or "latex".
+    """
+    clean = markdown_text if form == "md" else str
+    rows = [
+        ["Data set", *(group.dataset for group in groups)],
+        ["Split", *(group.split for group in groups)],
+        ["Runs", *(f"{len(group.seeds)} seeds" for group in groups)],
+        ["Seeds", *(", ".join(map(str, group.seeds)) for group in groups)],
+    ]
+    for key in in_order({key for group in groups for key in group.mean}):
+        cells = (_spread(key, group) if key in group.mean else "-" for group in groups)
+        rows.append([SCORES[key].title, *cells])
+    head = ["Mean ± standard deviation", *(group.name for group in groups)]
+    cleaned = [[title, *map(clean, cells)] for title, *cells in rows]
+    return grid(cleaned, [head[0], *map(clean, head[1:])], form, "lr")
+
+
+def _spread(key: str, group: SeedGroup) -> str:
+    """The mean of a score and its deviation; a mean of levels is no whole number."""
+    score = SCORES[key]
+    decimals = {Unit.LEVEL: 1, Unit.SHARE: 3}.get(score.unit, 2)
+    numbers = (score.scaled(own[key]) for own in (group.mean, group.std))
+    return " ± ".join(f"{number:.{decimals}f}" for number in numbers)
+
+
 def check_alike(results: Sequence[Result]) -> None:
     """Refuse results whose numbers may not stand side by side.
 
@@ -180,32 +208,6 @@ def check_alike(results: Sequence[Result]) -> None:
             )
 
 
-def told_apart(
-    names: Sequence[str], stated: Sequence[Mapping[str, object]], *, numbered: bool = False
-) -> list[str]:
-    """Names, of which equal ones get the first parameter in which all of them differ.
-
-    Args:
-        names: of methods.
-        stated: parameters of each; a method without the parameter keeps its name.
-        numbered: whether equal names that differ in no parameter get numbers.
-    """
-    distinct = []
-    for place, name in enumerate(names):
-        alike = [own for own, other in zip(stated, names, strict=True) if other == name]
-        telling = [
-            key for key in TELLING if len({str(own.get(key, "")) for own in alike}) == len(alike)
-        ]
-        if len(alike) == 1 or (telling and telling[0] not in stated[place]):
-            distinct.append(name)
-        elif telling:
-            value = printable(str(stated[place][telling[0]]))[:20]
-            distinct.append(f"{name}, {telling[0].replace('_', ' ')} {value}")
-        else:
-            distinct.append(f"{name} ({place + 1})" if numbered else name)
-    return distinct
-
-
 def score_cell(
     key: str,
     scores: Mapping[str, float | int],
@@ -220,28 +222,46 @@ def score_cell(
 
 
 def _csv(results: Sequence[Result]) -> str:
-    """A row a result and, where there are any, a row each of its groups."""
+    """A row a result, each of its groups and each group of seeds, where there are any."""
     parts = [part for result in results for part in _parts(result)]
     keys = in_order({key for part in parts for key in part.scores})
     held = [key for key in keys if any(key in part.intervals for part in parts)]
     grouped = any(result.breakdowns for result in results)
+    seeded = seed_groups(results)
     head = ["method", "dataset", "split", "images", "limit", "threshold"]
     chosen = any(result.ids for result in results)
     head += ["ids_sha256"] if chosen else []
-    head += [*(["by", "group"] if grouped else []), *keys]
+    head += [*(["by", "group"] if grouped else []), *(["seeds"] if seeded else []), *keys]
     head += [f"{key}_{end}" for key in held for end in ("low", "high")]
+    head += [f"{key}_std" for key in keys] if seeded else []
     rows = []
     for result in results:
         kinds = ["", *(kind for kind, found in result.breakdowns.items() for _ in found)]
         for kind, part in zip(kinds, _parts(result), strict=True):
-            about: list[object] = [result.name, result.dataset, result.split, part.images]
-            about += ["" if result.limit is None else result.limit, threshold_text(result)]
+            about = _about(result, part.images, threshold_text(result))
             about += [result.ids.sha256 if result.ids else ""] if chosen else []
             if grouped:
                 about += [kind, part.name if kind else ""]
+            about += [""] if seeded else []
             ends = [end for key in held for end in part.intervals.get(key, ("", ""))]
-            rows.append([*about, *(part.scores.get(key, "") for key in keys), *ends])
+            blank = [""] * len(keys) if seeded else []
+            rows.append([*about, *(part.scores.get(key, "") for key in keys), *ends, *blank])
+    for group in seeded:
+        first = results[group.places[0]]
+        rule = first.threshold.rule
+        threshold = rule if rule == "carried" else threshold_text(first)
+        about = _about(first, first.images, threshold)
+        about += [first.ids.sha256 if first.ids else ""] if chosen else []
+        about += [""] * 2 if grouped else []
+        means, stds = ([own.get(key, "") for key in keys] for own in (group.mean, group.std))
+        rows.append([*about, len(group.seeds), *means, *[""] * (2 * len(held)), *stds])
     return csv_text(head, rows)
+
+
+def _about(result: Result, images: int, threshold: str) -> list[object]:
+    """The first cells of a row of CSV."""
+    limit = "" if result.limit is None else result.limit
+    return [result.name, result.dataset, result.split, images, limit, threshold]
 
 
 def _parts(result: Result) -> list[Result | Group]:

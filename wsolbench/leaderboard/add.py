@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import WsolbenchError
+from ..errors import SHOWN, WsolbenchError, some
+from ..files import require_folder
 from ..formats.result import Result
-from .entries import Entry, entry_from_json, entry_path, kept_curves
+from .entries import Entry, entry_from_json, entry_path, kept_curves, text_faults
 from .files import read_entries, scored_alike
-from .schema import FORMAT, FORMAT_VERSION
+from .schema import FORMAT, FORMAT_VERSION, schema, schema_faults
 
 __all__ = ["About", "add"]
 
@@ -46,20 +48,24 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
 
     Raises:
         WsolbenchError: the result is a trial or a subset, lacks images or has no submission hash;
-            an entry of that name or of the same submission exists; or a text is not allowed in an
-            entry.
+            an entry of that name or of the same submission exists; or a text is missing or not
+            allowed in an entry, naming its option.
     """
+    if Path(root).exists():
+        require_folder(root, "the leaderboard's folder", "name another folder with --root")
     entry = _measured(result, about)
     path = Path(root, entry_path(entry))
     others = read_entries(root) if Path(root, "entries").is_dir() else []
     same = [other for other in others if scored_alike(other) == scored_alike(entry)]
     if path.exists() or same:
-        held = path if path.exists() else Path(root, entry_path(same[0]))
+        held = Path(root, entry_path(same[0])) if same else path
+        alike = "the same maps, protocol and threshold" if same else "the same names"
+        another = "" if same else "; if this is another result, name the difference with --variant"
         raise WsolbenchError(
             result.name,
-            found=f"an existing entry, {held}",
+            found=f"an existing entry, {held}, with {alike}",
             expected="one entry per result",
-            cure="give another result a --variant; to replace the old entry, delete it first",
+            cure=f"to replace the old entry, delete {held} first{another}",
             exit_status=1,
         )
     return entry.write(root)
@@ -67,19 +73,31 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
 
 def _measured(result: Result, about: About) -> Entry:
     unfit = {
-        f"a trial on {result.limit} images": result.limit is not None,
-        f"a subset, {result.ids}": result.ids is not None,
-        "thresholds chosen on a subset": "ids" in (result.threshold.source or {}),
-        f"{result.counts.get('missing', 0)} missing images": bool(result.counts.get("missing")),
-        "maps scored from memory, without a file hash": not result.submission_sha256,
+        f"a trial on {result.limit} images": (
+            result.limit is not None,
+            "evaluate again without --limit",
+        ),
+        f"a subset, {result.ids}": (result.ids is not None, "evaluate again without --ids"),
+        "thresholds chosen on a subset": (
+            "ids" in (result.threshold.source or {}),
+            "carry those of a result without --ids",
+        ),
+        f"{result.counts.get('missing', 0)} missing images": (
+            bool(result.counts.get("missing")),
+            "add the missing maps, and evaluate again without --allow-missing",
+        ),
+        "maps scored from memory, without a file hash": (
+            not result.submission_sha256,
+            "write the maps to a file (SubmissionWriter), and evaluate that",
+        ),
     }
-    for found, is_so in unfit.items():
+    for found, (is_so, cure) in unfit.items():
         if is_so:
             raise WsolbenchError(
                 result.name,
                 found=found,
                 expected="the result of a whole submission",
-                cure="evaluate all images of the split",
+                cure=cure,
                 exit_status=1,
             )
     method = result.method
@@ -124,4 +142,56 @@ def _measured(result: Result, about: About) -> Entry:
         },
     }
     known = {key: value for key, value in content.items() if value not in ("", None, {})}
-    return entry_from_json(known, f"entry of {result.name}")
+    where = f"entry of {result.name}"
+    _check_about(known, where)
+    cure = "correct the submission or its annotations, evaluate again and add the new result"
+    return entry_from_json(known, where, cure)
+
+
+_PLACES = {
+    "paper_title": ("paper", "title"),
+    "paper_link": ("paper", "link"),
+    "command": ("provenance", "command"),
+}
+"""Where an entry holds what `About` has in a field of another name."""
+
+_CURES = {
+    "backbone": "name the network with --backbone, or pass --backbone none for a network-free "
+    "baseline",
+    "date": "pass --date YYYY-MM-DD, e.g. 2026-11-23",
+    "code": "pass --code https://...",
+    "paper_link": "pass --paper-link https://...",
+    "commit": "pass --commit with 7 to 64 hexadecimal digits",
+}
+"""What to do about a missing or wrong fact, by field; of the others, to pass its option."""
+
+
+def _check_about(content: Mapping[str, Any], where: str) -> None:
+    """Refuse facts that are missing or not allowed, by the name of their option."""
+    faults: dict[str, str] = {}
+    for own in fields(About):
+        option, rules, value = _option(own.name), schema(), content
+        *above, key = _PLACES.get(own.name, (own.name,))
+        for step in above:
+            rules, value = rules["properties"][step], value.get(step, {})
+        required = key in rules["required"] and (bool(value) or not above)
+        required |= own.name == "licence"
+        found = [f"{option}: missing"] if required else []
+        if key in value:
+            found = schema_faults(value[key], rules["properties"][key], option)
+            found = found or text_faults(value[key], option)
+        if found:
+            faults[own.name] = found[0]
+    if faults:
+        cures = [_CURES.get(name, f"pass {_option(name)}") for name in faults]
+        raise WsolbenchError(
+            where,
+            found=some(list(faults.values())),
+            expected="what a leaderboard entry states",
+            cure="; ".join(cures[:SHOWN]),
+            exit_status=1,
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

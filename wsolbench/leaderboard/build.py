@@ -132,7 +132,10 @@ def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> li
     made = generated(root).keys()
     there, here = (
         {path.relative_to(folder).as_posix(): path for path in plain_files(folder)}
-        for folder in (require_folder(against, "a leaderboard's folder"), Path(root))
+        for folder in (
+            require_folder(against, "a leaderboard's folder", "correct --against"),
+            Path(root),
+        )
     )
     lines = []
     for name in sorted((there.keys() | here.keys()) - made):

@@ -38,6 +38,7 @@ __all__ = [
     "read_entry",
     "read_scored",
     "slug",
+    "text_faults",
 ]
 
 LONGEST_STEM = 200
@@ -152,7 +153,7 @@ def entry_path(entry: Entry) -> Path:
             entry.name,
             found=f"a file name of {len(stem)} characters",
             expected=f"at most {LONGEST_STEM}",
-            cure="shorten the method, backbone or variant",
+            cure="shorten one of --method, --post-processing, --backbone, --study and --variant",
         )
     return Path("entries", slug(entry.dataset), f"{stem}.json")
 
@@ -169,13 +170,23 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
     Raises:
         WsolbenchError: the file is missing, too large or not JSON; or see `entry_from_json`.
     """
-    file = require_file(path, "a leaderboard entry", "name a file below leaderboard/entries")
+    file = require_file(path, "a leaderboard entry", "name a file of the folder entries")
     if file.stat().st_size > MAX_BYTES:
         raise _malformed(file, [f"{file.stat().st_size} bytes, more than {MAX_BYTES}"])
     try:
         content = strict_json(file.read_bytes().decode())
     except ValueError as error:
-        raise _malformed(file, [f"not JSON ({error})"]) from error
+        cure = "name a file that wsolbench leaderboard add wrote"
+        raise _malformed(file, [f"not JSON ({error})"], cure) from error
+    stated = content.get("format") if isinstance(content, dict) else None
+    if isinstance(stated, str) and stated != FORMAT:
+        raise WsolbenchError(
+            file,
+            found=f'a file of "format": "{stated[:40]}"',
+            expected=f'a leaderboard entry: "{FORMAT}"',
+            cure="name a file that wsolbench leaderboard add wrote",
+            exit_status=1,
+        )
     return entry_from_json(content, file)
 
 
@@ -203,7 +214,7 @@ def read_scored(path: str | os.PathLike[str]) -> Result | Entry:
     return read_result(file)
 
 
-def entry_from_json(content: object, where: object) -> Entry:
+def entry_from_json(content: object, where: object, cure: str = "correct the entry") -> Entry:
     """The entry in parsed JSON.
 
     Checked beyond the schema: texts are printable, in Unicode's composed form, without leading,
@@ -215,29 +226,31 @@ def entry_from_json(content: object, where: object) -> Entry:
     Args:
         content: parsed JSON.
         where: the name used in errors.
+        cure: what its writer can do about a fault.
 
     Raises:
         WsolbenchError: the entry is invalid; names the first faults and their number.
     """
     faults = schema_faults(content, schema(), "entry")
     if faults or not isinstance(content, dict):
-        raise _malformed(where, faults)
+        raise _malformed(where, faults, cure)
     own = {item.name for item in fields(Entry)}
     entry = Entry(**{key: value for key, value in content.items() if key in own})
     try:
-        faults = _text_faults(content, "entry") + _state_faults(entry)
+        faults = text_faults(content, "entry") + _state_faults(entry)
     except RecursionError:
         faults = ["nested too deeply"]
     if faults:
-        raise _malformed(where, faults)
+        raise _malformed(where, faults, cure)
     return entry
 
 
-def _text_faults(value: object, where: str) -> list[str]:
+def text_faults(value: object, where: str) -> list[str]:
+    """Texts that cannot be printed, or that look like others: one line each."""
     if isinstance(value, dict):
-        return [f for key, item in value.items() for f in _text_faults(item, f"{where}.{key}")]
+        return [f for key, item in value.items() for f in text_faults(item, f"{where}.{key}")]
     if isinstance(value, list):
-        return [f for i, item in enumerate(value) for f in _text_faults(item, f"{where}[{i}]")]
+        return [f for i, item in enumerate(value) for f in text_faults(item, f"{where}[{i}]")]
     if not isinstance(value, str):
         return []
     if not value.isprintable() or _INVISIBLE & set(value):
@@ -347,11 +360,13 @@ def _read_off(score: Score, entry: Entry, curve: Sequence[float]) -> float | int
     return None
 
 
-def _malformed(where: object, faults: Sequence[str]) -> WsolbenchError:
+def _malformed(
+    where: object, faults: Sequence[str], cure: str = "correct the entry"
+) -> WsolbenchError:
     return WsolbenchError(
         where,
         found=f"an invalid entry: {some(faults)}",
-        expected="the format in schema.json and docs/leaderboard.md",
-        cure="correct the entry",
+        expected="an entry as wsolbench leaderboard add writes it",
+        cure=cure,
         exit_status=1,
     )

@@ -30,7 +30,10 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     folder = Path(root, "entries")
     files = plain_files(root)
     require_folder(
-        folder, "the folder of entries", "name its parent, or create it: wsolbench leaderboard add"
+        folder,
+        "the folder of entries",
+        "name the leaderboard's folder with --root, or make a first entry with wsolbench "
+        "leaderboard add",
     )
     entries: dict[tuple[object, ...], Entry] = {}
     for path in files:

@@ -38,8 +38,10 @@ MAX_BYTES = 1 << 20
 
 JPEG_QUALITY = 80
 
-_BASE64 = matching("^([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", 1 << 17)
-_NAME = matching(r"^[A-Za-z0-9 ._()=+,:/-]{1,80}$", 80)
+_BASE64 = matching(
+    "^([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", "base64", 1 << 17
+)
+_NAME = matching(r"^[A-Za-z0-9 ._()=+,:/-]{1,80}$", "a name of ASCII letters and digits", 80)
 _SIDE = {"type": "integer", "minimum": 1, "maximum": 1024}
 _PLACE = {"type": "integer", "minimum": 0, "maximum": 1 << 20}
 _UNITS = {"type": "integer", "minimum": 0, "maximum": 10_000}
@@ -206,8 +208,8 @@ def _malformed(where: object, found: str) -> WsolbenchError:
     return WsolbenchError(
         where,
         found=f"an invalid gallery: {found}",
-        expected="the format that leaderboard/make_mini.py writes",
-        cure="run leaderboard/make_mini.py again",
+        expected="what wsolbench.leaderboard.gallery.make_gallery returns",
+        cure="make the gallery again, or delete it for a page without one",
         exit_status=1,
     )
 

@@ -28,18 +28,21 @@ FORMAT_VERSION = 1
 MAX_BYTES = 1 << 18
 """Largest entry that is read, in bytes; an entry with all curves has about 50 kB."""
 
+_SHOWN = 40
+"""Characters of a wrong text that an error shows."""
+
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
 _DATE = "^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
 _LINK = r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/?#=&%+:,;-]*)?$"
 
 
 def _text(longest: int = 80) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": _NO_CONTROLS}
+    return {"minLength": 1, **matching(_NO_CONTROLS, "text without control characters", longest)}
 
 
-def matching(pattern: str, longest: int = 200) -> dict[str, Any]:
-    """The schema of a text that matches a pattern."""
-    return {"type": "string", "maxLength": longest, "pattern": pattern}
+def matching(pattern: str, words: str, longest: int = 200) -> dict[str, Any]:
+    """The schema of a text that matches a pattern, which `words` describe to people."""
+    return {"type": "string", "maxLength": longest, "pattern": pattern, "description": words}
 
 
 def record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
@@ -52,11 +55,12 @@ def record(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[
     }
 
 
-_SHA256 = matching("^[0-9a-f]{64}$", 64)
+_SHA256 = matching("^[0-9a-f]{64}$", "a SHA-256 of 64 hexadecimal digits", 64)
 _FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
 _LEVEL = {"type": "integer", "minimum": 0, "maximum": LEVELS - 1}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
-_PAPER = record({"title": _text(200), "link": matching(_LINK)}, ["title"])
+_HTTPS = matching(_LINK, "a link that starts with https://")
+_PAPER = record({"title": _text(200), "link": _HTTPS}, ["title"])
 _CURVE = {"type": "array", "items": _FRACTION, "minItems": LEVELS, "maxItems": LEVELS}
 _NOTES = {
     "type": "array",
@@ -74,7 +78,7 @@ _THRESHOLD = record(
             {
                 "method": _text(200),
                 "split": _text(64),
-                "submission_sha256": matching("^([0-9a-f]{64})?$", 64),
+                "submission_sha256": matching("^([0-9a-f]{64})?$", "a SHA-256 or nothing", 64),
                 "annotations_sha256": _SHA256,
                 "missing": _COUNT,
             },
@@ -107,8 +111,8 @@ _ABOUT = {
     "method": _text(),
     "authors": _text(200),
     "paper": _PAPER,
-    "code": matching(_LINK),
-    "commit": matching("^[0-9a-f]{7,64}$", 64),
+    "code": _HTTPS,
+    "commit": matching("^[0-9a-f]{7,64}$", "7 to 64 hexadecimal digits", 64),
     "backbone": _text(),
     "pretraining": _text(),
     "supervision": _text(),
@@ -125,7 +129,7 @@ _ABOUT = {
     "images": {"type": "integer", "minimum": 1, "maximum": 10**9},
     "bootstrap": _BOOTSTRAP,
     "licence": _text(),
-    "date": matching(_DATE, 10),
+    "date": matching(_DATE, "a date: YYYY-MM-DD, YYYY-MM or YYYY", 10),
 }
 """The fields other than scores, curves, notes and provenance."""
 
@@ -162,7 +166,7 @@ def _provenance() -> dict[str, Any]:
         {
             "table": _text(),
             "score": {"type": "string", "enum": list(SCORES)},
-            "text": matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", 8),
+            "text": matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", "a number as printed", 8),
         },
         ["table", "score", "text"],
     )
@@ -208,16 +212,21 @@ def schema_faults(value: Any, schema: Mapping[str, Any], where: str) -> list[str
         items = enumerate(value)
         return [f for i, v in items for f in schema_faults(v, schema["items"], f"{where}[{i}]")]
     if isinstance(value, str):
-        if len(value) > schema.get("maxLength", MAX_BYTES):
-            return [f"{where}: {len(value)} characters, more than {schema['maxLength']}"]
-        if len(value) < schema.get("minLength", 0):
-            return [f"{where}: empty"]
-        # Python's $ lets a final line end pass, JSON Schema's does not.
-        pattern = schema.get("pattern", "")
-        sound = re.search(pattern, value) and not value.endswith("\n")
-        return [] if sound else [f"{where}: {value!r} does not match {pattern}"]
+        return _string_faults(value, schema, where)
     sound = schema.get("minimum", value) <= value <= schema.get("maximum", value)
     return [] if sound else [f"{where}: {value} out of range"]
+
+
+def _string_faults(value: str, schema: Mapping[str, Any], where: str) -> list[str]:
+    if len(value) < schema.get("minLength", 0):
+        return [f"{where}: empty"]
+    # Python's $ lets a final line end pass, JSON Schema's does not.
+    if not re.search(schema.get("pattern", ""), value) or value.endswith("\n"):
+        shown = repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+        return [f"{where}: {shown}, not {schema['description']}"]
+    if len(value) > schema.get("maxLength", MAX_BYTES):
+        return [f"{where}: {len(value)} characters, more than {schema['maxLength']}"]
+    return []
 
 
 def _object_faults(value: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> list[str]:

@@ -55,14 +55,22 @@ def verify(
             entry.name,
             found="a reported entry",
             expected="a measured entry",
-            cure="evaluate the maps and add the result",
+            cure="evaluate the maps, and add the result with wsolbench leaderboard add",
         )
-    if (entry.threshold["rule"] == "carried") != (threshold_from is not None):
+    rule, source = entry.threshold["rule"], entry.threshold.get("source", {})
+    if rule == "carried" and threshold_from is None:
         raise WsolbenchError(
             entry.name,
-            found=f"the threshold rule {entry.threshold['rule']}",
-            expected="--threshold-from if, and only if, the rule is carried",
-            cure="add or remove --threshold-from",
+            found=f"thresholds carried from {source['method']} on {source['split']}",
+            expected="the result that they are from",
+            cure="name it with --threshold-from",
+        )
+    if rule != "carried" and threshold_from is not None:
+        raise WsolbenchError(
+            entry.name,
+            found=f"the threshold rule {rule}",
+            expected="thresholds that were carried from another result",
+            cure="leave --threshold-from out",
         )
     opened = Submission.open(submission)
     dataset = Dataset.open(annotations, entry.split)

@@ -91,14 +91,16 @@ def save_forest(
         for ax in panels[: len(pairs)]:
             ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
         drawn = comparison.bootstrap
+        total = max(comparison.of)
+        shared = f" of {total}, common to all" if comparison.images < total else ""
         title = (
-            f"{comparison.dataset} {comparison.split}, {comparison.images} images, "
+            f"{comparison.dataset} {comparison.split}, {comparison.images} images{shared}, "
             f"protocol {comparison.protocol['name']}; "
             f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
         )
-        shared = [f"threshold: {comparison.thresholds[0]}"] if alike else []
+        rule = [f"threshold: {comparison.thresholds[0]}"] if alike else []
         figure = panels[0].figure
-        figure.suptitle("\n".join([title, *shared, *names]), fontsize=9, parse_math=False)
+        figure.suptitle("\n".join([title, *rule, *names]), fontsize=9, parse_math=False)
         _forest_legend(figure)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
-from ..formats.report import told_apart
+from ..formats.names import telling, told_apart
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
 from ..protocols import label_of
@@ -82,6 +82,6 @@ def legend(item: Scored, variant: bool = True) -> str:
 def legends(scored: Sequence[Scored]) -> list[str]:
     """The names of all items; equal names are extended by a parameter that differs."""
     stated = [
-        {"seeds": item.seeds} if isinstance(item, Entry) else item.parameters for item in scored
+        {"seeds": item.seeds} if isinstance(item, Entry) else telling(item) for item in scored
     ]
     return told_apart([legend(item) for item in scored], stated)

@@ -36,6 +36,7 @@ __all__ = [
     "bad_top5",
     "dumped",
     "header_faults",
+    "is_class_agnostic",
     "plane_fault",
     "raised",
     "unknown_classes",
@@ -89,7 +90,8 @@ class SubmissionHeader:
         split: "val", "test", or another split of the data set.
         label: "gt" if each map is for the ground-truth class, "predicted" for the predicted class.
         normalisation: how values were brought to [0, 1], in words.
-        method: `name` (required), and any of backbone, paper, code, commit, parameters, seed.
+        method: `name` (required), and any of backbone, paper, code, commit, parameters, seed,
+            class_agnostic (true if maps do not depend on the class that they are made for).
     """
 
     dataset: str
@@ -131,6 +133,11 @@ class Fault:
         )
 
 
+def is_class_agnostic(method: Mapping[str, object]) -> bool:
+    """Whether a method states that its maps do not depend on a class, so that no label matters."""
+    return method.get("class_agnostic") is True
+
+
 def header_faults(header: SubmissionHeader) -> list[Fault]:
     """All faults of a header."""
     faults: list[Fault] = []
@@ -156,6 +163,8 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
     if not isinstance(method, Mapping):
         check("method", header.method, False, "a mapping")
         return faults
+    agnostic = header.method.get("class_agnostic", False)
+    check("method: class_agnostic", agnostic, isinstance(agnostic, bool), "true or false")
     check("method", header.method.get("name"), _is_text(header.method.get("name"), MAX_NAME), name)
     try:
         size = len(dumped(header.method).encode())

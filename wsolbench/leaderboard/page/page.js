@@ -427,10 +427,9 @@
     return [ids[0], data.bases[ids[0]]].filter((id) => curvesOf.has(id));
   }
 
-  // Where the IoU of a method is highest: the slider's first place.
+  // The slider's first place: the stated Peak-T, since the curves here are rounded.
   function peakOf(id) {
-    const iou = curvesOf.get(id)?.iou ?? [];
-    return iou.length ? iou.indexOf(Math.max(...iou)) : 128;
+    return data.peaks[id] ?? 128;
   }
 
   for (const name of filters) {

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from ...errors import WsolbenchError
-from ...scores import SCORES, Better, Read, curve_names
+from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
 from ..entries import Entry, entry_path, slug
 from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
@@ -90,6 +90,7 @@ def page(
         data={
             "curves": {row["id"]: row["curves"] for row in rows if row["curves"]},
             "copies": {row["id"]: row["copies"] for row in rows},
+            "peaks": {row["id"]: row["peak"] for row in rows if row["peak"] is not None},
             "bases": {row["id"]: row["base"] for row in rows if row["base"]},
             "gallery": gallery,
         },
@@ -265,6 +266,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
             for key in _drawn_curves()
             if key in entry.curves
         },
+        "peak": entry.scores.get(level_key("pixel")) if entry.curves else None,
         "copies": {
             "LaTeX": latex_row(table, entry, cells),
             "Markdown": markdown_row(table, entry, cells),
