@@ -22,6 +22,7 @@ IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),
     "ilsvrc": ("ilsvrc", "import_ilsvrc"),
     "coco": ("coco", "import_coco"),
+    "boxes": ("boxes", "import_boxes"),
     "cub": ("cub", "import_cub"),
     "openimages": ("openimages", "import_openimages"),
     "imagenet-s": ("imagenet_s", "import_imagenet_s"),
