@@ -23,6 +23,7 @@ __all__ = [
     "export_coco",
     "export_png",
     "import_",
+    "import_boxes",
     "import_coco",
     "import_cub",
     "import_ilsvrc",
@@ -42,6 +43,41 @@ _dataset = click.option(
     "--dataset",
     help="Name of the data set, which is part of its content hash [default: that of the input].",
 )
+
+
+_corners = click.option(
+    "--corners",
+    type=click.Choice(("half-open", "inclusive", "from-1")),
+    help="How corners of boxes are counted: from 0 with an exclusive far corner, from 0 up to the "
+    "last pixel, or from 1 [default: shown by all boxes together, or refused].",
+)
+_tight_boxes = click.option(
+    "--tight-boxes", is_flag=True, help="Use the tight box of each mask, whatever box is given."
+)
+_exif = click.option(
+    "--exif",
+    type=click.Choice(("ignore", "apply")),
+    default="ignore",
+    show_default=True,
+    help="Whether the annotations refer to photos turned upright by their EXIF orientation.",
+)
+
+
+def _mask_levels(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which levels of masks are object and which are ignored."""
+    above = click.option(
+        "--object-above",
+        type=click.IntRange(0, 65535),
+        metavar="LEVEL",
+        help="Grey levels above this one are object [default: decided by the levels, or refused].",
+    )
+    void = click.option(
+        "--void",
+        type=click.IntRange(0, 65535),
+        metavar="LEVEL",
+        help="Pixels of this level are ignored in scoring.",
+    )
+    return above(void(command))
 
 
 @import_.command("masks")
@@ -80,9 +116,14 @@ def import_masks(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
 @click.option("--labels", type=FILE, multiple=True, help="List of class labels; may be repeated.")
 @click.option("--sizes", type=FILE, help="List of image sizes.")
 @click.option(
-    "--boxes", type=FILE, help="Boxes: a list of x0,y0,x1,y1, or a folder or tar of XML files."
+    "--boxes",
+    type=FILE,
+    help="Boxes: a list of x0,y0,x1,y1, LOC_val_solution.csv, or a folder or tar of XML files.",
 )
 @click.option("--class-names", type=FILE, help="Class names: LOC_synset_mapping.txt.")
+@_corners
+@_tight_boxes
+@_mask_levels
 @_out
 @quiet_option
 def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
@@ -104,11 +145,44 @@ def import_coco(file: Path, out: Path, quiet: bool, **options: Any) -> None:
 
 @import_.command("cub")
 @click.argument("folder", type=FILE)
+@_corners
+@_tight_boxes
 @_out
 @quiet_option
-def import_cub(folder: Path, out: Path, quiet: bool) -> None:
+def import_cub(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
     """Import CUB-200-2011 with its segmentations."""
-    _import("cub", folder, out=out, quiet=quiet)
+    _import("cub", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("boxes", short_help="Import boxes without masks.")
+@click.argument("source", type=FILE)
+@click.option("--labels", type=FILE, multiple=True, help="List of class labels; may be repeated.")
+@click.option("--sizes", type=FILE, help="List of image sizes.")
+@click.option("--class-names", type=FILE, help="Class names: LOC_synset_mapping.txt.")
+@click.option("--category", metavar="NAME", help="Keep only the boxes of this class.")
+@click.option("--images", type=FILE, help="Folder of photos, whose sizes are used.")
+@_exif
+@_corners
+@click.option(
+    "--folder-ids",
+    is_flag=True,
+    help="Keep the folders of file names in the ids: val2/0/3.jpeg has the id val2~0~3.",
+)
+@click.option(
+    "--split",
+    help="Split of images for which SOURCE names none [default: val, or the folder's name].",
+)
+@_dataset
+@_out
+@quiet_option
+def import_boxes(source: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """Import boxes of images without masks.
+
+    SOURCE is a metadata folder of wsolevaluation, a list such as its localization.txt, Kaggle's
+    LOC_val_solution.csv, a folder or archive of XML files, or a CSV table.
+    """
+    options["labels"] = list(options["labels"]) or None
+    _import("boxes", source, out=out, quiet=quiet, **options)
 
 
 @import_.command("openimages")
@@ -118,6 +192,8 @@ def import_cub(folder: Path, out: Path, quiet: bool) -> None:
     type=FILE,
     help="Folder of the val and test lists [default: searched for in FOLDER].",
 )
+@_exif
+@_mask_levels
 @_out
 @quiet_option
 def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
