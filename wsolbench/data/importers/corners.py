@@ -91,7 +91,7 @@ class Evidence:
         reaching: the same list for the boxes that reach the width or height.
         single: images with one box and a mask.
         matches: of these, the boxes that equal their mask's tight box, by convention.
-        cause: what all boxes fit their image with, if some are outside; "" if nothing.
+        cause: what all boxes fit their image with, if several are outside; "" if nothing.
     """
 
     boxes: int = 0
@@ -126,8 +126,8 @@ class Evidence:
         )
         flat = f", {self.flat} boxes have equal corners" if self.flat else ""
         return (
-            f"{reaching} the width or height and {self.last} the last pixel, {self.zero} near "
-            f"corners are 0 and {self.one} are 1{flat}"
+            f"{reaching} the width or height, {self.last} are on the last pixel; {self.zero} near "
+            f"corners are 0, {self.one} are 1{flat}"
         )
 
 
@@ -174,7 +174,7 @@ def evidence_of(
     causes = (
         name
         for name, change in _CAUSES.items()
-        if beyond and all(_fits(change(box), sizes[image_id]) for image_id, box in counted)
+        if len(beyond) > 1 and all(_fits(change(box), sizes[image_id]) for image_id, box in counted)
     )
     pairs = _pairs(boxes, tight or {})
     return Evidence(

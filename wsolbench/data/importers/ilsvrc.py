@@ -156,6 +156,9 @@ def import_ilsvrc(
         whole, box_notes = _settled(given, found, choice(corners))
         notes += box_notes
     notes += label_notes
+    if void is not None:
+        ignored = sum(mask.ignored is not None for mask in found.values())
+        notes.append(f"pixels of grey level {void} are ignored, in {ignored} masks")
     notes += _turn_notes(found)
     records = [
         MaskRecord(
