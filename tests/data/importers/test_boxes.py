@@ -260,6 +260,11 @@ def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):
     names = write(tmp_path / "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
     content = import_boxes(source, sizes=sizes, class_names=names)
     assert [item.class_index for item in content.annotations] == [65, 970]
+    other = write(tmp_path / "sorted.txt", [f"{ids[0]} 65", f"{ids[1]} 970"])
+    assert import_boxes(source, sizes=sizes, labels=other).annotations[1].class_index == 970
+    source.write_text(source.read_text().replace("n00000970", "n00000007"))
+    with pytest.raises(WsolbenchError, match=r"0002 has boxes of n00000007, but label n00000970"):
+        import_boxes(source, sizes=sizes, labels=[other], class_names=names)
     devkit = write(tmp_path / "devkit.txt", [f"{ids[0]} 489", f"{ids[1]} 360"])
     with pytest.raises(WsolbenchError, match=r"only labels in the devkit's order"):
         import_boxes(source, sizes=sizes, labels=[devkit])
@@ -280,6 +285,14 @@ def test_the_real_lists_of_all_validation_images(tmp_path, shared_data):
     assert (tenth.image_id, tenth.class_index) == ("ILSVRC2012_val_00000010", 332)
     assert (last.image_id, last.class_index) == ("ILSVRC2012_val_00050000", 355)
     assert "none of 80477 far corners equals the width or height, 11197 are on" in content.notes[1]
+
+
+def test_a_name_that_no_data_set_may_have_needs_another(tmp_path):
+    source = write(tmp_path / "my boxes!.txt", [f"{name},{BOXES[0]}" for name in ("a", "b")])
+    sizes = write(tmp_path / "sizes.txt", ["a,6,4", "b,6,4"])
+    with pytest.raises(WsolbenchError, match=r"the name 'my boxes!', .*--dataset NAME"):
+        import_boxes(source, sizes=sizes)
+    assert import_boxes(source, sizes=sizes, dataset="own").dataset == "own"
 
 
 def test_boxes_alone_are_scored_by_box_metrics(tmp_path):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from ...errors import WsolbenchError, require_choice, some
@@ -25,7 +25,7 @@ from ...images import EXIF, photo_size
 from ...masks import RunLengths
 from ...progress import Progress
 from .corners import Corners, RawBox, choice, evidence_of, sentence, settle, whole_boxes
-from .ilsvrc_labels import read_labels
+from .ilsvrc_labels import check_names, read_labels
 from .ilsvrc_lists import (
     CLASSES,
     IMAGE,
@@ -146,7 +146,8 @@ def import_boxes(
     if images is not None:
         _add_photos(listed, images, exif, progress)
     _require_all(listed, listed.sizes, "size", "--sizes FILE or --images DIR", "sizes= or images=")
-    classes = _add_labels(listed, list(labels or ()), names, folder_ids)
+    given = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
+    classes = _add_labels(listed, given, names, folder_ids)
     evidence = evidence_of(listed.boxes, listed.sizes)
     counted = settle(listed.where, evidence, given=choice(corners), published=listed.published)
     whole, notes = whole_boxes(listed.where, listed.boxes, listed.sizes, counted)
@@ -421,7 +422,7 @@ def _photos(listed: _Listed, folder: Path) -> dict[str, Path]:
     """The photo of each image: of its name, or of its name with the folders that its id keeps."""
     depth = max(image_id.count(FOLDER_MARK) for image_id in listed.boxes)
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.resolve().rglob("*")):
+    for path in sorted(folder.absolute().rglob("*")):
         if path.suffix.lower() not in _PHOTOS:
             continue
         parts = path.with_suffix("").parts
@@ -452,6 +453,7 @@ def _add_labels(
         where = ", ".join(map(str, paths))
         labels = _of_images(listed, found)
         _require_all(listed, labels, f"line in {where}", "a complete list", "")
+        check_names(listed.where, listed.names, labels, class_names)
         refuse(
             where,
             [
@@ -525,6 +527,13 @@ def _shown(size: tuple[int, int]) -> str:
 def _name_of(place: Path) -> str:
     """The data set's name: that of the folder that holds the splits, or of the file."""
     whole = place.resolve()
-    if place.is_dir():
-        return whole.parent.name if (place / _BOXES).is_file() else whole.name
-    return PurePosixPath(whole.name).name.partition(".")[0]
+    name = whole.name if place.is_dir() else whole.name.partition(".")[0]
+    if (place / _BOXES).is_file():
+        name = whole.parent.name
+    if not is_image_id(name):
+        raise WsolbenchError(
+            place,
+            found=f"the name {name!r}, which no data set may have",
+            cure="name the data set: --dataset NAME, in Python dataset=",
+        )
+    return name

@@ -33,12 +33,13 @@ from .corners import (
     settle,
     whole_boxes,
 )
-from .ilsvrc_labels import read_labels
+from .ilsvrc_labels import check_names, read_labels
 from .ilsvrc_lists import (
     IMAGE,
     is_kaggle,
     read_box_list,
     read_class_names,
+    read_kaggle,
     read_sizes,
     read_val_list,
 )
@@ -136,7 +137,7 @@ def import_ilsvrc(
             _check_all_known(str(where), files, known)
     given = None if boxes is None else _read_given(boxes, files, known_sizes)
     if given is not None:
-        _check_names(given, files, known_labels, names)
+        check_names(boxes or "", given.names, known_labels, names)
         sources.append(given.source)
     listed = [*label_files, *(path for path in (sizes, class_names) if path is not None)]
     sources += [source_of(path) for path in listed]
@@ -236,10 +237,15 @@ def _read_given(
         )
         both = {**found.sizes, **sizes}
         return _Given(path, found.boxes, both, found.names, None, found.source)
+    if is_kaggle(path):
+        pairs = read_kaggle(path)
+        _check_all_known(str(path), files, pairs)
+        boxes = {image_id: [box for _, box in listed] for image_id, listed in pairs.items()}
+        names = {image_id: [name for name, _ in listed] for image_id, listed in pairs.items()}
+        return _Given(path, boxes, sizes, names, None, source_of(path))
     boxes = read_box_list(path)
     _check_all_known(str(path), files, boxes)
-    published = None if is_kaggle(path) else Corners.INCLUSIVE
-    return _Given(path, boxes, sizes, {}, published, source_of(path))
+    return _Given(path, boxes, sizes, {}, Corners.INCLUSIVE, source_of(path))
 
 
 def _read_mask(
@@ -327,30 +333,6 @@ def _turn_notes(found: Mapping[str, _Mask]) -> list[str]:
             + ", ".join(turned)
         )
     return notes
-
-
-def _check_names(
-    given: _Given,
-    files: Mapping[str, Path],
-    labels: Mapping[str, int],
-    class_names: Sequence[tuple[str, str]],
-) -> None:
-    """Compare the WordNet ids of the boxes with the labels, if the class names join both."""
-    if not (labels and class_names and given.names):
-        return
-    keys = {key for key, _ in class_names}
-    wrong = []
-    for image_id in files:
-        stated = {name for name in given.names.get(image_id, ()) if name in keys}
-        key = class_names[labels[image_id]][0]
-        if stated and key not in stated:
-            wrong.append(f"{image_id} has boxes of {' and '.join(sorted(stated))}, but label {key}")
-    refuse(
-        given.path,
-        wrong,
-        expected="boxes of the labelled classes",
-        cure="check that labels, class names and boxes belong to the same images",
-    )
 
 
 def _masks_and_val(

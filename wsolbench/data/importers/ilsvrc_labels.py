@@ -16,7 +16,7 @@ from ...errors import WsolbenchError, some
 from .ilsvrc_lists import CLASSES, WORDNET_ID, is_kaggle, named_records, read_kaggle
 from .tables import read_lines, refuse, whole_number
 
-__all__ = ["read_labels"]
+__all__ = ["check_names", "read_labels"]
 
 IMAGES = 50_000
 """Number of validation images, and of lines in a list that has only numbers."""
@@ -127,6 +127,38 @@ def read_labels(
         )
         sorted_ids |= {image: translation[label] for image, label in rest.items()}
     return sorted_ids, notes
+
+
+def check_names(
+    where: str | os.PathLike[str],
+    names: Mapping[str, Sequence[str]],
+    labels: Mapping[str, int],
+    class_names: Sequence[tuple[str, str]],
+) -> None:
+    """Compare the WordNet ids of boxes with the labels, if class names join the two.
+
+    Args:
+        where: the file of boxes.
+        names: the names of each image's boxes; those that are not WordNet ids are not compared.
+        labels: class indices by image id.
+        class_names: (WordNet id, name) by class index.
+
+    Raises:
+        WsolbenchError: an image has boxes, and none of them is of its labelled class.
+    """
+    keys = {key for key, _ in class_names}
+    wrong = []
+    for image_id in names.keys() & labels.keys():
+        stated = keys.intersection(names[image_id])
+        key = class_names[labels[image_id]][0] if class_names else ""
+        if stated and key not in stated:
+            wrong.append(f"{image_id} has boxes of {' and '.join(sorted(stated))}, but label {key}")
+    refuse(
+        where,
+        sorted(wrong),
+        expected="boxes of the labelled classes",
+        cure="check that labels, class names and boxes belong to the same images",
+    )
 
 
 def _read(path: str | os.PathLike[str], class_names: Sequence[tuple[str, str]]) -> _List:

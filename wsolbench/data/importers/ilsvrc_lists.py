@@ -19,8 +19,8 @@ from .tables import image_id_of, read_lines, refuse, same_ids
 __all__ = [
     "CLASSES",
     "IMAGE",
-    "KAGGLE_HEADER",
     "WORDNET_ID",
+    "box_of",
     "is_kaggle",
     "named_records",
     "read_box_list",
@@ -129,7 +129,7 @@ def read_sizes(
 def read_box_list(
     path: str | os.PathLike[str], *, folder_ids: bool | None = None
 ) -> dict[str, list[RawBox]]:
-    """Boxes by image id, as listed: `val/<image id>.JPEG,x0,y0,x1,y1`, or Kaggle's file.
+    """Boxes by image id, as listed: `val/<image id>.JPEG,x0,y0,x1,y1`.
 
     Args:
         path: the list.
@@ -138,10 +138,6 @@ def read_box_list(
     Raises:
         WsolbenchError: the file is unreadable, a line is malformed, or corners are out of order.
     """
-    if is_kaggle(path):
-        return {
-            image_id: [box for _, box in pairs] for image_id, pairs in read_kaggle(path).items()
-        }
     boxes: dict[str, list[RawBox]] = {}
     faults: list[str] = []
     what = "lines `val/<image id>.JPEG,x0,y0,x1,y1`"
