@@ -44,6 +44,26 @@ _dataset = click.option(
 )
 
 
+_folder_ids = click.option(
+    "--folder-ids",
+    is_flag=True,
+    help="Keep the folders of file names in the ids: val/0.png has the id val~0.",
+)
+
+
+def _box_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the two ways out if boxes contradict their masks."""
+    tight = click.option(
+        "--tight-boxes",
+        is_flag=True,
+        help="Use the tight box of each mask, whatever box is given.",
+    )
+    keep = click.option(
+        "--keep-boxes", is_flag=True, help="Keep boxes as given even if they contradict the masks."
+    )
+    return tight(keep(command))
+
+
 @import_.command("masks")
 @click.argument("folder", type=FILE)
 @click.option(
@@ -60,6 +80,27 @@ _dataset = click.option(
 @click.option("--ignore", type=FILE, help="Folder of masks of pixels to ignore in scoring.")
 @click.option(
     "--classes", type=FILE, help="CSV file of class names: columns key and name, one row per class."
+)
+@click.option(
+    "--object-above",
+    type=click.IntRange(0, 65535),
+    metavar="LEVEL",
+    help="Grey levels above this one are object [default: decided by the levels, or refused].",
+)
+@click.option(
+    "--void",
+    type=click.IntRange(0, 65535),
+    metavar="LEVEL",
+    help="Pixels of this level are ignored in scoring.",
+)
+@_box_choices
+@_folder_ids
+@click.option(
+    "--ignore-column",
+    "ignore_columns",
+    multiple=True,
+    metavar="NAME",
+    help="Another column of the table, to be left out; may be repeated.",
 )
 @_dataset
 @_out

@@ -24,7 +24,7 @@ from ...formats.annotations import Annotation
 from ...image_ids import RULE, is_image_id
 from ...masks import RunLengths, tight_box
 from ...progress import Progress
-from .tables import refuse
+from .tables import FOLDER_MARK, refuse
 
 __all__ = [
     "Box",
@@ -81,10 +81,18 @@ def list_masks(
     folder: str | os.PathLike[str],
     what: str = "a folder of masks",
     suffixes: Sequence[str] = (".png",),
+    *,
+    folder_ids: bool = False,
 ) -> tuple[dict[str, Path], list[str]]:
     """The files `<image id>.png` of a folder, and the names of its other files.
 
     Hidden files (with a leading dot in their name) are left out of both.
+
+    Args:
+        folder: the folder.
+        what: description of the folder, for messages.
+        suffixes: the endings of the files.
+        folder_ids: search the folders in it too, and keep their names in the ids.
 
     Returns:
         ({image id: path} sorted by id, [other names] sorted).
@@ -97,17 +105,19 @@ def list_masks(
     found: dict[str, Path] = {}
     others: list[str] = []
     faults: list[str] = []
-    for path in sorted(place.iterdir()):
-        if path.name.startswith("."):
+    for path in sorted(place.rglob("*") if folder_ids else place.iterdir()):
+        name = path.relative_to(place)
+        if any(part.startswith(".") for part in name.parts) or (folder_ids and path.is_dir()):
             continue
+        image_id = FOLDER_MARK.join(name.with_suffix("").parts)
         if path.suffix.lower() not in suffixes or path.is_dir():
-            others.append(path.name)
-        elif not is_image_id(path.stem):
-            faults.append(f"{path.name!r} is not a valid image id")
-        elif path.stem in found:
-            faults.append(f"{found[path.stem].name} and {path.name}")
+            others.append(str(name))
+        elif not is_image_id(image_id):
+            faults.append(f"{str(name)!r} is not a valid image id")
+        elif image_id in found:
+            faults.append(f"{found[image_id].relative_to(place)} and {name}")
         else:
-            found[path.stem] = path
+            found[image_id] = path
     ending = one_of(suffixes)
     wanted = f"<image id>{ending}"
     refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename the files")
@@ -118,7 +128,7 @@ def list_masks(
             expected=f"{what}, {wanted}",
             cure="name the folder that contains the files",
         )
-    return found, others
+    return dict(sorted(found.items())), others
 
 
 def read_each(
