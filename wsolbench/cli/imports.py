@@ -135,6 +135,39 @@ def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
 @import_.command("coco")
 @click.argument("file", type=FILE)
 @click.option("--split", help="Split of images for which the file names none.")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Import the objects of this category alone; may be repeated.",
+)
+@click.option(
+    "--skip-empty",
+    is_flag=True,
+    help="Leave out annotations without a pixel and images without an annotation.",
+)
+@click.option(
+    "--allow-missing-masks",
+    is_flag=True,
+    help="Store images whose annotations have no segmentation with boxes and without a mask.",
+)
+@click.option(
+    "--boxes",
+    type=click.Choice(("xywh", "xyxy")),
+    default="xywh",
+    show_default=True,
+    help="How a bbox is read: x, y, width and height, or x0, y0, x1, y1.",
+)
+@click.option(
+    "--rle",
+    type=click.Choice(("columns", "rows")),
+    default="columns",
+    show_default=True,
+    help="Order of run lengths given as lists.",
+)
+@_box_choices
+@_folder_ids
 @_dataset
 @_out
 @quiet_option

@@ -8,6 +8,7 @@ noted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,7 +34,8 @@ class Compared:
         fault: why there is no box; empty if there is one.
         apart: the box has no pixel of the object.
         exact: the mask is one of pixels, not a drawn outline that was filled.
-        readings: the box as other conventions would have it, as far as it has pixels then.
+        readings: the box and the tight box of the mask as other conventions would have them, as
+            far as they have pixels then; the names continue "fit their masks only ...".
     """
 
     name: str
@@ -42,12 +44,12 @@ class Compared:
     fault: str = ""
     apart: bool = False
     exact: bool = True
-    readings: Mapping[str, Box] = field(default_factory=dict)
+    readings: Mapping[str, tuple[Box, Box]] = field(default_factory=dict)
 
-    def fits(self, reading: str = "") -> bool:
-        """Whether the box agrees with the mask, as read or by another convention."""
-        box = self.readings.get(reading) if reading else self.box
-        return box is not None and difference(box, self.tight) <= AGREED
+    def distance(self, reading: str = "") -> float:
+        """Pixels between box and mask, as read or by another convention; infinite without box."""
+        box, tight = self.readings.get(reading, (None, None)) if reading else (self.box, self.tight)
+        return math.inf if box is None or tight is None else difference(box, tight)
 
 
 def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
@@ -108,17 +110,19 @@ def one_choice(tight_boxes: bool, keep_boxes: bool) -> None:
 def _check_readings(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
     """Refuse boxes that fit their masks only by another convention."""
     better = {
-        reading: [item.name for item in compared if item.fits(reading) and not item.fits()]
+        reading: [
+            item.name for item in compared if item.distance(reading) <= AGREED < item.distance()
+        ]
         for reading in cures
     }
     reading = max(better, key=lambda name: len(better[name]), default="")
     if not reading or not better[reading]:
         return
     names = better[reading]
-    against = sum(item.fits() and not item.fits(reading) for item in compared)
+    against = sum(item.distance() < item.distance(reading) for item in compared)
     raise WsolbenchError(
         where,
-        found=f"{len(names)} of {len(compared)} boxes fit their masks only when read as {reading}: "
+        found=f"{len(names)} of {len(compared)} boxes fit their masks only {reading}: "
         f"{some(names)}",
         cure=cures[reading]
         if len(names) > against

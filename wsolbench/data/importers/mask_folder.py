@@ -53,7 +53,7 @@ CLASS_COLUMNS = ("key", "name")
 """The columns of the table of classes, whose rows are ordered by class index."""
 
 
-_SIZES = "x, y, width and height"
+_SIZES = "as x, y, width and height"
 
 _READINGS = {
     _SIZES: f"convert them to corners (x1 = x0 + width, y1 = y0 + height), {TIGHTEN}; or {KEEP}"
@@ -250,9 +250,10 @@ def _compared(image_id: str, boxes: Sequence[Box], mask: NDArray[np.bool_]) -> C
     columns = list(zip(*boxes, strict=True))
     hull = (min(columns[0]), min(columns[1]), max(columns[2]), max(columns[3]))
     x0, y0, x1, y1 = boxes[0]
-    sizes = {_SIZES: (x0, y0, x0 + x1, y0 + y1)} if len(boxes) == 1 else {}
+    tight = tight_box(mask)
+    sizes = {_SIZES: ((x0, y0, x0 + x1, y0 + y1), tight)} if len(boxes) == 1 else {}
     apart = any(not mask[y0:y1, x0:x1].any() for x0, y0, x1, y1 in boxes)
-    return Compared(image_id, hull, tight_box(mask), apart=apart, readings=sizes)
+    return Compared(image_id, hull, tight, apart=apart, readings=sizes)
 
 
 def _read_rows(
