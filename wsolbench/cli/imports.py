@@ -29,6 +29,8 @@ __all__ = [
     "import_imagenet_s",
     "import_masks",
     "import_openimages",
+    "import_pet",
+    "import_voc",
 ]
 
 
@@ -210,6 +212,34 @@ def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> N
 def import_imagenet_s(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
     """Import the validation split of ImageNet-S."""
     _import("imagenet-s", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("pet")
+@click.argument("folder", type=FILE)
+@_out
+@quiet_option
+def import_pet(folder: Path, out: Path, quiet: bool) -> None:
+    """Import Oxford-IIIT Pet with its trimaps."""
+    _import("pet", folder, out=out, quiet=quiet)
+
+
+@import_.command("voc")
+@click.argument("folder", type=FILE)
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Import the objects of this class alone; may be repeated.",
+)
+@click.option(
+    "--tight-boxes", is_flag=True, help="Use the tight boxes of the objects, not the XML files."
+)
+@_out
+@quiet_option
+def import_voc(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """Import the segmented images of PASCAL VOC that have objects of one class."""
+    _import("voc", folder, out=out, quiet=quiet, **options)
 
 
 @click.group()

@@ -466,7 +466,7 @@ FIRST, SECOND = thing(1, 1, [10, 5, 20, 10]), thing(2, 2, [30, 20, 15, 10])
                     **FIRST,
                     "segmentation": {
                         "size": [40, 60],
-                        "counts": [405, 10] + [30, 10] * 19 + [1215],
+                        "counts": COLUMNS,
                     },
                     "bbox": [10, 5, 19, 9],
                 }

@@ -267,8 +267,8 @@ def test_guarded_cells_come_back_and_never_start_a_formula(text):
 def test_every_kind_has_its_importer():
     for kind, (_, function) in IMPORTERS.items():
         assert importer(kind).__name__ == function
-    with pytest.raises(WsolbenchError, match=r"found 'voc', expected masks, ilsvrc"):
-        importer("voc")
+    with pytest.raises(WsolbenchError, match=r"found 'yolo', expected masks, ilsvrc"):
+        importer("yolo")
 
 
 def test_a_mask_too_large_is_refused_before_it_is_unpacked(tmp_path):

@@ -22,6 +22,7 @@ from ...errors import WsolbenchError, one_of, some
 from ...files import available_processors, require_folder
 from ...formats.annotations import Annotation
 from ...image_ids import RULE, is_image_id
+from ...images import open_picture
 from ...masks import RunLengths, tight_box
 from ...progress import Progress
 from .tables import FOLDER_MARK, refuse
@@ -31,6 +32,7 @@ __all__ = [
     "MaskRecord",
     "annotations_of",
     "box_of_mask",
+    "label_levels",
     "list_masks",
     "read_each",
     "summary",
@@ -178,6 +180,23 @@ def summary(where: object, faults: Sequence[WsolbenchError], kind: str) -> Wsolb
         expected=faults[0].expected,
         cure=faults[0].cure,
     )
+
+
+def label_levels(path: Path) -> NDArray[np.uint8]:
+    """The labels of a PNG file of 8 bits, (height, width): palette indices, or grey levels.
+
+    Raises:
+        WsolbenchError: the file is damaged, or has colours or another depth.
+    """
+    picture = open_picture(path, formats=("PNG",))
+    if picture.mode not in ("L", "P"):
+        raise WsolbenchError(
+            path,
+            found=f"a picture of mode {picture.mode}",
+            expected="labels as a palette's indices or as 8-bit grey levels",
+            cure="unpack the published files again, and save them by no other program",
+        )
+    return np.array(picture, dtype=np.uint8)
 
 
 def box_of_mask(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
