@@ -29,6 +29,7 @@ __all__ = [
     "MaskRule",
     "RunLengths",
     "area",
+    "blank",
     "decode",
     "encode",
     "fill_polygon",
@@ -79,7 +80,7 @@ class RunLengths:
     Attributes:
         height: pixels.
         width: pixels.
-        counts: the compressed counts, ASCII bytes.
+        counts: the compressed counts, ASCII bytes; empty for an image that has no mask.
     """
 
     height: int
@@ -93,6 +94,17 @@ def encode(mask: NDArray[np.bool_]) -> RunLengths:
     height, width = mask.shape
     counts = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
     return RunLengths(height, width, bytes(counts))
+
+
+def blank(height: int, width: int) -> bytes:
+    """The compressed counts of a mask without object: one run of background."""
+    rest, counts = height * width, b""
+    while True:
+        group, rest = rest & 31, rest >> 5
+        more = rest or group & 16  # bit 16 of the last group is the sign
+        counts += bytes([48 + group + (32 if more else 0)])
+        if not more:
+            return counts
 
 
 def decode(run_lengths: RunLengths) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import annotation
 from wsolbench import masks
@@ -90,3 +91,25 @@ def test_the_html_table_counts_and_escapes(dataset: Dataset, tmp_path: Path) -> 
     sample = dataset["b"]
     size = f"height {sample.height}, width {sample.width}"
     assert repr(sample) == f"Sample('b' of toys val, class {sample.class_index}, {size})"
+
+
+def test_photos_turned_by_exif_are_read_as_the_annotations_say(tmp_path: Path) -> None:
+    """A phone's photo, stored 6 wide and 4 high, with orientation 6; masks of both readings."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6) * 10)
+    picture.save(tmp_path / "a.png", exif=exif.tobytes())
+    for name, shape in (("stored", (4, 6)), ("upright", (6, 4))):
+        mask = np.ones(shape, bool)
+        write_store(tmp_path / f"{name}.h5", AnnotationSet(name, [annotation("a", mask)]))
+    stored = Dataset.open(tmp_path / "stored.h5", images=tmp_path)
+    photo, orientation = stored.read_photo(0)
+    assert (photo.size, orientation) == ((6, 4), 6)
+    assert (np.asarray(photo)[:, :, 0] == np.asarray(picture)).all()
+    upright = Dataset.open(tmp_path / "upright.h5", images=tmp_path, exif="apply")
+    turned = np.rot90(np.asarray(picture), k=-1)
+    assert (np.asarray(upright[0].image)[:, :, 0] == turned).all()
+    for name, exif_option, cure in (("upright", "ignore", "apply"), ("stored", "apply", "ignore")):
+        dataset = Dataset.open(tmp_path / f"{name}.h5", images=tmp_path, exif=exif_option)
+        with pytest.raises(WsolbenchError, match=f"EXIF orientation 6.*use --exif {cure}"):
+            dataset.read_image(0)

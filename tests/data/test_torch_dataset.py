@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,17 @@ def test_no_photos_and_no_size_are_refused(dataset: Dataset) -> None:
         bare.torch()
     with pytest.raises(WsolbenchError, match="mask_size: found 0"):
         dataset.torch(mask_size=0)
+
+
+def test_an_image_without_a_mask_has_none_in_its_item(tmp_path: Path) -> None:
+    rows = [annotation(name, np.ones((3, 4), bool)) for name in "ab"]
+    rows[1] = replace(rows[1], mask=masks.RunLengths(3, 4, b""))
+    write_store(tmp_path / "two.h5", AnnotationSet("two", rows))
+    for name in "ab":
+        Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    items = Dataset.open(tmp_path / "two.h5", images=tmp_path).torch()
+    assert items[0]["mask"].all()
+    assert items[1]["mask"] is items[1]["ignore"] is None
+    (batch,) = DataLoader(items, batch_size=2, collate_fn=collate)
+    assert batch["mask"][1] is None
+    assert batch["image"].shape == (2, 3, 3, 4)

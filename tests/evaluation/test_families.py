@@ -45,6 +45,7 @@ class Toy(ModuleType):
 
     LARGEST: Mapping[str, int] = {"waste": 1 << 28}
     NEEDS_BOXES = False
+    NEEDS_MASKS = False
 
     @staticmethod
     def fits(rules: Any) -> bool:

@@ -36,6 +36,7 @@ def test_each_kind_of_file_is_described(tmp_path: Path) -> None:
         "images": 4,
         "splits": {"val": 4},
         "with_class": 4,
+        "masks": 4,
         "boxes": 1 + 2 + 3 + 1,
         "ignored_pixels": False,
     }

@@ -95,6 +95,8 @@ def predict_trivial(
                 expected=f"{low} to {high}",
                 cure="pass a number in this range",
             )
+    if name == "mask":
+        dataset.require_masks("the baseline of masks")
     rng = np.random.default_rng(seed)
     kind = TRIVIAL[name]
     method: dict[str, Any] = {

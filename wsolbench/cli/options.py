@@ -17,6 +17,7 @@ __all__ = [
     "check_output_options",
     "check_store_options",
     "dataset_option",
+    "exif_option",
     "format_option",
     "images_option",
     "jobs_option",
@@ -71,6 +72,13 @@ dataset_option = click.option(
     "--dataset", help="Use annotations/<dataset>.h5 if --annotations is not given."
 )
 images_option = click.option("--images", type=FILE, required=True, help="Folder of the photos.")
+exif_option = click.option(
+    "--exif",
+    type=click.Choice(["ignore", "apply"]),
+    default="ignore",
+    show_default=True,
+    help="EXIF orientation of photos: keep the stored order of pixels, or turn photos upright.",
+)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1), help="Number of threads [default: one per processor]."
 )

@@ -15,6 +15,7 @@ from ..progress import bar
 from .options import (
     FILE,
     annotations_option,
+    exif_option,
     images_option,
     jobs_option,
     json_option,
@@ -97,7 +98,9 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
     save_areas(store, out, style)
-    click.echo(f"{out}: {_plural(len(store), 'image')}")
+    drawn = int(store.masked.sum())
+    left = f" ({len(store) - drawn} without a mask left out)" if drawn < len(store) else ""
+    click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
 
 
 @plot.command("seeds", short_help="Draw scores against the number of seeds.")
@@ -149,6 +152,7 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
 @click.argument("submissions", nargs=-1, required=True, type=FILE)
 @annotations_option
 @images_option
+@exif_option
 @click.option(
     "--result",
     "results",
@@ -172,6 +176,7 @@ def plot_maps(
     submissions: tuple[Path, ...],
     annotations: Path | None,
     images: Path,
+    exif: str,
     results: tuple[Path, ...],
     ids: tuple[str, ...],
     count: int | None,
@@ -196,7 +201,7 @@ def plot_maps(
     header = opened[0].header
     found = find_annotations(annotations, header.dataset)
     require_target(out, [found])
-    dataset = Dataset.open(found, header.split, images)
+    dataset = Dataset.open(found, header.split, images, exif=exif)
     held = set(dataset.image_ids)  # an id may hold a comma itself
     named = [[text] if text in held else text.split(",") for text in ids]
     chosen = [name.strip() for names in named for name in names]
@@ -210,6 +215,7 @@ def plot_maps(
 @click.argument("submission", type=FILE)
 @annotations_option
 @images_option
+@exif_option
 @click.option(
     "--result",
     type=FILE,
@@ -231,6 +237,7 @@ def plot_cases(
     submission: Path,
     annotations: Path | None,
     images: Path,
+    exif: str,
     result: Path | None,
     count: int,
     jobs: int | None,
@@ -258,7 +265,7 @@ def plot_cases(
     with Submission.open(submission) as opened:
         found = find_annotations(annotations, opened.header.dataset)
         require_target(out, [found])
-        dataset = Dataset.open(found, opened.header.split, images)
+        dataset = Dataset.open(found, opened.header.split, images, exif=exif)
         with bar("evaluate", quiet=quiet) as progress:
             cases = find_cases(dataset, opened, read, count, jobs=jobs, progress=progress)
         save_cases(dataset, opened, cases, out, style)

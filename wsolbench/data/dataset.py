@@ -136,6 +136,7 @@ class Dataset:
         """A small table for notebooks."""
         rows = {
             "classes": np.unique(self.class_indices[self.class_indices >= 0]).size,
+            "masks": int(self.store.masked[self.rows].sum()),
             "boxes": self.store.box_counts[self.rows].sum(),
             "ignored pixels": self._ignored_pixels,
             "photos": "none" if self.images is None else self.images,
@@ -177,6 +178,31 @@ class Dataset:
         if count >= len(self):
             return self
         return replace(self, rows=self.rows[:count], limit=count)
+
+    def require_masks(self, what: str) -> None:
+        """Check that every image has a mask.
+
+        Args:
+            what: needs them, for the message.
+
+        Raises:
+            WsolbenchError: some images have boxes alone.
+        """
+        bare = self.without_mask
+        if bare:
+            raise WsolbenchError(
+                self.store.path,
+                found=f"{len(bare)} of {len(self)} images of {self.title} without a mask: "
+                f"{some(bare)}",
+                expected=f"a mask of every image for {what}",
+                cure="import masks too, or leave these images out (--ids)",
+            )
+
+    @property
+    def without_mask(self) -> list[str]:
+        """Ids of the images that have boxes alone."""
+        bare = np.flatnonzero(~self.store.masked[self.rows])
+        return [self.image_ids[place] for place in bare]
 
     def image_path(self, index: int) -> Path:
         """The path of the photo.
@@ -322,8 +348,17 @@ class Sample:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """bool (height, width), true on the object."""
+        """bool (height, width), true on the object.
+
+        Raises:
+            WsolbenchError: the image has boxes alone (see `has_mask`).
+        """
         return self.dataset.store.mask(self.row)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether it has a mask."""
+        return bool(self.dataset.store.masked[self.row])
 
     @property
     def boxes(self) -> NDArray[np.int32]:

@@ -5,7 +5,8 @@ bytes. Data for which COCO has no field (splits, several boxes of one mask, the 
 stored under additional keys, which other readers ignore.
 
 COCO: one annotation per image with the mask as compressed run lengths and its tight box as bbox,
-and a second one with iscrowd 1 for the ignored pixels. The additional keys are `boxes` (half-open
+and a second one with iscrowd 1 for the ignored pixels; for an image without a mask one annotation
+per box, without segmentation. The additional keys are `boxes` (half-open
 corners) and `split` of an image, `class_index` and `key` of a category, and `wsolbench` at the top
 level. The file name is the image id plus `.jpg`, whatever the photo's ending.
 
@@ -62,27 +63,31 @@ def export_png(
     """Write a folder of masks and a table atomically.
 
     Args:
-        store: the annotations; each image must have a box, because the table cannot express that
-            an image has none.
+        store: the annotations; each image must have a mask and a box, because the folder cannot
+            express that an image has none.
         folder: the folder to create; it may exist if it is empty.
         progress: called with (masks written, masks).
 
     Raises:
-        WsolbenchError: the folder is not empty, its parent is missing, an image has no box, or a
-            class name cannot be stored in CSV.
+        WsolbenchError: the folder is not empty, its parent is missing, an image has no mask or no
+            box, or a class name cannot be stored in CSV.
     """
     target = Path(folder)
     _check_target(target)
     bare = [
         image_id for image_id, n in zip(store.image_ids, store.box_counts, strict=True) if not n
     ]
-    if bare:
-        raise WsolbenchError(
-            store.path,
-            found=f"{len(bare)} images without a box: {some(bare)}",
-            expected="at least one box per image",
-            cure="export as coco",
-        )
+    unmasked = [
+        name for name, masked in zip(store.image_ids, store.masked, strict=True) if not masked
+    ]
+    for kind, lacking in (("box", bare), ("mask", unmasked)):
+        if lacking:
+            raise WsolbenchError(
+                store.path,
+                found=f"{len(lacking)} images without a {kind}: {some(lacking)}",
+                expected=f"a {kind} of every image",
+                cure="export as coco (wsolbench export coco)",
+            )
     unfit = [f"class {index}" for index, pair in enumerate(store.classes) if not _fits_csv(pair)]
     if unfit:
         raise WsolbenchError(
@@ -158,13 +163,15 @@ def _image(store: AnnotationStore, row: int) -> dict[str, object]:
 def _annotations(store: AnnotationStore, progress: Progress | None) -> Iterable[dict[str, object]]:
     number = 0
     for row in range(len(store)):
-        for crowd, run_lengths in enumerate(
-            (store.run_lengths(row), store.ignore_run_lengths(row))
-        ):
-            if run_lengths is not None:
+        category = int(store.class_indices[row]) + 1
+        regions = (store.run_lengths(row), store.ignore_run_lengths(row))
+        for crowd, run_lengths in enumerate(regions):
+            if run_lengths is not None and run_lengths.counts:
                 number += 1
-                category = int(store.class_indices[row]) + 1
                 yield _annotation(number, row + 1, category, crowd, run_lengths)
+        for box in [] if regions[0].counts else store.boxes(row).tolist():
+            number += 1
+            yield _detection(number, row + 1, category, box)
         if progress is not None:
             progress(row + 1, len(store))
 
@@ -185,6 +192,19 @@ def _annotation(
             "counts": run_lengths.counts.decode("ascii"),
             "size": [run_lengths.height, run_lengths.width],
         },
+    }
+
+
+def _detection(number: int, image: int, category: int, box: Sequence[int]) -> dict[str, object]:
+    """The annotation of a box of an image without a mask."""
+    x0, y0, x1, y1 = box
+    return {
+        "area": (x1 - x0) * (y1 - y0),
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "category_id": category,
+        "id": number,
+        "image_id": image,
+        "iscrowd": 0,
     }
 
 

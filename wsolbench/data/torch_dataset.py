@@ -43,8 +43,9 @@ Item = dict[str, Any]
 
 - `image`: the result of the transform; without a transform float32 (3, height, width) in [0, 1].
 - `label`: int64 scalar, -1 if the class is unknown.
-- `mask`: bool (height, width), or (mask_size, mask_size).
-- `ignore`: bool, shaped like `mask`, true on ignored pixels; all false if none is ignored.
+- `mask`: bool (height, width), or (mask_size, mask_size); None for an image without a mask.
+- `ignore`: bool, shaped like `mask`, true on ignored pixels; all false if none is ignored; None
+  without a mask.
 - `boxes`: int64 (n, 4), half-open (x0, y0, x1, y1) in pixels of the photo.
 - `image_id`: str.
 """
@@ -94,16 +95,22 @@ class TorchDataset(data.Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         sample = self.dataset[index]
-        mask, ignored = _nearest(sample.mask, self.mask_size), sample.ignore
-        ignore = np.zeros_like(mask) if ignored is None else _nearest(ignored, self.mask_size)
+        mask, ignore = self._regions(sample)
         return {
             "image": self.transform(sample.image),
             "label": torch.tensor(sample.class_index, dtype=torch.int64),
-            "mask": torch.from_numpy(mask),
-            "ignore": torch.from_numpy(ignore),
+            "mask": mask,
+            "ignore": ignore,
             "boxes": torch.from_numpy(sample.boxes.astype(np.int64)),
             "image_id": sample.image_id,
         }
+
+    def _regions(self, sample: Any) -> tuple[Tensor | None, Tensor | None]:
+        if not sample.has_mask:
+            return None, None
+        mask, ignored = _nearest(sample.mask, self.mask_size), sample.ignore
+        ignore = np.zeros_like(mask) if ignored is None else _nearest(ignored, self.mask_size)
+        return torch.from_numpy(mask), torch.from_numpy(ignore)
 
 
 def collate(items: Sequence[Item]) -> Item:

@@ -166,7 +166,7 @@ def find_cases(
         progress: called with (images done, images).
 
     Raises:
-        WsolbenchError: images without box or map, a result of something else or without the
+        WsolbenchError: images without mask, box or map, a result of something else or without the
             thresholds, and what `evaluator.score_together` refuses.
     """
     check_match(dataset, submission)
@@ -181,6 +181,7 @@ def find_cases(
             cure="add them, for an image without map is no case",
             exit_status=1,
         )
+    dataset.require_masks("cases")
     unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
     if unboxed:
         raise WsolbenchError(

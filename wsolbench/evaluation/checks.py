@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "checked_rows",
     "checked_threshold",
     "classes_averaged",
+    "lacking",
 ]
 
 MOST_CLASSES = 100_000
@@ -233,11 +234,11 @@ def checked_metrics(
 
     Raises:
         WsolbenchError: an unknown one, none that the protocol defines, box scores where an image
-            has no box.
+            has no box, pixel scores where one has no mask.
     """
-    unboxed = int((dataset.store.box_counts[dataset.rows] == 0).sum())
+    bare = lacking(dataset)
     defined = fitting(protocol)
-    possible = [name for name in defined if not (unboxed and FAMILIES[name].NEEDS_BOXES)]
+    possible = [name for name in defined if not _lacks(name, bare)]
     asked = (possible or defined) if metrics is None else metrics
     known = [name for name in FAMILIES if name != ALWAYS]
     unknown = [name for name in asked if name not in known]
@@ -256,14 +257,36 @@ def checked_metrics(
             expected=one_of(defined),
             cure="request one of these, or another protocol (see wsolbench protocols)",
         )
-    if not set(kept) <= set(possible):
+    impossible = [name for name in kept if name not in possible]
+    if impossible:
+        missing = _lacks(impossible[0], bare)
         raise WsolbenchError(
             dataset.store.path,
-            found=f"{unboxed} of {len(dataset)} images without box",
-            expected="boxes for box scores",
-            cure="import boxes too, or use --metrics pixel",
+            found=f"{bare[missing]} of {len(dataset)} images without {missing}",
+            expected=f"a {missing} of every image for {impossible[0]} scores",
+            cure=f"import {_PLURALS[missing]} too, leave these images out (--ids), or request "
+            f"other scores (--metrics)",
         )
     return kept
+
+
+_PLURALS = {"mask": "masks", "box": "boxes"}
+
+
+def lacking(dataset: Dataset) -> dict[str, int]:
+    """How many images have no mask and how many no box, by "mask" and "box"; only if some."""
+    counts = {
+        "mask": len(dataset.without_mask),
+        "box": int((dataset.store.box_counts[dataset.rows] == 0).sum()),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _lacks(family: str, bare: Mapping[str, int]) -> str:
+    """What some images lack that a metric family needs of each; empty if nothing."""
+    own = FAMILIES[family]
+    needed = {"mask": own.NEEDS_MASKS, "box": own.NEEDS_BOXES}
+    return next((kind for kind in bare if needed[kind]), "")
 
 
 def classes_averaged(dataset: Dataset, protocol: Protocol) -> int:

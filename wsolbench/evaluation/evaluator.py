@@ -39,6 +39,7 @@ from .checks import (
     checked_rows,
     checked_threshold,
     classes_averaged,
+    lacking,
 )
 from .counts import Counts
 from .families import ALWAYS, FAMILIES
@@ -302,6 +303,7 @@ class Evaluator:
                 "missing": len(missing.indices),
                 "constant": self._constant,
                 "full_frame_masks": self._full_frame + missing.full_frame,
+                **{f"without_{kind}": count for kind, count in lacking(self.dataset).items()},
             },
             limit=self.dataset.limit,
             intervals=intervals,

@@ -103,6 +103,7 @@ def scored_groups(
 
 
 def _by_area(dataset: Dataset) -> _Members:
+    dataset.require_masks("groups by area")
     store, rows = dataset.store, dataset.rows
     pixels = store.heights[rows].astype(np.int64) * store.widths[rows]
     shares = store.areas[rows] / pixels

@@ -23,10 +23,11 @@ def image_table(
 ) -> dict[str, list[Any]]:
     """Per-image scores as columns, in the data set's order.
 
-    `image_id`, `class_index`, `area` (of the mask, pixels); `best_iou` and `best_threshold` of the
-    image's own curve, `threshold` (the shared one) and `iou` there, `ap`; `x0, y0, x1, y1` (the box
-    at `box_threshold`), its `box_iou`, and `box_right`: whether that is enough; `top1` and `top5`:
-    whether the class is among them. An image without map scores as zeros do.
+    `image_id`, `class_index`, `area` (of the mask, pixels; None without one); `best_iou` and
+    `best_threshold` of the image's own curve, `threshold` (the shared one) and `iou` there, `ap`;
+    `x0, y0, x1, y1` (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is
+    enough; `top1` and `top5`: whether the class is among them. An image without map scores as zeros
+    do.
 
     Args:
         dataset: of n images.
@@ -37,7 +38,14 @@ def image_table(
     columns: dict[str, list[Any]] = {
         "image_id": list(dataset.image_ids),
         "class_index": dataset.class_indices.tolist(),
-        "area": dataset.store.areas[dataset.rows].tolist(),
+        "area": [
+            area if masked else None
+            for area, masked in zip(
+                dataset.store.areas[dataset.rows].tolist(),
+                dataset.store.masked[dataset.rows],
+                strict=True,
+            )
+        ],
     }
     for start in range(0, len(dataset), _AT_A_TIME):
         places = slice(start, start + _AT_A_TIME)

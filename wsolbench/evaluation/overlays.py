@@ -47,7 +47,7 @@ class Overlay:
     Attributes:
         image_id: its id.
         photo: uint8 (height, width, 3), RGB.
-        mask: bool (height, width).
+        mask: bool (height, width); false everywhere for an image without one.
         ignore: bool (height, width), true where a pixel counts nowhere; None where all count.
         boxes: int32 (n, 4), the true ones.
         maps: one a submission, in their order.
@@ -166,7 +166,9 @@ def read_overlays(
             for opened, row, result in zip(submissions, rows, results, strict=True)
         ]
         photo = np.asarray(sample.image)
-        yield Overlay(image_id, photo, sample.mask, sample.ignore, sample.boxes, tuple(maps))
+        blank = np.zeros(photo.shape[:2], dtype=np.bool_)
+        mask = sample.mask if sample.has_mask else blank
+        yield Overlay(image_id, photo, mask, sample.ignore, sample.boxes, tuple(maps))
 
 
 def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:

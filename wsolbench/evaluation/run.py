@@ -156,6 +156,8 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
     submission = opened(request.submission)
     try:
         dataset = find_dataset(request, submission)
+        if "area" in request.by:
+            dataset.require_masks("groups by area")
         keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
         evaluators = [
             Evaluator(

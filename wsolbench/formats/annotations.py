@@ -28,6 +28,7 @@ from .. import masks
 from ..errors import WsolbenchError, some
 from ..files import replacing, require_file, strict_json
 from ..image_ids import RULE, is_image_id
+from ..images import MAX_SIDE
 from ..masks import RunLengths
 from ..metrics.packed import Packed
 from .untrusted.hdf5_gate import SIGNATURE
@@ -61,7 +62,8 @@ class Annotation:
         image_id: its id (see `image_ids.RULE`).
         split: "val", "test", or any other name.
         class_index: from 0; `UNLABELLED` if the class is unknown.
-        mask: run lengths of the object's mask at the image's original size.
+        mask: run lengths of the object's mask at the image's original size; empty counts if the
+            image has boxes alone.
         boxes: int32 (n, 4), pixels, half-open (x0, y0, x1, y1), n may be 0.
         ignore: run lengths of the ignored pixels, or None.
     """
@@ -108,8 +110,9 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
 
     Raises:
         WsolbenchError: there is no image, ids are duplicated or malformed, a class index is out of
-            range, a box is outside its image, a mask is empty or has malformed run lengths, ignored
-            pixels have another size than the mask; all faults together.
+            range, a box is outside its image, an image has neither a mask nor a box, a mask is
+            empty or has malformed run lengths, ignored pixels have another size than the mask; all
+            faults together.
     """
     rows = sorted(content.annotations, key=lambda annotation: annotation.image_id)
     areas = _check(path, content, rows)
@@ -244,8 +247,13 @@ class AnnotationStore:
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
-        """Number of object pixels of each mask, int64 (n,), including ignored ones."""
+        """Number of object pixels of each mask, int64 (n,), including ignored ones; 0 without."""
         return self._column("area")
+
+    @cached_property
+    def masked(self) -> NDArray[np.bool_]:
+        """Which images have a mask, bool (n,)."""
+        return np.diff(self._rle[0]) > 0
 
     @cached_property
     def classes(self) -> list[tuple[str, str]]:
@@ -290,12 +298,22 @@ class AnnotationStore:
             return "ignore" in file
 
     def run_lengths(self, row: int) -> RunLengths:
-        """The mask's run lengths."""
+        """The mask's run lengths; empty counts if the image has no mask."""
         offsets, counts = self._rle
         return self._run_lengths(row, counts, offsets)
 
     def mask(self, row: int) -> NDArray[np.bool_]:
-        """The mask: bool (height, width), true on the object."""
+        """The mask: bool (height, width), true on the object.
+
+        Raises:
+            WsolbenchError: the image has no mask, or a damaged one.
+        """
+        if not self.masked[row]:
+            raise WsolbenchError(
+                self.path,
+                found=f"no mask of {self.image_ids[row]}, only boxes",
+                cure="leave the image out, or import masks too",
+            )
         return self._decoded(row, self.run_lengths(row))
 
     def boxes(self, row: int) -> NDArray[np.int32]:
@@ -325,7 +343,8 @@ class AnnotationStore:
 
         Args:
             kind: "masks" or "ignored" for compressed run lengths (uint8; empty for an image
-                without ignored pixels), "boxes" for int32 (m, 4).
+                without ignored pixels, all background for one without a mask), "boxes" for int32
+                (m, 4).
             rows: int64 (n,), the rows of the images.
         """
         if kind == "ignored" and not self.has_ignore:
@@ -333,6 +352,11 @@ class AnnotationStore:
         ragged = {"masks": "_rle", "ignored": "_ignore", "boxes": "_boxes"}[kind]
         offsets, values = getattr(self, ragged)
         parts = [values[offsets[row] : offsets[row + 1]] for row in rows]
+        if kind == "masks":
+            parts = [
+                part if part.size else self._blank(row)
+                for part, row in zip(parts, rows, strict=True)
+            ]
         return Packed.of(parts, values[:0])
 
     @cached_property
@@ -346,6 +370,10 @@ class AnnotationStore:
     @cached_property
     def _boxes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         return self._ragged("boxes", "xyxy")
+
+    def _blank(self, row: int) -> NDArray[np.uint8]:
+        counts = masks.blank(int(self.heights[row]), int(self.widths[row]))
+        return np.frombuffer(counts, dtype=np.uint8)
 
     def _decoded(self, row: int, run_lengths: RunLengths) -> NDArray[np.bool_]:
         try:
@@ -397,7 +425,7 @@ class AnnotationStore:
         return WsolbenchError(
             self.path,
             found=found,
-            expected="the columns described in annotations/FORMAT.md",
+            expected="the columns of an annotation file",
             cure="the file is damaged: import the annotations again",
         )
 
@@ -468,6 +496,8 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
         len(boxes) and (x1.max() > size[1] or y1.max() > size[0])
     ):
         return f"has a box that is empty or outside its {size[1]}x{size[0]} pixels", 0
+    if not row.mask.counts:
+        return _fault_without_mask(row), 0
     try:
         area = masks.area(row.mask)
         if row.ignore is not None:
@@ -479,6 +509,15 @@ def _fault(row: Annotation, classes: int) -> tuple[str, int]:
     if area == 0 and (row.ignore is None or masks.area(row.ignore) == 0):
         return "has an empty mask", area
     return "", area
+
+
+def _fault_without_mask(row: Annotation) -> str:
+    height, width = row.mask.height, row.mask.width
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        return f"has the size {width}x{height}, not sides from 1 to {MAX_SIDE}"
+    if row.ignore is not None:
+        return "has ignored pixels, but no mask"
+    return "" if len(row.boxes) else "has neither a mask nor a box"
 
 
 def _add_ragged(

@@ -90,6 +90,7 @@ def _describe_store(store: AnnotationStore) -> dict[str, Any]:
         "splits": dict(sorted(Counter(store.splits).items())),
         "with_class": int((store.class_indices >= 0).sum()),
         "class_names": len(store.classes),
+        "masks": int(store.masked.sum()),
         "boxes": int(store.box_counts.sum()),
         "ignored_pixels": store.has_ignore,
         "content_sha256": store.content_sha256,

@@ -23,6 +23,9 @@ __all__ = [
 TELLING = ("seeds", "normalisation", "size", "map_size")
 """Parameters that distinguish runs of one method; the first that does is shown."""
 
+LACKING = {"mask": "pixel", "box": "box"}
+"""What images may lack, and the metric family that needs it."""
+
 _SHOWN_GROUPS = 20
 
 
@@ -50,6 +53,10 @@ def signature(result: Result) -> str:
         )
     if result.counts.get("missing"):
         parts["missing"] = result.counts["missing"]
+    for kind, family in LACKING.items():
+        count = result.counts.get(f"without_{kind}")
+        if count and not any(SCORES[key].family == family for key in result.scores):
+            parts[f"no {family} scores"] = f"{count} images have no {kind}"
     if result.limit is not None:
         parts["TRIAL"] = f"first {result.limit} images only, not comparable"
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -116,6 +116,7 @@ def make_gallery(
     from ..metrics import pixel
     from ..metrics.boxes import largest_boxes
 
+    dataset.require_masks("the page's gallery")
     scenes = []
     for overlay in read_overlays(dataset, submissions, image_ids, [None] * len(submissions)):
         maps = []

@@ -25,6 +25,7 @@ from .kernels import largest_boxes
 __all__ = [
     "LARGEST",
     "NEEDS_BOXES",
+    "NEEDS_MASKS",
     "best_iou",
     "columns",
     "empty",
@@ -62,6 +63,7 @@ def _area(boxes: NDArray[Any]) -> NDArray[Any]:
 
 LARGEST: Mapping[str, int] = MappingProxyType({})
 NEEDS_BOXES = True
+NEEDS_MASKS = False
 
 
 def fits(rules: Any) -> bool:

@@ -15,10 +15,11 @@ import numpy as np
 from .choices import BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 
-__all__ = ["LARGEST", "NEEDS_BOXES", "columns", "empty", "fits", "measure", "scores"]
+__all__ = ["LARGEST", "NEEDS_BOXES", "NEEDS_MASKS", "columns", "empty", "fits", "measure", "scores"]
 
 LARGEST: Mapping[str, int] = MappingProxyType({})
 NEEDS_BOXES = False
+NEEDS_MASKS = False
 
 
 def fits(rules: Any) -> bool:

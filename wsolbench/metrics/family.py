@@ -8,7 +8,7 @@ has
 - `measure(images)`: its statistics of n images, integers or booleans by name, images first;
 - `columns(kept, rules, classes)`: what each image adds to each of its sums;
 - `LARGEST`: the most that an image adds to a sum, by name, where that is more than 1;
-- `NEEDS_BOXES`: whether every image must have a true box;
+- `NEEDS_BOXES`, `NEEDS_MASKS`: whether every image must have a true box, or a mask;
 - `scores(sums, reading)`: the scores and curves of b sums at once.
 
 One `scores` serves the whole split, groups of images and resamples: they differ in b alone. Ratios
@@ -137,6 +137,7 @@ class Family(Protocol):
 
     LARGEST: Mapping[str, int]
     NEEDS_BOXES: bool
+    NEEDS_MASKS: bool
 
     def fits(self, rules: Any) -> bool:
         """Whether the protocol defines its scores."""

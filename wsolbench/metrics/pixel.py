@@ -28,6 +28,7 @@ from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
 __all__ = [
     "LARGEST",
     "NEEDS_BOXES",
+    "NEEDS_MASKS",
     "average_precision",
     "bins_of",
     "columns",
@@ -167,6 +168,7 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 
 LARGEST: Mapping[str, int] = MappingProxyType({"pixels": 1 << 28, "iou": UNIT, "ap": UNIT})
 NEEDS_BOXES = False
+NEEDS_MASKS = True
 
 
 def fits(rules: Any) -> bool:

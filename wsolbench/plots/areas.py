@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import WsolbenchError
 from .style import COLOURS, picture, require_form, with_legend
 
 if TYPE_CHECKING:
@@ -27,14 +28,22 @@ def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
 
     Returns:
         By split, int64 (AREA_BINS,): bin b counts the shares in [b, b + 1) / AREA_BINS; the last
-        bin includes 1.
+        bin includes 1. Images without a mask are left out.
+
+    Raises:
+        WsolbenchError: no image has a mask.
     """
-    splits = np.array(store.splits)
-    pixels = store.heights.astype(np.int64) * store.widths
-    bins = np.minimum(store.areas * AREA_BINS // pixels, AREA_BINS - 1)
+    masked = store.masked
+    if not masked.any():
+        raise WsolbenchError(
+            store.path, found="no mask, only boxes", cure="name annotations with masks"
+        )
+    splits = np.array(store.splits)[masked]
+    pixels = store.heights[masked].astype(np.int64) * store.widths[masked]
+    bins = np.minimum(store.areas[masked] * AREA_BINS // pixels, AREA_BINS - 1)
     return {
-        split: np.bincount(bins[splits == split], minlength=AREA_BINS).astype(np.int64)
-        for split in sorted(set(store.splits))
+        str(split): np.bincount(bins[splits == split], minlength=AREA_BINS).astype(np.int64)
+        for split in np.unique(splits)
     }
 
 
@@ -67,7 +76,7 @@ def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str 
     """Draw the histogram of object area / image area by split into a PNG, SVG or PDF file.
 
     Raises:
-        WsolbenchError: unsupported file extension, damaged annotation file.
+        WsolbenchError: unsupported file extension, damaged annotation file, no mask in it.
     """
     require_form(path)
     counts = count_area_rates(store)

@@ -15,6 +15,7 @@ from .photos import (
     TRUE_BOX,
     map_with_boxes,
     method_name,
+    photo_alone,
     photo_with_mask,
     row_height,
 )
@@ -66,7 +67,7 @@ def save_maps(
         )
     paired = pair_results(submissions, results)
     shown = list(read_overlays(dataset, submissions, image_ids, paired))
-    titles = ["photo and mask"]
+    titles = ["photo and mask" if any(overlay.mask.any() for overlay in shown) else "photo"]
     for opened, result in zip(submissions, paired, strict=True):
         at = (
             "no predicted box"
@@ -86,7 +87,10 @@ def save_maps(
 
 
 def _overlay(overlay: Overlay, axes: NDArray[Any]) -> None:
-    photo_with_mask(overlay.photo, overlay.mask, axes[0])
+    if overlay.mask.any():
+        photo_with_mask(overlay.photo, overlay.mask, axes[0])
+    else:
+        photo_alone(overlay.photo, axes[0])
     axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
     for ax, drawn in zip(axes[1:], overlay.maps, strict=True):
         map_with_boxes(overlay.photo, drawn.levels, overlay.boxes, drawn.box, ax)

@@ -483,7 +483,7 @@ class Gate:
             f"{self.file.path}: {name}" if name else self.file.path,
             found=found,
             expected=expected,
-            cure=cure or "write the file again, as described in docs/submission-format.md",
+            cure=cure or "write the file again, e.g. with wsolbench.SubmissionWriter",
             exit_status=1,
         )
 
