@@ -115,8 +115,9 @@ def import_masks(
         listed = place / "classes.csv"
         classes = listed if classes is None and listed.is_file() else classes
         place = place / "masks"
-    below = [] if folder_ids else sorted(place.glob("*/*.png"))
-    if below and not any(place.glob("*.png")):
+    pictures = [] if folder_ids else sorted(place.rglob("*.png"))
+    below = [path for path in pictures if path.parent != place]
+    if below and len(below) == len(pictures):
         raise WsolbenchError(
             place,
             found=f"masks only in folders below it, such as {below[0].relative_to(place)}",
