@@ -30,6 +30,8 @@ __all__ = [
     "import_imagenet_s",
     "import_masks",
     "import_openimages",
+    "import_pet",
+    "import_voc",
 ]
 
 
@@ -80,6 +82,21 @@ def _mask_levels(command: Callable[..., None]) -> Callable[..., None]:
     return above(void(command))
 
 
+_folder_ids = click.option(
+    "--folder-ids",
+    is_flag=True,
+    help="Keep the folders of file names in the ids: val/0.png has the id val~0.",
+)
+
+
+def _box_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the two ways out if boxes contradict their masks."""
+    keep = click.option(
+        "--keep-boxes", is_flag=True, help="Keep boxes as given even if they contradict the masks."
+    )
+    return _tight_boxes(keep(command))
+
+
 @import_.command("masks")
 @click.argument("folder", type=FILE)
 @click.option(
@@ -96,6 +113,16 @@ def _mask_levels(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--ignore", type=FILE, help="Folder of masks of pixels to ignore in scoring.")
 @click.option(
     "--classes", type=FILE, help="CSV file of class names: columns key and name, one row per class."
+)
+@_mask_levels
+@_box_choices
+@_folder_ids
+@click.option(
+    "--ignore-column",
+    "ignore_columns",
+    multiple=True,
+    metavar="NAME",
+    help="Another column of the table, to be left out; may be repeated.",
 )
 @_dataset
 @_out
@@ -135,6 +162,39 @@ def import_ilsvrc(out: Path, quiet: bool, **options: Any) -> None:
 @import_.command("coco")
 @click.argument("file", type=FILE)
 @click.option("--split", help="Split of images for which the file names none.")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Import the objects of this category alone; may be repeated.",
+)
+@click.option(
+    "--skip-empty",
+    is_flag=True,
+    help="Leave out annotations without a pixel and images without an annotation.",
+)
+@click.option(
+    "--allow-missing-masks",
+    is_flag=True,
+    help="Store images whose annotations have no segmentation with boxes and without a mask.",
+)
+@click.option(
+    "--boxes",
+    type=click.Choice(("xywh", "xyxy")),
+    default="xywh",
+    show_default=True,
+    help="How a bbox is read: x, y, width and height, or x0, y0, x1, y1.",
+)
+@click.option(
+    "--rle",
+    type=click.Choice(("columns", "rows")),
+    default="columns",
+    show_default=True,
+    help="Order of run lengths given as lists.",
+)
+@_box_choices
+@_folder_ids
 @_dataset
 @_out
 @quiet_option
@@ -163,11 +223,7 @@ def import_cub(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
 @click.option("--images", type=FILE, help="Folder of photos, whose sizes are used.")
 @_exif
 @_corners
-@click.option(
-    "--folder-ids",
-    is_flag=True,
-    help="Keep the folders of file names in the ids: val2/0/3.jpeg has the id val2~0~3.",
-)
+@_folder_ids
 @click.option(
     "--split",
     help="Split of images for which SOURCE names none [default: val, or the folder's name].",
@@ -212,6 +268,34 @@ def import_openimages(folder: Path, out: Path, quiet: bool, **options: Any) -> N
 def import_imagenet_s(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
     """Import the validation split of ImageNet-S."""
     _import("imagenet-s", folder, out=out, quiet=quiet, **options)
+
+
+@import_.command("pet")
+@click.argument("folder", type=FILE)
+@_out
+@quiet_option
+def import_pet(folder: Path, out: Path, quiet: bool) -> None:
+    """Import Oxford-IIIT Pet with its trimaps."""
+    _import("pet", folder, out=out, quiet=quiet)
+
+
+@import_.command("voc")
+@click.argument("folder", type=FILE)
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Import the objects of this class alone; may be repeated.",
+)
+@click.option(
+    "--tight-boxes", is_flag=True, help="Use the tight boxes of the objects, not the XML files."
+)
+@_out
+@quiet_option
+def import_voc(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """Import the segmented images of PASCAL VOC that have objects of one class."""
+    _import("voc", folder, out=out, quiet=quiet, **options)
 
 
 @click.group()

@@ -26,6 +26,8 @@ IMPORTERS = {
     "cub": ("cub", "import_cub"),
     "openimages": ("openimages", "import_openimages"),
     "imagenet-s": ("imagenet_s", "import_imagenet_s"),
+    "pet": ("pet", "import_pet"),
+    "voc": ("voc", "import_voc"),
 }
 """(module, function) of each kind that `wsolbench import` accepts."""
 
