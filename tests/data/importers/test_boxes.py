@@ -211,7 +211,9 @@ def xml(name: str, box: str, size: str = "6 4") -> str:
 def test_xml_files_give_boxes_sizes_and_classes(tmp_path):
     for name, text in {"0/a": xml("dog", BOXES[0]), "1/a": xml("cat", BOXES[1])}.items():
         write(tmp_path / "xml" / f"{name}.xml", [text])
-    with pytest.raises(WsolbenchError, match=r"found no .xml file"):
+    with pytest.raises(
+        WsolbenchError, match=r".xml files only in folders below it; .*--folder-ids"
+    ):
         import_boxes(tmp_path / "xml")
     content = import_boxes(tmp_path / "xml", folder_ids=True, split="test")
     assert [item.image_id for item in content.annotations] == ["0~a", "1~a"]
@@ -228,7 +230,7 @@ def test_xml_files_give_boxes_sizes_and_classes(tmp_path):
     content = import_boxes(tmp_path / "xml", folder_ids=True, category="cat", corners="inclusive")
     assert boxes_of(content) == [WHOLE[2]]
     assert content.notes[-1] == "only boxes of cat; 1 images without one were left out"
-    with pytest.raises(WsolbenchError, match=r"category: found 'cow', expected cat or dog"):
+    with pytest.raises(WsolbenchError, match=r"category: found 'cow', expected cat, dog;"):
         import_boxes(tmp_path / "xml", folder_ids=True, category="cow")
 
 
@@ -285,6 +287,21 @@ def test_the_real_lists_of_all_validation_images(tmp_path, shared_data):
     assert (tenth.image_id, tenth.class_index) == ("ILSVRC2012_val_00000010", 332)
     assert (last.image_id, last.class_index) == ("ILSVRC2012_val_00050000", 355)
     assert "none of 80477 far corners equals the width or height, 11197 are on" in content.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("file", "lines", "message"),
+    [
+        ("k.csv", ["ImageId,PredictionString"], r"k.csv: no line after the header"),
+        ("t.csv", ["name,x0,y0,x1,y1", "a,0,0,2,2"], r"columns name, x0, .*image_id"),
+        ("b.txt", ["a 0 0 2 2"], r"category: found 'dog', expected a file that names the classes"),
+        ("none/readme.md", ["boxes"], r"no localization.txt and no .xml file"),
+    ],
+)
+def test_other_sources_are_refused_by_what_they_lack(tmp_path, file, lines, message):
+    path = write(tmp_path / file, lines)
+    with pytest.raises(WsolbenchError, match=message):
+        import_boxes(path.parent if path.suffix == ".md" else path, category="dog")
 
 
 def test_a_name_that_no_data_set_may_have_needs_another(tmp_path):

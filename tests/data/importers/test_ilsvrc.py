@@ -600,7 +600,7 @@ def test_labels_counted_from_one_are_read_and_noted(tmp_path, order):
     lists.append(listed(tmp_path, "sorted.txt", comma_labels(SORTED)))
     content = import_ilsvrc(**tree(tmp_path, shapes), labels=lists)
     assert [item.class_index for item in content.annotations] == [65, 970, 970]
-    assert any("moved.txt counts classes from 1" in note for note in content.notes)
+    assert "moved.txt counts classes from 1" in content.notes
 
 
 @pytest.mark.parametrize(("first", "images"), [(0, (20_000, 20_001)), (1, (20_000, 20_001))])

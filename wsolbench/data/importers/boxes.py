@@ -12,6 +12,7 @@ other files are found from all their boxes (`corners`). Stored boxes are half-op
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,6 +184,13 @@ def _read_source(place: Path, folder_ids: bool, split: str | None) -> _Listed:
             return _read_folder(place, folder_ids, split or place.resolve().name)
         if splits:
             return _read_folders(place, splits, folder_ids, split)
+        if not any(place.rglob("*.xml")):
+            raise WsolbenchError(
+                place,
+                found=f"no {_BOXES} and no .xml file",
+                expected="a metadata folder of wsolevaluation, or a folder of XML files",
+                cure="name the folder that contains them",
+            )
         return _read_xml(place, folder_ids)
     if place.name.lower().endswith(ARCHIVE_ENDINGS):
         return _read_xml(place, folder_ids)
@@ -190,7 +198,8 @@ def _read_source(place: Path, folder_ids: bool, split: str | None) -> _Listed:
     if is_kaggle(place):
         return _read_kaggle(place)
     first = read_lines(place, "a list or table of boxes")[0][1].lower()
-    if "image_id" in first:
+    header = {cell.strip(' "') for cell in re.split("[,;\t]", first)}
+    if header & {"image_id", *_CORNERS}:
         return _read_table(place, folder_ids)
     boxes = _read_list(place, folder_ids)
     return _Listed(place, boxes, published=Corners.INCLUSIVE, sources=[source_of(place)])
@@ -326,7 +335,13 @@ def _read_table(path: Path, folder_ids: bool) -> _Listed:
 
 def _keep(listed: _Listed, category: str) -> None:
     held = {name for names in listed.names.values() for name in names}
-    require_choice("category", category, sorted(held))
+    if category not in held:
+        raise WsolbenchError(
+            "category",
+            found=repr(category),
+            expected=some(sorted(held)) or "a file that names the classes of its boxes",
+            cure="name a class of the file" if held else "leave --category out",
+        )
     for image_id, names in listed.names.items():
         pairs = zip(listed.boxes[image_id], names, strict=True)
         listed.boxes[image_id] = [box for box, name in pairs if name == category]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ...errors import WsolbenchError, some
 from .ilsvrc_lists import CLASSES, WORDNET_ID, is_kaggle, named_records, read_kaggle
@@ -109,7 +110,7 @@ def read_labels(
             cure="add such a list, e.g. class_labels.txt of wsolevaluation (--labels again)",
         )
     notes = ["class indices follow the sorted WordNet ids"]
-    notes += [f"{os.fspath(one.path)} counts classes from 1" for one in lists if one.first]
+    notes += [f"{Path(one.path).name} counts classes from 1" for one in lists if one.first]
     if devkit:
         translation = _bijection(where, devkit, sorted_ids)
         notes.append(

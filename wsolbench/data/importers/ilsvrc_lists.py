@@ -196,6 +196,8 @@ def read_kaggle(path: str | os.PathLike[str]) -> dict[str, list[tuple[str, RawBo
             faults.append(f"line {number}: {line[:60]!r}")
         else:
             found[image_id] = pairs
+    if not found and not faults:
+        faults.append("no line after the header")
     refuse(path, faults, expected=f"{what}, each image once", cure="download it again from Kaggle")
     return found
 

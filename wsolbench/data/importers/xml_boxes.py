@@ -108,6 +108,13 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
     )
     same_ids(place, list(ids), list(ids.values()), folder_ids=folder_ids)
     if not ids:
+        if folder_ids is False and place.is_dir() and any(place.rglob("*.xml")):
+            raise WsolbenchError(
+                place,
+                found=".xml files only in folders below it",
+                cure="keep these folders in the ids: --folder-ids, in Python folder_ids=True; or "
+                "name the folder that contains the files",
+            )
         raise WsolbenchError(
             place,
             found="no .xml file",
