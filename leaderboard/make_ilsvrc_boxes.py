@@ -28,7 +28,8 @@ import numpy as np
 
 from wsolbench.baselines.trivial import predict_trivial
 from wsolbench.data.dataset import Dataset
-from wsolbench.data.importers.ilsvrc import read_box_list, read_sizes, read_val_list
+from wsolbench.data.importers.corners import Corners, evidence_of, settle, whole_boxes
+from wsolbench.data.importers.ilsvrc_lists import read_box_list, read_sizes, read_val_list
 from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
 from wsolbench.data.importers.tables import source_of
 from wsolbench.errors import WsolbenchError, some
@@ -101,13 +102,13 @@ def box_annotations(val_list: Path, sizes: Path, boxes: Path) -> AnnotationSet:
     """
     val = set(read_val_list(val_list))
     known_sizes = read_sizes(sizes)
-    known_boxes = read_box_list(boxes, known_sizes)
-    for path, found in ((val_list, val), (boxes, known_boxes.keys())):
+    listed = read_box_list(boxes)
+    for path, found in ((val_list, val), (boxes, listed.keys())):
         strangers = sorted(found - known_sizes.keys())
         _refuse(sizes, strangers, f"of {path.name} without a size")
-    _refuse(
-        boxes, sorted(known_sizes.keys() - known_boxes.keys()), f"of {sizes.name} without a box"
-    )
+    _refuse(boxes, sorted(known_sizes.keys() - listed.keys()), f"of {sizes.name} without a box")
+    corners = settle(boxes, evidence_of(listed, known_sizes), published=Corners.INCLUSIVE)
+    known_boxes, _ = whole_boxes(boxes, listed, known_sizes, corners)
     records = [
         MaskRecord(
             image_id,

@@ -39,6 +39,8 @@ COMMANDS = [
     ["import", "ilsvrc", "--masks", "none", "--val-list", "none.txt", "--out", "x.h5"],
     ["import", "coco", "none.json", "--out", "x.h5"],
     ["import", "cub", "none", "--out", "x.h5"],
+    ["import", "boxes", "none", "--out", "x.h5"],
+    ["import", "boxes", "none", "--corners", "far", "--out", "x.h5"],
     ["import", "openimages", "none", "--out", "x.h5"],
     ["import", "imagenet-s", "none", "--out", "x.h5"],
     ["export", "coco", "none.h5", "--out", "x.json"],

@@ -243,6 +243,8 @@ def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list
         "a table of predicted classes",
         required=("image_id", "top1"),
         optional=_TOP_COLUMNS[1:],
+        numbers=_TOP_COLUMNS,
+        known_ids=ids,
     )
     classes: dict[str, list[int]] = {}
     for line, row in rows:

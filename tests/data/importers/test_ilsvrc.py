@@ -214,6 +214,22 @@ def test_trap_5_masks_of_zeros_and_ones_are_read_and_doubtful_ones_refused(tmp_p
         import_ilsvrc(**paths)
 
 
+def test_a_void_level_of_masks_is_ignored(tmp_path):
+    paths = tree(tmp_path)
+    levels = OBJECT * np.uint8(15)
+    levels[0] = 255
+    Image.fromarray(levels).save(paths["masks"] / f"{name(2)}.png")
+    with pytest.raises(WsolbenchError, match=r"grey levels 15, 255, .* --void LEVEL"):
+        import_ilsvrc(**paths)
+    second = import_ilsvrc(**paths, object_above=0).annotations[1]
+    assert (masks.area(second.mask), second.ignore) == (12, None)
+    Image.fromarray(levels).save(paths["masks"] / f"{name(1)}.png")
+    Image.fromarray(levels).save(paths["masks"] / f"{name(3)}.png")
+    content = import_ilsvrc(**paths, void=255)
+    assert masks.area(content.annotations[1].mask) == masks.area(content.annotations[1].ignore) == 6
+    assert "pixels of grey level 255 are ignored, in 3 masks" in content.notes
+
+
 def test_trap_5_listed_ids_without_a_mask_are_refused(tmp_path):
     with pytest.raises(WsolbenchError, match=r"2 of 4 ids without a mask: .*00000008, .*00000009"):
         import_ilsvrc(**tree(tmp_path, val=(1, 2, 8, 9)))
@@ -260,7 +276,7 @@ def test_trap_6_listed_boxes_are_inclusive(tmp_path):
 def test_trap_6_listed_boxes_that_pass_the_image_are_refused(tmp_path, with_sizes):
     boxes = listed(tmp_path, "boxes.txt", [f"val/{name(n)}.JPEG,0,1,6,3" for n in (1, 2, 3)])
     sizes = listed(tmp_path, "sizes.txt", [f"val/{name(n)}.JPEG,6,4" for n in (1, 2, 3)])
-    message = r"6,3 is outside 6x4" if with_sizes else r"a box beyond its width 6"
+    message = r"3 of 3 far corners equal .* 6,3 is outside 6x4.* --corners half-open"
     with pytest.raises(WsolbenchError, match=message):
         import_ilsvrc(**tree(tmp_path), boxes=boxes, sizes=sizes if with_sizes else None)
 
@@ -332,7 +348,8 @@ def test_an_archive_of_xml_is_read_without_unpacking(tmp_path, packing):
             r"invalid XML \(DTDForbidden\)",
         ),
         (xml(6, 4, (0, 0, 5, 3)).replace(b"<width>6", b"<width>six"), r"width is 'six'"),
-        (b"<annotation/>", r"width is ''"),
+        (b"<annotation/>", r"00000001.xml: no box"),
+        (xml(6, 4, (0, 0, 5, 3)).replace(b"<width>6</width>", b""), r"width is ''"),
     ],
 )
 def test_wrong_xml_is_refused(tmp_path, content, message):
@@ -340,6 +357,129 @@ def test_wrong_xml_is_refused(tmp_path, content, message):
     folder = xml_folder(tmp_path, {1: content, 2: good, 3: good})
     with pytest.raises(WsolbenchError, match=message):
         import_ilsvrc(**tree(tmp_path), boxes=folder)
+
+
+def test_xml_boxes_counted_from_one_are_moved(tmp_path):
+    files = {1: xml(6, 4, (3, 2, 5, 3)), 2: xml(6, 4, (1, 1, 6, 3)), 3: xml(6, 4, (2, 2, 3, 4))}
+    content = import_ilsvrc(**tree(tmp_path), boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [
+        [[2, 1, 5, 3]],
+        [[0, 0, 6, 3]],
+        [[1, 1, 3, 4]],
+    ]
+    assert any("0 near corners are 0, 1 are 1; taken as from-1" in note for note in content.notes)
+
+
+@pytest.mark.parametrize(
+    ("box", "corners"),
+    [((2, 1, 5, 3), "half-open"), ((2, 1, 4, 2), "inclusive"), ((3, 2, 5, 3), "from-1")],
+)
+def test_masks_decide_how_corners_count_where_corners_leave_it_open(tmp_path, box, corners):
+    files = dict.fromkeys((1, 2, 3), xml(6, 4, box))
+    content = import_ilsvrc(**tree(tmp_path), boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [[[2, 1, 5, 3]]] * 3
+    assert any(f"taken as {corners}" in note for note in content.notes)
+
+
+def test_boxes_that_leave_their_corners_open_are_refused_until_stated(tmp_path):
+    folder = xml_folder(tmp_path, dict.fromkeys((1, 2, 3), xml(6, 4, (1, 2, 3, 2))))
+    paths = tree(tmp_path)
+    with pytest.raises(WsolbenchError, match=r"leave open how .*none of 3 .* --corners half-open"):
+        import_ilsvrc(**paths, boxes=folder)
+    content = import_ilsvrc(**paths, boxes=folder, corners="from-1")
+    assert content.annotations[0].boxes.tolist() == [[0, 1, 3, 2]]
+    with pytest.raises(WsolbenchError, match=r"3 boxes have equal corners, expected half-open"):
+        import_ilsvrc(**paths, boxes=folder, corners="half-open")
+    with pytest.raises(WsolbenchError, match=r"corners: found 'far', expected half-open, inclusi"):
+        import_ilsvrc(**paths, boxes=folder, corners="far")
+
+
+def test_only_the_objects_own_boxes_count(tmp_path):
+    inner = b"<bndbox><xmin>0</xmin><ymin>0</ymin><xmax>1</xmax><ymax>1</ymax></bndbox>"
+    part = b"<part><name>head</name>" + inner + b"</part>"
+    nested = b"<object><name>rider</name>" + inner + b"</object>"
+    plain = xml(6, 4, (0, 1, 5, 3))
+    flags = b"<difficult>1</difficult><truncated>1</truncated></object>"
+    files = {
+        1: plain.replace(b"</object>", part + b"</object>"),
+        2: plain.replace(b"</object>", nested + b"</object>"),
+        3: plain.replace(b"</object>", flags),
+    }
+    content = import_ilsvrc(**tree(tmp_path), boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [[[0, 1, 6, 4]]] * 3
+
+
+def test_xml_of_other_programs_is_read(tmp_path):
+    plain = xml(6, 4, (0, 1, 5, 3))
+    labelimg = plain.replace(b"</folder>", f"</folder><filename>{name(2)}.jpg</filename>".encode())
+    files = {
+        1: plain.replace(b"<annotation>", b'<annotation xmlns="http://example.org/voc">'),
+        2: labelimg.replace(b">5<", b">5.0<"),
+        3: plain.replace(b"<width>6", b"<width>0").replace(b"<height>4", b"<height>0"),
+    }
+    content = import_ilsvrc(**tree(tmp_path), boxes=xml_folder(tmp_path, files))
+    assert [item.boxes.tolist() for item in content.annotations] == [[[0, 1, 6, 4]]] * 3
+
+
+def test_a_size_that_mask_and_box_contradict_is_taken_as_swapped(tmp_path):
+    seen = xml(6, 4, (2, 1, 4, 2), (0, 0, 5, 3))
+    wrong_size = seen.replace(b"<width>6", b"<width>4").replace(b"<height>4", b"<height>6")
+    shapes = {1: OBJECT, 2: OBJECT.T, 3: OBJECT}
+    folder = xml_folder(tmp_path, {1: wrong_size, 2: seen, 3: seen})
+    content = import_ilsvrc(**tree(tmp_path, shapes), boxes=folder)
+    assert all((masks.decode(item.mask) == OBJECT).all() for item in content.annotations)
+    assert content.notes[-2].endswith(f"agree with each other against them: {name(1)}")
+    assert content.notes[-1].endswith(f"were transposed: {name(2)}")
+
+
+def test_how_boxes_differ_from_their_masks_is_noted(tmp_path):
+    boxes = [(1, "2,1,4,2"), (2, "0,0,5,3"), (3, "0,3,1,3")]
+    lines = [f"val/{name(number)}.JPEG,{box}" for number, box in boxes]
+    paths = {**tree(tmp_path), "boxes": listed(tmp_path, "boxes.txt", lines)}
+    content = import_ilsvrc(**paths)
+    assert (
+        "boxes of 1 of 3 images differ from their mask's tight box by more than 2 pixels, and 1 "
+        "have a box that does not touch it"
+    ) in content.notes
+    tight = import_ilsvrc(**paths, tight_boxes=True)
+    assert [item.boxes.tolist() for item in tight.annotations] == [[[2, 1, 5, 3]]] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "4,2,9,5",
+            r"3 of 3 single boxes equal their mask's tight box as inclusive, but 0 as half",
+        ),
+        ("2,4,6,10", r"3 of 3 single boxes agree .* if x and y are swapped, but 0 as given"),
+        ("4,2,6,4", r"3 of 3 .* if x1 and y1 are a width and a height, but 0 as given"),
+    ],
+)
+def test_boxes_that_match_their_masks_after_one_change_are_refused(tmp_path, text, message):
+    wide = np.zeros((12, 16), dtype=bool)
+    wide[2:6, 4:10] = True
+    boxes = listed(tmp_path, "boxes.txt", [f"val/{name(n)}.JPEG,{text}" for n in (1, 2, 3)])
+    with pytest.raises(WsolbenchError, match=message):
+        import_ilsvrc(
+            **tree(tmp_path, dict.fromkeys((1, 2, 3), wide)), boxes=boxes, corners="half-open"
+        )
+
+
+def test_boxes_of_another_class_than_the_label_are_refused(tmp_path):
+    names = listed(tmp_path, "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
+    files = {
+        number: xml(6, 4, (0, 0, 5, 3)).replace(b"n01751748", b"n%08d" % SORTED[number])
+        for number in (1, 2, 3)
+    }
+    labels = listed(tmp_path, "labels.txt", comma_labels(SORTED))
+    paths = {**tree(tmp_path), "labels": [labels], "class_names": names}
+    folder = xml_folder(tmp_path, files)
+    assert import_ilsvrc(**paths, boxes=folder).annotations[0].class_index == 65
+    path = folder / "CLS-LOC" / "val" / f"{name(2)}.xml"
+    path.write_bytes(path.read_bytes().replace(b"n00000970", b"n00000007"))
+    with pytest.raises(WsolbenchError, match=r"00000002 has boxes of n00000007, but label n000009"):
+        import_ilsvrc(**paths, boxes=folder)
 
 
 def test_archives_and_xml_files_are_bounded(tmp_path, monkeypatch):
@@ -440,6 +580,116 @@ def test_the_real_list_of_boxes_holds_what_its_readers_state(shared_data):
     assert len(boxes) == 80_477
     assert sum(x1 == sizes[image_id][0] - 1 for image_id, (_, _, x1, _) in boxes) == 6_086
     assert sum(x1 >= sizes[image_id][0] for image_id, (_, _, x1, _) in boxes) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["D:\\my data\\val\\{}.JPEG {}", "n01751748/{}.JPEG\t{}", "./{}.JPEG, {}.0", "{}.JPEG,{}\r"],
+)
+def test_labels_are_read_with_any_folders_and_line_ends(tmp_path, line):
+    lines = [line.format(name(number), label) for number, label in SORTED.items()]
+    content = import_ilsvrc(**tree(tmp_path), labels=[listed(tmp_path, "l.txt", lines)])
+    assert [item.class_index for item in content.annotations] == [65, 970, 230]
+
+
+@pytest.mark.parametrize("order", [DEVKIT, SORTED])
+def test_labels_counted_from_one_are_read_and_noted(tmp_path, order):
+    moved = {number: label + 1 for number, label in {**order, 20_000: order[2]}.items()}
+    shapes = dict.fromkeys((1, 2, 20_000), OBJECT)
+    lists = [listed(tmp_path, "moved.txt", blank_labels(moved))]
+    lists.append(listed(tmp_path, "sorted.txt", comma_labels(SORTED)))
+    content = import_ilsvrc(**tree(tmp_path, shapes), labels=lists)
+    assert [item.class_index for item in content.annotations] == [65, 970, 970]
+    assert "moved.txt counts classes from 1" in content.notes
+
+
+@pytest.mark.parametrize(("first", "images"), [(0, (20_000, 20_001)), (1, (20_000, 20_001))])
+def test_a_later_list_is_placed_by_known_classes_of_the_other_order(tmp_path, first, images):
+    # The devkit's classes 360 and 489 are 970 and 65 of the sorted ones.
+    near = listed(tmp_path, "near.txt", blank_labels({**DEVKIT, images[0]: 360, images[1]: 489}))
+    far = {images[0]: 970 + first, images[1]: 65 + first, 20_002: 65 + first}
+    later = listed(tmp_path, "far.txt", blank_labels(far))
+    content = import_ilsvrc(
+        **tree(tmp_path, dict.fromkeys((1, 2, 20_002), OBJECT)), labels=[near, later]
+    )
+    assert [item.class_index for item in content.annotations] == [65, 970, 65]
+
+
+def test_a_list_counted_from_both_is_refused(tmp_path):
+    paths = tree(tmp_path)
+    mixed = listed(tmp_path, "mixed.txt", comma_labels({**SORTED, 2: 971}))
+    with pytest.raises(WsolbenchError, match=r"counted from 0 and from 1: class .*, class 971 for"):
+        import_ilsvrc(**paths, labels=[mixed])
+    beyond = comma_labels({number: label + 1 for number, label in {**SORTED, 30: 1000}.items()})
+    with pytest.raises(WsolbenchError, match=r"line 5: class 1001 \(expected one class from 1 to"):
+        import_ilsvrc(**paths, labels=[listed(tmp_path, "beyond.txt", beyond)])
+
+
+def test_the_devkits_list_without_names_needs_all_lines_and_a_sorted_list(tmp_path):
+    first = [489, 360, 170, 821, 296, 481, 12, 703, 598, 163]
+    numbers = [str(label + 1) for label in (first * 5000)]
+    truth = listed(tmp_path, "truth.txt", numbers)
+    plain = listed(tmp_path, "sorted.txt", comma_labels(SORTED))
+    shapes = dict.fromkeys((1, 2, 20_001), OBJECT)
+    paths = tree(tmp_path, shapes)
+    content = import_ilsvrc(**paths, labels=[truth, plain])
+    assert [item.class_index for item in content.annotations] == [65, 970, 65]
+    with pytest.raises(WsolbenchError, match=r"only labels in the devkit's order"):
+        import_ilsvrc(**paths, labels=[truth])
+    short = listed(tmp_path, "short.txt", numbers[:4])
+    with pytest.raises(WsolbenchError, match=r"line 1: '490' .* of the 50000 images, not 4 lines"):
+        import_ilsvrc(**paths, labels=[short, plain])
+
+
+def kaggle(tmp_path: Path, labels: Mapping[int, int]) -> Path:
+    lines = ["ImageId,PredictionString"]
+    lines += [
+        f"{name(n)},n{label:08d} 0 1 5 3 n{label:08d} 2 1 4 2 " for n, label in labels.items()
+    ]
+    return listed(tmp_path, "LOC_val_solution.csv", lines)
+
+
+def test_kaggles_file_gives_boxes_and_labels(tmp_path):
+    rest = [index for index in range(1000) if index not in SORTED.values()]
+    every = {**SORTED, **dict(enumerate(rest, start=100))}
+    path = kaggle(tmp_path, every)
+    paths = tree(tmp_path)
+    content = import_ilsvrc(**paths, labels=[path], boxes=path)
+    assert [item.class_index for item in content.annotations] == [65, 970, 230]
+    assert content.annotations[2].boxes.tolist() == [[0, 1, 6, 4], [2, 1, 5, 3]]
+    assert any("taken as inclusive" in note for note in content.notes)
+    few = kaggle(tmp_path, SORTED)
+    with pytest.raises(
+        WsolbenchError, match=r"found 4 different WordNet ids, .*--class-names FILE"
+    ):
+        import_ilsvrc(**paths, labels=[few])
+    names = listed(tmp_path, "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
+    content = import_ilsvrc(**paths, labels=[few], class_names=names)
+    assert [item.class_index for item in content.annotations] == [65, 970, 230]
+    wrong = listed(tmp_path, "other.txt", comma_labels({**SORTED, 3: 231, 1: 65}))
+    with pytest.raises(WsolbenchError, match=r"class 231 for ILSVRC2012_val_00000003|from 1"):
+        import_ilsvrc(**paths, labels=[few, wrong], class_names=names)
+
+
+@pytest.mark.parametrize(
+    "line", ["x,n01440764 1 2 3", "x,n01440764 5 5 1 6", "x,tench 1 2 3 4", "x,"]
+)
+def test_wrong_lines_of_kaggles_file_are_refused(tmp_path, line):
+    text = ["ImageId,PredictionString", line.replace("x", name(1))]
+    with pytest.raises(WsolbenchError, match=r"line 2: 'ILSVRC2012_val_00000001,"):
+        import_ilsvrc(**tree(tmp_path), boxes=listed(tmp_path, "k.csv", text))
+
+
+def test_whole_and_fractional_corners_of_lists(tmp_path):
+    boxes = ["0.0,1.0,5.0,3.0", "1.0000000001,1,3,2", "0.5,1,3.5,2"]
+    lines = [f"val/{name(n)}.JPEG,{box}" for n, box in enumerate(boxes, start=1)]
+    content = import_ilsvrc(**tree(tmp_path), boxes=listed(tmp_path, "boxes.txt", lines))
+    assert [item.boxes.tolist() for item in content.annotations] == [
+        [[0, 1, 6, 4]],
+        [[1, 1, 4, 3]],
+        [[0, 1, 5, 3]],
+    ]
+    assert "1 boxes were rounded outwards to whole pixels" in content.notes
 
 
 def _rows(path: Path) -> list[tuple[str, list[int]]]:

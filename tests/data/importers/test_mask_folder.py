@@ -63,13 +63,13 @@ def test_the_table_gives_class_split_size_and_several_boxes(tmp_path):
         "image_id,class_index,split,height,width,x0,y0,x1,y1\n"
         "b,7,test,3,5,0,0,5,3\r\n"
         "a,3,,,,1,1,4,3\n"
-        "b,7,test,3,5,1,1,2,2",
+        "b,7,test,3,5,2,1,3,2",
     )
     content = import_masks(folder, table=rows, split="train", dataset="own")
     a, b = content.annotations
     assert (a.split, a.class_index, a.boxes.tolist()) == ("train", 3, [[1, 1, 4, 3]])
     assert (b.split, b.class_index) == ("test", 7)
-    assert b.boxes.tolist() == [[0, 0, 5, 3], [1, 1, 2, 2]]
+    assert b.boxes.tolist() == [[0, 0, 5, 3], [2, 1, 3, 2]]
     assert b.boxes.dtype == np.int32
     assert content.dataset == "own"
     assert content.sources[0].file == "table.csv"
@@ -114,9 +114,9 @@ def test_ignored_pixels_and_classes_come_from_files_of_their_own(tmp_path):
         ("image_id,height\na,tall\n", r"line 2 \(a\): height is 'tall'"),
         ("image_id,height\na,0\n", r"height is '0'"),
         ("image_id,class_index\na,-2\n", r"class_index is '-2'"),
-        ("image_id,class_index\na,3.0\n", r"class_index is '3.0'"),
+        ("image_id,class_index\na,3.5\n", r"class_index is '3.5'"),
         ("image_id,split\na,../up\n", r"split is '../up'"),
-        ("image_id\n../a\n", r"'../a' is not a valid image id"),
+        ("image_id\né\n", r"'é' is not a valid image id"),
         ("image_id,x0,y0,x1,y1\na,1,1,1,3\n", r"the box 1,1,1,3 is empty"),
         ("image_id,x0,y0,x1,y1\na,1,1,4,\n", r"a box has empty corners"),
         ("image_id,x0,y0,x1,y1\na,-1,1,4,3\n", r"x0 is '-1'"),
@@ -267,8 +267,8 @@ def test_guarded_cells_come_back_and_never_start_a_formula(text):
 def test_every_kind_has_its_importer():
     for kind, (_, function) in IMPORTERS.items():
         assert importer(kind).__name__ == function
-    with pytest.raises(WsolbenchError, match=r"found 'voc', expected masks, ilsvrc"):
-        importer("voc")
+    with pytest.raises(WsolbenchError, match=r"found 'yolo', expected masks, ilsvrc"):
+        importer("yolo")
 
 
 def test_a_mask_too_large_is_refused_before_it_is_unpacked(tmp_path):
@@ -290,3 +290,172 @@ def test_blank_rows_are_no_images_but_rows_of_empty_cells_are_classes(tmp_path):
     content = import_masks(folder, table=tmp_path / "t.csv", classes=tmp_path / "c.csv")
     assert [(row.image_id, row.split) for row in content.annotations] == [("a", "test")]
     assert content.classes == [("", ""), ("n01", " tench ")]
+
+
+BAND = np.array(
+    [
+        [0, 255, 255, 255, 0],
+        [0, 255, 1, 255, 0],
+        [0, 255, 255, 255, 0],
+    ],
+    dtype=np.uint8,
+)
+
+
+def save_levels(folder: Path, image_id: str, levels: np.ndarray) -> Path:
+    path = folder / f"{image_id}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels.astype(np.uint8)).save(path)
+    return folder
+
+
+@pytest.mark.parametrize("level", [1, 15, 200])
+def test_a_void_level_is_ignored(tmp_path, level):
+    levels = np.where(BAND == 1, level, BAND)
+    folder = save_levels(tmp_path / "m", "a", levels)
+    save(tmp_path / "ignored", "a", np.eye(3, 5, dtype=bool))
+    if level < 129:
+        with pytest.raises(WsolbenchError, match=r"--void LEVEL"):
+            import_masks(folder)
+    content = import_masks(folder, void=255, ignore=tmp_path / "ignored")
+    (found,) = content.annotations
+    assert (masks.decode(found.mask) == (levels == level)).all()
+    assert (masks.decode(found.ignore) == ((BAND == 255) | np.eye(3, 5, dtype=bool))).all()
+    assert found.boxes.tolist() == [[2, 1, 3, 2]]
+    assert "pixels of level 255 are ignored, in 1 masks" in content.notes
+
+
+def test_a_void_level_that_is_in_no_mask_is_refused(tmp_path):
+    folder = save(tmp_path / "m", "a")
+    with pytest.raises(WsolbenchError, match=r"no pixel of the void level 254 in any mask"):
+        import_masks(folder, void=254)
+    with pytest.raises(WsolbenchError, match=r"void: found 70000"):
+        import_masks(folder, void=70_000)
+
+
+def test_void_pixels_of_some_masks_leave_the_others_without_ignored_pixels(tmp_path):
+    folder = save_levels(tmp_path / "m", "a", BAND)
+    save(folder, "b", high=1)
+    a, b = import_masks(folder, void=255).annotations
+    assert (masks.area(a.ignore), b.ignore) == (8, None)
+
+
+@pytest.mark.parametrize(("above", "area"), [(0, 9), (1, 8), (254, 8)])
+def test_a_level_may_be_named_above_which_is_object(tmp_path, above, area):
+    folder = save_levels(tmp_path / "m", "a", BAND)
+    content = import_masks(folder, object_above=above)
+    assert masks.area(content.annotations[0].mask) == area
+    assert f"levels of masks above {above} are object" in content.notes
+
+
+def test_two_levels_of_objects_in_one_folder_are_noted(tmp_path):
+    folder = save(tmp_path / "m", "a", high=1)
+    assert not any("level 1" in note for note in import_masks(folder).notes)
+    for image_id in "bc":
+        save(folder, image_id)
+    note = "level 1 marks the object in 1 masks, and a high level such as 255 in 2"
+    assert note in import_masks(folder).notes
+
+
+def test_masks_in_folders_have_the_folders_in_their_ids(tmp_path):
+    save(tmp_path / "m" / "val" / "0", "3")
+    folder = save(tmp_path / "m" / "val" / "1", "3").parents[1]
+    with pytest.raises(WsolbenchError, match=r"only in folders below it.*--folder-ids"):
+        import_masks(folder / "val")
+    rows = table(tmp_path, "image_id,class_index\nval/0/3.jpeg,5\nval~1~3,6\n")
+    content = import_masks(folder, table=rows, folder_ids=True)
+    assert [item.image_id for item in content.annotations] == ["val~0~3", "val~1~3"]
+    assert [item.class_index for item in content.annotations] == [5, 6]
+    save(folder / "val", "top")
+    note = "2 masks in folders below the folder of masks were not read; --folder-ids reads them"
+    assert note in import_masks(folder / "val").notes
+
+
+SQUARE = np.zeros((20, 40), dtype=bool)
+SQUARE[5:15, 10:30] = True
+
+
+def boxed(tmp_path: Path, *boxes: str) -> tuple[Path, Path]:
+    """A folder of one square mask for each box, and the table of boxes."""
+    folder = tmp_path / "m"
+    for number in range(len(boxes)):
+        save(folder, f"a{number}", SQUARE)
+    lines = "".join(f"a{number},{box}\n" for number, box in enumerate(boxes))
+    return folder, table(tmp_path, f"image_id,x0,y0,x1,y1\n{lines}")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        (["10,5,20,10"], r"1 of 1 boxes fit .* x, y, width and height: a0; convert them"),
+        (["10,5,20,10", "10,5,30,15"], r"1 of 2 boxes fit .*width and height: a0; correct these"),
+        (["10,5,29,14", "10,5,29,14", "0,0,40,20"], r"2 of 3 boxes that end exactly one pixel"),
+        (["0,0,9,4", "10,5,30,15"], r"1 of 2 boxes without a pixel of their object: a0"),
+    ],
+)
+def test_boxes_that_contradict_their_masks_are_refused(tmp_path, boxes, message):
+    folder, rows = boxed(tmp_path, *boxes)
+    with pytest.raises(WsolbenchError, match=message + ".*--tight-boxes.*--keep-boxes"):
+        import_masks(folder, table=rows)
+    kept = import_masks(folder, table=rows, keep_boxes=True)
+    assert [",".join(map(str, item.boxes[0])) for item in kept.annotations] == boxes
+    tight = import_masks(folder, table=rows, tight_boxes=True)
+    assert {str(item.boxes.tolist()) for item in tight.annotations} == {"[[10, 5, 30, 15]]"}
+    assert any(note.startswith("tight boxes of the masks are used for all") for note in tight.notes)
+
+
+def test_loose_boxes_are_noted(tmp_path):
+    folder, rows = boxed(tmp_path, "10,5,30,15", "9,5,32,15", "0,5,35,15")
+    notes = import_masks(folder, table=rows).notes
+    expected = (
+        "1 of 3 boxes differ from the tight boxes of their masks by more than 2 pixels, "
+        "at most by 10"
+    )
+    assert notes == [expected]
+
+
+def test_several_boxes_of_an_image_are_compared_together(tmp_path):
+    folder = save(tmp_path / "m", "a", SQUARE)
+    rows = table(tmp_path, "image_id,x0,y0,x1,y1\na,10,5,20,15\na,20,5,30,15\n")
+    assert import_masks(folder, table=rows).notes == []
+    rows = table(tmp_path, "image_id,x0,y0,x1,y1\na,10,5,20,15\na,31,5,40,15\n")
+    with pytest.raises(WsolbenchError, match=r"1 of 1 boxes without a pixel of their object: a"):
+        import_masks(folder, table=rows)
+
+
+def test_both_ways_out_exclude_each_other(tmp_path):
+    folder, rows = boxed(tmp_path, "10,5,30,15")
+    with pytest.raises(WsolbenchError, match=r"--tight-boxes and --keep-boxes, which exclude"):
+        import_masks(folder, table=rows, tight_boxes=True, keep_boxes=True)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected", "rounded"),
+    [
+        ("10.0,5.0,30.0,15.0", [10, 5, 30, 15], 0),
+        ("10.00000000000001,4.9999999,30,15", [10, 5, 30, 15], 0),
+        ("9.5,5,29.25,14.9", [9, 5, 30, 15], 1),
+    ],
+)
+def test_boxes_of_floats_are_rounded_outwards(tmp_path, box, expected, rounded):
+    folder, rows = boxed(tmp_path, box)
+    content = import_masks(folder, table=rows)
+    assert content.annotations[0].boxes.tolist() == [expected]
+    assert content.notes == [f"{rounded} boxes were rounded outwards to whole pixels"] * rounded
+
+
+def test_columns_are_left_out_by_name(tmp_path):
+    folder = save(tmp_path / "m", "a")
+    rows = table(tmp_path, ",image_id,class_index,label\n0,a.jpg,4.0,cat\n")
+    with pytest.raises(WsolbenchError, match=r"--ignore-column label"):
+        import_masks(folder, table=rows)
+    content = import_masks(folder, table=rows, ignore_columns=["label"])
+    assert content.annotations[0].class_index == 4
+    with pytest.raises(WsolbenchError, match=r"no table; name it with --table"):
+        import_masks(folder, ignore_columns=["label"])
+
+
+def test_lost_zeros_are_named(tmp_path):
+    folder = save(tmp_path / "m", "0001")
+    with pytest.raises(WsolbenchError, match=r"lost their leading zeros, such as 1 for 0001"):
+        import_masks(folder, table=table(tmp_path, "image_id\n1\n"))

@@ -62,8 +62,10 @@ def test_cub_takes_the_majority_the_corners_and_the_splits(tmp_path):
     assert (first.split, first.class_index) == ("test", 0)
     assert (second.split, second.class_index) == ("train", 1)
     assert (masks.decode(first.mask) == SQUARE).all()
-    assert first.boxes.tolist() == [[2, 1, 4, 3]]
-    assert second.boxes.tolist() == [[1, 0, 4, 2]]
+    # x + width and y + height are the last column and row.
+    assert first.boxes.tolist() == [[2, 1, 5, 4]]
+    assert second.boxes.tolist() == [[1, 0, 5, 3]]
+    assert "1 boxes were rounded outwards to whole pixels" in content.notes
     assert content.classes == [("001", "Black footed Albatross"), ("002", "Crested Auklet")]
     assert len(store(tmp_path, content)) == 2
 
@@ -76,16 +78,55 @@ def test_cub_masks_with_equal_channels_and_alpha_are_grey(tmp_path):
         picture(root / "segmentations" / f"{AUKLET}.png", np.dstack(channels))
         assert masks.area(import_cub(root).annotations[1].mask) == 4
     picture(root / "segmentations" / f"{AUKLET}.png", np.dstack((grey, opaque, grey)))
-    with pytest.raises(WsolbenchError, match=r"794929.png: found a picture of mode RGB"):
+    with pytest.raises(WsolbenchError, match=r"794929.png: found colours in a picture of mode RGB"):
         import_cub(root)
 
 
-def test_cub_masks_may_lie_beside_the_lists_and_boxes_are_cut_at_the_edges(tmp_path):
-    root = cub(tmp_path, bounding_boxes="1 2 1 9 9\n2 0 0 6 4\n")
+def test_cub_masks_may_lie_beside_the_lists(tmp_path):
+    root = cub(tmp_path)
     (root / "segmentations").rename(tmp_path / "segmentations")
+    assert len(import_cub(root).annotations) == 2
+
+
+def test_cub_boxes_end_on_the_last_pixel_and_say_so(tmp_path):
+    root = cub(tmp_path, bounding_boxes="1 0.0 0.0 5.0 3.0\n2 2.0 1.0 2.9999999999 2.0\n")
     content = import_cub(root)
-    assert content.annotations[0].boxes.tolist() == [[2, 1, 6, 4]]
-    assert content.notes[-1] == "1 boxes extended beyond their image and were clipped to it"
+    boxes = [item.boxes.tolist() for item in content.annotations]
+    assert boxes == [[[0, 0, 6, 4]], [[2, 1, 6, 4]]]
+    (note,) = [note for note in content.notes if note.startswith("boxes: ")]
+    assert "none of 2 far corners equals the width or height, 2 are on the last pixel" in note
+    assert "of the 11,788 published boxes none has x + width = W" in note
+    assert content.notes[-1].startswith("boxes of 0 of 2 images differ from their mask's tight box")
+
+
+def test_cub_boxes_that_reach_the_edge_are_not_the_published_ones(tmp_path):
+    root = cub(tmp_path, bounding_boxes="1 0 0 6 4\n2 0 0 4 3\n")
+    with pytest.raises(
+        WsolbenchError, match=r"1 of 2 far corners .*look half-open.*--corners half-"
+    ):
+        import_cub(root)
+    content = import_cub(root, corners="half-open")
+    boxes = [item.boxes.tolist() for item in content.annotations]
+    assert boxes == [[[0, 0, 6, 4]], [[0, 0, 4, 3]]]
+    beyond = tmp_path / "CUB_200_2011" / "bounding_boxes.txt"
+    beyond.write_text("1 2 1 9 9\n2 0 0 6 4\n")
+    for corners in (None, "half-open", "inclusive", "from-1"):
+        with pytest.raises(WsolbenchError, match=r"1 of 2 boxes outside .* --tight-boxes"):
+            import_cub(root, corners=corners)
+    content = import_cub(root, tight_boxes=True)
+    assert [item.boxes.tolist() for item in content.annotations] == [[[2, 1, 4, 3]]] * 2
+
+
+def test_cub_boxes_given_as_corners_are_named(tmp_path):
+    root = cub(tmp_path, bounding_boxes="1 20 10 25 13\n2 20 10 25 13\n")
+    wide = np.zeros((30, 60), dtype=np.uint8)
+    wide[10:14, 20:26] = 255
+    for image in (ALBATROSS, AUKLET):
+        picture(root / "segmentations" / f"{image}.png", wide)
+    with pytest.raises(
+        WsolbenchError, match=r"if width and height are far corners, but 0 as given"
+    ):
+        import_cub(root)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +141,7 @@ def test_cub_masks_may_lie_beside_the_lists_and_boxes_are_cut_at_the_edges(tmp_p
         ({"bounding_boxes": "1 nan 1 2 2\n2 0 0 1 1\n"}, r"line 1: '1 nan 1 2 2'"),
         (
             {"bounding_boxes": "1 7 1 2 2\n2 0 0 1 1\n"},
-            r"box 7.0,1.0,2.0,2.0 in bounding_boxes",
+            r"bounding_boxes.txt: .* 1 of 2 boxes outside their image: .*_18: 7,1,9,3 in 6x4",
         ),
         ({"images": f"1 {ALBATROSS}.jpg\n1 {AUKLET}.jpg\n"}, r"line 2: duplicate number 1"),
         ({"images": "1 ../up.jpg\n2 x/y.jpg\n"}, r"line 1: '1 ../up.jpg'"),
@@ -202,6 +243,53 @@ def test_openimages_masks_of_another_size_come_to_the_photos_size(tmp_path):
         import_openimages(root)
 
 
+def test_openimages_lists_may_lack_the_column_of_ignored_pixels(tmp_path):
+    lines = f"{DOG}.jpg,{DOG}_m1.png\n{DOG}.jpg,{DOG}_m2.png\n"
+    content = import_openimages(openimages(tmp_path, **{"val/localization": lines}))
+    dog = next(item for item in content.annotations if item.split == "val")
+    assert dog.ignore is None
+    assert masks.area(dog.mask) == 5
+
+
+def test_openimages_masks_are_read_by_the_reader_of_all_masks(tmp_path):
+    root = openimages(tmp_path)
+    path = root / f"{CAT}_m1.png"
+    palette = Image.fromarray(SQUARE.astype(np.uint8), mode="P")
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    deep = Image.fromarray(SQUARE * np.uint16(65535))
+    for mask in (palette, deep, Image.fromarray(np.dstack([SQUARE * np.uint8(255)] * 3))):
+        mask.save(path)
+        cat = next(item for item in import_openimages(root).annotations if item.split == "test")
+        assert (masks.decode(cat.mask) == SQUARE).all()
+    levels = SQUARE * np.uint8(15)
+    levels[0] = 255
+    picture(path, levels)
+    with pytest.raises(WsolbenchError, match=r"grey levels 15, 255, .*--void LEVEL"):
+        import_openimages(root)
+    cat = next(
+        item for item in import_openimages(root, void=255).annotations if item.split == "test"
+    )
+    assert (masks.decode(cat.mask) == SQUARE).all()
+    assert masks.area(cat.ignore) == 6
+
+
+def test_openimages_counts_photos_with_an_orientation(tmp_path):
+    root = openimages(tmp_path)
+    turned = Image.fromarray(np.zeros((6, 4, 3), dtype=np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(root / f"{CAT}.jpg", exif=exif)
+    with pytest.raises(WsolbenchError, match=r"EXIF orientation 6 has; try .* --exif apply"):
+        import_openimages(root)
+    content = import_openimages(root, exif="apply")
+    assert content.notes[-1] == (
+        "1 photos have an EXIF orientation other than 1, which was applied (--exif ignore for the "
+        "opposite): d6fc94e452045cd7"
+    )
+    with pytest.raises(WsolbenchError, match=r"exif: found 'turn', expected ignore or apply"):
+        import_openimages(root, exif="turn")
+
+
 def test_openimages_with_one_split_says_which_is_absent(tmp_path):
     root = openimages(tmp_path)
     lists = root / "metadata" / "OpenImages"
@@ -223,7 +311,8 @@ def test_openimages_with_one_split_says_which_is_absent(tmp_path):
         ({"val/image_ids": f"{DOG}.jpg\n{DOG}.jpg\n"}, r"the same id as val/01226z/"),
         ({"test/image_ids": f"{DOG}.jpg\n"}, r"the same id as val/01226z/"),
         ({"val/image_ids": "../up.jpg\n"}, r"'../up.jpg'"),
-        ({"val/localization": f"{DOG}.jpg,{DOG}_m1.png\n"}, r"localization.txt: 2 faults"),
+        ({"val/localization": f"{DOG}.jpg\n"}, r"localization.txt: 2 faults"),
+        ({"val/localization": f"{DOG}.jpg,{DOG}_m1.png,,\n"}, r"localization.txt: 2 faults"),
         ({"val/localization": f"{DOG}.jpg,../../x.png,\n"}, r"line 1"),
         ({"val/localization": f"{DOG}.jpg,/etc/passwd,\n"}, r"line 1"),
         ({"val/localization": "val/a/b.jpg,a.png,\n"}, r"no line for val/01226z"),

@@ -22,9 +22,12 @@ IMPORTERS = {
     "masks": ("mask_folder", "import_masks"),
     "ilsvrc": ("ilsvrc", "import_ilsvrc"),
     "coco": ("coco", "import_coco"),
+    "boxes": ("boxes", "import_boxes"),
     "cub": ("cub", "import_cub"),
     "openimages": ("openimages", "import_openimages"),
     "imagenet-s": ("imagenet_s", "import_imagenet_s"),
+    "pet": ("pet", "import_pet"),
+    "voc": ("voc", "import_voc"),
 }
 """(module, function) of each kind that `wsolbench import` accepts."""
 

@@ -4,9 +4,11 @@ Source: C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie, "The Caltech-UC
 Dataset", 2011; the lists follow its README, the masks come from segmentations.tgz.
 
 Conventions: masks are outlines of several annotators averaged into grey levels; a pixel is object
-if more than half of them marked it (level > 128). Boxes are x, y, width, height and may be
-fractional: their corners are rounded outwards to whole pixels, half-open, and clipped to the image.
-Class indices count from 0, in the data set's order. The splits are "train" and "test".
+if more than half of them marked it (level > 128). Boxes are x, y, width, height, and x + width is
+their last column: of the 11,788 published boxes none has x + width equal to its image's width, 156
+have width - 1, 328 have y + height equal to height - 1, and the smallest x is 0. So 1 is added to
+make them half-open. Fractional corners are rounded outwards to whole pixels. Class indices count
+from 0, in the data set's order. The splits are "train" and "test".
 """
 
 from __future__ import annotations
@@ -17,16 +19,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...errors import WsolbenchError
 from ...files import require_folder
 from ...formats.annotations import AnnotationSet
-from ...images import open_picture
-from ...masks import FOREGROUND_ABOVE, encode
+from ...masks import FOREGROUND_ABOVE, MaskRule, RunLengths, encode, read_picture, tight_box
 from ...progress import Progress
+from .corners import (
+    Corners,
+    RawBox,
+    agreement,
+    choice,
+    evidence_of,
+    sentence,
+    settle,
+    whole_boxes,
+)
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
+from .rounding import snapped
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
 
 __all__ = ["import_cub"]
@@ -40,17 +49,26 @@ _LISTS = (
     "train_test_split.txt",
     "classes.txt",
 )
+_PUBLISHED = "of the 11,788 published boxes none has x + width = W, and 156 have W - 1"
+_MAJORITY = MaskRule(object_above=FOREGROUND_ABOVE)
 _CITATION = "Wah et al., The Caltech-UCSD Birds-200-2011 Dataset, 2011"
 
 
 def import_cub(
-    folder: str | os.PathLike[str], *, progress: Progress | None = None
+    folder: str | os.PathLike[str],
+    *,
+    corners: str | None = None,
+    tight_boxes: bool = False,
+    progress: Progress | None = None,
 ) -> AnnotationSet:
     """Annotations of CUB-200-2011.
 
     Args:
         folder: CUB_200_2011, with images.txt, image_class_labels.txt, bounding_boxes.txt,
             train_test_split.txt and classes.txt; segmentations/ is inside it or next to it.
+        corners: how the corners x, y, x + width, y + height are counted, if not as published:
+            "half-open" or "from-1" in place of "inclusive".
+        tight_boxes: use each mask's tight box, not the box of the list.
         progress: called with (masks read, masks).
 
     Returns:
@@ -58,7 +76,8 @@ def import_cub(
 
     Raises:
         WsolbenchError: a list is missing, malformed or inconsistent with images.txt; a mask is
-            missing, damaged, empty or has ambiguous grey levels; a box is outside its image.
+            missing, damaged, empty or without a pixel that a majority marked; boxes are outside
+            their image, or contradict how corners are counted.
     """
     place = require_folder(folder, "the unpacked folder CUB_200_2011")
     paths = [place / name for name in _LISTS]
@@ -89,24 +108,39 @@ def import_cub(
         cure="unpack segmentations.tgz completely",
     )
 
-    def read(image_id: str) -> tuple[MaskRecord, bool]:
-        number = by_id[image_id]
-        path = (masks / names[number]).with_suffix(".png")
-        mask = _read_mask(path)
-        corner, cut = _whole_corners(path, boxes[number], mask)
-        split = "train" if is_train[number] else "test"
-        return MaskRecord(image_id, split, labels[number], encode(mask), [corner]), cut
+    def read(image_id: str) -> tuple[RunLengths, Box]:
+        return _read_mask((masks / names[by_id[image_id]]).with_suffix(".png"))
 
-    outcomes = read_each(sorted(by_id), read, where=masks, progress=progress)
+    ids = sorted(by_id)
+    found = dict(zip(ids, read_each(ids, read, where=masks, progress=progress), strict=True))
+    own = {image_id: [tight] for image_id, (_, tight) in found.items()}
     notes = [
         "a pixel is object if more than half of the annotators marked it (grey level above 128)"
     ]
-    cut = sum(was_cut for _, was_cut in outcomes)
-    if cut:
-        notes.append(f"{cut} boxes extended beyond their image and were clipped to it")
+    if tight_boxes:
+        whole = own
+        notes.append("each mask's tight box is used, not the box of bounding_boxes.txt")
+    else:
+        raw = {image_id: [boxes[by_id[image_id]]] for image_id in ids}
+        tight = {image_id: box for image_id, (box,) in own.items()}
+        sizes = {image_id: (mask.height, mask.width) for image_id, (mask, _) in found.items()}
+        evidence = evidence_of(raw, sizes, tight)
+        counted = settle(paths[2], evidence, given=choice(corners), published=Corners.INCLUSIVE)
+        whole, box_notes = whole_boxes(paths[2], raw, sizes, counted)
+        notes += [sentence(evidence, counted, _PUBLISHED), *box_notes]
+        notes.append(agreement(paths[2], evidence, counted, raw, whole, tight))
+    records = [
+        MaskRecord(
+            image_id,
+            "train" if is_train[by_id[image_id]] else "test",
+            labels[by_id[image_id]],
+            found[image_id][0],
+            whole[image_id],
+        )
+        for image_id in ids
+    ]
     sources = [source_of(path, citation=_CITATION) for path in paths]
-    annotations = annotations_of([record for record, _ in outcomes])
-    return AnnotationSet("cub", annotations, classes, sources, notes)
+    return AnnotationSet("cub", annotations_of(records), classes, sources, notes)
 
 
 def _read(path: Path, what: str, parse: Callable[[str], _Value | None]) -> dict[int, _Value]:
@@ -141,13 +175,16 @@ def _flag(text: str) -> bool | None:
     return {"0": False, "1": True}.get(text)
 
 
-def _box(text: str) -> tuple[float, float, float, float] | None:
+def _box(text: str) -> RawBox | None:
+    """x, y, x + width, y + height."""
     try:
         x, y, width, height = (float(field) for field in text.split())
     except ValueError:
         return None
     sound = all(map(math.isfinite, (x, y, width, height))) and x >= 0 and y >= 0
-    return (x, y, width, height) if sound and width > 0 and height > 0 else None
+    if not (sound and width >= 0 and height >= 0):
+        return None
+    return snapped(x), snapped(y), snapped(x + width), snapped(y + height)
 
 
 def _read_classes(path: Path) -> list[tuple[str, str]]:
@@ -196,47 +233,16 @@ def _segmentations(place: Path) -> Path:
     )
 
 
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    """The majority mask; colour files with equal channels are read as grey, alpha is ignored."""
-    picture = open_picture(path, formats=("PNG",))
-    levels = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
-    if levels.ndim == 3:
-        colours = levels[:, :, : 3 if levels.shape[2] >= 3 else 1]
-        levels = colours[:, :, 0] if (colours == colours[:, :, :1]).all() else colours
-    if levels.ndim != 2 or levels.dtype != np.uint8 or picture.mode == "P":
+def _read_mask(path: Path) -> tuple[RunLengths, Box]:
+    """The majority's mask and its tight box."""
+    picture = read_picture(path, _MAJORITY, alpha=True)
+    if not picture.mask.any() and picture.highest:
         raise WsolbenchError(
             path,
-            found=f"a picture of mode {picture.mode}",
-            expected="8-bit grey levels",
-            cure="unpack segmentations.tgz again",
-        )
-    mask = levels > FOREGROUND_ABOVE
-    if not mask.any() and levels.any():
-        raise WsolbenchError(
-            path,
-            found=f"grey levels up to {levels.max()}",
+            found=f"grey levels up to {picture.highest}",
             expected="at least one pixel above 128, marked by a majority",
             cure="remove the image from the lists",
         )
-    if not mask.any():
+    if not picture.mask.any():
         raise without_object(path)
-    return np.ascontiguousarray(mask)
-
-
-def _whole_corners(
-    path: Path, box: tuple[float, float, float, float], mask: NDArray[np.bool_]
-) -> tuple[Box, bool]:
-    """Half-open corners within the mask, and whether the box was clipped."""
-    height, width = mask.shape
-    x, y, box_width, box_height = box
-    x0, y0 = math.floor(x), math.floor(y)
-    x1, y1 = math.ceil(x + box_width), math.ceil(y + box_height)
-    kept = (x0, y0, min(x1, width), min(y1, height))
-    if x0 >= kept[2] or y0 >= kept[3]:
-        raise WsolbenchError(
-            path,
-            found=f"box {x},{y},{box_width},{box_height} in bounding_boxes.txt",
-            expected=f"a box within {width}x{height}",
-            cure="check that the lists and masks belong to the same data set",
-        )
-    return kept, kept != (x0, y0, x1, y1)
+    return encode(picture.mask), tight_box(picture.mask)

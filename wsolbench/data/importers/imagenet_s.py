@@ -25,7 +25,7 @@ from ...formats.annotations import AnnotationSet
 from ...images import open_picture
 from ...masks import encode
 from ...progress import Progress
-from .ilsvrc import read_class_names
+from .ilsvrc_lists import read_class_names
 from .mask_files import MaskRecord, annotations_of, box_of_mask, list_masks, read_each
 from .tables import read_lines, refuse, source_of
 

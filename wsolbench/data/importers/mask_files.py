@@ -22,15 +22,17 @@ from ...errors import WsolbenchError, one_of, some
 from ...files import available_processors, require_folder
 from ...formats.annotations import Annotation
 from ...image_ids import RULE, is_image_id
+from ...images import open_picture
 from ...masks import RunLengths, tight_box
 from ...progress import Progress
-from .tables import refuse
+from .tables import FOLDER_MARK, refuse
 
 __all__ = [
     "Box",
     "MaskRecord",
     "annotations_of",
     "box_of_mask",
+    "label_levels",
     "list_masks",
     "read_each",
     "summary",
@@ -81,10 +83,18 @@ def list_masks(
     folder: str | os.PathLike[str],
     what: str = "a folder of masks",
     suffixes: Sequence[str] = (".png",),
+    *,
+    folder_ids: bool = False,
 ) -> tuple[dict[str, Path], list[str]]:
     """The files `<image id>.png` of a folder, and the names of its other files.
 
     Hidden files (with a leading dot in their name) are left out of both.
+
+    Args:
+        folder: the folder.
+        what: description of the folder, for messages.
+        suffixes: the endings of the files.
+        folder_ids: search the folders in it too, and keep their names in the ids.
 
     Returns:
         ({image id: path} sorted by id, [other names] sorted).
@@ -97,17 +107,19 @@ def list_masks(
     found: dict[str, Path] = {}
     others: list[str] = []
     faults: list[str] = []
-    for path in sorted(place.iterdir()):
-        if path.name.startswith("."):
+    for path in sorted(place.rglob("*") if folder_ids else place.iterdir()):
+        name = path.relative_to(place)
+        if any(part.startswith(".") for part in name.parts) or (folder_ids and path.is_dir()):
             continue
+        image_id = FOLDER_MARK.join(name.with_suffix("").parts)
         if path.suffix.lower() not in suffixes or path.is_dir():
-            others.append(path.name)
-        elif not is_image_id(path.stem):
-            faults.append(f"{path.name!r} is not a valid image id")
-        elif path.stem in found:
-            faults.append(f"{found[path.stem].name} and {path.name}")
+            others.append(str(name))
+        elif not is_image_id(image_id):
+            faults.append(f"{str(name)!r} is not a valid image id")
+        elif image_id in found:
+            faults.append(f"{found[image_id].relative_to(place)} and {name}")
         else:
-            found[path.stem] = path
+            found[image_id] = path
     ending = one_of(suffixes)
     wanted = f"<image id>{ending}"
     refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename the files")
@@ -118,7 +130,7 @@ def list_masks(
             expected=f"{what}, {wanted}",
             cure="name the folder that contains the files",
         )
-    return found, others
+    return dict(sorted(found.items())), others
 
 
 def read_each(
@@ -168,6 +180,23 @@ def summary(where: object, faults: Sequence[WsolbenchError], kind: str) -> Wsolb
         expected=faults[0].expected,
         cure=faults[0].cure,
     )
+
+
+def label_levels(path: Path) -> NDArray[np.uint8]:
+    """The labels of a PNG file of 8 bits, (height, width): palette indices, or grey levels.
+
+    Raises:
+        WsolbenchError: the file is damaged, or has colours or another depth.
+    """
+    picture = open_picture(path, formats=("PNG",))
+    if picture.mode not in ("L", "P"):
+        raise WsolbenchError(
+            path,
+            found=f"a picture of mode {picture.mode}",
+            expected="labels as a palette's indices or as 8-bit grey levels",
+            cure="unpack the published files again, and save them by no other program",
+        )
+    return np.array(picture, dtype=np.uint8)
 
 
 def box_of_mask(path: Path, mask: NDArray[np.bool_]) -> list[Box]:

@@ -1,6 +1,6 @@
 """A folder of masks, with an optional table: the importer for a custom data set.
 
-Masks are `<image id>.png` (`masks.read_mask` defines which pixels are object). The table is CSV
+Masks are `<image id>.png` (`masks.read_picture` defines which pixels are object). The table is CSV
 with the column image_id and any of class_index, split, height, width, x0, y0, x1, y1. Boxes are
 half-open, in pixels; an image with several boxes has several rows, which must otherwise be equal.
 An image without a box gets the tight box of its mask. `export.export_png` writes this layout.
@@ -9,6 +9,7 @@ An image without a box gets the tight box of its mask. `export.export_png` write
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,17 +20,26 @@ from ...errors import WsolbenchError, some
 from ...files import require_folder
 from ...formats.annotations import UNLABELLED, AnnotationSet
 from ...image_ids import RULE, is_image_id
-from ...masks import RunLengths, encode, read_mask
+from ...images import MAX_SIDE
+from ...masks import MaskRule, encode, read_picture, tight_box
 from ...progress import Progress
+from .box_agreement import (
+    KEEP,
+    TIGHTEN,
+    Compared,
+    check_agreement,
+    notes_of_agreement,
+    one_choice,
+)
 from .mask_files import (
     Box,
     MaskRecord,
     annotations_of,
-    box_of_mask,
     list_masks,
     read_each,
     without_object,
 )
+from .rounding import whole_box
 from .tables import read_table, refuse, source_of, whole_number
 
 __all__ = ["CLASS_COLUMNS", "TABLE_COLUMNS", "import_masks"]
@@ -43,6 +53,14 @@ CLASS_COLUMNS = ("key", "name")
 """The columns of the table of classes, whose rows are ordered by class index."""
 
 
+_SIZES = "as x, y, width and height"
+
+_READINGS = {
+    _SIZES: f"convert them to corners (x1 = x0 + width, y1 = y0 + height), {TIGHTEN}; or {KEEP}"
+}
+"""What to do about boxes that fit their masks by another convention."""
+
+
 def import_masks(
     folder: str | os.PathLike[str],
     *,
@@ -51,6 +69,12 @@ def import_masks(
     dataset: str | None = None,
     ignore: str | os.PathLike[str] | None = None,
     classes: str | os.PathLike[str] | None = None,
+    object_above: int | None = None,
+    void: int | None = None,
+    tight_boxes: bool = False,
+    keep_boxes: bool = False,
+    folder_ids: bool = False,
+    ignore_columns: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> AnnotationSet:
     """Annotations from a folder of masks.
@@ -64,53 +88,84 @@ def import_masks(
         dataset: the data set's name; by default the folder's name.
         ignore: a folder of masks of ignored pixels, `<image id>.png`, for some of the images.
         classes: CSV with the columns key and name, one class per row, ordered by class index.
+        object_above: levels of masks above this one are object; None: see `masks.read_picture`.
+        void: pixels of this level are ignored; None: there is no such level.
+        tight_boxes: use the tight boxes of the masks, whatever the table says.
+        keep_boxes: keep boxes that contradict their masks.
+        folder_ids: read the masks in folders below `folder` too, and keep the folders in the ids:
+            `val/0.png` has the id `val~0`.
+        ignore_columns: further columns of the table, to be left out.
         progress: called with (masks read, masks).
 
     Returns:
         The annotations, sorted by id.
 
     Raises:
-        WsolbenchError: the layout, the table or a mask is invalid; all faults of a kind together.
+        WsolbenchError: the layout, the table or a mask is invalid, or boxes contradict their
+            masks; all faults of a kind together.
     """
+    rule = MaskRule(object_above, void)
+    one_choice(tight_boxes, keep_boxes)
     place = require_folder(folder, "a folder of masks")
     name = place.resolve().name if dataset is None else dataset
-    if table is None and (place / "table.csv").is_file() and (place / "masks").is_dir():
+    exported = table is None and (place / "table.csv").is_file() and (place / "masks").is_dir()
+    if exported:
         table = place / "table.csv"
         ignore = place / "ignore" if ignore is None and (place / "ignore").is_dir() else ignore
         listed = place / "classes.csv"
         classes = listed if classes is None and listed.is_file() else classes
         place = place / "masks"
-    files, others = list_masks(place)
-    rows = {image_id: _Row() for image_id in files} if table is None else _read_rows(table)
+    pictures = [] if folder_ids else sorted(place.rglob("*.png"))
+    below = [path for path in pictures if path.parent != place]
+    if below and len(below) == len(pictures):
+        raise WsolbenchError(
+            place,
+            found=f"masks only in folders below it, such as {below[0].relative_to(place)}",
+            cure="read those, with the folders in the ids: --folder-ids, in Python folder_ids=True",
+        )
+    files, others = list_masks(place, folder_ids=folder_ids)
+    rows = {image_id: _Row() for image_id in files}
     if table is not None:
+        rows = _read_rows(table, files, folder_ids, ignore_columns)
         _check_same_ids(table, place, files, rows)
-    ignored = _list_ignored(ignore, files)
+    elif ignore_columns:
+        raise WsolbenchError("ignore_columns", found="no table", cure="name it with --table")
+    ignored = _list_ignored(ignore, files, folder_ids)
     named = [] if classes is None else _read_classes(classes)
 
-    def read(image_id: str) -> MaskRecord:
-        row = rows[image_id]
-        mask = read_mask(files[image_id])
-        _check_size(files[image_id], mask, row.size, table)
-        rest: RunLengths | None = None
-        if image_id in ignored:
-            pixels = read_mask(ignored[image_id])
-            _check_size(ignored[image_id], pixels, (mask.shape[0], mask.shape[1]), "its mask")
-            rest = encode(pixels)
-        if rest is None and not mask.any():
-            raise without_object(files[image_id])
-        boxes = row.boxes or box_of_mask(files[image_id], mask)
-        _check_boxes(table, image_id, boxes, mask)
-        return MaskRecord(image_id, row.split or split, row.class_index, encode(mask), boxes, rest)
+    def read(image_id: str) -> _Read:
+        return _read_image(
+            image_id,
+            files[image_id],
+            rows[image_id],
+            ignored.get(image_id),
+            rule,
+            split=split,
+            table=table,
+            tight=tight_boxes,
+        )
 
-    records = read_each(sorted(files), read, where=place, progress=progress)
+    read_images = read_each(sorted(files), read, where=place, progress=progress)
+    compared = [item.compared for item in read_images if item.compared is not None]
+    if not (keep_boxes or exported):
+        check_agreement(table, compared, _READINGS)
+    _check_void(place, void, read_images)
     listed_files = [path for path in (table, classes) if path is not None]
+    notes = [
+        *_notes(rows, others, below, tight=tight_boxes),
+        *_notes_of_levels(read_images, rule),
+        *notes_of_agreement(compared),
+    ]
     return AnnotationSet(
         name,
-        annotations_of(records),
+        annotations_of([item.record for item in read_images]),
         named,
         [source_of(path) for path in listed_files],
-        _notes(rows, others),
+        notes,
     )
+
+
+_Corners = tuple[float, float, float, float]
 
 
 @dataclass
@@ -120,14 +175,105 @@ class _Row:
     split: str = ""
     class_index: int = UNLABELLED
     size: tuple[int | None, int | None] = (None, None)  # height, width
-    boxes: list[Box] = field(default_factory=list)
+    boxes: list[_Corners] = field(default_factory=list)
 
 
-def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
+@dataclass(frozen=True)
+class _Read:
+    """An image, its boxes beside its mask, and the levels of the mask."""
+
+    record: MaskRecord
+    compared: Compared | None
+    highest: int
+    has_void: bool
+    rounded: int
+
+
+def _read_image(
+    image_id: str,
+    path: Path,
+    row: _Row,
+    ignored: Path | None,
+    rule: MaskRule,
+    *,
+    split: str,
+    table: str | os.PathLike[str] | None,
+    tight: bool,
+) -> _Read:
+    picture = read_picture(path, rule)
+    mask = picture.mask
+    _check_size(path, mask, row.size, table)
+    rest = picture.ignored
+    has_void = rest is not None and bool(rest.any())
+    if ignored is not None:
+        pixels = read_picture(ignored, MaskRule(rule.object_above)).mask
+        _check_size(ignored, pixels, (mask.shape[0], mask.shape[1]), "its mask")
+        rest = pixels if rest is None else rest | pixels
+    if not mask.any() and (ignored is None or tight or not row.boxes):
+        raise without_object(path)
+    given = [] if tight else row.boxes
+    wholes = [_whole(table, image_id, corners, mask) for corners in given]
+    boxes = [box for box, _ in wholes] or [tight_box(mask)]
+    compared = _compared(image_id, boxes, mask) if given and mask.any() else None
+    kept = rest is not None and (has_void or ignored is not None)
+    record = MaskRecord(
+        image_id,
+        row.split or split,
+        row.class_index,
+        encode(mask),
+        boxes,
+        encode(rest) if rest is not None and kept else None,
+    )
+    return _Read(record, compared, picture.highest, has_void, sum(cut for _, cut in wholes))
+
+
+def _whole(
+    table: object, image_id: str, corners: _Corners, mask: NDArray[np.bool_]
+) -> tuple[Box, bool]:
+    """A box in whole pixels, and whether it was rounded."""
+    height, width = mask.shape
+    try:
+        box, rounded, cut = whole_box(*corners, width, height)
+    except ValueError:
+        cut = True
+    if cut:
+        raise WsolbenchError(
+            Path(f"{image_id}.png"),
+            found=f"box {','.join(f'{corner:g}' for corner in corners)} in {table}",
+            expected=f"corners within its {width}x{height} pixels",
+            cure=f"correct the box, whose order is x0, y0, x1, y1; or {TIGHTEN}",
+        )
+    return box, rounded
+
+
+def _compared(image_id: str, boxes: Sequence[Box], mask: NDArray[np.bool_]) -> Compared:
+    """The hull of an image's boxes beside the mask of all its objects."""
+    columns = list(zip(*boxes, strict=True))
+    hull = (min(columns[0]), min(columns[1]), max(columns[2]), max(columns[3]))
+    x0, y0, x1, y1 = boxes[0]
+    tight = tight_box(mask)
+    sizes = {_SIZES: ((x0, y0, x0 + x1, y0 + y1), tight)} if len(boxes) == 1 else {}
+    apart = any(not mask[y0:y1, x0:x1].any() for x0, y0, x1, y1 in boxes)
+    return Compared(image_id, hull, tight, apart=apart, readings=sizes)
+
+
+def _read_rows(
+    table: str | os.PathLike[str],
+    files: dict[str, Path],
+    folder_ids: bool,
+    ignore_columns: Sequence[str],
+) -> dict[str, _Row]:
     rows: dict[str, _Row] = {}
     faults: list[str] = []
     lines = read_table(
-        table, "a table of images", required=TABLE_COLUMNS[:1], optional=TABLE_COLUMNS[1:]
+        table,
+        "a table of images",
+        required=TABLE_COLUMNS[:1],
+        optional=TABLE_COLUMNS[1:],
+        numbers=[column for column in TABLE_COLUMNS[1:] if column != "split"],
+        known_ids=files,
+        folder_ids=folder_ids,
+        ignored=ignore_columns,
     )
     columns = set(lines[0][1])
     some_corners = columns.intersection(_BOX_COLUMNS)
@@ -168,7 +314,7 @@ def _read_rows(table: str | os.PathLike[str]) -> dict[str, _Row]:
     return rows
 
 
-def _parse(cells: dict[str, str]) -> tuple[_Row, Box | None, list[str]]:
+def _parse(cells: dict[str, str]) -> tuple[_Row, _Corners | None, list[str]]:
     faults: list[str] = []
 
     def number(column: str, lowest: int) -> int | None:
@@ -180,8 +326,13 @@ def _parse(cells: dict[str, str]) -> tuple[_Row, Box | None, list[str]]:
 
     label = number("class_index", UNLABELLED)
     size = (number("height", 1), number("width", 1))
-    corners = [number(column, 0) for column in _BOX_COLUMNS]
-    split = cells.get("split", "")
+    corners = [_corner(cells.get(column, "")) for column in _BOX_COLUMNS]
+    faults += [
+        f"{column} is {cells[column]!r}"
+        for column, corner in zip(_BOX_COLUMNS, corners, strict=True)
+        if corner is None and cells.get(column)
+    ]
+    split = "" if cells.get("split", "").lower() in ("nan", "na") else cells.get("split", "")
     if split and not is_image_id(split):
         faults.append(f"split is {split!r}")
     row = _Row(split, UNLABELLED if label is None else label, size)
@@ -191,8 +342,20 @@ def _parse(cells: dict[str, str]) -> tuple[_Row, Box | None, list[str]]:
             faults.append("a box has empty corners")
         return row, None, faults
     if x0 >= x1 or y0 >= y1:
-        faults.append(f"the box {x0},{y0},{x1},{y1} is empty (half-open: x1 and y1 are exclusive)")
+        listed = ",".join(f"{corner:g}" for corner in (x0, y0, x1, y1))
+        faults.append(
+            f"the box {listed} is empty (x1 and y1 are the far corner, exclusive, "
+            "not width and height)"
+        )
     return row, (x0, y0, x1, y1), faults
+
+
+def _corner(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= MAX_SIDE else None
 
 
 def _check_same_ids(
@@ -213,10 +376,13 @@ def _check_same_ids(
     )
 
 
-def _list_ignored(ignore: str | os.PathLike[str] | None, files: dict[str, Path]) -> dict[str, Path]:
+def _list_ignored(
+    ignore: str | os.PathLike[str] | None, files: dict[str, Path], folder_ids: bool
+) -> dict[str, Path]:
     if ignore is None:
         return {}
-    ignored, _ = list_masks(ignore, "a folder of masks of ignored pixels")
+    what = "a folder of masks of ignored pixels"
+    ignored, _ = list_masks(ignore, what, folder_ids=folder_ids)
     strange = [image_id for image_id in ignored if image_id not in files]
     refuse(
         ignore,
@@ -251,28 +417,52 @@ def _check_size(
     )
 
 
-def _check_boxes(
-    table: str | os.PathLike[str] | None,
-    image_id: str,
-    boxes: list[Box],
-    mask: NDArray[np.bool_],
-) -> None:
-    height, width = mask.shape
-    beyond = [box for box in boxes if box[2] > width or box[3] > height]
-    if beyond:
+def _check_void(place: Path, void: int | None, read_images: Sequence[_Read]) -> None:
+    if void is not None and not any(item.has_void for item in read_images):
         raise WsolbenchError(
-            Path(f"{image_id}.png"),
-            found=f"box {','.join(map(str, beyond[0]))} in {table}",
-            expected=f"corners within its {width}x{height} pixels",
-            cure="correct the box; its order is x0, y0, x1, y1",
+            place,
+            found=f"no pixel of the void level {void} in any mask",
+            cure="name the level that the masks have, or leave --void out",
         )
 
 
-def _notes(rows: dict[str, _Row], others: list[str]) -> list[str]:
+def _notes(
+    rows: dict[str, _Row], others: list[str], below: Sequence[Path], *, tight: bool
+) -> list[str]:
     notes = []
     without_box = sum(not row.boxes for row in rows.values())
-    if without_box:
+    if tight and without_box < len(rows):
+        notes.append(
+            f"tight boxes of the masks are used for all images; the table has boxes for "
+            f"{len(rows) - without_box} of them"
+        )
+    elif without_box:
         notes.append(f"{without_box} images have no box in the table; their tight boxes are used")
     if others:
         notes.append(f"other files in the folder of masks were ignored: {some(others)}")
+    if below:
+        notes.append(
+            f"{len(below)} masks in folders below the folder of masks were not read; "
+            "--folder-ids reads them"
+        )
+    return notes
+
+
+def _notes_of_levels(read_images: Sequence[_Read], rule: MaskRule) -> list[str]:
+    notes = []
+    rounded = sum(item.rounded for item in read_images)
+    if rounded:
+        notes.append(f"{rounded} boxes were rounded outwards to whole pixels")
+    if rule.void is not None:
+        voids = sum(item.has_void for item in read_images)
+        notes.append(f"pixels of level {rule.void} are ignored, in {voids} masks")
+    if rule.object_above is not None:
+        notes.append(f"levels of masks above {rule.object_above} are object")
+    if rule == MaskRule():
+        ones = sum(item.highest == 1 for item in read_images)
+        high = sum(item.highest > 1 for item in read_images)
+        if ones and high:
+            notes.append(
+                f"level 1 marks the object in {ones} masks, and a high level such as 255 in {high}"
+            )
     return notes

@@ -4,11 +4,11 @@ Source: J. Choe, S. J. Oh, S. Lee, S. Chun, Z. Akata, H. Shim, "Evaluating Weakl
 Localization Methods Right", 2020; lists and layout follow its code.
 
 Conventions: for each split that has masks (val, test) the lists image_ids.txt, class_labels.txt and
-localization.txt, whose lines are `image,mask,ignored` with paths relative to one folder. An image
-with several objects has several lines, and only the first names ignored pixels. The masks of an
-image are merged; the ignored region excludes the objects, as in wsolevaluation. Masks whose size
-differs from the photo are resized to the photo (or to the image's first mask if the photo is
-missing) by nearest neighbour, and counted in the notes.
+localization.txt, whose lines are `image,mask,ignored` with paths relative to one folder; the last
+field may be empty or missing. An image with several objects has several lines, and only the first
+names ignored pixels. The masks of an image are merged; the ignored region excludes the objects, as
+in wsolevaluation. Masks whose size differs from the photo are resized to the photo (or to the
+image's first mask if the photo is missing) by nearest neighbour, and counted in the notes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ...errors import WsolbenchError, some
+from ...errors import WsolbenchError, require_choice, some
 from ...files import require_folder
 from ...formats.annotations import AnnotationSet
-from ...masks import encode, read_mask, tight_box
+from ...images import EXIF, photo_size
+from ...masks import MaskRule, encode, read_picture, tight_box
 from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .tables import image_id_of, read_lines, refuse, source_of, whole_number
@@ -45,6 +46,9 @@ def import_openimages(
     folder: str | os.PathLike[str],
     *,
     metadata: str | os.PathLike[str] | None = None,
+    exif: str = "ignore",
+    object_above: int | None = None,
+    void: int | None = None,
     progress: Progress | None = None,
 ) -> AnnotationSet:
     """Annotations of OpenImages30k.
@@ -53,6 +57,9 @@ def import_openimages(
         folder: the folder that contains val/ and test/ with the masks and optionally the photos.
         metadata: the folder that contains val/ and test/ with the lists; by default the first of
             `folder`/metadata/OpenImages, `folder`/metadata and `folder` that has lists.
+        exif: "apply" if the masks refer to photos turned upright by their EXIF orientation.
+        object_above: grey levels above this one are object (see `masks.MaskRule`).
+        void: pixels of this grey level are ignored.
         progress: called with (images done, images).
 
     Returns:
@@ -63,6 +70,8 @@ def import_openimages(
         WsolbenchError: lists are missing or inconsistent, masks are missing, damaged or differ in
             shape from their photo, an image has no object; all faults of a kind together.
     """
+    require_choice("exif", exif, EXIF)
+    rule = MaskRule(object_above, void)
     place = require_folder(folder, "OpenImages30k, containing val and test")
     lists = _find_lists(place, metadata)
     images: dict[str, _Image] = {}
@@ -73,8 +82,8 @@ def import_openimages(
             sources += [lists / split / name for name in _LISTS]
     classes = _classes(lists, images)
 
-    def read(image_id: str) -> tuple[MaskRecord, int]:
-        return _annotate(image_id, images[image_id], place)
+    def read(image_id: str) -> _Read:
+        return _annotate(image_id, images[image_id], place, rule, exif)
 
     outcomes = read_each(sorted(images), read, where=place, progress=progress)
     notes = [
@@ -84,12 +93,19 @@ def import_openimages(
     absent = [split for split in SPLITS if not (lists / split / _LISTS[-1]).is_file()]
     if absent:
         notes.append(f"no lists for {' and '.join(absent)}")
-    resized = sum(count for _, count in outcomes)
+    resized = sum(one.resized for one in outcomes)
     if resized:
         notes.append(f"{resized} masks were resized to their photo by nearest neighbour")
+    turned = [one.record.image_id for one in outcomes if one.orientation != 1]
+    if turned:
+        done, other = ("was applied", "ignore") if exif == "apply" else ("is ignored", "apply")
+        notes.append(
+            f"{len(turned)} photos have an EXIF orientation other than 1, which {done} "
+            f"(--exif {other} for the opposite): {some(turned)}"
+        )
     return AnnotationSet(
         "openimages30k",
-        annotations_of([record for record, _ in outcomes]),
+        annotations_of([one.record for one in outcomes]),
         classes,
         [source_of(path, citation=_CITATION) for path in sources],
         notes,
@@ -105,6 +121,15 @@ class _Image:
     class_index: int
     masks: list[str] = field(default_factory=list)
     ignored: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An annotation, how many of its masks were resized, and its photo's EXIF orientation."""
+
+    record: MaskRecord
+    resized: int
+    orientation: int
 
 
 def _find_lists(place: Path, metadata: str | os.PathLike[str] | None) -> Path:
@@ -144,9 +169,10 @@ def _read_split(lists: Path, split: str, place: Path, images: dict[str, _Image])
         expected="one name per image, each with a class",
         cure="download the lists again",
     )
-    what = "lines `image,mask,ignored`"
+    what = "lines `image,mask` or `image,mask,ignored`"
     for number, line in read_lines(lists / "localization.txt", what):
         name, *paths = [part.strip() for part in line.split(",")]
+        paths += [""] * (len(paths) == 1)
         image = found.get(name)
         if image is None or len(paths) != 2 or not all(map(_is_below, filter(None, paths))):
             faults.append(f"line {number}: {line[:60]!r}")
@@ -201,66 +227,59 @@ def _classes(lists: Path, images: dict[str, _Image]) -> list[tuple[str, str]]:
     return [(name, name) for index in sorted(folders) for name in folders[index]]
 
 
-def _annotate(image_id: str, image: _Image, place: Path) -> tuple[MaskRecord, int]:
-    """The annotation and the number of its masks that were resized."""
+def _annotate(image_id: str, image: _Image, place: Path, rule: MaskRule, exif: str) -> _Read:
     photo = place / image.name
-    size = _size_of_photo(photo) if photo.is_file() else None
+    height, width, orientation = photo_size(photo, exif) if photo.is_file() else (0, 0, 1)
+    size = (height, width) if height else None
     whole: NDArray[np.bool_] | None = None
+    ignored: NDArray[np.bool_] | None = None
     resized = 0
     boxes: list[Box] = []
     for path in image.masks:
-        mask, was_resized = _read_at_size(place / path, size)
+        mask, void, was_resized = _read_at_size(place / path, size, rule, orientation)
         size = (mask.shape[0], mask.shape[1])
         resized += was_resized
         whole = mask if whole is None else whole | mask
+        if void is not None:
+            ignored = void if ignored is None else ignored | void
         if mask.any() and tight_box(mask) not in boxes:
             boxes.append(tight_box(mask))
     if whole is None or not whole.any():
         raise without_object(place / image.masks[0])
-    ignored = None
     if image.ignored:
-        region, was_resized = _read_at_size(place / image.ignored, size)
+        only = MaskRule(rule.object_above)
+        region, _, was_resized = _read_at_size(place / image.ignored, size, only, orientation)
         resized += was_resized
-        ignored = region & ~whole
-    return MaskRecord(
-        image_id,
-        image.split,
-        image.class_index,
-        encode(whole),
-        boxes,
-        encode(ignored) if ignored is not None and ignored.any() else None,
-    ), resized
+        ignored = region if ignored is None else ignored | region
+    rest = None if ignored is None else ignored & ~whole
+    kept = encode(rest) if rest is not None and rest.any() else None
+    record = MaskRecord(image_id, image.split, image.class_index, encode(whole), boxes, kept)
+    return _Read(record, resized, orientation)
 
 
-def _read_at_size(path: Path, size: tuple[int, int] | None) -> tuple[NDArray[np.bool_], bool]:
-    mask = read_mask(path)
+def _read_at_size(
+    path: Path, size: tuple[int, int] | None, rule: MaskRule, orientation: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None, bool]:
+    """The mask and its void pixels at a size, and whether they were resized to it."""
+    picture = read_picture(path, rule)
+    mask, void = picture.mask, picture.ignored
     if size is None or mask.shape == size:
-        return mask, False
+        return mask, void, False
     height, width = size
     if abs(mask.shape[0] * width / (mask.shape[1] * height) - 1) > MOST_STRETCH:
+        turned = orientation >= 5
         raise WsolbenchError(
             path,
             found=f"width {mask.shape[1]}, height {mask.shape[0]}",
-            expected=f"width {width}, height {height} or the same aspect ratio",
-            cure="download the mask and the photo again",
+            expected=f"width {width}, height {height} or the same aspect ratio"
+            + (f", as the photo of EXIF orientation {orientation} has" if turned else ""),
+            cure="try the other of --exif apply and --exif ignore (Python exif=)"
+            if turned
+            else "download the mask and the photo again",
         )
-    picture = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
-    return np.array(picture, dtype=np.bool_), True
+    return _resized(mask, size), None if void is None else _resized(void, size), True
 
 
-def _size_of_photo(path: Path) -> tuple[int, int]:
-    """(height, width) from the file's header; the pixels are not decoded."""
-    try:
-        with Image.open(path, formats=["JPEG", "PNG"]) as picture:
-            return picture.size[1], picture.size[0]
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-    ) as error:
-        raise WsolbenchError(
-            path, found="not a JPEG or PNG picture", cure="download the photo again"
-        ) from error
+def _resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    picture = Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST)
+    return np.array(picture, dtype=np.bool_)

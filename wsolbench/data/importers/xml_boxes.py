@@ -1,37 +1,37 @@
-"""Boxes from the official XML files of ILSVRC2012, in a folder or in their archive.
+"""Boxes from XML files in PASCAL VOC format, such as the official ones of ILSVRC2012.
 
-One file per image, in PASCAL VOC format: annotation / size / width, height and
-annotation / object / bndbox / xmin, ymin, xmax, ymax. An archive is read as a stream and never
-unpacked to disk, so its member names cannot point outside a folder; the number and size of its
-members are limited. XML is parsed without document types and entities.
+One file per image, in a folder or in its archive: annotation / size / width, height and
+annotation / object / bndbox / xmin, ymin, xmax, ymax. Boxes of parts of an object and objects
+within objects are not boxes of the image; objects marked as difficult or truncated are. An archive
+is read as a stream and never unpacked to disk, so its member names cannot point outside a folder;
+the number and size of its members are limited. XML is parsed without document types and entities.
 
-Convention: the files do not state whether the far corner is inclusive, so it is inferred. If any
-far corner equals the width or height, the boxes are half-open already. If none does, the far corner
-is the last pixel, as in the lists made from these files, and 1 is added.
+The files do not state how corners are counted: see `corners`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import WsolbenchError
 from ...files import require_file, sha256_of
 from ...formats.annotations import Source
-from ...image_ids import is_image_id
-from .mask_files import Box
-from .tables import refuse, whole_number
+from .corners import RawBox
+from .rounding import snapped
+from .tables import image_id_of, refuse, same_ids
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["ARCHIVE_ENDINGS", "XmlBoxes", "half_open", "read_xml_boxes"]
+__all__ = ["ARCHIVE_ENDINGS", "XmlBoxes", "read_xml_boxes"]
 
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """File name endings that mark an archive rather than a list, in upper or lower case."""
@@ -55,45 +55,66 @@ class XmlBoxes:
 
     Attributes:
         boxes: by image id, the corners (xmin, ymin, xmax, ymax) as stored.
-        sizes: by image id, (height, width).
+        sizes: by image id, (height, width); images whose file has none are absent.
+        names: by image id, the name of each box's object.
         source: the archive, or the folder with a SHA-256 of its file names and contents.
     """
 
-    boxes: dict[str, list[Box]]
+    boxes: dict[str, list[RawBox]]
     sizes: dict[str, tuple[int, int]]
+    names: dict[str, list[str]]
     source: Source
 
 
-def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
+def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = None) -> XmlBoxes:
     """Read a folder of XML files (or one with CLS-LOC/val), or a .tar, .tar.gz or .tgz of them.
+
+    Args:
+        path: the folder or archive.
+        folder_ids: keep the folders in the image ids; None if the caller does not offer it.
 
     Raises:
         WsolbenchError: there are no files or too many, the archive is damaged, or files are not
             XML of this format; all faults together.
     """
     place = Path(path)
-    boxes: dict[str, list[Box]] = {}
-    sizes: dict[str, tuple[int, int]] = {}
+    found = XmlBoxes({}, {}, {}, Source("", ""))
     faults: list[str] = []
+    ids: dict[str, str] = {}
     digest = hashlib.sha256()
-    for name, content in _xml_in_folder(place) if place.is_dir() else _xml_in_archive(place):
+    for name, content in (
+        _xml_in_folder(place, deep=bool(folder_ids)) if place.is_dir() else _xml_in_archive(place)
+    ):
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-        image_id = PurePosixPath(name).stem
-        if not is_image_id(image_id) or image_id in boxes:
-            kind = "a duplicate" if image_id in boxes else "not a valid image id"
-            faults.append(f"{name!r} is {kind}")
+        image_id = image_id_of(name.removesuffix(".xml"), folders=bool(folder_ids))
+        if image_id is None:
+            faults.append(f"{name!r} is not a valid image id")
             continue
+        if name in ids:
+            faults.append(f"{name!r} is a duplicate")
+        ids[name] = image_id
         try:
-            sizes[image_id], boxes[image_id] = _parse(content)
+            size, found.boxes[image_id], found.names[image_id] = _parse(content)
         except ValueError as error:
             faults.append(f"{name}: {error}")
+            continue
+        if size is not None:
+            found.sizes[image_id] = size
     refuse(
         place,
         faults,
-        expected="annotation/size and annotation/object/bndbox with integers",
+        expected="annotation/size and annotation/object/bndbox with numbers",
         cure="download the files again",
     )
-    if not boxes:
+    same_ids(place, list(ids), list(ids.values()), folder_ids=folder_ids)
+    if not ids:
+        if folder_ids is False and place.is_dir() and any(place.rglob("*.xml")):
+            raise WsolbenchError(
+                place,
+                found=".xml files only in folders below it",
+                cure="keep these folders in the ids: --folder-ids, in Python folder_ids=True; or "
+                "name the folder that contains the files",
+            )
         raise WsolbenchError(
             place,
             found="no .xml file",
@@ -101,46 +122,14 @@ def read_xml_boxes(path: str | os.PathLike[str]) -> XmlBoxes:
             cure="name the folder that contains them (CLS-LOC/val), or their .tar or .tgz",
         )
     sha256 = digest.hexdigest() if place.is_dir() else sha256_of(place)
-    return XmlBoxes(boxes, sizes, Source(place.resolve().name, sha256))
+    return replace(found, source=Source(place.resolve().name, sha256))
 
 
-def half_open(
-    boxes: dict[str, list[Box]], sizes: dict[str, tuple[int, int]]
-) -> tuple[dict[str, list[Box]], str]:
-    """The boxes (x0, y0, x1, y1), half-open, and a sentence on the inferred convention.
-
-    Args:
-        boxes: corners as stored in the XML files, by image id.
-        sizes: (height, width) by image id, for at least those images.
-
-    Returns:
-        The boxes, with 1 added to the far corners if none of them equals the width or height, and
-        the sentence.
-    """
-    reaching = sum(
-        box[2] == sizes[image_id][1] or box[3] == sizes[image_id][0]
-        for image_id, listed in boxes.items()
-        for box in listed
-    )
-    total = sum(map(len, boxes.values()))
-    if reaching:
-        return boxes, (
-            f"XML boxes: {reaching} of {total} far corners equal the width or height, so the boxes "
-            "are half-open already"
-        )
-    shifted = {
-        image_id: [(x0, y0, x1 + 1, y1 + 1) for x0, y0, x1, y1 in listed]
-        for image_id, listed in boxes.items()
-    }
-    return shifted, (
-        f"XML boxes: none of {total} far corners equals the width or height, so they are the last "
-        "pixels, counted from 0; 1 was added to make them half-open"
-    )
-
-
-def _xml_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for below in _SUBFOLDERS:
-        paths = sorted((folder / below).glob("*.xml"))
+def _xml_in_folder(folder: Path, *, deep: bool) -> Iterator[tuple[str, bytes]]:
+    """(path below the folder of the files, content) of each file; of all folders if `deep`."""
+    places = [folder] if deep else [folder / below for below in _SUBFOLDERS]
+    for place in places:
+        paths = sorted(place.rglob("*.xml") if deep else place.glob("*.xml"))
         if not paths:
             continue
         _check_count(folder, len(paths))
@@ -148,7 +137,7 @@ def _xml_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
             with open(path, "rb") as file:
                 content = file.read(MAX_XML_BYTES + 1)
             _check_bytes(path, len(content))
-            yield path.name, content
+            yield path.relative_to(place).as_posix(), content
         return
 
 
@@ -171,7 +160,8 @@ def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
                 content = stream.extractfile(member) if member.isreg() else None
                 if content is not None and member.name.endswith(".xml"):
                     _check_bytes(archive / member.name, member.size)
-                    yield PurePosixPath(member.name).name, content.read()
+                    parts = [part for part in PurePosixPath(member.name).parts if part != ".."]
+                    yield "/".join(parts).lstrip("/"), content.read()
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise WsolbenchError(
             archive,
@@ -201,7 +191,8 @@ def _check_bytes(path: Path, count: int) -> None:
         )
 
 
-def _parse(content: bytes) -> tuple[tuple[int, int], list[Box]]:
+def _parse(content: bytes) -> tuple[tuple[int, int] | None, list[RawBox], list[str]]:
+    """The size (None if the file has none), the boxes and their objects' names."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
@@ -209,25 +200,51 @@ def _parse(content: bytes) -> tuple[tuple[int, int], list[Box]]:
         root = fromstring(content, forbid_dtd=True)
     except (ParseError, DefusedXmlException, UnicodeError, LookupError) as error:
         raise ValueError(f"invalid XML ({type(error).__name__})") from error
-    width, height = _numbers(root.find("size"), ("width", "height"))
-    boxes: list[Box] = []
-    for thing in root.iter("object"):
-        for corners in thing.iter("bndbox"):
+    size = _size(root.find("{*}size"))
+    boxes: list[RawBox] = []
+    names: list[str] = []
+    # Only direct children: parts of an object and objects within it have boxes too.
+    for thing in root.findall("{*}object"):
+        for corners in thing.findall("{*}bndbox"):
             x0, y0, x1, y1 = _numbers(corners, _CORNERS)
-            if not (0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height):
-                raise ValueError(f"the box {x0},{y0},{x1},{y1} does not fit {width}x{height}")
+            far = (math.inf, math.inf) if size is None else (size[1], size[0])
+            fits = 0 <= x0 <= x1 and 0 <= y0 <= y1
+            # A box that fits the size only if it is swapped is left to the masks and photos.
+            if not fits or not ((x1 <= far[0] and y1 <= far[1]) or (x1 <= far[1] and y1 <= far[0])):
+                shown = f"{x0:.10g},{y0:.10g},{x1:.10g},{y1:.10g}"
+                within = "" if size is None else f"{size[1]}x{size[0]}"
+                raise ValueError(f"the box {shown} does not fit {within or 'x0 <= x1, y0 <= y1'}")
             boxes.append((x0, y0, x1, y1))
+            names.append((thing.findtext("{*}name") or "").strip())
     if not boxes:
         raise ValueError("no box")
-    return (height, width), boxes
+    return size, boxes, names
 
 
-def _numbers(parent: Element | None, tags: Sequence[str]) -> list[int]:
-    numbers: list[int] = []
+def _size(parent: Element | None) -> tuple[int, int] | None:
+    """(height, width), or None if they are missing or 0, as some programs write them."""
+    texts = [_text(parent, tag) for tag in ("width", "height")]
+    if not any(texts):
+        return None
+    width, height = _numbers(parent, ("width", "height"))
+    if not (width % 1 == 0 and height % 1 == 0):
+        raise ValueError(f"the size is {texts[0]}x{texts[1]}")
+    return (int(height), int(width)) if width > 0 and height > 0 else None
+
+
+def _numbers(parent: Element | None, tags: Sequence[str]) -> list[float]:
+    numbers: list[float] = []
     for tag in tags:
-        text = (parent.findtext(tag) or "").strip() if parent is not None else ""
-        number = whole_number(text)
-        if number is None:
+        text = _text(parent, tag)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not abs(number) < 1e9:
             raise ValueError(f"{tag} is {text!r}")
-        numbers.append(number)
+        numbers.append(snapped(number))
     return numbers
+
+
+def _text(parent: Element | None, tag: str) -> str:
+    return (parent.findtext(f"{{*}}{tag}") or "").strip() if parent is not None else ""

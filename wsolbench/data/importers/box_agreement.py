@@ -1,0 +1,148 @@
+"""Whether boxes and masks of one data set tell the same.
+
+A box is read by a convention that its file does not state: corners or sizes, exclusive or inclusive
+far corners. Its mask is a second witness. Where boxes fit their masks only by another convention,
+or miss them altogether, an import is refused with that cause; boxes that are merely loose are
+noted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import WsolbenchError, some
+from .mask_files import Box
+from .rounding import AGREED, difference
+from .tables import refuse
+
+__all__ = ["KEEP", "TIGHTEN", "Compared", "check_agreement", "notes_of_agreement", "one_choice"]
+
+TIGHTEN = "use each mask's tight box instead: --tight-boxes, in Python tight_boxes=True"
+KEEP = "keep the boxes as they are: --keep-boxes, in Python keep_boxes=True"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A box, or the hull of an image's boxes, beside its mask.
+
+    Attributes:
+        name: what has the box, e.g. "annotation 12".
+        box: the box in whole pixels; None if it has no pixel within the image.
+        tight: the tight box of the mask.
+        fault: why there is no box; empty if there is one.
+        apart: the box has no pixel of the object.
+        exact: the mask is one of pixels, not a drawn outline that was filled.
+        readings: the box and the tight box of the mask as other conventions would have them, as
+            far as they have pixels then; the names continue "fit their masks only ...".
+    """
+
+    name: str
+    box: Box | None
+    tight: Box
+    fault: str = ""
+    apart: bool = False
+    exact: bool = True
+    readings: Mapping[str, tuple[Box, Box]] = field(default_factory=dict)
+
+    def distance(self, reading: str = "") -> float:
+        """Pixels between box and mask, as read or by another convention; infinite without box."""
+        box, tight = self.readings.get(reading, (None, None)) if reading else (self.box, self.tight)
+        return math.inf if box is None or tight is None else difference(box, tight)
+
+
+def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
+    """Refuse boxes that contradict their masks.
+
+    Args:
+        where: the input.
+        compared: all boxes that have a mask.
+        cures: what to do if boxes agree only by another reading, by its name in `readings`.
+
+    Raises:
+        WsolbenchError: boxes agree with their masks only by another convention, have no pixel in
+            their image, or none of their object.
+    """
+    _check_readings(where, compared, cures)
+    _check_last_pixels(where, compared)
+    refuse(
+        where,
+        [f"{item.name}: {item.fault}" for item in compared if item.fault],
+        cure=f"correct the boxes, or {TIGHTEN}",
+    )
+    apart = [item.name for item in compared if item.apart]
+    if apart:
+        raise WsolbenchError(
+            where,
+            found=f"{len(apart)} of {len(compared)} boxes without a pixel of their object: "
+            f"{some(apart)}",
+            cure=f"correct the boxes, {TIGHTEN}; or {KEEP}",
+        )
+
+
+def notes_of_agreement(compared: Sequence[Compared]) -> list[str]:
+    """How many boxes are loose, and by how much."""
+    far = [difference(item.box, item.tight) for item in compared if item.box is not None]
+    loose = [distance for distance in far if distance > AGREED]
+    if not loose:
+        return []
+    return [
+        f"{len(loose)} of {len(far)} boxes differ from the tight boxes of their masks by more than "
+        f"{AGREED} pixels, at most by {max(loose)}"
+    ]
+
+
+def one_choice(tight_boxes: bool, keep_boxes: bool) -> None:
+    """Refuse both choices together.
+
+    Raises:
+        WsolbenchError: both are true.
+    """
+    if tight_boxes and keep_boxes:
+        raise WsolbenchError(
+            "boxes",
+            found="--tight-boxes and --keep-boxes, which exclude each other",
+            cure="use one of them",
+        )
+
+
+def _check_readings(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
+    """Refuse boxes that fit their masks only by another convention."""
+    better = {
+        reading: [
+            item.name for item in compared if item.distance(reading) <= AGREED < item.distance()
+        ]
+        for reading in cures
+    }
+    reading = max(better, key=lambda name: len(better[name]), default="")
+    if not reading or not better[reading]:
+        return
+    names = better[reading]
+    against = sum(item.distance() < item.distance(reading) for item in compared)
+    raise WsolbenchError(
+        where,
+        found=f"{len(names)} of {len(compared)} boxes fit their masks only {reading}: "
+        f"{some(names)}",
+        cure=cures[reading]
+        if len(names) > against
+        else f"correct these boxes, {TIGHTEN}; or {KEEP}",
+    )
+
+
+def _check_last_pixels(where: object, compared: Sequence[Compared]) -> None:
+    """Refuse boxes most of which end one pixel before their masks on both sides."""
+    exact = [item for item in compared if item.exact]
+    short = [item.name for item in exact if item.box == _without_last(item.tight)]
+    if len(short) * 2 > len(exact):
+        raise WsolbenchError(
+            where,
+            found=f"{len(short)} of {len(exact)} boxes that end exactly one pixel before their "
+            f"masks, as if their far corners were the last pixels: {some(short)}",
+            expected="far corners behind the last pixel",
+            cure=f"add 1 to the far corners (widths, heights), {TIGHTEN}; or {KEEP}",
+        )
+
+
+def _without_last(tight: Box) -> Box:
+    return tight[0], tight[1], tight[2] - 1, tight[3] - 1
