@@ -4,8 +4,9 @@
 
 Each checkout runs the same commands with this Python: the embedded benchmark, and, if they are at
 hand, the real photos of docs/real-run.md. Both predict maps, whose bytes are compared, and score
-them under every protocol, with intervals, groups, carried and fixed thresholds. What a protocol
-says of itself, hashes and versions may differ. OLD's outputs are kept in DIR and not made twice.
+them under every protocol that both have, with intervals, groups, carried and fixed thresholds. What
+a protocol says of itself, hashes and versions may differ. OLD's outputs are kept in DIR and not
+made twice.
 """
 
 from __future__ import annotations
@@ -20,10 +21,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-PROTOCOLS = (
-    *("sem", "wsoleval-v1", "wsoleval-v2", "wsoleval-pxap", "dawsol-piou", "spa2net", "tscam"),
-    *("bas", "bas-resnet", "bas-inception", "adl"),
-)
 OTHER = {"protocol", "wsolbench", "sha256", "submission_sha256", "submissions", "path"}
 """Keys that may differ between two versions that score alike."""
 
@@ -47,13 +44,15 @@ def animals(folder: Path) -> Commands:
     return [*made, ["predict", "trivial:centre-gaussian", *gauss]]
 
 
-def scored(annotations: str, maps: Sequence[str], test: Sequence[str]) -> Commands:
-    """Every protocol, intervals, groups, tables, carried and fixed thresholds, comparisons."""
+def scored(
+    annotations: str, maps: Sequence[str], test: Sequence[str], protocols: Sequence[str]
+) -> Commands:
+    """All protocols, intervals, groups, tables, carried and fixed thresholds, comparisons."""
     commands = []
     for name in maps:
         stem = Path(name).stem
         base = ["evaluate", name, "--annotations", annotations, "--quiet"]
-        others = ["--protocol", ",".join(PROTOCOLS[1:])]
+        others = ["--protocol", ",".join(protocols)]
         groups = ["--bootstrap", "200", "--by", "area,boxes,class", "--counts"]
         commands += [
             [*base, *groups, "--per-image", f"{stem}.csv", "--out", f"{stem}.json"],
@@ -70,7 +69,7 @@ def scored(annotations: str, maps: Sequence[str], test: Sequence[str]) -> Comman
     drawn = ["--bootstrap", "200", "--quiet", "--out"]
     commands.append(["compare", *results, *drawn, "compared.json"])
     commands.append(["compare", *maps, "--annotations", annotations, *drawn, "submissions.json"])
-    for protocol in PROTOCOLS[1:]:
+    for protocol in protocols:
         named = [f"{Path(name).stem}.{protocol}.json" for name in maps]
         commands.append(["compare", *named, *drawn, f"compared.{protocol}.json"])
     return commands
@@ -79,22 +78,34 @@ def scored(annotations: str, maps: Sequence[str], test: Sequence[str]) -> Comman
 def run(checkout: Path, folder: Path, commands: Commands, printed: str = "printed.json") -> None:
     """Run commands of a checkout in a folder; what `--json` prints is kept in a list."""
     folder.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "PYTHONPATH": str(checkout)}
-    program = "from wsolbench.cli import main; main()"
-    said = []
-    for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-c", program, *command],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            sys.exit(f"{checkout}: wsolbench {' '.join(command)}\n{done.stderr}")
-        if "--json" in command:
-            said.append(json.loads(done.stdout))
+    told = [wsolbench(checkout, folder, command) for command in commands]
+    said = [json.loads(text) for text, own in zip(told, commands, strict=True) if "--json" in own]
     (folder / printed).write_text(json.dumps(said, indent=1, sort_keys=True) + "\n")
+
+
+def wsolbench(checkout: Path, folder: Path, command: Sequence[str]) -> str:
+    """What a command of a checkout prints in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from wsolbench.cli import main; main()", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"{checkout}: wsolbench {' '.join(command)}\n{done.stderr}")
+    return done.stdout
+
+
+def shared_protocols(old: Path, new: Path) -> list[str]:
+    """The protocols other than `sem` that two checkouts have; those of one alone are printed."""
+    command = ["protocols", "--json"]
+    named = [
+        [own["name"] for own in json.loads(wsolbench(side, side, command))] for side in (old, new)
+    ]
+    if apart := sorted(set(named[0]) ^ set(named[1])):
+        print(f"not compared, in one checkout only: {', '.join(apart)}")
+    return [name for name in named[0] if name in named[1] and name != "sem"]
 
 
 def differences(old: Any, new: Any, where: str) -> Iterator[str]:
@@ -163,11 +174,15 @@ def main() -> None:
     sides = {"old": given.old.resolve(), "new": given.new.resolve()}
     demo = [f"demo/{method}-{{}}.h5" for method in ("cam", "sem")]
     val, test = ([name.format(split) for name in demo] for split in ("val", "test"))
-    parts = {"mini": (mini(), scored("demo/mini.h5", val, test))}
+    protocols = shared_protocols(*sides.values())
+    parts = {"mini": (mini(), scored("demo/mini.h5", val, test, protocols))}
     if given.animals:
         os.environ["SQUEEZENET_NPZ"] = str(given.weights.resolve())
         made = [f"{method}-val.h5" for method in ("cam", "sem", "gauss")]
-        parts["animals"] = (animals(given.animals.resolve()), scored("animals.h5", made, []))
+        parts["animals"] = (
+            animals(given.animals.resolve()),
+            scored("animals.h5", made, [], protocols),
+        )
     for part, (making, scoring) in parts.items():
         for side, checkout in sides.items():
             folder = work / side / part

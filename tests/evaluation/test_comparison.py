@@ -169,7 +169,7 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], found: st
 def test_other_protocols_and_thresholds_are_named(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     one = counted(tmp_path, 1)
-    with pytest.raises(WsolbenchError, match=r"another protocol .and .*: adl.v2, expected sem.v2"):
+    with pytest.raises(WsolbenchError, match=r"another protocol .and .*: adl.v3, expected sem.v2"):
         compare([one, counted(tmp_path, 2, protocol="adl")], Bootstrap(20))
     with pytest.raises(WsolbenchError, match="another threshold: fixed, expected max"):
         compare([one, counted(tmp_path, 2, threshold=8)], Bootstrap(20))

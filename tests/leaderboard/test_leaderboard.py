@@ -586,7 +586,8 @@ def test_other_protocols_are_entered_and_verified(
     assert len(added.curves) == (3 if name == "spa2net" else 0)
     assert leaderboard.verify(added, maps, store) == []
     tables_made = tables([added, *leaderboard.read_entries(root)])
-    assert {table.title.split()[2] for table in tables_made} == {"sem.v2", f"{name}.v2"}
+    versions = {"sem.v2", f"{name}.v{PROTOCOLS[name].version}"}
+    assert {table.title.split()[2] for table in tables_made} == versions
     for table in tables_made:
         for key in set(table.keys) & {"box_threshold_fraction", "peak_threshold_fraction"}:
             assert table.column(key)[0].shown == f"{added.scores[key]:.3f}"

@@ -1,7 +1,7 @@
 """Protocols that reproduce other programs, on drawn cases whose answer follows from their rules.
 
-Golden numbers of clovaai/wsolevaluation are those of its own evaluation_test.py (commit 8abc943),
-read there and typed here; no program was run for them.
+The numbers of clovaai/wsolevaluation's own tests are those of its evaluation_test.py (commit
+8abc943), read there and typed here; `test_golden` has what the programs scored when they were run.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def test_results_survive_the_disk_and_state_their_protocol(
     result = scored(dataset, name, random_maps(COUNT), top5)
     result.write(tmp_path / "r.json")
     assert read_result(tmp_path / "r.json") == result
-    assert f"protocol:{name}.v2|hash:{PROTOCOLS[name].sha256[:8]}" in signature(result)
+    protocol = PROTOCOLS[name]
+    assert f"protocol:{name}.v{protocol.version}|hash:{protocol.sha256[:8]}" in signature(result)
     assert result.scores
     for form in ("text", "md", "latex", "csv"):
         assert table([result], form)
@@ -491,7 +492,7 @@ def test_spa2net_scores_levels_at_the_images_own_size(tmp_path: Path) -> None:
     )
 
 
-# ------------------------------------------------------------------------------ tscam, bas, adl
+# -------------------------------------------------------------------- tscam, bas, adl, genpromp
 
 FIXED = ["tscam", "bas", "bas-resnet", "bas-inception", "adl"]
 
@@ -525,15 +526,9 @@ def test_an_iou_of_one_half_is_enough_for_some() -> None:
 def test_without_foreground_each_has_a_box_of_its_own() -> None:
     zeros, point, whole = drawn(), (0, 0, 1, 1), (0, 0, 224, 224)
     boxed = [name for name in OTHERS if "box" in fitting(PROTOCOLS[name])]
-    assert {name: bool(right(name, zeros, whole)[0].any()) for name in boxed} == {
-        "wsoleval-v1": False,
-        "wsoleval-v2": False,
-        "tscam": False,
-        "bas": True,
-        "bas-resnet": True,
-        "bas-inception": True,
-        "adl": False,
-    }
+    filled = {name for name in boxed if right(name, zeros, whole)[0].any()}
+    assert filled == {name for name in OTHERS if name.startswith("bas")}
+    assert len(filled) == 5
     # The true box 0..0 is one pixel; (0, 0, 0, 0) is it, (0, 0, 1, 1) is 4 pixels under +1.
     assert right("wsoleval-v1", zeros, point)[0].all()
     assert not right("tscam", zeros, point).any()
@@ -544,9 +539,13 @@ def test_without_foreground_each_has_a_box_of_its_own() -> None:
     "name, background, foreground",
     [
         ("tscam", 30.5 / 255, 31.5 / 255),  # levels 30 = int(.12 * 255) and 31
+        ("tscam-cub", 25.5 / 255, 26.5 / 255),  # 25 = int(.1 * 255)
         ("adl", 51.5 / 256, 52.5 / 256),  # greys 50 or 51 = int(.2 * 255), and 52
         ("bas", 0.5, 0.50001),
+        ("bas-resnet", 0.45, 0.45001),
         ("bas-inception", 0.3, 0.30001),
+        ("bas-cub", 0.15, 0.15001),
+        ("bas-cub-inception", 0.1, 0.10001),
     ],
 )
 def test_a_fixed_threshold_is_strict(name: str, background: float, foreground: float) -> None:
@@ -556,6 +555,26 @@ def test_a_fixed_threshold_is_strict(name: str, background: float, foreground: f
         map_[50:100, 100:200] = value
         assert right(name, map_, wide)[0, 0] == is_wide
         assert right(name, map_, narrow)[0, 0] != is_wide
+
+
+@pytest.mark.parametrize(
+    "name, background",
+    [("genpromp", 63), ("genpromp-cub", 58)],  # int(.25 * 255), int(.23 * 255)
+)
+def test_genpromp_sees_maps_of_512_pixels(tmp_path: Path, name: str, background: int) -> None:
+    mask = np.zeros((512, 512), bool)
+    mask[100:200, 100:400] = True
+    dataset = store_of(tmp_path / "s.h5", annotation("a", mask))
+    map_ = np.zeros((512, 512), np.uint8)
+    map_[100:200, 100:200] = 255
+    # Sides count one more: the boxes have 101 x 101 and 301 x 101 pixels, the true one 300 x 100.
+    narrow, wide = 101 * 100 / (101 * 101 + 300 * 100 - 101 * 100), 300 * 100 / (301 * 101)
+    for level, expected in ((background, narrow), (background + 1, wide)):
+        map_[100:200, 200:400] = level
+        seen = steps.see(PROTOCOLS[name], map_, mask, None, dataset[0].boxes)
+        assert seen.levels.shape == (512, 512)
+        assert seen.boxes.tolist() == [[100, 100, 399, 199]]
+        assert steps.overlaps_of(PROTOCOLS[name], seen).tolist() == [expected]
 
 
 def test_bas_takes_the_first_of_equal_components_and_diagonal_neighbours() -> None:

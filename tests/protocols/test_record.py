@@ -46,7 +46,7 @@ def mine(**changes: Any) -> Protocol:
 def test_a_protocol_comes_back_from_json(protocol: Protocol) -> None:
     content = json.loads(json.dumps(protocol.as_dict()))
     assert Protocol.from_dict(content) == protocol
-    for change in ({"sha256": "0" * 64}, {"version": 1}, {"comparator": "=>"}, {"grid": "224"}):
+    for change in ({"sha256": "0" * 64}, {"version": 99}, {"comparator": "=>"}, {"grid": "224"}):
         with pytest.raises(WsolbenchError, match=rf"another version of protocol {protocol.name}"):
             Protocol.from_dict({**content, **change})
     with pytest.raises(WsolbenchError, match="another version of protocol"):

@@ -198,7 +198,8 @@ def protocols(as_json: bool) -> None:
     """List the evaluation protocols and their settings.
 
     Protocols other than sem list only the settings that differ from sem; --json prints all settings
-    of every protocol.
+    of every protocol. A protocol with a grid is available at any size from 1 to 4096 pixels a side,
+    e.g. wsoleval-v1:320.
     """
     from ..protocols import PROTOCOLS
     from ..protocols.words import in_words
@@ -215,6 +216,7 @@ def protocols(as_json: bool) -> None:
         for name, text in settings.items():
             if protocol.name == "sem" or first.get(name) != text:
                 click.echo(f"  {name:14} {text}")
+    click.echo("Grids of other sizes: add pixels a side to the name, e.g. wsoleval-v1:320")
 
 
 @click.command()

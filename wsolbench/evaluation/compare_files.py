@@ -11,7 +11,7 @@ from ..errors import WsolbenchError
 from ..formats.describe import is_hdf5
 from ..formats.result import Bootstrap, Result, read_result
 from ..formats.submission.reader import Submission
-from ..protocols import Protocol
+from ..protocols import Protocol, as_protocol
 from .comparison import Comparison, check_alike, compare
 from .counts import Counts, counts_path, read_counts
 from .run import Bars, Request, run
@@ -49,16 +49,17 @@ def compare_files(
     """
     read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
     results = [item for item in read if isinstance(item, Result)]
+    named = None if protocol is None else as_protocol(protocol).name
     for file, item in zip(files, read, strict=True):
-        if protocol and isinstance(item, Result) and item.protocol["name"] != protocol:
+        if named and isinstance(item, Result) and item.protocol["name"] != named:
             raise WsolbenchError(
                 file,
                 found=f"a result under protocol {item.protocol['name']}",
-                expected=protocol,
-                cure=f"evaluate under {protocol} first, or leave --protocol out",
+                expected=named,
+                cure=f"evaluate under {named} first, or leave --protocol out",
             )
     check_alike([item if isinstance(item, Result) else item.header for item in read])
-    stated = Protocol.from_dict(results[0].protocol) if results else protocol or "sem"
+    stated = Protocol.from_dict(results[0].protocol) if results else named or "sem"
     counted: list[Counts] = []
     for file, item in zip(files, read, strict=True):
         if isinstance(item, Result):

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import WsolbenchError, printable
 from ..files import require_file, strict_json, write_text
 from ..image_ids import is_image_id
-from ..protocols import fields_sha256, label_of, versioned
+from ..protocols import fields_sha256, is_protocol_name, label_of, versioned
 from ..scores import LEVELS, SCORES, ends_text, in_order, level_key
 from ..tables import html_table
 
@@ -375,7 +375,7 @@ def _fault(result: Result) -> str:
         "texts": all(isinstance(text, str) and text.isprintable() for text in texts),
         "label": result.label in ("gt", "predicted"),
         "method": isinstance(result.method, dict),
-        "protocol": is_image_id(stated[0])
+        "protocol": is_protocol_name(stated[0])
         and _is_count(stated[1])
         and stated[2] == fields_sha256(protocol),
         "number of images": _is_count(result.images) and result.images > 0,

@@ -26,7 +26,7 @@ from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json, write_text
 from ..formats.result import Result, read_result
 from ..image_ids import is_image_id
-from ..protocols import fields_sha256
+from ..protocols import fields_sha256, is_protocol_name
 from ..scores import LEVELS, SCORES, Read, Score, Unit, curve_names, localization_key
 from .schema import FORMAT, FORMAT_VERSION, MAX_BYTES, schema, schema_faults
 
@@ -286,7 +286,7 @@ def _measured_faults(entry: Entry) -> list[str]:
     faults = [f"entry: no {k}" for k in ("images", "label", "licence") if not getattr(entry, k)]
     protocol = dict(entry.provenance["protocol"])
     stated = protocol.pop("sha256", None)
-    named = is_image_id(str(protocol.get("name", ""))) and isinstance(protocol.get("version"), int)
+    named = is_protocol_name(protocol.get("name")) and isinstance(protocol.get("version"), int)
     if not named or stated != fields_sha256(protocol):
         faults.append("provenance.protocol: its hash does not match its fields")
     faults += _curve_faults(entry)

@@ -1,7 +1,8 @@
 """What a score means: the named protocols, one module a program, and protocols of one's own.
 
-`record` says what a protocol is, `steps` and `block` run it, `words` describes it; the other
-modules hold each program's literal and source. docs/protocols.md explains their rules.
+`record` says what a protocol is, `steps` and `block` run it, `words` describes it, `sizes` changes
+its map size; the other modules hold each program's literal and source. docs/protocols.md explains
+their rules.
 
 A protocol of your own is a value, mostly one of `PROTOCOLS` with some fields replaced; it is taken
 wherever a name is:
@@ -19,8 +20,9 @@ from collections.abc import Sequence
 from ..errors import WsolbenchError, require_choice
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
-from .bas import BAS, BAS_INCEPTION, BAS_RESNET
+from .bas import BAS, BAS_CUB, BAS_CUB_INCEPTION, BAS_INCEPTION, BAS_RESNET
 from .dawsol import PIOU
+from .genpromp import GENPROMP, GENPROMP_CUB
 from .record import (
     Averaging,
     BoxTruth,
@@ -30,12 +32,14 @@ from .record import (
     Thresholds,
     Upsampling,
     fields_sha256,
+    is_protocol_name,
     label_of,
     versioned,
 )
 from .sem import SEM
+from .sizes import at_size, size_in
 from .spa2net import SPA2NET
-from .tscam import TSCAM
+from .tscam import TSCAM, TSCAM_CUB
 from .wsolevaluation import PXAP, V1, V2
 
 __all__ = [
@@ -54,8 +58,10 @@ __all__ = [
     "Upsampling",
     "as_protocol",
     "as_protocols",
+    "at_size",
     "changes",
     "fields_sha256",
+    "is_protocol_name",
     "label_of",
     "protocols_named",
     "versioned",
@@ -64,7 +70,8 @@ __all__ = [
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        *(SEM, V1, V2, PXAP, PIOU, SPA2NET, TSCAM, BAS, BAS_RESNET, BAS_INCEPTION, ADL),
+        *(SEM, V1, V2, PXAP, PIOU, SPA2NET, TSCAM, TSCAM_CUB, BAS, BAS_RESNET, BAS_INCEPTION),
+        *(BAS_CUB, BAS_CUB_INCEPTION, ADL, GENPROMP, GENPROMP_CUB),
     )
 }
 
@@ -104,19 +111,25 @@ def as_protocols(given: Sequence[str | Protocol]) -> list[Protocol]:
 
 
 def as_protocol(given: str | Protocol) -> Protocol:
-    """The protocol of that name, or the value itself.
+    """The protocol of that name, e.g. `sem` or `wsoleval-v1:320`, or the value itself.
 
     Raises:
-        WsolbenchError: no such name; a value under the name of another one's.
+        WsolbenchError: no such name or size; a value under the name of another one's.
     """
-    if isinstance(given, Protocol):
-        if given != PROTOCOLS.get(given.name, given):
-            raise WsolbenchError(
-                f"protocol {given.name!r}",
-                found=f"other fields than those of {PROTOCOLS[given.name].label}",
-                expected="another name for a protocol of your own",
-                cure="replace the name too: dataclasses.replace(protocol, name=...)",
-            )
-        return given
-    require_choice("protocol", given, PROTOCOLS)
-    return PROTOCOLS[given]
+    if not isinstance(given, Protocol):
+        return _named(given)
+    if given.name.partition(":")[0] in PROTOCOLS and given != (known := _named(given.name)):
+        raise WsolbenchError(
+            f"protocol {given.name!r}",
+            found=f"other fields than those of {known.label}",
+            expected="another name for a protocol of your own",
+            cure="replace the name too: dataclasses.replace(protocol, name=...)",
+        )
+    return given
+
+
+def _named(given: object) -> Protocol:
+    base, size = size_in(given) if isinstance(given, str) else (given, None)
+    require_choice("protocol", base, PROTOCOLS)
+    found = PROTOCOLS[str(base)]
+    return found if size is None else at_size(found, size)

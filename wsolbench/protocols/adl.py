@@ -1,10 +1,10 @@
 """ADL's boxes at a fixed threshold, with one true box an image.
 
 Source: junsukchoe/ADL, evaluate.py, and tensorpack/tensorpack, tensorpack/utils/viz.py. The map is
-resized to 224 x 224 (bilinear, float32) and scaled by min-max. The program paints it in the
-cubehelix colours of matplotlib and takes OpenCV's grey of them, which rises with the value within 4
-levels of 255 * value. Foreground is grey > int(.2 * highest grey); the contour of largest area
-gives the box.
+resized to 224 x 224 (bilinear, float32) and scaled by min-max (float64). The program paints it in
+the cubehelix colours of matplotlib and takes OpenCV's grey of them, which rises with the value
+within 4 levels of 255 * value. Foreground is grey > int(.2 * highest grey); the contour of largest
+area gives the box.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ADL"]
 
 ADL = Protocol(
     name="adl",
-    version=2,
+    version=3,
     grid=224,
     upsampling=Upsampling.OPENCV_LINEAR,
-    scaling=Scaling.LAST,
+    scaling=Scaling.LAST_FLOAT64,
     levels=Levels.GREYS,
     thresholds=Thresholds.SHARES_OF_MAXIMUM,
     comparator=Comparator.ABOVE,

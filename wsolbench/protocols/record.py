@@ -25,6 +25,7 @@ from ..scores import LEVELS, MAX_BOX_ACC_KEYS
 
 __all__ = [
     "BIN_EDGES",
+    "LARGEST_GRID",
     "SHARES",
     "Averaging",
     "BoxTruth",
@@ -34,6 +35,7 @@ __all__ = [
     "Thresholds",
     "Upsampling",
     "fields_sha256",
+    "is_protocol_name",
     "label_of",
     "versioned",
 ]
@@ -44,8 +46,11 @@ SHARES = np.arange(0, 1, 0.001)
 BIN_EDGES = np.append(SHARES, 1.0)
 """Lower edges of the bins of `Levels.BINS`; the last bin holds the values of 1."""
 
+LARGEST_GRID = 4096
+"""Most pixels a side of a grid."""
+
 _UNSTATED = dict.fromkeys(("name", "version", "sha256"), "unstated")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}(:[1-9][0-9]{0,3})?")
 
 
 class Upsampling(str, Enum):
@@ -62,13 +67,15 @@ class Upsampling(str, Enum):
 
 
 class Scaling(str, Enum):
-    """When each map is scaled by min-max; a constant map becomes zeros."""
+    """When each map is scaled by min-max, and in which type; a constant map becomes zeros."""
 
     NONE = "none"
     FIRST = "first"
-    """Before it comes to the grid."""
+    """Before it comes to the grid: float64 before bytes are made, otherwise float32."""
     LAST = "last"
-    """On the grid."""
+    """On the grid, in the type in which it was resized."""
+    LAST_FLOAT64 = "last_float64"
+    """On the grid, in float64."""
 
 
 class Levels(str, Enum):
@@ -124,6 +131,7 @@ _UPSAMPLINGS = {
     (Upsampling.OPENCV_LINEAR, Scaling.NONE),
     (Upsampling.OPENCV_LINEAR, Scaling.FIRST),
     (Upsampling.OPENCV_LINEAR, Scaling.LAST),
+    (Upsampling.OPENCV_LINEAR, Scaling.LAST_FLOAT64),
     (Upsampling.OPENCV_LINEAR_BYTES, Scaling.FIRST),
 }
 _READY_LEVELS = (Upsampling.BILINEAR, Upsampling.OPENCV_LINEAR_BYTES)
@@ -134,7 +142,7 @@ class Protocol:
     """The choices on which a score depends. All fields but `source` enter the hash.
 
     Attributes:
-        name: as typed after `--protocol`.
+        name: as typed after `--protocol`; a size after a colon is that of the grid.
         version: raised whenever a field or its meaning changes.
         grid: pixels a side of the square on which map and truth meet; None for the image's own
             size.
@@ -308,6 +316,11 @@ def label_of(content: Mapping[str, Any]) -> str:
     return f"{versioned(content)} ({str(content['sha256'])[:8]})"
 
 
+def is_protocol_name(name: object) -> bool:
+    """Whether a protocol can have this name: `sem`, `wsoleval-v1:320`."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def versioned(content: Mapping[str, Any]) -> str:
     """Name and version of a protocol as a result holds it."""
     return f"{content['name']}.v{content['version']}"
@@ -384,10 +397,15 @@ def _faults(protocol: Protocol) -> list[str]:
         Levels.VALUES: (),
     }[own.levels]
     checks = {
-        "a name that is no short text of a-z, 0-9, . _ -": _NAME.fullmatch(own.name) is None,
+        "a name that is no short text of a-z, 0-9, . _ -": not is_protocol_name(own.name),
+        f"grid {own.grid} under a name that ends in another size": (
+            ":" in own.name and own.name.partition(":")[2] != str(own.grid)
+        ),
         "a version below 1": own.version < 1,
         "neither pixel nor box scores": not pixels and not boxed,
-        "a grid that is not from 1 to 4096": own.grid is not None and not 1 <= own.grid <= 4096,
+        f"a grid that is not from 1 to {LARGEST_GRID}": (
+            own.grid is not None and not 1 <= own.grid <= LARGEST_GRID
+        ),
         f"scaling {own.scaling.value} with upsampling {own.upsampling.value}": (
             (own.upsampling, own.scaling) not in _UPSAMPLINGS
         ),

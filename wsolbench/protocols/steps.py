@@ -106,12 +106,14 @@ def values_on_grid(protocol: Protocol, map_: NDArray[Any], size: Size) -> NDArra
         size: (height, width).
 
     Returns:
-        float64 after cubic, float32 after linear interpolation.
+        float64 after cubic interpolation or `Scaling.LAST_FLOAT64`, otherwise float32.
     """
     cubic = protocol.upsampling is Upsampling.OPENCV_CUBIC
     values = _unit(map_, np.float64 if cubic else np.float32)
     values = _min_max(values) if protocol.scaling is Scaling.FIRST else values
     values = _resized(values, size, cubic=cubic)
+    if protocol.scaling is Scaling.LAST_FLOAT64:
+        return _min_max(values.astype(np.float64))
     return _min_max(values) if protocol.scaling is Scaling.LAST else values
 
 

@@ -17,6 +17,7 @@ _SCALINGS = {
     Scaling.NONE: "none",
     Scaling.FIRST: "min-max before the map is resized",
     Scaling.LAST: "min-max after the map is resized",
+    Scaling.LAST_FLOAT64: "min-max after the map is resized, in float64",
 }
 _LEVELS = {
     Levels.BYTES: "floor(255 * value)",
