@@ -452,7 +452,7 @@ FIRST, SECOND = thing(1, 1, [10, 5, 20, 10]), thing(2, 2, [30, 20, 15, 10])
         ),
         (
             [corners(FIRST), SECOND],
-            r"1 of 2 boxes fit .*: annotation 1; correct these boxes; or use",
+            r"1 of 2 boxes fit .*: annotation 1; correct these boxes; or",
         ),
         ([by_rows(FIRST), by_rows(SECOND)], r"2 of 2 boxes .*if the run lengths go row after row"),
         (
