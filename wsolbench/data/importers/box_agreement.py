@@ -9,18 +9,48 @@ noted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ...errors import WsolbenchError, some
 from .mask_files import Box
-from .rounding import AGREED, difference
+from .rounding import AGREED, difference, whole_box
 from .tables import refuse
 
-__all__ = ["KEEP", "TIGHTEN", "Compared", "check_agreement", "notes_of_agreement", "one_choice"]
+__all__ = [
+    "CORNERS",
+    "KEEP",
+    "SIZES",
+    "TIGHTEN",
+    "Compared",
+    "check_agreement",
+    "notes_of_agreement",
+    "one_choice",
+    "other_readings",
+]
 
 TIGHTEN = "use each mask's tight box instead: --tight-boxes, in Python tight_boxes=True"
 KEEP = "keep the boxes as they are: --keep-boxes, in Python keep_boxes=True"
+
+SIZES = "as x, y, width and height"
+CORNERS = "as x0, y0, x1, y1"
+
+_Numbers = tuple[float, float, float, float]
+
+_READINGS: dict[str, Callable[[_Numbers], _Numbers]] = {
+    SIZES: lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3]),
+    CORNERS: lambda box: box,
+    "as y, x, height and width": lambda box: (box[1], box[0], box[1] + box[3], box[0] + box[2]),
+    "as y0, x0, y1, x1": lambda box: (box[1], box[0], box[3], box[2]),
+    "as the centre's x and y, width and height": lambda box: (
+        box[0] - box[2] / 2,
+        box[1] - box[3] / 2,
+        box[0] + box[2] / 2,
+        box[1] + box[3] / 2,
+    ),
+}
+"""The corners of a box by each convention; the names continue "fit their masks only ..."."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +65,7 @@ class Compared:
         apart: the box has no pixel of the object.
         exact: the mask is one of pixels, not a drawn outline that was filled.
         readings: the box and the tight box of the mask as other conventions would have them, as
-            far as they have pixels then; the names continue "fit their masks only ...".
+            far as they have pixels then, by the convention's name.
     """
 
     name: str
@@ -52,13 +82,36 @@ class Compared:
         return math.inf if box is None or tight is None else difference(box, tight)
 
 
+def other_readings(
+    box: _Numbers, given: str, tight: Box, size: tuple[int, int]
+) -> dict[str, tuple[Box, Box]]:
+    """What the four numbers of a box mean by other conventions than the given one.
+
+    Args:
+        box: the numbers, as its file has them.
+        given: the convention by which it is read.
+        tight: the tight box of its mask.
+        size: (height, width) of the image.
+
+    Returns:
+        `Compared.readings`.
+    """
+    found: dict[str, tuple[Box, Box]] = {}
+    for name, corners in _READINGS.items():
+        if name != given:
+            with suppress(ValueError):
+                found[name] = (whole_box(*corners(box), size[1], size[0])[0], tight)
+    return found
+
+
 def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
     """Refuse boxes that contradict their masks.
 
     Args:
         where: the input.
         compared: all boxes that have a mask.
-        cures: what to do if boxes agree only by another reading, by its name in `readings`.
+        cures: what to do if boxes agree only by another convention, by its name, where something
+            else can be done than to correct them.
 
     Raises:
         WsolbenchError: boxes agree with their masks only by another convention, have no pixel in
@@ -69,7 +122,7 @@ def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[
     refuse(
         where,
         [f"{item.name}: {item.fault}" for item in compared if item.fault],
-        cure=f"correct the boxes, or {TIGHTEN}",
+        cure=f"correct the boxes; or {TIGHTEN}",
     )
     apart = [item.name for item in compared if item.apart]
     if apart:
@@ -77,7 +130,7 @@ def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[
             where,
             found=f"{len(apart)} of {len(compared)} boxes without a pixel of their object: "
             f"{some(apart)}",
-            cure=f"correct the boxes, {TIGHTEN}; or {KEEP}",
+            cure=f"correct the boxes; or {TIGHTEN}; or {KEEP}",
         )
 
 
@@ -108,25 +161,30 @@ def one_choice(tight_boxes: bool, keep_boxes: bool) -> None:
 
 
 def _check_readings(where: object, compared: Sequence[Compared], cures: Mapping[str, str]) -> None:
-    """Refuse boxes that fit their masks only by another convention."""
+    """Refuse boxes that fit their masks only by another convention.
+
+    A box is left out if it is nearly right as it is read: near the upper left corner, or for a few
+    pixels, the conventions hardly differ.
+    """
     better = {
         reading: [
-            item.name for item in compared if item.distance(reading) <= AGREED < item.distance()
+            item.name
+            for item in compared
+            if item.distance(reading) <= AGREED and item.distance() > 2 * AGREED
         ]
-        for reading in cures
+        for reading in {name: None for item in compared for name in item.readings}
     }
     reading = max(better, key=lambda name: len(better[name]), default="")
     if not reading or not better[reading]:
         return
     names = better[reading]
     against = sum(item.distance() < item.distance(reading) for item in compared)
+    mend = f"correct these boxes; or {TIGHTEN}; or {KEEP}"
     raise WsolbenchError(
         where,
         found=f"{len(names)} of {len(compared)} boxes fit their masks only {reading}: "
         f"{some(names)}",
-        cure=cures[reading]
-        if len(names) > against
-        else f"correct these boxes, {TIGHTEN}; or {KEEP}",
+        cure=cures.get(reading, mend) if len(names) > against else mend,
     )
 
 
@@ -140,7 +198,7 @@ def _check_last_pixels(where: object, compared: Sequence[Compared]) -> None:
             found=f"{len(short)} of {len(exact)} boxes that end exactly one pixel before their "
             f"masks, as if their far corners were the last pixels: {some(short)}",
             expected="far corners behind the last pixel",
-            cure=f"add 1 to the far corners (widths, heights), {TIGHTEN}; or {KEEP}",
+            cure=f"add 1 to the far corners (widths, heights); or {TIGHTEN}; or {KEEP}",
         )
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...masks import RunLengths, encode, tight_box
-from .box_agreement import Compared
+from .box_agreement import CORNERS, SIZES, Compared, other_readings
 from .coco_file import CocoImage, CocoObject
 from .coco_shapes import BOXES, ROWS, corners_of, pixels_of
 from .mask_files import Box, MaskRecord
-from .rounding import AGREED, whole_box
+from .rounding import AGREED, difference, whole_box
 
 __all__ = ["CURES", "NO_MASK", "READINGS", "Merged", "Way", "merge", "merge_boxes"]
 
-READINGS = {"xywh": "as x, y, width and height", "xyxy": "as x0, y0, x1, y1"}
+READINGS = {"xywh": SIZES, "xyxy": CORNERS}
+"""The name of each way to read a bbox."""
+
 ORDERS = {
     "columns": "if the run lengths go column after column",
     "rows": "if the run lengths go row after row",
@@ -147,24 +149,17 @@ def _boxed(item: CocoObject, pixels: NDArray[np.bool_], way: Way) -> _Boxed:
     if way.tight or not item.bbox:
         return _Boxed(tight, None)
     exact = isinstance(item.segmentation, dict)
-    readings: dict[str, tuple[Box, Box]] = {}
     box, fault, rounded, cut = None, "", False, False
-    for reading in BOXES:
-        corners = corners_of(item.bbox, reading)
-        try:
-            found, is_rounded, is_cut = whole_box(*corners, width, height)
-        except ValueError as error:
-            fault = str(error) if reading == way.boxes else fault
-            continue
-        if reading == way.boxes:
-            box, rounded, cut = found, is_rounded, is_cut
-        else:
-            readings[READINGS[reading]] = (found, tight)
-    compared = Compared(
-        item.name, box, tight, fault, _apart(box, pixels), exact=exact, readings=readings
-    )
-    if box is not None and compared.distance() > AGREED:
-        readings.update(_other_order(item, box, (height, width), way))
+    try:
+        box, rounded, cut = whole_box(*corners_of(item.bbox, way.boxes), width, height)
+    except ValueError as error:
+        fault = str(error)
+    numbers = corners_of(item.bbox, "xyxy")
+    readings = other_readings(numbers, READINGS[way.boxes], tight, (height, width))
+    if box is not None and difference(box, tight) > AGREED:
+        readings |= _other_order(item, box, (height, width), way)
+    apart = _apart(box, pixels)
+    compared = Compared(item.name, box, tight, fault, apart, exact=exact, readings=readings)
     if way.keep and box is None:
         raise ValueError(fault)
     return _Boxed(box, compared, rounded, cut)

@@ -24,12 +24,15 @@ from ...images import MAX_SIDE
 from ...masks import MaskRule, encode, read_picture, tight_box
 from ...progress import Progress
 from .box_agreement import (
+    CORNERS,
     KEEP,
+    SIZES,
     TIGHTEN,
     Compared,
     check_agreement,
     notes_of_agreement,
     one_choice,
+    other_readings,
 )
 from .mask_files import (
     Box,
@@ -53,10 +56,8 @@ CLASS_COLUMNS = ("key", "name")
 """The columns of the table of classes, whose rows are ordered by class index."""
 
 
-_SIZES = "as x, y, width and height"
-
-_READINGS = {
-    _SIZES: f"convert them to corners (x1 = x0 + width, y1 = y0 + height), {TIGHTEN}; or {KEEP}"
+_CURES = {
+    SIZES: f"convert them to corners (x1 = x0 + width, y1 = y0 + height); or {TIGHTEN}; or {KEEP}"
 }
 """What to do about boxes that fit their masks by another convention."""
 
@@ -148,7 +149,7 @@ def import_masks(
     read_images = read_each(sorted(files), read, where=place, progress=progress)
     compared = [item.compared for item in read_images if item.compared is not None]
     if not (keep_boxes or exported):
-        check_agreement(table, compared, _READINGS)
+        check_agreement(table, compared, _CURES)
     _check_void(place, void, read_images)
     listed_files = [path for path in (table, classes) if path is not None]
     notes = [
@@ -250,11 +251,11 @@ def _compared(image_id: str, boxes: Sequence[Box], mask: NDArray[np.bool_]) -> C
     """The hull of an image's boxes beside the mask of all its objects."""
     columns = list(zip(*boxes, strict=True))
     hull = (min(columns[0]), min(columns[1]), max(columns[2]), max(columns[3]))
-    x0, y0, x1, y1 = boxes[0]
     tight = tight_box(mask)
-    sizes = {_SIZES: ((x0, y0, x0 + x1, y0 + y1), tight)} if len(boxes) == 1 else {}
+    size = (mask.shape[0], mask.shape[1])
+    readings = other_readings(boxes[0], CORNERS, tight, size) if len(boxes) == 1 else {}
     apart = any(not mask[y0:y1, x0:x1].any() for x0, y0, x1, y1 in boxes)
-    return Compared(image_id, hull, tight, apart=apart, readings=sizes)
+    return Compared(image_id, hull, tight, apart=apart, readings=readings)
 
 
 def _read_rows(
