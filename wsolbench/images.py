@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import WsolbenchError, one_of, require_choice
 from .files import require_file
 
-__all__ = ["EXIF", "MAX_SIDE", "open_picture", "photo_size", "read_photo"]
+__all__ = ["EXIF", "MAX_SIDE", "open_picture", "photo_size", "read_photo", "turned_note"]
 
 PHOTO_FORMATS = ("JPEG", "PNG")
 """Pillow's names of the formats of photos."""
@@ -88,6 +88,22 @@ def photo_size(path: str | os.PathLike[str], exif: str = "ignore") -> tuple[int,
         swapped = exif == "apply" and turned >= 5
         height, width = picture.size if swapped else picture.size[::-1]
         return height, width, turned
+
+
+def turned_note(count: int, exif: str) -> str:
+    """What is to be known of photos with an EXIF orientation.
+
+    Args:
+        count: how many have one.
+        exif: what was done with it.
+    """
+    photos = "1 photo has" if count == 1 else f"{count} photos have"
+    done = (
+        "was applied"
+        if exif == "apply"
+        else "was ignored (--exif apply if annotations were drawn on upright photos)"
+    )
+    return f"{photos} an EXIF orientation, which {done}"
 
 
 def _orientation(picture: Image.Image) -> int:

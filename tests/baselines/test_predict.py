@@ -654,3 +654,30 @@ def test_the_package_gives_the_function_not_its_module() -> None:
     program = "from wsolbench.baselines import predict, min_max; print(predict.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "predict\n", done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_photos_with_an_exif_orientation_are_counted_and_turned_on_request(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, workers: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for index in (1, 4):
+        path = dataset.image_path(index)
+        with Image.open(path) as picture:
+            picture.load()
+        picture.save(path, exif=exif.tobytes())
+    maps = []
+    for choice, done in (("ignore", "was ignored (--exif apply if"), ("apply", "was applied")):
+        opened = Dataset.open(dataset.store.path, images=tmp_path, exif=choice)
+        predicted = predict(
+            model, opened, tmp_path / f"{choice}.h5", size=SIZE, device="cpu", workers=workers
+        )
+        assert f"2 photos have an EXIF orientation, which {done}" in predicted.notes[0]
+        submission = Submission.open(tmp_path / f"{choice}.h5")
+        maps.append(submission.read(range(COUNT)))
+        parameters = submission.header.method["parameters"]
+        assert isinstance(parameters, dict)
+        assert parameters.get("exif") == (choice if choice == "apply" else None)
+    changed = [not np.array_equal(*pair) for pair in zip(*maps, strict=True)]
+    assert [index for index, other in enumerate(changed) if other] == [1, 4]

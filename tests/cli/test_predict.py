@@ -87,3 +87,19 @@ def test_wrong_classes_are_noted_on_stderr(run: Run, farm: Path) -> None:
     for stderr in (done.stderr, scored.stderr):
         assert "note: none of 6 images of farm val is classified correctly, where" in stderr
         assert "guessing among 3 classes gives 2; class indices probably differ" in stderr
+
+
+def test_runs_of_several_training_seeds_are_averaged(run: Run, farm: Path) -> None:
+    pytest.importorskip("torch", reason="maps are predicted")
+    predict = ("predict", "cam", *MODEL, "--annotations", "farm.h5", "--images", ".")
+    predict += ("--class-map", "same", "--workers", 0)
+    for seed in (0, 1):
+        run(*predict, "--training-seed", seed, "--out", f"{seed}.h5")
+        run("evaluate", f"{seed}.h5", "--annotations", "farm.h5", "--out", f"{seed}.json")
+    assert "2 seeds" in run("info", "0.json", "1.json").stdout
+    done = run(
+        *("predict", "cam", "--backbone", "resnet18", "--random-weights", 1, "--training-seed", 2),
+        *("--annotations", "farm.h5", "--images", ".", "--out", "x.h5"),
+        status=2,
+    )
+    assert "--training-seed excludes --random-weights" in done.stderr

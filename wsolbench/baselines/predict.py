@@ -34,6 +34,7 @@ from ..evaluation.class_notes import class_notes
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
+from ..images import turned_note
 from ..maps.normalisations import Normalisation, normalisation_named
 from .backbones import ClassMapModel
 from .cam import class_channels, min_max
@@ -183,7 +184,9 @@ def predict(
                 split=dataset.split,
                 label=label,
                 normalisation=f"{words}; {MAP_DTYPES[map_dtype]}",
-                method=_described(model, method, size, seeds, stated, joined, metadata or {}),
+                method=_described(
+                    model, method, size, seeds, stated, joined, dataset.exif, metadata or {}
+                ),
             )
             writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
             writers.append(stack.enter_context(writer))
@@ -196,7 +199,9 @@ def predict(
         if progress is not None:
             progress(done, len(dataset))
         photos = _Photos(dataset, pending, model.preprocess, size)
-        for batch_rows, images in _batches(photos, batch_size, workers, where):
+        turned = 0
+        for batch_rows, images, in_batch in _batches(photos, batch_size, workers, where):
+            turned += in_batch
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
             maps, top = _maps_of(model, images.to(where), ids, labels, joined, method, seeds)
@@ -213,6 +218,8 @@ def predict(
     if joined.ignored:
         ignored = f"{joined.name}: not in the annotations and ignored: {some(joined.ignored)}"
         notes = (ignored, *notes)
+    if turned:
+        notes = (turned_note(turned, dataset.exif), *notes)
     return Predicted(dataset, notes)
 
 
@@ -338,6 +345,7 @@ def _described(
     seeds: int | float,
     normalisation: str,
     joined: ClassMap,
+    exif: str,
     metadata: Mapping[str, object],
 ) -> dict[str, object]:
     parameters: dict[str, object] = {"size": size}
@@ -347,6 +355,8 @@ def _described(
     if normalisation:
         parameters["normalisation"] = normalisation
     parameters |= joined.described()
+    if exif != "ignore":
+        parameters["exif"] = exif
     described: dict[str, object] = {
         "name": METHODS[method].name,
         "backbone": model.name,
@@ -413,12 +423,12 @@ def _device(name: str) -> torch.device:
 
 
 # Reading processes return errors as values: DataLoader would re-raise only their text.
-_Item = tuple[int, Tensor | WsolbenchError]
-_Batch = tuple[list[int], Tensor] | WsolbenchError
+_Item = tuple[int, Tensor, int] | WsolbenchError
+_Batch = tuple[list[int], Tensor, int] | WsolbenchError
 
 
 class _Photos(data.Dataset[_Item]):
-    """The rows of a data set as (row, model input)."""
+    """The rows of a data set as (row, model input, EXIF orientation)."""
 
     def __init__(
         self,
@@ -438,11 +448,12 @@ class _Photos(data.Dataset[_Item]):
     def __getitem__(self, index: int) -> _Item:
         row = self.rows[index]
         try:
-            photo = self.dataset.read_image(row)
+            photo, orientation = self.dataset.read_photo(row)
             whose = self.dataset.image_ids[row]
-            return row, _preprocessed(self.preprocess, photo, self.size, whose=whose)
+            image = _preprocessed(self.preprocess, photo, self.size, whose=whose)
+            return row, image, orientation
         except WsolbenchError as error:
-            return row, error
+            return error
 
 
 def _preprocessed(
@@ -468,17 +479,19 @@ def _preprocessed(
 
 
 def _together(items: list[_Item]) -> _Batch:
-    images: list[Tensor] = []
-    for _, image in items:
-        if isinstance(image, WsolbenchError):
-            return image
-        images.append(image)
-    return [row for row, _ in items], torch.stack(images)
+    read: list[tuple[int, Tensor, int]] = []
+    for item in items:
+        if isinstance(item, WsolbenchError):
+            return item
+        read.append(item)
+    rows, images, orientations = zip(*read, strict=True)
+    return list(rows), torch.stack(images), sum(own > 1 for own in orientations)
 
 
 def _batches(
     photos: _Photos, batch_size: int, workers: int, where: torch.device
-) -> Iterator[tuple[list[int], Tensor]]:
+) -> Iterator[tuple[list[int], Tensor, int]]:
+    """The rows of each batch, their model inputs, and how many photos have an EXIF orientation."""
     if not photos.rows:
         return
     loader = data.DataLoader(

@@ -31,6 +31,7 @@ __all__ = [
     "quiet_option",
     "require_torch",
     "submission_option",
+    "training_seed_option",
 ]
 
 FILE = click.Path(path_type=Path)
@@ -90,6 +91,12 @@ ids_option = click.option(
 )
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1), help="Number of threads [default: one per processor]."
+)
+training_seed_option = click.option(
+    "--training-seed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Seed with which the network was trained, for means over seeds (info, compare).",
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Discard the partial output of an interrupted run."

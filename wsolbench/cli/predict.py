@@ -16,6 +16,7 @@ from .options import (
     check_store_options,
     check_subset_options,
     dataset_option,
+    exif_option,
     ids_option,
     images_option,
     limit_option,
@@ -24,6 +25,7 @@ from .options import (
     quiet_option,
     require_torch,
     submission_option,
+    training_seed_option,
 )
 from .printing import print_notes
 
@@ -87,6 +89,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         annotations_option,
         dataset_option,
         images_option,
+        exif_option,
         click.option("--split", default="val", show_default=True, help="Split to predict."),
         limit_option,
         ids_option,
@@ -112,6 +115,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         normalise_option,
         click.option("--name", help="Name of the method in tables [default: CAM or SEM]."),
+        training_seed_option,
         click.option(
             "--batch-size",
             type=click.IntRange(1),
@@ -202,11 +206,13 @@ def _predict(
     annotations: Path | None,
     dataset: str | None,
     images: Path,
+    exif: str,
     split: str,
     limit: int | None,
     ids: Path | None,
     skip_unmapped: Path | None,
     name: str | None,
+    training_seed: int | None,
     quiet: bool,
     normalise: str | None,
     **options: Any,
@@ -224,6 +230,10 @@ def _predict(
         )
     if weights_key is not None and weights is None:
         raise click.UsageError("--weights-key needs --weights.")
+    if training_seed is not None and random_weights is not None:
+        raise click.UsageError("--training-seed excludes --random-weights, whose SEED is recorded.")
+    metadata: dict[str, object] = {"name": name} if name else {}
+    metadata |= {} if training_seed is None else {"seed": training_seed}
     out: Path = options.pop("out")
     require_ending(out, "HDF5")
     names = [own.name for own in normalisations_named(normalise or "min-max")]
@@ -236,7 +246,7 @@ def _predict(
     from ..baselines.user_models import load_model_function
     from ..data.id_lists import write_ids
 
-    opened = _opened(annotations, dataset, split, images, limit, ids)
+    opened = _opened(annotations, dataset, split, images, limit, ids, exif)
     if skip_unmapped is not None:
         require_target(skip_unmapped, [opened.store.path, weights, ids])
     if model is not None:
@@ -260,7 +270,7 @@ def _predict(
             method=method,
             map_dtype=options.pop("dtype"),
             progress=progress,
-            metadata={"name": name} if name else None,
+            metadata=metadata,
             skip_unmapped=skip_unmapped is not None,
             **options,
         )
@@ -280,13 +290,14 @@ def _opened(
     images: Path | None,
     limit: int | None,
     ids: Path | None,
+    exif: str = "ignore",
 ) -> Dataset:
     """The images to predict."""
     from ..data.dataset import Dataset
     from ..data.id_lists import read_ids
     from ..formats.annotations import find_annotations
 
-    opened = Dataset.open(find_annotations(annotations, dataset), split, images)
+    opened = Dataset.open(find_annotations(annotations, dataset), split, images, exif=exif)
     if ids is not None:
         return opened.only(read_ids(ids))
     return opened if limit is None else opened.first(limit)
