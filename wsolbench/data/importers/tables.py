@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import WsolbenchError, some
 from ...files import require_file, sha256_of, unguard_cell
 from ...formats.annotations import Source
-from ...image_ids import is_image_id
+from ...image_ids import PICTURE_ENDINGS, is_image_id
 
 __all__ = [
     "image_id_of",
@@ -33,9 +33,6 @@ __all__ = [
 
 MAX_TEXT_BYTES = 1 << 28
 """Maximum decompressed size of a list or table in bytes: fifty times the largest in use."""
-
-PICTURE_ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-"""File name endings that are not part of the image id; any other dot is."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
 
