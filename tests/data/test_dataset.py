@@ -153,3 +153,23 @@ def test_photos_turned_by_exif_are_read_as_the_annotations_say(tmp_path: Path) -
         dataset = Dataset.open(tmp_path / f"{name}.h5", images=tmp_path, exif=exif_option)
         with pytest.raises(WsolbenchError, match=f"EXIF orientation 6.*use --exif {cure}"):
             dataset.read_image(0)
+
+
+@pytest.mark.parametrize("root", ["", "val2"])
+def test_photos_of_ids_that_keep_their_folders_are_found(tmp_path: Path, root: str) -> None:
+    """ImageNetV2's photos: the same ten names in each folder."""
+    rows = []
+    for folder in range(2):
+        (tmp_path / "val2" / str(folder)).mkdir(parents=True)
+        for number in range(3):
+            rows.append(annotation(f"val2~{folder}~{number}", np.ones((3, 4), bool)))
+            level = 100 * folder + 10 * number
+            photo = Image.new("RGB", (4, 3), (level, level, level))
+            photo.save(tmp_path / "val2" / str(folder) / f"{number}.png")
+    write_store(tmp_path / "v2.h5", AnnotationSet("v2", rows))
+    dataset = Dataset.open(tmp_path / "v2.h5", images=tmp_path / root)
+    assert [sample.image.getpixel((0, 0))[0] for sample in dataset] == [0, 10, 20, 100, 110, 120]
+    (tmp_path / "val2" / "1" / "2.png").rename(tmp_path / "val2" / "1" / "9.png")
+    again = Dataset.open(tmp_path / "v2.h5", images=tmp_path / root)
+    with pytest.raises(WsolbenchError, match="no photo of val2~1~2, but of 5 others"):
+        again.read_image(5)

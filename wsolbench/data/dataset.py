@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..errors import WsolbenchError, require_choice, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..formats.result import Subset
+from ..image_ids import files_by_id, files_under
 from ..images import EXIF, read_photo
 from ..masks import area
 from ..tables import html_table
@@ -256,7 +257,7 @@ class Dataset:
             raise WsolbenchError(
                 image_id, found="no folder of photos", cure="pass one: images=DIR or --images DIR"
             )
-        paths = self._photos.get(image_id, [])
+        paths = list(map(Path, self._photos.get(image_id, [])))
         if len(paths) > 1:
             raise WsolbenchError(
                 self.images,
@@ -267,7 +268,7 @@ class Dataset:
         if not paths:
             raise WsolbenchError(
                 self.images,
-                found=f"no photo {image_id} among {len(self._photos)}",
+                found=f"no photo of {image_id}, but of {len(self._photos)} others",
                 expected=f"{image_id}.jpg, .jpeg, .JPEG or .png",
                 cure="name the folder with the photos of this data set",
             )
@@ -334,14 +335,10 @@ class Dataset:
         return {image_id: place for place, image_id in enumerate(self.image_ids)}
 
     @cached_property
-    def _photos(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for folder, _, names in os.walk(self.images or ""):
-            for name in names:
-                stem, suffix = os.path.splitext(name)
-                if suffix.lower() in PHOTO_SUFFIXES:
-                    found.setdefault(stem, []).append(Path(folder, name))
-        return found
+    def _photos(self) -> dict[str, list[PurePath]]:
+        # Ids may name folders above the one that was given.
+        root = Path(self.images or "").absolute()
+        return files_by_id(self.image_ids, files_under(root, PHOTO_SUFFIXES))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import TypeVar
 from ...errors import WsolbenchError, require_choice, some
 from ...files import require_file, require_folder
 from ...formats.annotations import UNLABELLED, AnnotationSet, Source
-from ...image_ids import is_image_id
+from ...image_ids import FOLDER_MARK, files_by_id, files_under, is_image_id
 from ...images import EXIF, photo_size
 from ...masks import RunLengths
 from ...progress import Progress
@@ -41,7 +41,6 @@ from .ilsvrc_lists import (
 )
 from .mask_files import MaskRecord, annotations_of, read_each
 from .tables import (
-    FOLDER_MARK,
     image_id_of,
     read_lines,
     read_table,
@@ -435,16 +434,8 @@ def _add_photos(
 
 def _photos(listed: _Listed, folder: Path) -> dict[str, Path]:
     """The photo of each image: of its name, or of its name with the folders that its id keeps."""
-    depth = max(image_id.count(FOLDER_MARK) for image_id in listed.boxes)
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.absolute().rglob("*")):
-        if path.suffix.lower() not in _PHOTOS:
-            continue
-        parts = path.with_suffix("").parts
-        names = (FOLDER_MARK.join(parts[-count:]) for count in range(depth + 1, 0, -1))
-        image_id = next((name for name in names if name in listed.boxes), None)
-        if image_id is not None:
-            found.setdefault(image_id, []).append(path)
+    photos = files_under(folder.absolute(), _PHOTOS)
+    found = {one: list(map(Path, own)) for one, own in files_by_id(listed.boxes, photos).items()}
     missing = [f"no photo {image_id}" for image_id in listed.boxes if image_id not in found]
     double = [f"{len(paths)} photos {one}" for one, paths in found.items() if len(paths) > 1]
     refuse(

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError, one_of, some
 from ...files import available_processors, require_folder
 from ...formats.annotations import Annotation
-from ...image_ids import RULE, is_image_id
+from ...image_ids import FOLDER_MARK, RULE, is_image_id
 from ...images import open_picture
 from ...masks import RunLengths, tight_box
 from ...progress import Progress
-from .tables import FOLDER_MARK, refuse
+from .tables import refuse
 
 __all__ = [
     "Box",

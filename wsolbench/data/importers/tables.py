@@ -25,10 +25,9 @@ from pathlib import Path, PurePosixPath
 from ...errors import WsolbenchError, some
 from ...files import require_file, sha256_of, unguard_cell
 from ...formats.annotations import Source
-from ...image_ids import is_image_id
+from ...image_ids import FOLDER_MARK, PICTURE_ENDINGS, is_image_id
 
 __all__ = [
-    "FOLDER_MARK",
     "image_id_of",
     "read_lines",
     "read_table",
@@ -41,12 +40,6 @@ __all__ = [
 
 MAX_TEXT_BYTES = 1 << 28
 """Maximum decompressed size of a list or table in bytes: fifty times the largest in use."""
-
-PICTURE_ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-"""File name endings that are not part of the image id; any other dot is."""
-
-FOLDER_MARK = "~"
-"""Stands in an id for the slash of a file name: val2/0/3.jpeg has the id val2~0~3."""
 
 ID_COLUMN = "image_id"
 
