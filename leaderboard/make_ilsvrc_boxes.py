@@ -5,8 +5,7 @@
 
 The lists are the ones that `wsolbench import ilsvrc` takes (annotations/README.md says where to get
 them). Masks are neither needed nor scored, because GT-known localization uses only boxes. The
-annotation file is therefore of a separate data set, `ilsvrc-boxes`, whose masks are the images'
-boxes, filled, and no entry has a pixel score.
+annotation file is therefore of a separate data set, `ilsvrc-boxes`, without masks.
 
 Splits: "val" has the images of the val list, which have the released val masks; "others" has all
 other images. It is not the test split: 5,729 of its images have no mask, and the lists do not say
@@ -24,13 +23,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from wsolbench.baselines.trivial import predict_trivial
 from wsolbench.data.dataset import Dataset
 from wsolbench.data.importers.corners import Corners, evidence_of, settle, whole_boxes
 from wsolbench.data.importers.ilsvrc_lists import read_box_list, read_sizes, read_val_list
-from wsolbench.data.importers.mask_files import Box, MaskRecord, annotations_of
+from wsolbench.data.importers.mask_files import MaskRecord, annotations_of
 from wsolbench.data.importers.tables import source_of
 from wsolbench.errors import WsolbenchError, some
 from wsolbench.evaluation.run import evaluate
@@ -38,7 +35,7 @@ from wsolbench.formats.annotations import UNLABELLED, AnnotationSet, write_store
 from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.leaderboard import About, add
 from wsolbench.leaderboard.entries import read_entry
-from wsolbench.masks import encode
+from wsolbench.masks import RunLengths
 
 ROOT = Path(__file__).resolve().parent
 DATASET = "ilsvrc-boxes"
@@ -49,7 +46,7 @@ TOGETHER = "all"
 """Both splits; its threshold is chosen on itself."""
 
 NAMES = ("centre-gaussian", "whole-image", "centre-box", "noise")
-"""Without "mask": the masks are boxes here, so its scores would mean nothing."""
+"""Without "mask", since there are no masks."""
 
 MAP_SIZE = 28
 """Height and width of the maps, as of the paper's networks at 224 x 224."""
@@ -59,8 +56,7 @@ NOTE = 10
 """Number of the note that explains these scores."""
 
 NOTES = (
-    "masks are the union of the image's boxes, filled: they stand for no object's outline, and "
-    "pixel scores against them mean nothing",
+    "there are boxes, but no masks",
     "boxes are listed with inclusive far corners: half-open is 1 more",
     "val are the images of the val list; others are all that remain, whether they have a mask or "
     "not; all are both",
@@ -95,7 +91,7 @@ def main() -> None:
 
 
 def box_annotations(val_list: Path, sizes: Path, boxes: Path) -> AnnotationSet:
-    """Every image of the list of sizes, with its boxes and their union as its mask.
+    """Every image of the list of sizes, with its boxes.
 
     Raises:
         WsolbenchError: a list is malformed, or an image is missing in one of the lists.
@@ -114,20 +110,13 @@ def box_annotations(val_list: Path, sizes: Path, boxes: Path) -> AnnotationSet:
             image_id,
             SPLITS[0] if image_id in val else SPLITS[1],
             UNLABELLED,
-            encode(_filled(known_boxes[image_id], size)),
+            RunLengths(height, width, b""),
             known_boxes[image_id],
         )
-        for image_id, size in known_sizes.items()
+        for image_id, (height, width) in known_sizes.items()
     ]
     sources = [source_of(path) for path in (val_list, sizes, boxes)]
     return AnnotationSet(DATASET, annotations_of(records), sources=sources, notes=NOTES)
-
-
-def _filled(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros(size, dtype=np.bool_)
-    for x0, y0, x1, y1 in boxes:
-        mask[y0:y1, x0:x1] = True
-    return mask
 
 
 def _refuse(path: Path, images: Sequence[str], what: str) -> None:
