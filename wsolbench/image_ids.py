@@ -21,6 +21,7 @@ __all__ = [
     "MAX_BYTES",
     "PICTURE_ENDINGS",
     "RULE",
+    "are_file_names",
     "bare_name",
     "files_by_id",
     "files_under",
@@ -60,6 +61,11 @@ def bare_name(name: str) -> str:
     """
     last = PurePosixPath(name.replace("\\", "/")).name
     return _without(_without(last, MAP_ENDINGS), PICTURE_ENDINGS)
+
+
+def are_file_names(ids: Collection[str], known: Collection[str]) -> bool:
+    """Whether these are no ids but names of the files of known images, with endings or folders."""
+    return bool(ids) and all(name not in known and bare_name(name) in known for name in ids)
 
 
 def files_under(folder: str | os.PathLike[str], endings: Sequence[str]) -> Iterator[Path]:

@@ -282,7 +282,7 @@ def test_a_bad_batch_is_refused_and_changes_nothing(
 
 def test_a_bad_map_names_its_image(dataset: Dataset) -> None:
     bad = np.array([[0.5, np.nan]], np.float32)
-    with pytest.raises(WsolbenchError, match=r"map of image_003: found values from nan"):
+    with pytest.raises(WsolbenchError, match=r"map of image_003: found 1 of 2 values NaN"):
         Evaluator(dataset).update(["image_003"], [bad])
 
 

@@ -171,7 +171,7 @@ def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: st
         ),
         (
             lambda ds, maps: Evaluator(ds).update(["image_000"], np.ones((1, 2, 2))),
-            r"float64 of shape \(2, 2\)",
+            r"found dtype float64, expected uint8, float16 or float32",
         ),
         (lambda ds, maps: Evaluator(ds).result(bootstrap=1000), "bootstrap: found 1000"),
     ],

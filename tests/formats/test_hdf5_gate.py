@@ -378,7 +378,9 @@ def test_a_user_block_is_no_submission(tmp_path):
     path = tmp_path / "s.h5"
     with h5py.File(path, "w", userblock_size=512) as file:
         file["maps"] = MAPS
-    with pytest.raises(WsolbenchError, match="not an HDF5 file, or one with a user block"):
+    with pytest.raises(
+        WsolbenchError, match="behind a user block of 512 bytes; remove the user block"
+    ):
         Submission.open(path)
 
 

@@ -320,7 +320,7 @@ def test_missing_files_folders_and_other_formats_cannot_be_used(tmp_path):
         ("format", "wsolbench-annotations", "attribute format: found 'wsolbench-annotations'"),
         ("format", None, "attribute format: found none"),
         ("format_version", 2, "format_version: found 2, expected the integer 1"),
-        ("format_version", 1.0, "format_version: found another type"),
+        ("format_version", 1.5, "format_version: found the number 1.5"),
         ("dataset", None, "attribute dataset: found none, expected a string"),
         ("dataset", 3, "attribute dataset: found an integer"),
         ("dataset", "x" * 65, "1 to 64 ASCII"),
@@ -416,7 +416,12 @@ def test_strings_of_variable_length_have_their_cure(tmp_path):
 
 @pytest.mark.parametrize(
     "row, value, message",
-    [(1, np.nan, "1 NaN"), (2, np.inf, "to inf"), (0, -0.25, "from -0.25"), (1, 1.5, "to 1.5")],
+    [
+        (1, np.nan, "1 of 8 values NaN"),
+        (2, np.inf, "1 of 8 values NaN or infinite"),
+        (0, -0.25, "1 of 8 values below 0, up to -0.25"),
+        (1, 1.5, "1 of 8 values above 1, up to 1.5"),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_values_outside_are_said_with_id_and_row(tmp_path, dtype, row, value, message):

@@ -108,7 +108,13 @@ def test_gradients_and_halves_are_taken_off() -> None:
     assert (first == values[0].detach().float().numpy()).all()
 
 
-@pytest.mark.parametrize("output", [np.zeros((3, 3)), np.zeros((1, 2, 3, 3)), [np.zeros((3, 3))]])
+def test_a_channel_and_lists_of_single_maps_are_taken() -> None:
+    maps = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
+    for output in (maps, maps[:, None], list(maps), [maps], torch.from_numpy(maps)[:, None]):
+        assert np.array_equal(np.stack(maps_of(output)), maps)
+
+
+@pytest.mark.parametrize("output", [np.zeros((3, 3)), np.zeros((1, 2, 3, 3)), np.zeros(3)])
 def test_other_shapes_are_refused(output: Any) -> None:
     with pytest.raises(WsolbenchError, match=r"expected \(B, height, width\)"):
         maps_of(output)

@@ -71,7 +71,10 @@ def test_none_takes_what_is_in_range_as_it_is() -> None:
 @pytest.mark.parametrize(
     "map_, found",
     [
-        (np.array([[0.0, 1.5]]), "from 0 to 1.5.*choose a normalisation: min-max"),
+        (
+            np.array([[0.0, 1.5]]),
+            "1 of 2 .*up to 1.5.*choose a normalisation: min-max",
+        ),
         (np.array([[0, 1]]), "int64 from 0 to 1"),
         (np.array([[np.nan, 1.0]]), "1 NaN or infinite"),
         (np.zeros(3), r"shape \(3,\)"),

@@ -169,7 +169,7 @@ def test_what_a_protocol_has_no_answer_to_is_refused(dataset: Dataset, name: str
     lacking = "box" if fitting(PROTOCOLS[name]) == ["pixel"] else "pixel"
     with pytest.raises(WsolbenchError, match=f"found {lacking} under protocol {name}, expected"):
         Evaluator(dataset, name, [lacking])
-    with pytest.raises(WsolbenchError, match="map of image_003: found values from nan"):
+    with pytest.raises(WsolbenchError, match="map of image_003: found 1 of 2 values NaN"):
         Evaluator(dataset, name).update(["image_003"], [np.array([[0.5, np.nan]], np.float32)])
 
 

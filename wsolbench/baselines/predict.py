@@ -30,7 +30,7 @@ from torch.utils import data
 from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice, some
-from ..evaluation.class_notes import class_notes
+from ..evaluation.notes import class_notes
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter

@@ -268,7 +268,7 @@ class Dataset:
         if not paths:
             raise WsolbenchError(
                 self.images,
-                found=f"no photo of {image_id}, but of {len(self._photos)} others",
+                found=f"no photo {image_id} among {len(self._photos)}",
                 expected=f"{image_id}.jpg, .jpeg, .JPEG or .png",
                 cure="name the folder with the photos of this data set",
             )

@@ -13,7 +13,9 @@ from ..errors import WsolbenchError, one_of, some
 from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, unknown_classes
+from ..image_ids import are_file_names, bare_name
 from ..metrics.levels import check_map
+from ..metrics.map_values import array_of
 from ..protocols import Protocol
 from ..protocols.record import Averaging
 from ..scores import LEVELS
@@ -26,6 +28,7 @@ __all__ = [
     "check_bootstrap",
     "check_match",
     "check_options",
+    "checked_ids",
     "checked_map",
     "checked_metrics",
     "checked_rows",
@@ -62,6 +65,14 @@ def check_match(dataset: Dataset, submission: Submission) -> None:
         i for i, split in zip(store.image_ids, store.splits, strict=True) if split == dataset.split
     }
     strangers = [image_id for image_id in submission.image_ids if image_id not in held]
+    if are_file_names(strangers, held):
+        raise WsolbenchError(
+            submission.path,
+            found=f"{len(strangers)} file names instead of image ids: {some(strangers)}",
+            expected=f"ids without folder and ending, such as {bare_name(strangers[0])}",
+            cure="write the submission with these ids",
+            exit_status=1,
+        )
     if strangers:
         raise WsolbenchError(
             submission.path,
@@ -177,6 +188,34 @@ def checked_threshold(threshold: Threshold, families: Sequence[str]) -> Threshol
     return threshold
 
 
+def checked_ids(image_ids: Sequence[str]) -> list[str]:
+    """Image ids from memory as texts.
+
+    Raises:
+        WsolbenchError: a single text, or items of another type.
+    """
+    if isinstance(image_ids, str):
+        raise WsolbenchError(
+            "image_ids",
+            found=f"the text {image_ids!r}",
+            expected="a list of image ids",
+            cure="pass a list, even of one id",
+        )
+    names = list(image_ids)
+    other = next((name for name in names if not isinstance(name, str)), None)
+    if other is not None:
+        decode = isinstance(other, bytes)
+        raise WsolbenchError(
+            "image_ids",
+            found=f"{other!r} of type {type(other).__name__}",
+            expected="texts",
+            cure="decode them: image_id.decode()"
+            if decode
+            else "pass the ids as dataset.image_ids",
+        )
+    return list(map(str, names))
+
+
 def checked_map(name: str, map_: Any) -> NDArray[Any]:
     """A map from memory as a legal array.
 
@@ -184,16 +223,10 @@ def checked_map(name: str, map_: Any) -> NDArray[Any]:
         WsolbenchError: no array, another shape or type, values out of [0, 1].
     """
     try:
-        if hasattr(map_, "detach"):  # a tensor, perhaps on another device or with gradients
-            map_ = map_.detach().cpu()
-            map_ = (map_.float() if map_.is_floating_point() else map_).numpy()
-        plane = np.asarray(map_)
-    except (TypeError, ValueError, RuntimeError) as error:
+        plane = array_of(map_)
+    except WsolbenchError as error:
         raise WsolbenchError(
-            f"map of {name}",
-            found=f"a {type(map_).__name__} that is no array ({error})",
-            expected="an array (h, w)",
-            cure="convert it, e.g. numpy.float32(map)",
+            f"map of {name}", found=error.found, expected=error.expected, cure=error.cure
         ) from error
     check_map(plane, name)
     return plane

@@ -22,6 +22,7 @@ from ..files import available_processors
 from ..formats.result import Bootstrap, Group, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
+from ..image_ids import are_file_names, bare_name
 from ..metrics.family import Statistics, Sums
 from ..metrics.opencv import opencv
 from ..progress import Progress
@@ -35,6 +36,7 @@ from .checks import (
     check_bootstrap,
     check_match,
     check_options,
+    checked_ids,
     checked_map,
     checked_metrics,
     checked_rows,
@@ -157,14 +159,7 @@ class Evaluator:
             WsolbenchError: lengths that differ, an unknown or repeated id, a map, class or box that
                 is not legal. The evaluator is then as it was before.
         """
-        if isinstance(image_ids, str):
-            raise WsolbenchError(
-                "image_ids",
-                found=f"the text {image_ids!r}",
-                expected="a list of image ids",
-                cure="pass a list, even of one id",
-            )
-        names = list(image_ids)
+        names = checked_ids(image_ids)
         for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
             if other is not None and len(other) != len(names):
                 raise WsolbenchError(
@@ -386,10 +381,13 @@ class Evaluator:
         """
         strangers = [image_id for image_id in image_ids if image_id not in self._places]
         if strangers:
+            named = are_file_names(strangers, self._places.keys())
             raise WsolbenchError(
                 f"{self.dataset.name} {self.dataset.split}",
                 found=f"maps of images that it does not hold: {some(strangers)}",
-                cure="score the split that the maps were made for",
+                cure=f"pass ids without folder and ending, such as {bare_name(strangers[0])}"
+                if named
+                else "score the split that the maps were made for",
                 exit_status=1,
             )
         indices = [self._places[image_id] for image_id in image_ids]

@@ -21,9 +21,9 @@ from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options
-from .class_notes import class_notes
 from .counts import Counts
 from .evaluator import Evaluator, score_together
+from .notes import class_notes, shape_notes
 
 __all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
 
@@ -201,7 +201,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
                         progress=progress,
                     )
                 )
-        notes = class_notes(dataset, submission)
+        notes = class_notes(dataset, submission) + shape_notes(dataset, submission)
     finally:
         if own:
             submission.close()

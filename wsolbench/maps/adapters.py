@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from ..metrics.map_values import array_of
 from .normalisations import normalisation_named
 
 __all__ = ["maps_of"]
@@ -23,7 +24,8 @@ def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
     """Convert the output of a package for one batch to maps.
 
     Args:
-        output: an array or tensor (B, h, w), on any device, or a list with one such tensor.
+        output: an array or tensor (B, h, w) or (B, 1, h, w), on any device; a list with one such
+            tensor; or a list of B arrays (h, w).
         normalise: a name in `normalisations.NORMALISATIONS`; "none" needs values in [0, 1].
 
     Returns:
@@ -35,22 +37,27 @@ def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
     """
     normalisation = normalisation_named(normalise)
     if isinstance(output, Sequence):
-        if len(output) != 1:
+        listed = [array_of(item) for item in output]
+        if listed and all(item.ndim == 2 for item in listed):
+            return [normalisation(map_) for map_ in listed]
+        if len(listed) != 1:
             raise WsolbenchError(
                 "maps",
-                found=f"a list of {len(output)}",
+                found=f"a list of {len(listed)}",
                 expected="the maps of one layer",
                 cure="fuse the layers first (torch-cam: extractor.fuse_cams(maps)), or select one",
             )
-        output = output[0]
-    if hasattr(output, "detach"):
-        output = output.detach().float().cpu().numpy()
-    maps = np.asarray(output)
+        output = listed[0]
+    maps = array_of(output)
+    if maps.ndim == 4 and maps.shape[1] == 1:
+        maps = maps[:, 0]
     if maps.ndim != 3:
         raise WsolbenchError(
             "maps",
             found=f"shape {maps.shape}",
             expected="(B, height, width)",
-            cure="pass the output of the package for a batch",
+            cure="pass maps[None] for a single map"
+            if maps.ndim == 2
+            else "pass the map of one class of each image",
         )
     return [normalisation(map_) for map_ in maps]

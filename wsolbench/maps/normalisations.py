@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from ..metrics.map_values import values_cure, values_fault
 
 __all__ = ["NORMALISATIONS", "Normalisation", "normalisation_named", "normalisations_named"]
 
@@ -93,13 +94,17 @@ class _Kind:
 def _unchanged(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
     if map_.dtype == np.uint8:
         return (raw / 255).astype(np.float32)
-    low, high = raw.min(), raw.max()
-    if map_.dtype.kind != "f" or low < 0 or high > 1:
+    if map_.dtype.kind != "f":
         raise WsolbenchError(
             "map",
-            found=f"{map_.dtype} from {low:.6g} to {high:.6g}",
+            found=f"{map_.dtype} from {raw.min():.6g} to {raw.max():.6g}",
             expected="floats in [0, 1], or uint8 (value / 255)",
-            cure="choose a normalisation: min-max, max, pas or ivr",
+            cure="choose a normalisation: --normalise min-max, max, pas or ivr",
+        )
+    fault = values_fault(map_)
+    if fault:
+        raise WsolbenchError(
+            "map", found=fault, expected="finite values in [0, 1]", cure=values_cure(map_)
         )
     return raw.astype(np.float32)
 

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from . import kernels
+from .map_values import map_fault
 
-__all__ = ["MAP_DTYPES", "check_map", "level_map", "map_fault"]
-
-MAP_DTYPES = ("uint8", "float16", "float32")
-"""Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
+__all__ = ["check_map", "level_map"]
 
 
 def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
@@ -58,23 +56,3 @@ def check_map(map_: NDArray[Any], name: str = "") -> None:
         found, expected, cure = fault
         where, status = (f"map of {name}", 1) if name else ("map", 2)
         raise WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=status)
-
-
-def map_fault(map_: NDArray[Any]) -> tuple[str, str, str] | None:
-    """What is wrong with a map, what was expected and the cure; None where nothing is."""
-    if map_.dtype.name not in MAP_DTYPES or map_.ndim != 2 or map_.size == 0:
-        return (
-            f"{map_.dtype} of shape {map_.shape}",
-            f"(h, w) of {', '.join(MAP_DTYPES)}",
-            "convert it, e.g. map.astype(numpy.float32)",
-        )
-    if map_.dtype == np.uint8:
-        return None
-    low, high = map_.min(), map_.max()
-    if low >= 0 and high <= 1:
-        return None
-    return (
-        f"values from {low:.6g} to {high:.6g}",
-        "finite values in [0, 1]",
-        "normalise the map where it is made, e.g. min-max",
-    )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, some
 from ...image_ids import RULE, is_image_id
+from ...metrics.map_values import map_fault
 
 __all__ = [
     "DTYPES",
@@ -188,21 +189,13 @@ def _is_text(value: object, longest: int) -> bool:
 
 def plane_fault(plane: NDArray[Any]) -> str:
     """The fault of a map's shape, dtype or values, in words; empty if there is none."""
-    if plane.ndim != 2:
-        return f"{plane.ndim} dimensions"
-    if plane.dtype.str not in DTYPES:
-        cure = " (use .astype(numpy.float32))" if plane.dtype == np.float64 else ""
-        return f"dtype {plane.dtype}{cure}"
-    if not all(1 <= side <= MAX_SIDE for side in plane.shape):
+    if max(plane.shape, default=0) > MAX_SIDE:
         return f"shape {plane.shape}, with sides outside 1 to {MAX_SIDE}"
-    if plane.dtype.kind == "u":
+    fault = map_fault(plane)
+    if fault is None:
         return ""
-    low, high = plane.min(), plane.max()
-    if low >= 0 and high <= 1:
-        return ""
-    if np.isnan(low) or np.isnan(high):
-        return f"{int(np.isnan(plane).sum())} NaN values"
-    return f"values from {low:.6g} to {high:.6g}"
+    found, _, cure = fault
+    return f"{found} ({cure})"
 
 
 def bad_top5(rows: NDArray[Any]) -> list[int]:

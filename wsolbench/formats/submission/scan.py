@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError
 from ...files import strict_json
 from ...image_ids import MAX_BYTES, RULE, is_image_id
+from ...metrics.map_values import map_fault
 from ..untrusted.byte_file import ByteFile
 from ..untrusted.column import Column
 from ..untrusted.hdf5_gate import MAX_ATTRIBUTE_BYTES, Bounds, Gate
@@ -39,7 +40,6 @@ from .rules import (
     bad_boxes,
     bad_top5,
     header_faults,
-    plane_fault,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ FAULTS_PER_KIND = 1000
 _WHAT = "a submission (HDF5)"
 
 
-_CURE = "write the file again, as described in docs/submission-format.md"
+_CURE = "write the file again, e.g. with wsolbench.SubmissionWriter"
 
 
 BLOCK_BYTES = 8 << 20  # read or written at a time
@@ -203,7 +203,7 @@ def _check_format(gate: Gate) -> bool:
             "attribute format",
             found="none" if stated is None else repr(stated),
             expected=repr(FORMAT),
-            cure="name a submission file (docs/submission-format.md)",
+            cure="name a submission, as wsolbench predict and import-maps write them",
         )
     return True
 
@@ -249,7 +249,8 @@ def _scan_header(scan: Scan, gate: Gate) -> SubmissionHeader | None:
 
 
 def _scan_ids(scan: Scan, raw: list[bytes]) -> list[str]:
-    ids = [text.decode("ascii", "backslashreplace") for text in raw]
+    # Fortran and MATLAB pad strings with blanks, with which no id ends.
+    ids = [text.rstrip(b" ").decode("ascii", "backslashreplace") for text in raw]
     times = Counter(ids)
     for row, image_id in enumerate(ids):
         if not is_image_id(image_id):
@@ -358,16 +359,9 @@ def block_faults(
                 f"{int(crc32[row]):08x} as in crc32",
                 cure="the file is damaged: download or write it again",
             )
-        elif wrong := plane_fault(plane):
-            yield row_fault(
-                name,
-                name,
-                row,
-                ids,
-                wrong,
-                "finite values in [0, 1]",
-                cure="normalise before writing",
-            )
+        elif fault := map_fault(plane):
+            found, expected, cure = fault
+            yield row_fault(name, name, row, ids, found, expected, cure=cure)
 
 
 def row_fault(

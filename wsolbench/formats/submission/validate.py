@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import WsolbenchError
+from ...image_ids import are_file_names, bare_name
 from ...progress import Progress
 from .rules import Fault, unknown_classes
 from .scan import FAULTS_PER_KIND, Maps, Scan, block_faults, row_fault, scan_file
@@ -144,6 +145,12 @@ def _membership_faults(
                 f"score it on {homes.most_common(1)[0][0]!r}, or make maps for {split!r}",
             )
         ]
+    strangers = [image_id for image_id in ids if image_id not in place]
+    if are_file_names(strangers, place.keys()):
+        found = f"{len(strangers)} file names instead of image ids, such as {strangers[0]!r}"
+        expected = f"ids without folder and ending, such as {bare_name(strangers[0])!r}"
+        cure = "write the submission with these ids"
+        return [Fault("unknown-id", "image_id", found, expected, cure, strangers[0])]
     faults: list[Fault] = []
     for row, image_id in enumerate(ids):
         if image_id not in place:

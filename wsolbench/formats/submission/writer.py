@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import WsolbenchError, some
 from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
+from ...metrics.map_values import array_of
 from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
 from .rules import (
     FORMAT,
@@ -221,19 +222,27 @@ class SubmissionWriter:
     ) -> list[NDArray[Any]]:
         try:
             # A batch in one array or tensor is converted as a whole.
-            listed = given if isinstance(given, Sequence) else _as_array(given)
+            listed = given if isinstance(given, Sequence) else array_of(given)
             if isinstance(listed, np.ndarray) and listed.ndim != 3:
                 raise self._refused(
                     f"{name} of shape {listed.shape}",
                     "(B, height, width)",
                     "pass one map per image",
                 )
-            planes = [_as_array(plane) for plane in listed]
-        except (TypeError, ValueError, RuntimeError) as error:
+            planes = [array_of(plane) for plane in listed]
+        except TypeError as error:  # nothing to go through
             raise self._refused(
                 f"{name} that cannot be converted to arrays ({error})",
                 "NumPy arrays or tensors",
                 "convert them with numpy.asarray(...)",
+            ) from error
+        except WsolbenchError as error:
+            if error.where != "map":
+                raise
+            raise self._refused(
+                f"{name} that cannot be converted to arrays: {error.found}",
+                error.expected,
+                error.cure,
             ) from error
         if len(planes) != count:
             raise self._refused(
@@ -247,10 +256,10 @@ class SubmissionWriter:
         self, name: str, given: ArrayLike, shape: tuple[int, int]
     ) -> NDArray[np.integer[Any]]:
         try:
-            array = _as_array(given)
-        except (TypeError, ValueError, RuntimeError) as error:
+            array = array_of(given)
+        except WsolbenchError as error:
             raise self._refused(
-                f"{name} that cannot be converted to an array ({error})",
+                f"{name} that cannot be converted to an array ({error.found})",
                 f"integers {shape}",
                 "convert them with numpy.asarray(...)",
             ) from error
@@ -314,15 +323,6 @@ class _Faults:
             expected=expected,
             cure="correct the batch; none of it was stored",
         )
-
-
-def _as_array(given: Any) -> NDArray[Any]:
-    """An array or a tensor on any device as an array; bfloat16, unknown to NumPy, as float32."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu()
-        if str(given.dtype) == "torch.bfloat16":
-            given = given.float()
-    return np.asarray(given)
 
 
 def _plain(plane: NDArray[Any]) -> NDArray[Any]:

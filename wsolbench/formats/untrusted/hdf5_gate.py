@@ -93,6 +93,9 @@ class Bounds:
     meant: str
 
 
+_USER_BLOCKS = [512 << power for power in range(12)]  # where HDF5 looks for its signature
+
+
 class Gate:
     """The structure of an untrusted HDF5 file; use it in a `with` block.
 
@@ -104,12 +107,17 @@ class Gate:
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         self.file = ByteFile(path, what)
-        if bytes(self.file.read(0, min(len(SIGNATURE), self.file.size))) != SIGNATURE:
+        if not self._starts(0):
+            behind = next((at for at in _USER_BLOCKS if self._starts(at)), None)
             self.file.close()
             raise WsolbenchError(
                 self.file.path,
-                found="not an HDF5 file, or one with a user block",
-                cure=f"name {what}",
+                found="not an HDF5 file"
+                if behind is None
+                else f"an HDF5 file behind a user block of {behind} bytes",
+                cure=f"name {what}"
+                if behind is None
+                else "remove the user block, e.g. with h5unjam of the HDF5 tools",
             )
         try:
             with self._asking(""):
@@ -173,7 +181,8 @@ class Gate:
             return self._ranges(name, data_set, creation, dtype, shape)
 
     def attribute(self, name: str, limit: int = MAX_ATTRIBUTE_BYTES) -> str | int | None:
-        """An attribute of the root: a string of at most `limit` UTF-8 bytes, an integer, or None.
+        """An attribute of the root: a string of at most `limit` UTF-8 bytes, an integer (perhaps
+        stored as a float), or None.
 
         Fixed strings and integers are read by HDF5, whose object header contains their size. For a
         string of variable length (which h5py makes of a `str`) HDF5 would trust the length stated
@@ -206,11 +215,20 @@ class Gate:
                 except UnicodeDecodeError as error:
                     raise self._refusal(where, "bytes that are not UTF-8", "a string") from error
             standard = _standard(kind)
-            if standard is None or standard.kind not in "iu":
+            if standard is None or standard.kind not in "iuf":
                 raise self._refusal(where, "another type", "one string or integer")
             number = np.empty(attribute.shape, dtype=standard)
             attribute.read(number)
-            return int(number.reshape(-1)[0])
+            value = number.reshape(-1)[0]
+            # Some languages store every number as a double.
+            if not np.isfinite(value) or value != int(value):
+                raise self._refusal(where, f"the number {value}", "one string or integer")
+            return int(value)
+
+    def _starts(self, at: int) -> bool:
+        """Whether the signature of HDF5 is at this byte."""
+        whole = at + len(SIGNATURE) <= self.file.size
+        return whole and bytes(self.file.read(at, len(SIGNATURE))) == SIGNATURE
 
     def _open(self) -> Any:
         access = h5p.create(h5p.FILE_ACCESS)
@@ -250,8 +268,7 @@ class Gate:
 
     def _dtype(self, name: str, kind: Any, bounds: Bounds) -> np.dtype[Any]:
         if isinstance(kind, h5t.TypeStringID):
-            plain = not kind.is_variable_str() and kind.get_strpad() != h5t.STR_SPACEPAD
-            if not plain or kind.get_size() > MAX_STRING or "S" not in bounds.dtypes:
+            if kind.is_variable_str() or kind.get_size() > MAX_STRING or "S" not in bounds.dtypes:
                 size = "variable" if kind.is_variable_str() else f"{kind.get_size()} bytes"
                 cure = 'write numpy.array(strings, dtype="S")' if "S" in bounds.dtypes else None
                 raise self._refusal(name, f"strings of length {size}", bounds.meant, cure=cure)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import annotation
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.class_notes import class_notes
+from wsolbench.evaluation.notes import class_notes
 from wsolbench.evaluation.run import Request, run
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
@@ -58,6 +58,7 @@ def test_fewer_than_chance_is_noted(
 
 
 def test_only_images_with_a_class_count(tmp_path: Path) -> None:
-    note = note_on(tmp_path, [1, 1, 1], true=[-1, 0, -1])
-    assert note.startswith("none of 1 images")
+    note = note_on(tmp_path, [1] * 7, true=[-1, 0, 0, 0, 2, 2, -1])
+    assert note.startswith("none of 5 images")
+    assert note_on(tmp_path, [1, 1, 1, 1], true=[0, 0, 2, 2]) == ""  # too few to tell
     assert note_on(tmp_path, [1, 1], true=[-1, -1]) == ""

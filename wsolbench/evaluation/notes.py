@@ -1,0 +1,69 @@
+"""Signs that a submission means other classes than the annotations, or turned maps.
+
+Nothing is wrong by the rules of the files, so these are notes and no errors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data.dataset import Dataset
+from ..formats.submission.reader import Submission
+
+__all__ = ["class_notes", "shape_notes"]
+
+FEWEST = 5
+"""Images below which it means nothing that none is classified correctly."""
+
+_TURNED = 0.1  # of the logarithm of a side ratio: the sides of a map are few positions
+
+
+def class_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
+    """A note if fewer images are classified correctly than by chance; empty otherwise.
+
+    Args:
+        dataset: the images; those without class are left out.
+        submission: without `top5`, there is no note.
+    """
+    if submission.top5 is None:
+        return ()
+    first = dict(zip(submission.image_ids, submission.top5[:, 0].tolist(), strict=True))
+    pairs = zip(dataset.image_ids, dataset.class_indices.tolist(), strict=True)
+    right = [first[name] == index for name, index in pairs if index >= 0 and name in first]
+    used = dataset.store.class_indices
+    classes = len(dataset.store.classes) or np.unique(used[used >= 0]).size
+    if len(right) < FEWEST or sum(right) * classes >= len(right):
+        return ()
+    return (
+        f"{sum(right) or 'none'} of {len(right)} images of {dataset.title} "
+        f"{'is' if sum(right) < 2 else 'are'} classified correctly, where guessing among "
+        f"{classes} classes gives {len(right) / classes:.3g}; class indices probably differ "
+        "between annotations and model: check them, or predict again with --class-map",
+    )
+
+
+def shape_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
+    """A note if all maps have the side ratio of their images transposed; empty otherwise.
+
+    Languages that store arrays by columns write (height, width) maps as (width, height).
+
+    Args:
+        dataset: the images.
+        submission: maps that are square, or of square images, tell nothing.
+    """
+    rows = dict(zip(dataset.image_ids, dataset.rows, strict=True))
+    held = [place for place, name in enumerate(submission.image_ids) if name in rows]
+    if not held:
+        return ()
+    own = np.array([rows[submission.image_ids[place]] for place in held])
+    store, shapes = dataset.store, submission.shapes[held]
+    maps = np.log(shapes[:, 0] / shapes[:, 1])
+    images = np.log(store.heights[own] / store.widths[own])
+    telling = (np.abs(maps) > _TURNED) & (np.abs(images) > _TURNED)
+    if not telling.any() or (np.abs(maps + images)[telling] > _TURNED).any():
+        return ()
+    return (
+        f"all {int(telling.sum())} maps of {dataset.title} that are not square have height and "
+        "width swapped: a language that stores arrays by columns (MATLAB, Julia, R, Fortran) "
+        "writes the transpose; transpose each map before it is written",
+    )
