@@ -35,14 +35,15 @@ from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..images import turned_note
-from ..maps.normalisations import Normalisation, normalisation_named
+from ..maps.normalisations import normalisation_named
+from ..maps.storage import STORED_AS, stored
 from .backbones import ClassMapModel
-from .cam import class_channels, min_max
+from .cam import class_channels
 from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 
-__all__ = ["MAP_DTYPES", "METHODS", "Predicted", "predict"]
+__all__ = ["METHODS", "Predicted", "predict"]
 
 TOP = 5
 """Number of predictions stored with each map."""
@@ -84,15 +85,6 @@ class Predicted:
     dataset: Dataset
     notes: tuple[str, ...] = ()
 
-
-MAP_DTYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "uint8": "stored as round(255 * value) in uint8",
-        "float16": "stored as float16",
-        "float32": "stored as float32",
-    }
-)
-"""Accepted storage types, and their description in a submission."""
 
 _MIN_MAX = "min-max"
 _MIN_MAX_WORDS = "min-max of each map at feature size, a constant map is zero"
@@ -154,7 +146,7 @@ def predict(
     """
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
-    require_choice("map_dtype", map_dtype, MAP_DTYPES)
+    require_choice("map_dtype", map_dtype, STORED_AS)
     for name, value, least in (
         ("size", size, 1),
         ("batch_size", batch_size, 1),
@@ -183,7 +175,7 @@ def predict(
                 dataset=dataset.name,
                 split=dataset.split,
                 label=label,
-                normalisation=f"{words}; {MAP_DTYPES[map_dtype]}",
+                normalisation=f"{words}; {STORED_AS[map_dtype]}",
                 method=_described(
                     model, method, size, seeds, stated, joined, dataset.exif, metadata or {}
                 ),
@@ -208,7 +200,7 @@ def predict(
             for form, writer in zip(forms, writers, strict=True):
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
-                planes = _stored(_normalised(maps[missing], form), map_dtype)
+                planes = [stored(form(maps[place]), map_dtype) for place in missing]
                 writer.append([ids[place] for place in missing], planes, top5=top[missing])
             done += len(ids)
             if progress is not None:
@@ -223,12 +215,6 @@ def predict(
     return Predicted(dataset, notes)
 
 
-def _normalised(maps: Tensor, form: Normalisation) -> Tensor:
-    if form.name == _MIN_MAX:
-        return min_max(maps)
-    return torch.from_numpy(np.stack([form(map_) for map_ in maps.float().numpy()]))
-
-
 def _maps_of(
     model: ClassMapModel,
     images: Tensor,
@@ -237,7 +223,7 @@ def _maps_of(
     joined: ClassMap,
     method: str,
     seeds: int | float,
-) -> tuple[Tensor, NDArray[np.int64]]:
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5) of
     the annotations, filled with -1.
     """
@@ -261,7 +247,10 @@ def _maps_of(
         maps = seed_similarities(channels, features, seeds) if method == "sem" else channels
         empty = (0, max(0, TOP - ranked.shape[1]))
         top = joined.translated(ranked[:, :TOP].cpu().numpy())
-        return maps.cpu(), np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
+        top = np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
+        # NumPy has no bfloat16; float64 keeps its digits.
+        kept = maps if maps.dtype == torch.float64 else maps.float()
+        return kept.cpu().numpy(), top
 
 
 def _run(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -368,12 +357,6 @@ def _described(
         described["seed"] = provenance.pop("random_weights_seed")
         described["random_weights"] = True
     return {**described, **provenance, **metadata}
-
-
-def _stored(maps: Tensor, map_dtype: str) -> NDArray[Any]:
-    if map_dtype == "uint8":
-        return (maps * 255).round().to(torch.uint8).numpy()
-    return maps.to(torch.float16 if map_dtype == "float16" else torch.float32).numpy()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice
 from ..formats.submission.rules import LABELS, MAX_SIDE, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
+from ..maps.storage import STORED_AS, stored
 from ..progress import Progress
 
 __all__ = ["TRIVIAL", "mean_over_cells", "predict_trivial", "trivial_map"]
@@ -115,7 +116,7 @@ def predict_trivial(
         dataset=dataset.name,
         split=dataset.split,
         label=label,
-        normalisation=f"{kind.normalisation}; stored as round(255 * value) in uint8",
+        normalisation=f"{kind.normalisation}; {STORED_AS['uint8']}",
         method=method,
     )
     batch = max(1, min(_BATCH, (64 << 20) // size**2))
@@ -175,12 +176,8 @@ def _maps(
         drawn = [rng.integers(256, size=(size, size), dtype=np.uint8) for _ in rows]
         return np.stack(drawn)
     if name == "mask":
-        return np.stack([_levels(mean_over_cells(dataset[row].mask, size)) for row in rows])
-    return np.broadcast_to(_levels(trivial_map(name, size)), (len(rows), size, size))
-
-
-def _levels(map_: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return np.asarray(np.rint(255 * map_), dtype=np.uint8)
+        return np.stack([stored(mean_over_cells(dataset[row].mask, size), "uint8") for row in rows])
+    return np.broadcast_to(stored(trivial_map(name, size), "uint8"), (len(rows), size, size))
 
 
 def _covered(low: float, high: float, size: int) -> NDArray[np.float64]:

@@ -26,14 +26,12 @@ from ..formats.submission.writer import SubmissionWriter
 from ..images import open_picture
 from ..progress import Progress
 from .normalisations import Normalisation
+from .storage import STORED_AS, stored
 
-__all__ = ["DTYPES", "SUFFIXES", "import_maps", "read_map"]
+__all__ = ["SUFFIXES", "import_maps", "read_map"]
 
 SUFFIXES = (".npy", ".png")
 """File name endings of maps."""
-
-DTYPES = ("uint8", "float16", "float32")
-"""Accepted storage types; uint8 stores round(255 * value)."""
 
 _BATCH = 128
 _HEADER_BYTES = 10_000
@@ -79,7 +77,7 @@ def import_maps(
             no file; all faults of a kind together.
     """
     if dtype is not None:
-        require_choice("dtype", dtype, DTYPES)
+        require_choice("dtype", dtype, STORED_AS)
     place = Path(folder)
     files, _ = list_masks(place, "a folder of maps", SUFFIXES)
     for out in outs.values():
@@ -202,10 +200,7 @@ def _batches(
 def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDArray[Any]:
     if normalisation.kind == "none" and raw.dtype == np.uint8 and dtype == "uint8":
         return raw
-    values = normalisation(raw)
-    if dtype == "uint8":
-        return np.rint(255 * values.astype(np.float64)).astype(np.uint8)
-    return values.astype(dtype)
+    return stored(normalisation(raw), dtype)
 
 
 def _default_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
@@ -277,11 +272,10 @@ def _header(
 ) -> SubmissionHeader:
     parameters = method.get("parameters")
     known = dict(parameters) if isinstance(parameters, Mapping) else {}
-    rounded = "round(255 * value) in uint8" if dtype == "uint8" else dtype
     return SubmissionHeader(
         dataset=dataset.name,
         split=dataset.split,
         label=label,
-        normalisation=f"{normalisation.words}; stored as {rounded}",
+        normalisation=f"{normalisation.words}; {STORED_AS[dtype]}",
         method={**method, "parameters": {**known, "normalisation": normalisation.name}},
     )
