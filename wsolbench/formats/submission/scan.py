@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,12 @@ from .rules import (
     MAX_SIDE,
     MAX_TEXT,
     TOP5_RULE,
+    WINDOW_RULE,
     Fault,
     SubmissionHeader,
     bad_boxes,
     bad_top5,
+    bad_windows,
     header_faults,
     plane_fault,
 )
@@ -66,6 +68,9 @@ _CURE = "write the file again, as described in docs/submission-format.md"
 
 
 BLOCK_BYTES = 8 << 20  # read or written at a time
+
+
+_FLOATS = ("<f4", ">f4", "<f8", ">f8")
 
 
 _T = TypeVar("_T")
@@ -122,6 +127,7 @@ class Scan:
     crc32: NDArray[np.uint32] | None = None
     top5: NDArray[np.int32] | None = None
     boxes: NDArray[np.int32] | None = None
+    windows: NDArray[np.float64] | None = None
     edges: Maps | None = None
 
     def attempt(self, kind: str, act: Callable[[], _T]) -> _T | None:
@@ -180,20 +186,35 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
     if scan.attempt("structure", lambda: gate.kind("edges")):
         scan.edges = scan.attempt("structure", lambda: _maps(gate, "edges", rows))
     scan.crc32 = _optional(scan, gate, "crc32", ("<u4", ">u4"), (rows,), "uint32 (N,)")
+    integers = ("u", "i")
     for name, width, bad, words in (
         ("top5", 5, bad_top5, TOP5_RULE),
         ("boxes", 4, bad_boxes, "0 <= x0 < x1, 0 <= y0 < y1, in int32"),
     ):
-        column = _optional(scan, gate, name, ("u", "i"), (rows, width), f"integers (N, {width})")
-        if column is None:
-            continue
-        wrong = bad(column)
-        for row in wrong[: FAULTS_PER_KIND + 1]:
-            scan.faults.append(
-                row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
-            )
-        if not wrong:
+        column = _optional(scan, gate, name, integers, (rows, width), f"integers (N, {width})")
+        if _are_sound(scan, name, column, bad, words):
             setattr(scan, name, column.astype(np.int32))
+    windows = _optional(scan, gate, "window", _FLOATS, (rows, 4), "float32 or float64 (N, 4)")
+    if _are_sound(scan, "window", windows, bad_windows, WINDOW_RULE):
+        scan.windows = windows.astype(np.float64)
+
+
+def _are_sound(
+    scan: Scan,
+    name: str,
+    column: NDArray[Any] | None,
+    bad: Callable[[NDArray[Any]], list[int]],
+    words: str,
+) -> TypeGuard[NDArray[Any]]:
+    """Whether a column is there and no row of it is at fault; the faults are recorded."""
+    if column is None:
+        return False
+    wrong = bad(column)
+    for row in wrong[: FAULTS_PER_KIND + 1]:
+        scan.faults.append(
+            row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
+        )
+    return not wrong
 
 
 def _check_format(gate: Gate) -> bool:

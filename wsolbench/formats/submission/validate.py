@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError
 from ...progress import Progress
-from .rules import (
-    Fault,
-)
+from .rules import WITHIN_RULE, Fault, misplaced_windows
 from .scan import FAULTS_PER_KIND, Maps, Scan, block_faults, row_fault, scan_file
 
 if TYPE_CHECKING:
@@ -189,6 +187,14 @@ def _range_faults(scan: Scan, store: AnnotationStore, place: Mapping[str, int]) 
                 found = str(scan.boxes[row].tolist())
                 expected = f"a box within {widths[at]}x{heights[at]} pixels"
                 yield row_fault("boxes", "boxes", row, ids, found, expected)
+    if scan.windows is not None:
+        known = np.array([row for row, name in enumerate(ids) if name in place], dtype=np.int64)
+        at_store = [place[ids[row]] for row in known.tolist()]
+        heights, widths = store.heights[at_store], store.widths[at_store]
+        for row in known[misplaced_windows(scan.windows[known], heights, widths)].tolist():
+            at = place[ids[row]]
+            found = f"{scan.windows[row].tolist()} in {store.widths[at]}x{store.heights[at]} pixels"
+            yield row_fault("window", "window", row, ids, found, WITHIN_RULE)
 
 
 def _capped(faults: Iterable[Fault]) -> list[Fault]:
