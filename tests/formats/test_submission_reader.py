@@ -186,7 +186,8 @@ def test_illegal_windows(tmp_path, windows, message):
         ([-3, 0, 5, 6], False),
         ([0, 4, 8, 9], False),
         ([100, 100, 324, 324], False),
-        ([0, 0, 6, 8], False),
+        ([8, 0, 9, 6], False),
+        ([1, 2, 4, 8], False),
     ],
 )
 def test_windows_lie_within_their_images_or_cover_them(tmp_path, store, window, sound):

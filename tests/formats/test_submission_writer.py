@@ -88,7 +88,7 @@ def files(folder):
         (["a", "b"], ZEROS, {"windows": [[0, 0, 1, 1], [0, 0, 0.9, 1]]}, "'b'.*at least one pixel"),
         (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [np.nan]]}, r"'b': found window \[nan"),
         (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [np.inf]]}, r"'b': found window \["),
-        (["a", "b"], ZEROS, {"windows": WINDOW[:, ::-1]}, r"2 faults: 'a' has window \[8.0, 6.0"),
+        (["a", "b"], ZEROS, {"windows": WINDOW[:, ::-1]}, r"2 faults: 'a' has window \[6.0, 8.0"),
         (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [1e7]]}, r"'b': found window \["),
         (["a", "b"], ZEROS, {"edges": ZEROS[:1]}, "1 edges for 2 ids"),
         (["a", "b"], ZEROS, {"edges": ZEROS * 2.5}, "edges with dtype float64"),

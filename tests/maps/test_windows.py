@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +105,7 @@ def test_large_photos_are_placed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_centre_crop_shows_what_torchvision_shows(
     resize: int | tuple[int, int], size: tuple[int, int]
 ) -> None:
+    torch = pytest.importorskip("torch")
     transforms = pytest.importorskip("torchvision.transforms")
     crop, (height, width) = 224, size
     resized = transforms.Resize(resize)(torch.zeros(1, height, width)).shape[1:]

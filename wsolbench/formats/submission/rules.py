@@ -232,7 +232,7 @@ def bad_windows(rows: NDArray[Any]) -> list[int]:
 def misplaced_windows(
     rows: NDArray[np.float64], heights: NDArray[Any], widths: NDArray[Any]
 ) -> list[int]:
-    """Rows of legal windows (N, 4) that break `WITHIN_RULE` by more than a pixel.
+    """Rows of legal windows (N, 4) that break `WITHIN_RULE` by more than a pixel, or show no pixel.
 
     A crop lies within the image. With padding, the window covers the image and more.
     """
@@ -240,6 +240,7 @@ def misplaced_windows(
     for low, high, side in ((rows[:, 0], rows[:, 2], widths), (rows[:, 1], rows[:, 3], heights)):
         within = (low >= -1) & (high <= side + 1)
         sound &= within | ((low <= 1) & (high >= side - 1))
+        sound &= np.minimum(high, side) - np.maximum(low, 0) >= 1 - 1e-6
     rows_at_fault: list[int] = np.flatnonzero(~sound).tolist()
     return rows_at_fault
 
