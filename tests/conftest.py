@@ -16,7 +16,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 NEEDED = {
     "torch": [
-        *(f"baselines/test_{name}.py" for name in ("backbones", "cam", "sem", "predict")),
+        *(f"baselines/test_{name}.py" for name in ("backbones", "cam", "sem", "predict", "window")),
         "data/test_torch_dataset.py",
         "mini/test_mini.py",
         "test_structure.py::test_the_public_names_are_there",

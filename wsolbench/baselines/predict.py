@@ -36,6 +36,7 @@ from .backbones import ClassMapModel
 from .cam import class_channels, min_max
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
+from .window import check_window, stated_windows, window_words
 
 __all__ = ["MAP_DTYPES", "METHODS", "predict"]
 
@@ -121,8 +122,9 @@ def predict(
     Raises:
         WsolbenchError: an option is out of range; a class is unknown or missing in the model; there
             are more seeds than positions; the model's outputs are not class maps or not finite;
-            values with normalisation "none" are outside [0, 1]; a photo is missing, damaged or of
-            another size.
+            values with normalisation "none" are outside [0, 1]; `preprocess` shows another part of
+            photos than the model states, or flips, turns or randomly crops them; a photo is
+            missing, damaged or of another size.
     """
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
@@ -145,6 +147,8 @@ def predict(
             seed_count(seeds, height, width)
         if label == "gt":
             _check_classes(dataset, classes, model.name)
+        windows = stated_windows(model, dataset, size)
+        check_window(model, dataset, size)
         writers = []
         for form, path in zip(forms, outs.values(), strict=True):
             words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
@@ -175,7 +179,9 @@ def predict(
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
                 planes = _stored(_normalised(maps[missing], form), map_dtype)
-                writer.append([ids[place] for place in missing], planes, top5=top[missing])
+                shown = None if windows is None else windows[[batch_rows[at] for at in missing]]
+                missed = [ids[place] for place in missing]
+                writer.append(missed, planes, top5=top[missing], windows=shown)
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
@@ -300,6 +306,8 @@ def _described(
     provenance = dict(model.provenance)
     if normalisation:
         parameters["normalisation"] = normalisation
+    if words := window_words(model):
+        parameters["window"] = words
     described: dict[str, object] = {
         "name": METHODS[method].name,
         "backbone": model.name,
