@@ -168,10 +168,9 @@ def test_windows_that_are_not_shown_are_refused(tmp_path: Path, name: str) -> No
     ],
 )
 def test_the_message_has_numbers_and_a_cure(tmp_path: Path, name: str, message: str) -> None:
+    dataset = photos(tmp_path, [(200, 300), (250, 301), (299, 200)])
     with pytest.raises(WsolbenchError, match=message) as caught:
-        check_window(
-            model(STATED[name][0]), photos(tmp_path, [(200, 300), (250, 301), (299, 200)]), SIZE
-        )
+        check_window(model(STATED[name][0]), dataset, SIZE)
     assert "\n" not in str(caught.value)
 
 

@@ -233,7 +233,7 @@ def _plane(places: Array, grain: float) -> Array | None:
     if min(len(np.unique(u)), len(np.unique(v))) < 3:
         return None
     design = np.stack((np.ones(len(u)), u + 0.5, v + 0.5), axis=1)
-    plane: Array = np.linalg.lstsq(design, places[v, u], rcond=None)[0]
+    plane = np.asarray(np.linalg.lstsq(design, places[v, u], rcond=None)[0], dtype=np.float64)
     step = np.abs(plane[1:]).max()
     off = np.abs(design @ plane - places[v, u]).max()
     return plane if off + step > 0 and off <= 2 * grain + 1.5 * step + 1 else None

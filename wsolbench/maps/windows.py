@@ -11,16 +11,25 @@ Conventions: windows are (x0, y0, x1, y1) in pixels of the photo, floats, half-o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError
 
-__all__ = ["CentreCrop", "centre_crop", "centre_crop_named", "is_whole", "placed"]
+__all__ = [
+    "CentreCrop",
+    "centre_crop",
+    "centre_crop_named",
+    "is_whole",
+    "placed",
+    "window_rows",
+    "with_window",
+]
 
 _EXACT = 1e-6  # pixels: what floats add to a window of the whole photo
 _PIECE = 1 << 20  # pixels placed at a time
@@ -95,7 +104,7 @@ def centre_crop_named(text: str) -> CentreCrop:
     match = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?/([0-9]{1,5})", text)
     if match is None:
         raise WsolbenchError(
-            "centre crop",
+            "centre crop (--centre-crop)",
             found=repr(text),
             expected="RESIZE/CROP",
             cure="write 256/224, or 256x256/224 if photos are resized to 256x256 first",
@@ -103,6 +112,22 @@ def centre_crop_named(text: str) -> CentreCrop:
     first, second, crop = match.groups()
     resize = int(first) if second is None else (int(first), int(second))
     return centre_crop(resize, int(crop))
+
+
+def window_rows(
+    window: CentreCrop, dataset: Dataset, image_ids: Sequence[str]
+) -> NDArray[np.float64]:
+    """The windows of some images of a data set: float64 (n, 4)."""
+    samples = (dataset[image_id] for image_id in image_ids)
+    rows = [window(sample.height, sample.width) for sample in samples]
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def with_window(method: Mapping[str, object], window: CentreCrop) -> dict[str, object]:
+    """A method whose parameters state its window as well."""
+    stated = method.get("parameters")
+    known = dict(stated) if isinstance(stated, Mapping) else {}
+    return {**method, "parameters": {**known, "window": str(window)}}
 
 
 def is_whole(window: Sequence[float], height: int, width: int) -> bool:

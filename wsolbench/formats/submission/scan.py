@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,29 +192,28 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
         ("boxes", 4, bad_boxes, "0 <= x0 < x1, 0 <= y0 < y1, in int32"),
     ):
         column = _optional(scan, gate, name, integers, (rows, width), f"integers (N, {width})")
-        if _are_sound(scan, name, column, bad, words):
-            setattr(scan, name, column.astype(np.int32))
+        setattr(scan, name, _sound(scan, name, column, bad, words, np.int32))
     windows = _optional(scan, gate, "window", _FLOATS, (rows, 4), "float32 or float64 (N, 4)")
-    if _are_sound(scan, "window", windows, bad_windows, WINDOW_RULE):
-        scan.windows = windows.astype(np.float64)
+    scan.windows = _sound(scan, "window", windows, bad_windows, WINDOW_RULE, np.float64)
 
 
-def _are_sound(
+def _sound(
     scan: Scan,
     name: str,
     column: NDArray[Any] | None,
     bad: Callable[[NDArray[Any]], list[int]],
     words: str,
-) -> TypeGuard[NDArray[Any]]:
-    """Whether a column is there and no row of it is at fault; the faults are recorded."""
+    dtype: type[np.generic],
+) -> NDArray[Any] | None:
+    """A column that is there and has no row at fault; the faults are recorded."""
     if column is None:
-        return False
+        return None
     wrong = bad(column)
     for row in wrong[: FAULTS_PER_KIND + 1]:
         scan.faults.append(
             row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
         )
-    return not wrong
+    return None if wrong else column.astype(dtype)
 
 
 def _check_format(gate: Gate) -> bool:
