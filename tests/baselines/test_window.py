@@ -140,13 +140,13 @@ def test_windows_that_are_stated_are_found(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", STATED)
 def test_windows_that_are_not_stated_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WsolbenchError, match="expected the whole photo, since the model states"):
+    with pytest.raises(WsolbenchError, match="photo, but the model states no window, so its maps"):
         check_window(model(STATED[name][0]), photos(tmp_path), SIZE)
 
 
 @pytest.mark.parametrize("name", STATED)
 def test_windows_that_are_not_shown_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WsolbenchError, match=r"as ClassMapModel\.window states"):
+    with pytest.raises(WsolbenchError, match=r"but ClassMapModel\.window states"):
         check_window(model(imagenet_input, STATED[name][1]), photos(tmp_path), SIZE)
 
 
@@ -155,9 +155,10 @@ def test_windows_that_are_not_shown_are_refused(tmp_path: Path, name: str) -> No
     [
         (
             "256/224",
-            "mine: found the input shows the middle 72.* % of the width and the middle 87.* % of "
-            "the height of a 301x250 photo, expected the whole photo, since the model states no "
-            r"window; pass ClassMapModel\(window=wsolbench.centre_crop\(256, 224\)\), or resize",
+            "preprocess of mine: the input shows the middle 72.* % of the width and the middle "
+            "87.* % of the height of a 301x250 photo, but the model states no window, so its maps "
+            r"would be stretched over whole photos; pass ClassMapModel\(window="
+            r"wsolbench.centre_crop\(256, 224\)\), or resize",
         ),
         ("232/224", r"centre_crop\(232, 224\)"),
         ("256x256/224", r"the middle 87.* % of the width.*centre_crop\(\(256, 256\), 224\)"),
@@ -359,7 +360,7 @@ def test_the_submission_holds_windows_and_words(tmp_path: Path) -> None:
 
 def test_nothing_is_written_for_a_crop_that_is_not_stated(tmp_path: Path) -> None:
     dataset = squares(tmp_path)
-    with pytest.raises(WsolbenchError, match="bright: found the input shows the middle"):
+    with pytest.raises(WsolbenchError, match="bright: the input shows the middle"):
         run(dataset, tmp_path / "s.h5", made(*CROP), None)
     assert not [file for file in tmp_path.iterdir() if re.match(r"s\.h5", file.name)]
 

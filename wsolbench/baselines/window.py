@@ -109,8 +109,7 @@ def check_window(model: ClassMapModel, dataset: Dataset, size: int) -> None:
         if wrong:
             raise WsolbenchError(
                 where,
-                found=f"the input shows {_photo(shape)} {wrong}",
-                expected="the photo upright and always the same part of it, as maps are placed",
+                found=f"the input shows {_photo(shape)} {wrong}, which would misplace its map",
                 cure="use the preprocessing of evaluation, without random, flipping or turning "
                 "steps",
             )
@@ -120,10 +119,12 @@ def check_window(model: ClassMapModel, dataset: Dataset, size: int) -> None:
         if not _agree(window, stated, shape, size):
             raise WsolbenchError(
                 where,
-                found=f"the input shows {_shown(window, shape, size)} of {_photo(shape)}",
-                expected="the whole photo, since the model states no window"
-                if model.window is None
-                else f"{_shown(stated, shape, size)}, as ClassMapModel.window states",
+                found=f"the input shows {_shown(window, shape, size)} of {_photo(shape)}, but "
+                + (
+                    "the model states no window, so its maps would be stretched over whole photos"
+                    if model.window is None
+                    else f"ClassMapModel.window states {_shown(stated, shape, size)}"
+                ),
                 cure=_cure(windows, size),
             )
 
