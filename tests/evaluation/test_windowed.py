@@ -137,6 +137,8 @@ def test_blocks_of_placed_maps_are_small(dataset: Dataset, tmp_path: Path) -> No
     [
         (np.zeros((2, 4)), r"windows: found 2 for 1 image ids"),
         (np.zeros((1, 3)), r"windows: found float64 of shape \(1, 3\), expected numbers \(1, 4\)"),
+        ([[0, 1, "x", 2]], r"windows: found <U21 of shape"),
+        ([[[0], [1, 2]]], r"windows: found object of shape"),
         (np.zeros((1, 4), bool), r"windows: found bool of shape \(1, 4\)"),
         (np.array([[0, 0, np.nan, 3]]), r"window of image_000: found \[0.0, 0.0, nan, 3.0\]"),
         (np.array([[0.25, 0, 0.75, 1]]), "window of image_000: .* at least one pixel wide"),
@@ -226,3 +228,12 @@ def test_placed_levels_are_those_of_the_map(tmp_path: Path) -> None:
     placed = windowed.on_images(maps, windows, size)
     for index, map_ in enumerate(placed.maps):
         assert np.array_equal(level_map(map_, *size[index]) > 0, dataset[index].mask)
+
+
+def test_windows_may_be_lists_or_tensors_with_gradients(dataset: Dataset) -> None:
+    torch = pytest.importorskip("torch")
+    maps, windows = random_maps(COUNT), crops(dataset)
+    expected = scored(dataset, maps, "sem", windows=windows).scores
+    assert scored(dataset, maps, "sem", windows=windows.tolist()).scores == expected
+    tensor = torch.tensor(windows, requires_grad=True)
+    assert scored(dataset, maps, "sem", windows=tensor).scores == expected

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -285,7 +284,7 @@ def _input(preprocess: Preprocess, greys: NDArray[np.uint8], size: int) -> Array
         return None
     if not isinstance(found, Tensor) or found.shape != (3, size, size):
         return None
-    held = found.detach().to("cpu", torch.float64).numpy()
+    held = found.detach().cpu().float().numpy().astype(np.float64)
     return held if np.isfinite(held).all() else None
 
 

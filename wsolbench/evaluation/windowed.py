@@ -71,7 +71,12 @@ def checked_windows(names: Sequence[str], windows: Any) -> NDArray[np.float64]:
     Raises:
         WsolbenchError: another type or shape, a window that is not finite or narrower than a pixel.
     """
-    given = np.asarray(windows)
+    if hasattr(windows, "detach"):  # a tensor, perhaps on another device or with gradients
+        windows = windows.detach().cpu()
+    try:
+        given = np.asarray(windows)
+    except (TypeError, ValueError, RuntimeError):  # rows of different lengths, bfloat16
+        given = np.empty(0, dtype=object)
     if given.shape != (len(names), 4) or given.dtype.kind not in "iuf":
         raise WsolbenchError(
             "windows",
