@@ -207,7 +207,7 @@ def test_portraits_turned_into_landscapes_are_refused(tmp_path: Path) -> None:
         check_window(model(preprocess), photos(tmp_path), SIZE)
 
 
-@pytest.mark.parametrize("degrees", [5, -20])
+@pytest.mark.parametrize("degrees", [2, 5, -20])
 def test_slanted_photos_are_refused(tmp_path: Path, degrees: int) -> None:
     preprocess = made(lambda photo: photo.rotate(degrees), tv.Resize((SIZE, SIZE)))
     with pytest.raises(WsolbenchError, match="turned or slanted"):

@@ -45,7 +45,7 @@ _FAINT = (64, 191.5)  # the ends of a ramp of half the contrast
 _SAME = 0.01  # share of the input that may differ from run to run
 _LARGEST = 1 << 20  # pixels of a picture: for larger photos, a smaller one of the same aspect
 _SMALLEST = 8  # pixels of its shorter side
-_TURNED = 0.05  # how much of a step across may come out as one down: the tangent of 3 degrees
+_TURNED = 0.02  # share of a step across that may come out as one down: a turn of a degree
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ def measure_window(preprocess: Preprocess, shape: Size, size: int) -> Measured |
 def _read(across: Array, down: Array, shape: Size, size: int) -> Measured:
     """What the planes x = a + b u + c v and y = a + b u + c v say; u is right and v down."""
     (x0, x_right, x_down), (y0, y_right, y_down) = across.tolist(), down.tolist()
+    x0, y0 = x0 + x_down * size / 2, y0 + y_right * size / 2  # half-way along the other axis
     window = (x0, y0, x0 + size * x_right, y0 + size * y_down)
     height, width = shape
     straight = abs(x_right) / width + abs(y_down) / height
