@@ -39,7 +39,8 @@ def score_part(store: Path, maps: Path, metrics: Sequence[str], part: int) -> Ev
         rows = range(start, min(start + BLOCK, len(submission)))
         ids = [submission.image_ids[place] for place in rows]
         top5 = None if submission.top5 is None else submission.top5[rows.start : rows.stop]
-        evaluator.update(ids, submission.read(rows), top5)
+        windows = None if submission.windows is None else submission.windows[rows.start : rows.stop]
+        evaluator.update(ids, submission.read(rows), top5, windows=windows)
     return evaluator
 
 

@@ -18,7 +18,7 @@ NEEDED = {
     "torch": [
         *(
             f"baselines/test_{name}.py"
-            for name in ("backbones", "cam", "class_map", "sem", "predict", "weights")
+            for name in ("backbones", "cam", "class_map", "sem", "predict", "weights", "window")
         ),
         "data/test_torch_dataset.py",
         "mini/test_mini.py",

@@ -6,7 +6,7 @@ used, so that `import wsolbench` costs nothing:
 - Data: `Dataset`, `AnnotationStore`; `importer`, `AnnotationSet`, `Annotation`, `write_store`,
   `export_coco`, `export_png`.
 - Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`; `import_maps`, `maps_of`,
-  `normalisation_named`.
+  `normalisation_named`, `centre_crop`.
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .maps.adapters import maps_of
     from .maps.folders import import_maps
     from .maps.normalisations import normalisation_named
+    from .maps.windows import centre_crop
     from .protocols import PROTOCOLS, Protocol
     from .scores import SCORES, Score
 
@@ -81,6 +82,7 @@ _HOMES = {
     "SubmissionWriter": "formats.submission.writer",
     "Threshold": "formats.result",
     "breakdown_table": "formats.report",
+    "centre_crop": "maps.windows",
     "collate": "data.torch_dataset",
     "compare": "evaluation.comparison",
     "compare_files": "evaluation.compare_files",
@@ -137,6 +139,7 @@ __all__ = [
     "__version__",
     "baselines",
     "breakdown_table",
+    "centre_crop",
     "collate",
     "compare",
     "compare_files",

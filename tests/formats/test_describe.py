@@ -54,6 +54,7 @@ def test_each_kind_of_file_is_described(tmp_path: Path) -> None:
         "dtype": "float32",
         "top5": False,
         "boxes": False,
+        "windows": False,
     }
     result = json.loads((tmp_path / "result.json").read_text())
     assert describe(tmp_path / "result.json") == {"kind": "result", **result}

@@ -8,6 +8,7 @@ import pickle
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -110,6 +111,95 @@ def test_dense_maps_come_back(tmp_path, dtype, side):
         assert file["image_id"].dtype == "S2"
     assert validate(path) == []
     assert not path.with_name("s.h5.part").exists()
+
+
+def test_windows_come_back(tmp_path):
+    windows = np.array([[0.1, 1 / 3, 7.5, 6], [-1.5, -2, 9.5, 8], [0, 0, 8, 6]])
+    path = tmp_path / "s.h5"
+    with SubmissionWriter(path, HEADER) as writer:
+        writer.append(["a", "b"], np.zeros((2, 3, 4), np.uint8), windows=windows[:2].tolist())
+        writer.append(["c"], np.zeros((1, 5, 4), np.uint8), windows=windows[2:].astype(np.float32))
+    with Submission.open(path) as submission:
+        assert submission.windows.dtype == np.float64
+        assert np.array_equal(submission.windows, windows)
+    with h5py.File(path) as file:
+        assert file["window"].dtype == "<f8"
+    assert validate(path) == []
+
+
+def test_an_interrupted_run_keeps_its_windows(tmp_path):
+    path, windows = tmp_path / "s.h5", np.array([[0.1, 0.2, 7.5, 6], [1, 1, 9, 8]])
+    maps = np.zeros((2, 3, 4), np.uint8)
+    for resume in (False, True):
+        with SubmissionWriter(tmp_path / "whole.h5", HEADER, resume=resume) as writer:
+            writer.append(["a", "b"], maps, windows=windows)
+    with suppress(KeyboardInterrupt), SubmissionWriter(path, HEADER) as writer:
+        writer.append(["a"], maps[:1], windows=windows[:1])
+        raise KeyboardInterrupt
+    assert not path.exists()
+    with SubmissionWriter(path, HEADER, resume=True) as writer:
+        with pytest.raises(WsolbenchError, match="b: found no windows, expected windows, as in"):
+            writer.append(["b"], maps[1:])
+        writer.append(["b"], maps[1:], windows=windows[1:])
+    assert path.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
+def test_windows_by_other_libraries(tmp_path, dtype, store):
+    windows = np.array([[0.5, 0, 7.5, 6], [-2, 1, 10, 5], [0, 0, 8, 6]], dtype)
+    path = plain(tmp_path / "s.h5", window=windows)
+    assert validate(path, store) == []
+    assert Submission.open(path).windows.tolist() == windows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        (
+            np.zeros((3, 4), np.int32),
+            r"window: found dtype int32, expected float32 or float64 \(N, 4\)",
+        ),
+        (np.zeros((3, 4), np.float16), "window: found dtype float16"),
+        (np.zeros((2, 4), np.float32), r"window: found shape \(2, 4\)"),
+        (np.array([[0, 0, 8, 6]] * 2 + [[0, 0, np.nan, 6]]), r"window row 2 \(c\): found .*nan"),
+        (np.array([[0, 0, 8, 6]] * 2 + [[4, 0, 4, 6]], "f4"), "window row 2.*at least one pixel"),
+        (np.array([[0, 0, 8, 6]] * 2 + [[0, 6, 8, 0]], "f4"), "window row 2.*at least one pixel"),
+        (np.array([[0, 0, 8, 6]] * 2 + [[0, 0, np.inf, 6]]), "window row 2.*finite"),
+    ],
+)
+def test_illegal_windows(tmp_path, windows, message):
+    path = plain(tmp_path / "s.h5", window=windows)
+    (fault,) = validate(path)
+    assert re.search(message, str(fault)), str(fault)
+    with pytest.raises(WsolbenchError, match=message):
+        Submission.open(path)
+
+
+@pytest.mark.parametrize(
+    ("window", "sound"),
+    [
+        ([0, 0, 8, 6], True),
+        ([1.5, 0, 6.5, 6], True),
+        ([-40, 0, 48, 6], True),
+        ([0, -0.75, 8.75, 6], True),
+        ([2, 0, 10, 6], False),
+        ([-3, 0, 5, 6], False),
+        ([0, 4, 8, 9], False),
+        ([100, 100, 324, 324], False),
+        ([8, 0, 9, 6], False),
+        ([1, 2, 4, 8], False),
+    ],
+)
+def test_windows_lie_within_their_images_or_cover_them(tmp_path, store, window, sound):
+    windows = np.array([[0, 0, 8, 6], window, [0, 0, 8, 6]], np.float32)
+    path = plain(tmp_path / "s.h5", window=windows)
+    assert validate(path) == []
+    found = [str(fault) for fault in validate(path, store)]
+    if sound:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert re.search(r"window row 1 \(b\): found .* in 8x6 pixels, expected a window", found[0])
 
 
 @settings(max_examples=25, deadline=None)

@@ -23,6 +23,7 @@ from wsolbench.formats.submission.validate import validate
 HEADER = SubmissionHeader("toys", "val", "gt", "min-max", {"name": "CAM", "parameters": {"k": 1}})
 ZEROS = np.zeros((2, 3, 4), dtype=np.uint8)
 FIVE = np.tile(np.arange(5), (2, 1))
+WINDOW = np.array([[0.5, 0, 8, 6], [-1, -2.25, 9, 6]])
 BOX = np.array([[0, 0, 2, 2], [1, 1, 3, 4]])
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that it forks")
@@ -87,6 +88,13 @@ def files(folder):
             r"2 faults: 'a' has box \[2, 0, 0, 2\]",
         ),
         (["a", "b"], ZEROS, {"boxes": BOX - [[0], [2]]}, r"'b': found box \[-1"),
+        (["a", "b"], ZEROS, {"windows": WINDOW[0]}, r"windows of float64 \(4,\), expected numbers"),
+        (["a", "b"], ZEROS, {"windows": WINDOW > 0}, r"windows of bool \(2, 4\)"),
+        (["a", "b"], ZEROS, {"windows": [[0, 0, 1, 1], [0, 0, 0.9, 1]]}, "'b'.*at least one pixel"),
+        (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [np.nan]]}, r"'b': found window \[nan"),
+        (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [np.inf]]}, r"'b': found window \["),
+        (["a", "b"], ZEROS, {"windows": WINDOW[:, ::-1]}, r"2 faults: 'a' has window \[6.0, 8.0"),
+        (["a", "b"], ZEROS, {"windows": WINDOW * [[1], [1e7]]}, r"'b': found window \["),
         (["a", "b"], ZEROS, {"edges": ZEROS[:1]}, "1 edges for 2 ids"),
         (["a", "b"], ZEROS, {"edges": ZEROS * 2.5}, "edges with dtype float64"),
     ],
@@ -101,7 +109,7 @@ def test_what_append_refuses(tmp_path, ids, maps, columns, message):
 
 def test_what_must_stay_the_same_between_batches(tmp_path):
     path = tmp_path / "s.h5"
-    everything = {"top5": FIVE, "boxes": BOX, "edges": ZEROS}
+    everything = {"top5": FIVE, "boxes": BOX, "edges": ZEROS, "windows": WINDOW}
     with SubmissionWriter(path, HEADER) as writer:
         writer.append(["a", "b"], ZEROS, **everything)
         with pytest.raises(WsolbenchError, match=r"c: found maps of float32, expected uint8"):

@@ -20,6 +20,7 @@ from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.maps.folders import import_maps, read_map
 from wsolbench.maps.normalisations import normalisation_named
+from wsolbench.maps.windows import centre_crop
 
 COUNT = 9
 
@@ -194,3 +195,37 @@ def test_one_command_makes_a_submission(folder: Path, dataset: Dataset, tmp_path
     done = command("import-maps", folder, *given, "--out", tmp_path / "x.h5")
     assert isinstance(done["error"], WsolbenchError)
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_maps_of_a_crop_are_placed_in_it(folder: Path, dataset: Dataset) -> None:
+    crop = centre_crop(256, 224)
+    method = {"name": "folder", "parameters": {"seeds": 4}}
+    read = imported(folder, dataset, "min-max", "max", window=crop, method=method)
+    windows = [crop(dataset[name].height, dataset[name].width) for name in dataset.image_ids]
+    for name, submission in read.items():
+        maps = [normalisation_named(name)(3.0 * map_ - 100) for map_ in random_maps(COUNT)]
+        evaluator = Evaluator(dataset)
+        evaluator.update(dataset.image_ids, maps, windows=np.array(windows))
+        found = evaluate(dataset, submission)
+        assert found.scores == evaluator.result().scores
+        assert found.counts["windowed"] == COUNT
+        assert found.method["parameters"] == {
+            "normalisation": name,
+            "seeds": 4,
+            "window": "centre crop 256/224",
+        }
+
+
+def test_the_command_takes_the_crop(folder: Path, dataset: Dataset) -> None:
+    out = folder.parent / "s.h5"
+    command = ["import-maps", str(folder), "--annotations", str(dataset.store.path)]
+    command += ["--normalise", "min-max", "--out", str(out), "--centre-crop"]
+    done = CliRunner().invoke(cli, [*command, "256x256/224"])
+    assert done.exit_code == 0, done.output
+    windows = Submission.open(out).windows
+    assert windows is not None
+    sample = dataset[dataset.image_ids[3]]
+    expected = np.array([1, 1, 15, 15]) * ([sample.width / 16, sample.height / 16] * 2)
+    assert windows[3] == pytest.approx(expected)
+    wrong = CliRunner().invoke(cli, [*command, "224"])
+    assert "found '224', expected RESIZE/CROP; write 256/224" in str(wrong.exception)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -85,12 +85,16 @@ class ClassMapModel:
         preprocess: RGB photo, S -> (3, S, S) float32. A module-level function, not a lambda, if
             worker processes are spawned.
         provenance: the origin of the weights, recorded in the submission's `method`.
+        window: (height, width) of the photo, S -> (x0, y0, x1, y1), the part of the photo that the
+            input shows, as floats in pixels of the photo, beyond its edges where `preprocess` pads;
+            e.g. `wsolbench.centre_crop(256, 224)`. None if the input shows the whole photo.
     """
 
     name: str
     module: nn.Module
     preprocess: Callable[[Image.Image, int], Tensor]
     provenance: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    window: Callable[[int, int, int], Sequence[float]] | None = None
 
 
 def imagenet_input(image: Image.Image, size: int) -> Tensor:

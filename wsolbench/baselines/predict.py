@@ -42,6 +42,7 @@ from .cam import class_channels
 from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
+from .window import check_window, stated_windows, window_words
 
 __all__ = ["METHODS", "Predicted", "predict"]
 
@@ -142,7 +143,9 @@ def predict(
         WsolbenchError: an option is out of range; an image has no class, the classes of annotations
             and model do not agree, or a class has no model class; there are more seeds than
             positions; the model's outputs are not class maps or not finite; values with
-            normalisation "none" are outside [0, 1]; a photo is missing, damaged or of another size.
+            normalisation "none" are outside [0, 1]; `preprocess` shows another part of photos than
+            the model states, or flips, turns or randomly crops them; a photo is missing, damaged or
+            of another size.
     """
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
@@ -167,6 +170,8 @@ def predict(
             _check_classes(dataset)
         joined = join_classes(dataset.store, classes, model.name, class_map)
         dataset = mapped_images(dataset, joined, skip=skip_unmapped)
+        windows = stated_windows(model, dataset, size)
+        check_window(model, dataset, size)
         writers = []
         for form, path in zip(forms, outs.values(), strict=True):
             words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
@@ -201,7 +206,9 @@ def predict(
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
                 planes = [stored(form(maps[place]), map_dtype) for place in missing]
-                writer.append([ids[place] for place in missing], planes, top5=top[missing])
+                shown = None if windows is None else windows[[batch_rows[at] for at in missing]]
+                missed = [ids[place] for place in missing]
+                writer.append(missed, planes, top5=top[missing], windows=shown)
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
@@ -346,6 +353,8 @@ def _described(
     parameters |= joined.described()
     if exif != "ignore":
         parameters["exif"] = exif
+    if words := window_words(model):
+        parameters["window"] = words
     described: dict[str, object] = {
         "name": METHODS[method].name,
         "backbone": model.name,

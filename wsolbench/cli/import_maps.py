@@ -49,6 +49,13 @@ __all__ = ["import_maps"]
 @click.option(
     "--allow-missing", is_flag=True, help="Write the submission even if some images have no map."
 )
+@click.option(
+    "--centre-crop",
+    metavar="RESIZE/CROP",
+    help="Crop of the photo that the maps show, such as 256/224: the shorter side is resized to "
+    "256 pixels and the middle 224x224 kept; 256x256/224 resizes to 256x256 first [default: the "
+    "whole photo].",
+)
 @overwrite_option
 @submission_option
 @quiet_option
@@ -60,6 +67,7 @@ def import_maps(
     name: str | None,
     backbone: str | None,
     normalise: str | None,
+    centre_crop: str | None,
     out: Path,
     quiet: bool,
     **options: Any,
@@ -74,9 +82,11 @@ def import_maps(
     from ..formats.annotations import find_annotations
     from ..maps.folders import import_maps as write_maps
     from ..maps.normalisations import normalisations_named
+    from ..maps.windows import centre_crop_named
 
     check_store_options(annotations, dataset)
     require_ending(out, "HDF5")
+    window = None if centre_crop is None else centre_crop_named(centre_crop)
     wanted = normalisations_named(normalise or "none")
     outs = dict(zip(wanted, path_per_name(out, [own.name for own in wanted]), strict=True))
     found = find_annotations(annotations, dataset)
@@ -87,6 +97,8 @@ def import_maps(
         method["backbone"] = backbone
     with bar("import-maps", "map", quiet=quiet) as progress:
         opened = Dataset.open(found, split)
-        count = write_maps(folder, opened, outs, method=method, progress=progress, **options)
+        count = write_maps(
+            folder, opened, outs, method=method, window=window, progress=progress, **options
+        )
     for target in outs.values():
         click.echo(f"{target}: {count} maps of {opened.name} {split}")

@@ -60,6 +60,7 @@ def print_result(result: Result) -> None:
     for name, words in (
         ("missing", "{} without a map, scored as zeros"),
         ("constant", "{} with a constant map"),
+        ("windowed", "{} with a map of a part of them, placed in its window"),
         ("full_frame_masks", "{} with a mask that covers the whole image"),
     ):
         if result.counts.get(name):

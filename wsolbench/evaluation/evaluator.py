@@ -6,10 +6,9 @@ How an image is brought to a protocol's grid is in `protocols`, what it adds in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
 from ..scores import LEVELS
 from ..tables import html_table
+from .blocks import blocks_of, in_flight
 from .checks import (
     bad_row,
     check_against_data,
@@ -50,14 +50,12 @@ from .image_table import image_table
 from .intervals import intervals_and_groups
 from .statistics import Scoring, added, part, put, room_for
 from .thresholds import carried
+from .windowed import bytes_on_images, check_within, checked_windows, on_images
 
 __all__ = ["Evaluator", "score_together"]
 
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
-
-_BLOCK = 128  # images read and scored at a time
-_BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 
 @dataclass
@@ -69,6 +67,7 @@ class _Batch:
     sums: Sums = field(default_factory=dict)
     constant: int = 0
     full_frame: int = 0
+    windowed: int = 0
 
 
 class Evaluator:
@@ -118,6 +117,7 @@ class Evaluator:
         self._sums: Sums = {}
         self._constant = 0
         self._full_frame = 0
+        self._windowed = 0
         self._kept: Statistics | None = None
         self._ranked: bool | None = None
         self._boxed: bool | None = None
@@ -144,6 +144,7 @@ class Evaluator:
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None = None,
         boxes: NDArray[np.integer[Any]] | None = None,
+        windows: NDArray[np.floating[Any]] | None = None,
     ) -> None:
         """Score a batch.
 
@@ -154,13 +155,20 @@ class Evaluator:
                 batches or in none.
             boxes: int (n, 4) boxes that the method predicts itself, half-open and within their
                 images; in all batches or in none.
+            windows: (n, 4), x0, y0, x1, y1 in pixels: the part of its image that each map covers,
+                if the network saw a crop; None if each covers its whole image.
 
         Raises:
-            WsolbenchError: lengths that differ, an unknown or repeated id, a map, class or box that
-                is not legal. The evaluator is then as it was before.
+            WsolbenchError: lengths that differ, an unknown or repeated id, a map, class, box or
+                window that is not legal. The evaluator is then as it was before.
         """
         names = checked_ids(image_ids)
-        for name, other in (("maps", maps), ("top5", top5), ("boxes", boxes)):
+        for name, other in (
+            ("maps", maps),
+            ("top5", top5),
+            ("boxes", boxes),
+            ("windows", windows),
+        ):
             if other is not None and len(other) != len(names):
                 raise WsolbenchError(
                     name,
@@ -181,7 +189,8 @@ class Evaluator:
             own = checked[name]
             if own is not None and (wrong := bad(own)):
                 raise bad_row(name, names[wrong[0]], own[wrong[0]], expected)
-        measured = self._checked(names, planes, checked["top5"], checked["boxes"])
+        shown = None if windows is None else checked_windows(names, windows)
+        measured = self._checked(names, planes, checked["top5"], checked["boxes"], shown)
         self._absorb(measured, top5 is not None, boxes is not None)
 
     def score(
@@ -232,7 +241,7 @@ class Evaluator:
         if other._seen.any():
             seen = np.flatnonzero(other._seen)
             kept = {} if other._kept is None else part(other._kept, seen)
-            counted = (other._sums, other._constant, other._full_frame)
+            counted = (other._sums, other._constant, other._full_frame, other._windowed)
             self._absorb(
                 _Batch(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
             )
@@ -299,6 +308,7 @@ class Evaluator:
                 "missing": len(missing.indices),
                 "constant": self._constant,
                 "full_frame_masks": self._full_frame + missing.full_frame,
+                **({"windowed": self._windowed} if self._windowed else {}),
                 **{f"without_{kind}": count for kind, count in lacking(self.dataset).items()},
             },
             limit=self.dataset.limit,
@@ -373,11 +383,12 @@ class Evaluator:
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
+        windows: NDArray[np.float64] | None,
     ) -> _Batch:
         """The statistics of a batch; changes nothing in the evaluator, so threads may call it.
 
-        Maps, classes and boxes are legal: those from memory were checked by `update`, those of a
-        file by its reader.
+        Maps, classes, boxes and windows are legal: those from memory were checked by `update`,
+        those of a file by its reader.
         """
         strangers = [image_id for image_id in image_ids if image_id not in self._places]
         if strangers:
@@ -396,7 +407,7 @@ class Evaluator:
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
         check_against_data(self.dataset, self.protocol, self.metrics, indices, top5, boxes)
-        return self._measured(indices, maps, top5, boxes)
+        return self._measured(indices, maps, top5, boxes, windows)
 
     def _measured(
         self,
@@ -404,13 +415,18 @@ class Evaluator:
         maps: Sequence[NDArray[Any]],
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
+        windows: NDArray[np.float64] | None = None,
     ) -> _Batch:
         store, rows = self.dataset.store, self.dataset.rows[indices]
         sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
+        names = [self.dataset.image_ids[index] for index in indices]
+        if windows is not None:
+            check_within(names, windows, sizes)
+        on_image = on_images(maps, windows, sizes)
         block = Block(
             self.protocol,
-            [self.dataset.image_ids[index] for index in indices],
-            maps,
+            names,
+            on_image.maps,
             sizes,
             store.packed("masks", rows),
             store.packed("ignored", rows),
@@ -423,7 +439,10 @@ class Evaluator:
         scoring = self._scoring(top5 is not None, boxes is not None)
         kept = scoring.measure(block)
         full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
-        return _Batch(indices, kept, scoring.sums(kept), int(block.constant.sum()), int(full.sum()))
+        constant = int(block.constant.sum()) + on_image.constant
+        return _Batch(
+            indices, kept, scoring.sums(kept), constant, int(full.sum()), on_image.windowed
+        )
 
     def _absorb(self, measured: _Batch, ranked: bool, boxed: bool) -> None:
         again = [index for index in measured.indices if self._seen[index]]
@@ -443,6 +462,7 @@ class Evaluator:
         self._sums = added(self._sums, measured.sums)
         self._constant += measured.constant
         self._full_frame += measured.full_frame
+        self._windowed += measured.windowed
         self._seen[measured.indices] = True
         if self.keep_images and measured.indices:
             if self._kept is None:
@@ -526,13 +546,14 @@ def score_together(
         ids, maps = [submission.image_ids[row] for row in block], submission.read(block)
         top5 = None if submission.top5 is None else submission.top5[block]
         boxes = None if submission.boxes is None else submission.boxes[block]
-        return [evaluator._checked(ids, maps, top5, boxes) for evaluator in evaluators]
+        windows = None if submission.windows is None else submission.windows[block]
+        return [evaluator._checked(ids, maps, top5, boxes, windows) for evaluator in evaluators]
 
     done, threads = 0, jobs or available_processors()
-    sizes = submission.shapes.prod(axis=1) * submission.dtype.itemsize
+    sizes = bytes_on_images(dataset, submission)
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for blocks in _in_flight(pool, measure, _blocks(rows, sizes), 2 * threads):
+            for blocks in in_flight(pool, measure, blocks_of(rows, sizes), 2 * threads):
                 for evaluator, block in zip(evaluators, blocks, strict=True):
                     evaluator._absorb(block, ranked, boxed)
                 done += len(blocks[0].indices)
@@ -541,33 +562,3 @@ def score_together(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _blocks(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
-    """The rows in runs of at most `_BLOCK` images and `_BLOCK_BYTES`, one image at least."""
-    block: list[int] = []
-    total = 0
-    for row in rows:
-        if block and (len(block) == _BLOCK or total + sizes[row] > _BLOCK_BYTES):
-            yield block
-            block, total = [], 0
-        block.append(row)
-        total += int(sizes[row])
-    if block:
-        yield block
-
-
-def _in_flight(
-    pool: ThreadPoolExecutor,
-    work: Callable[[Sequence[int]], list[_Batch]],
-    items: Iterable[Sequence[int]],
-    most: int,
-) -> Iterator[list[_Batch]]:
-    """Results as they come, with no more than `most` items begun: memory stays constant."""
-    queue = iter(items)
-    running: set[Future[list[_Batch]]] = {pool.submit(work, item) for item in islice(queue, most)}
-    while running:
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield future.result()
-            running.update(pool.submit(work, item) for item in islice(queue, 1))

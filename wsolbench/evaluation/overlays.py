@@ -1,8 +1,9 @@
 """Photos and what is drawn over them: masks, boxes, and submissions' maps on the photo's grid.
 
-Maps are brought to the photo as the result's protocol does it, and a predicted box is the one that
-was scored: around the largest component at the result's Box-T, or the box that the submission
-brings. Without a result, maps are upsampled as protocol sem does it, and no box is drawn.
+Maps are brought to the photo as the result's protocol does it, those of a part of the photo into
+their window, and a predicted box is the one that was scored: around the largest component at the
+result's Box-T, or the box that the submission brings. Without a result, maps are upsampled as
+protocol sem does it, and no box is drawn.
 
 Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
 """
@@ -19,6 +20,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, printable, some
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
+from ..maps.windows import is_whole, placed
 from ..metrics.levels import level_map
 from ..protocols import Protocol
 from ..protocols.steps import boxes_of, on_grid
@@ -182,6 +184,8 @@ def read_overlays(
 
 def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:
     map_ = submission.read([row])[0]
+    if submission.windows is not None and not is_whole(submission.windows[row], *size):
+        map_ = placed(map_, submission.windows[row], *size)
     box = None
     if submission.boxes is not None:
         levels, box = level_map(map_, *size), submission.boxes[row]

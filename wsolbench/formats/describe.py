@@ -113,5 +113,6 @@ def _describe_submission(submission: Submission) -> dict[str, Any]:
         "dtype": str(submission.dtype),
         "top5": submission.top5 is not None,
         "boxes": submission.boxes is not None,
+        "windows": submission.windows is not None,
         "sha256": submission.sha256,
     }

@@ -131,6 +131,8 @@ def make_gallery(
                     cure="round the maps to uint8",
                 )
             map_ = opened.read([opened.image_ids.index(overlay.image_id)])[0]
+            if opened.windows is not None:
+                map_ = drawn.levels  # the page cannot place a map in its window
             iou = pixel.iou(pixel.count_pixels(drawn.levels, overlay.mask))
             maps.append(
                 {

@@ -27,6 +27,7 @@ from ..images import open_picture
 from ..progress import Progress
 from .normalisations import Normalisation
 from .storage import STORED_AS, stored
+from .windows import CentreCrop, window_rows, with_window
 
 __all__ = ["SUFFIXES", "import_maps", "read_map"]
 
@@ -49,6 +50,7 @@ def import_maps(
     top5: str | os.PathLike[str] | None = None,
     allow_missing: bool = False,
     overwrite: bool = False,
+    window: CentreCrop | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Write the maps of a folder as submissions, one per normalisation; each file is read once.
@@ -66,6 +68,8 @@ def import_maps(
             0; with fewer than five the last cells are empty.
         allow_missing: accept a split with images that have no map.
         overwrite: discard an unfinished run.
+        window: the crop of the photo that the maps show, see `wsolbench.centre_crop`; None if they
+            show the whole photo.
         progress: called with (files read, files).
 
     Returns:
@@ -86,6 +90,8 @@ def import_maps(
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
     kept = dtype or _default_dtype(files[ids[0]], outs)
+    if window is not None:
+        method = with_window(method, window)
     faults: list[WsolbenchError] = []
     done = 0
     with ExitStack() as stack:
@@ -105,7 +111,8 @@ def import_maps(
                 ranks = None if classes is None else np.array([classes[name] for name in batch])
                 planes = [item for item in read if not isinstance(item, WsolbenchError)]
                 for number, writer in enumerate(writers.values()):
-                    writer.append(batch, [maps[number] for maps in planes], ranks)
+                    shown = None if window is None else window_rows(window, dataset, batch)
+                    writer.append(batch, [maps[number] for maps in planes], ranks, windows=shown)
             done += len(batch)
             if progress:
                 progress(done, len(ids))

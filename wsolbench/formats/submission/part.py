@@ -35,12 +35,12 @@ from ...image_ids import MAX_BYTES
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "RECORD", "Journal"]
+__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "RECORD", "Journal"]
 
-VERSION = 1
+VERSION = 2
 """Version of the part's format; a part of another version cannot be resumed."""
 
-HAS_TOP5, HAS_BOXES, HAS_EDGES = 1, 2, 4
+HAS_TOP5, HAS_BOXES, HAS_EDGES, HAS_WINDOWS = 1, 2, 4, 8
 
 RECORD = np.dtype(
     [
@@ -57,6 +57,7 @@ RECORD = np.dtype(
         ("edges_crc32", "<u4"),
         ("top5", "<i4", (5,)),
         ("boxes", "<i4", (4,)),
+        ("window", "<f8", (4,)),
         ("has", "<u4"),
         ("check", "<u4"),
     ]

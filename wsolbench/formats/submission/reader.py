@@ -60,6 +60,8 @@ class Submission:
         dtype: dtype of the maps: uint8, float16 or float32.
         top5: int32 (N, 5) class indices, best first, -1 for no class; or None.
         boxes: int32 (N, 4), half-open (x0, y0, x1, y1) pixels, or None.
+        windows: float64 (N, 4), the part of the image (x0, y0, x1, y1) that each map covers; None
+            if every map covers its whole image.
         edge_shapes: int64 (N, 2), or None if there are no edges.
     """
 
@@ -74,6 +76,7 @@ class Submission:
         self.dtype = scan.maps.dtype
         self.top5 = scan.top5
         self.boxes = scan.boxes
+        self.windows = scan.windows
         self.edge_shapes = None if scan.edges is None else scan.edges.shapes
         self._file = scan.file
         self._maps = scan.maps
@@ -82,7 +85,7 @@ class Submission:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Submission:
-        """Open a submission and check its structure, header, ids, top5 and boxes.
+        """Open a submission and check its structure, header, ids, top5, boxes and windows.
 
         Raises:
             WsolbenchError: the file is missing or not HDF5 (exit status 2), or has faults (1).

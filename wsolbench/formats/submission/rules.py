@@ -31,13 +31,17 @@ __all__ = [
     "OUTSIDE",
     "SMALL_SIDE",
     "TOP5_RULE",
+    "WINDOW_RULE",
+    "WITHIN_RULE",
     "Fault",
     "SubmissionHeader",
     "bad_boxes",
     "bad_top5",
+    "bad_windows",
     "dumped",
     "header_faults",
     "is_class_agnostic",
+    "misplaced_windows",
     "plane_fault",
     "raised",
     "unknown_classes",
@@ -57,6 +61,10 @@ OUTSIDE = 1_000_000_000
 this number + the model's class. They are right for no image."""
 
 TOP5_RULE = "5 different class indices >= 0; all but the first may be -1, at the end"
+
+WINDOW_RULE = "x0, y0, x1, y1 in pixels of the image, finite, at least one pixel wide and high"
+
+WITHIN_RULE = "a window that along each axis lies within the image or covers all of it"
 
 DTYPES = ("|u1", "<f2", "<f4")
 """Accepted map types: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
@@ -78,6 +86,9 @@ MAX_TEXT = 1000
 
 MAX_METHOD_BYTES = 64_000
 """Maximum bytes of the method's JSON, below HDF5's limit of 64 KiB for an attribute."""
+
+MAX_PLACE = 1 << 20
+"""Maximum distance in pixels of a window's edges from the image's corner."""
 
 _LARGEST_INT32 = 2**31 - 1
 
@@ -107,8 +118,8 @@ class Fault:
     """One fault of a submission; `str` gives it as one line.
 
     Attributes:
-        kind: "format", "structure", "header", "ids", "maps", "crc32", "top5", "boxes", "edges",
-            "split", "unknown-id" or "missing-id".
+        kind: "format", "structure", "header", "ids", "maps", "crc32", "top5", "boxes", "window",
+            "edges", "split", "unknown-id" or "missing-id".
         where: the location in the file.
         found, expected, cure: as in `WsolbenchError`.
         image_id, row: the image at fault, or None.
@@ -218,6 +229,31 @@ def bad_boxes(rows: NDArray[Any]) -> list[int]:
     x0, y0, x1, y1 = rows.T
     sound = (x0 >= 0) & (x0 < x1) & (y0 >= 0) & (y0 < y1)
     sound &= (x1 <= _LARGEST_INT32) & (y1 <= _LARGEST_INT32)
+    rows_at_fault: list[int] = np.flatnonzero(~sound).tolist()
+    return rows_at_fault
+
+
+def bad_windows(rows: NDArray[Any]) -> list[int]:
+    """Rows of (N, 4) floats that break `WINDOW_RULE`, or with an end beyond `MAX_PLACE`."""
+    finite = np.isfinite(rows).all(axis=1)
+    x0, y0, x1, y1 = np.where(finite[:, None], rows, 0.0).T
+    sound = finite & (x1 - x0 >= 1) & (y1 - y0 >= 1) & (np.abs(rows) <= MAX_PLACE).all(axis=1)
+    rows_at_fault: list[int] = np.flatnonzero(~sound).tolist()
+    return rows_at_fault
+
+
+def misplaced_windows(
+    rows: NDArray[np.float64], heights: NDArray[Any], widths: NDArray[Any]
+) -> list[int]:
+    """Rows of legal windows (N, 4) that break `WITHIN_RULE` by more than a pixel, or show no pixel.
+
+    A crop lies within the image. With padding, the window covers the image and more.
+    """
+    sound = np.ones(len(rows), dtype=np.bool_)
+    for low, high, side in ((rows[:, 0], rows[:, 2], widths), (rows[:, 1], rows[:, 3], heights)):
+        within = (low >= -1) & (high <= side + 1)
+        sound &= within | ((low <= 1) & (high >= side - 1))
+        sound &= np.minimum(high, side) - np.maximum(low, 0) >= 1 - 1e-6
     rows_at_fault: list[int] = np.flatnonzero(~sound).tolist()
     return rows_at_fault
 

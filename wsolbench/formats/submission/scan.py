@@ -35,10 +35,12 @@ from .rules import (
     MAX_SIDE,
     MAX_TEXT,
     TOP5_RULE,
+    WINDOW_RULE,
     Fault,
     SubmissionHeader,
     bad_boxes,
     bad_top5,
+    bad_windows,
     header_faults,
 )
 
@@ -66,6 +68,9 @@ _CURE = "write the file again, e.g. with wsolbench.SubmissionWriter"
 
 
 BLOCK_BYTES = 8 << 20  # read or written at a time
+
+
+_FLOATS = ("<f4", ">f4", "<f8", ">f8")
 
 
 _T = TypeVar("_T")
@@ -122,6 +127,7 @@ class Scan:
     crc32: NDArray[np.uint32] | None = None
     top5: NDArray[np.int32] | None = None
     boxes: NDArray[np.int32] | None = None
+    windows: NDArray[np.float64] | None = None
     edges: Maps | None = None
 
     def attempt(self, kind: str, act: Callable[[], _T]) -> _T | None:
@@ -180,20 +186,34 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
     if scan.attempt("structure", lambda: gate.kind("edges")):
         scan.edges = scan.attempt("structure", lambda: _maps(gate, "edges", rows))
     scan.crc32 = _optional(scan, gate, "crc32", ("<u4", ">u4"), (rows,), "uint32 (N,)")
+    integers = ("u", "i")
     for name, width, bad, words in (
         ("top5", 5, bad_top5, TOP5_RULE),
         ("boxes", 4, bad_boxes, "0 <= x0 < x1, 0 <= y0 < y1, in int32"),
     ):
-        column = _optional(scan, gate, name, ("u", "i"), (rows, width), f"integers (N, {width})")
-        if column is None:
-            continue
-        wrong = bad(column)
-        for row in wrong[: FAULTS_PER_KIND + 1]:
-            scan.faults.append(
-                row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
-            )
-        if not wrong:
-            setattr(scan, name, column.astype(np.int32))
+        column = _optional(scan, gate, name, integers, (rows, width), f"integers (N, {width})")
+        setattr(scan, name, _sound(scan, name, column, bad, words, np.int32))
+    windows = _optional(scan, gate, "window", _FLOATS, (rows, 4), "float32 or float64 (N, 4)")
+    scan.windows = _sound(scan, "window", windows, bad_windows, WINDOW_RULE, np.float64)
+
+
+def _sound(
+    scan: Scan,
+    name: str,
+    column: NDArray[Any] | None,
+    bad: Callable[[NDArray[Any]], list[int]],
+    words: str,
+    dtype: type[np.generic],
+) -> NDArray[Any] | None:
+    """A column that is there and has no row at fault; the faults are recorded."""
+    if column is None:
+        return None
+    wrong = bad(column)
+    for row in wrong[: FAULTS_PER_KIND + 1]:
+        scan.faults.append(
+            row_fault(name, name, row, scan.image_ids, str(column[row].tolist()), words)
+        )
+    return None if wrong else column.astype(dtype)
 
 
 def _check_format(gate: Gate) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError
 from ...image_ids import are_file_names, bare_name
 from ...progress import Progress
-from .rules import Fault, unknown_classes
+from .rules import WITHIN_RULE, Fault, misplaced_windows, unknown_classes
 from .scan import FAULTS_PER_KIND, Maps, Scan, block_faults, row_fault, scan_file
 
 if TYPE_CHECKING:
@@ -194,6 +194,14 @@ def _range_faults(scan: Scan, store: AnnotationStore, place: Mapping[str, int]) 
                 found = str(scan.boxes[row].tolist())
                 expected = f"a box within {widths[at]}x{heights[at]} pixels"
                 yield row_fault("boxes", "boxes", row, ids, found, expected)
+    if scan.windows is not None:
+        known = np.array([row for row, name in enumerate(ids) if name in place], dtype=np.int64)
+        at_store = [place[ids[row]] for row in known.tolist()]
+        heights, widths = store.heights[at_store], store.widths[at_store]
+        for row in known[misplaced_windows(scan.windows[known], heights, widths)].tolist():
+            at = place[ids[row]]
+            found = f"{scan.windows[row].tolist()} in {store.widths[at]}x{store.heights[at]} pixels"
+            yield row_fault("window", "window", row, ids, found, WITHIN_RULE)
 
 
 def _capped(faults: Iterable[Fault]) -> list[Fault]:

@@ -23,7 +23,7 @@ from ...errors import WsolbenchError, some
 from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import array_of
-from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, RECORD, Journal
+from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, HAS_WINDOWS, RECORD, Journal
 from .rules import (
     FORMAT,
     FORMAT_VERSION,
@@ -31,9 +31,11 @@ from .rules import (
     MAX_SIDE,
     SMALL_SIDE,
     TOP5_RULE,
+    WINDOW_RULE,
     SubmissionHeader,
     bad_boxes,
     bad_top5,
+    bad_windows,
     dumped,
     header_faults,
     plane_fault,
@@ -136,6 +138,7 @@ class SubmissionWriter:
         top5: ArrayLike | None = None,
         boxes: ArrayLike | None = None,
         edges: ArrayLike | Sequence[ArrayLike] | None = None,
+        windows: ArrayLike | None = None,
     ) -> None:
         """Store the maps of some images; on an error none of them is stored.
 
@@ -151,6 +154,10 @@ class SubmissionWriter:
             boxes: integers (B, 4), pixels, half-open, of methods that predict boxes directly; in
                 all batches or none.
             edges: like `maps`, for boundaries; sizes and dtype may differ from the maps.
+            windows: (B, 4), x0, y0, x1, y1 in pixels of the image: the part that each map covers,
+                if the network saw a crop (see `wsolbench.centre_crop`), or the image with padding;
+                at least one pixel wide and high; in all batches or none. Without them, each map
+                covers its whole image.
 
         Raises:
             WsolbenchError: an argument is invalid (with the ids at fault), or the disk is full.
@@ -164,6 +171,7 @@ class SubmissionWriter:
         edge_planes = None if edges is None else self._planes("edges", edges, len(ids))
         five = None if top5 is None else self._integers("top5", top5, (len(ids), 5))
         corners = None if boxes is None else self._integers("boxes", boxes, (len(ids), 4))
+        shown = None if windows is None else self._numbers("windows", windows, (len(ids), 4))
         if not ids:
             return
         seen: set[str] = set()
@@ -185,6 +193,9 @@ class SubmissionWriter:
         if corners is not None:
             for row in bad_boxes(corners):
                 faults.add(row, f"box {corners[row].tolist()}", "0 <= x0 < x1, 0 <= y0 < y1")
+        if shown is not None:
+            for row in bad_windows(shown):
+                faults.add(row, f"window {shown[row].tolist()}", WINDOW_RULE)
         faults.finish()
 
         records = np.zeros(len(ids), dtype=RECORD)
@@ -200,6 +211,9 @@ class SubmissionWriter:
         if corners is not None:
             records["boxes"] = corners
             has |= HAS_BOXES
+        if shown is not None:
+            records["window"] = shown
+            has |= HAS_WINDOWS
         records["has"] = has
         self._compare(journal.first if journal.written else records[0], records)
         if len(journal.written) + len(ids) > MAX_ROWS:
@@ -255,19 +269,34 @@ class SubmissionWriter:
     def _integers(
         self, name: str, given: ArrayLike, shape: tuple[int, int]
     ) -> NDArray[np.integer[Any]]:
+        return self._rows(name, given, shape, "iu", "integers", "numpy.int32")
+
+    def _numbers(self, name: str, given: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
+        rows = self._rows(name, given, shape, "iuf", "numbers", "numpy.float64")
+        return rows.astype(np.float64)
+
+    def _rows(
+        self,
+        name: str,
+        given: ArrayLike,
+        shape: tuple[int, int],
+        kinds: str,
+        words: str,
+        dtype: str,
+    ) -> NDArray[Any]:
         try:
             array = array_of(given)
         except WsolbenchError as error:
             raise self._refused(
                 f"{name} that cannot be converted to an array ({error.found})",
-                f"integers {shape}",
+                f"{words} {shape}",
                 "convert them with numpy.asarray(...)",
             ) from error
-        if array.shape != shape or array.dtype.kind not in "iu":
+        if array.shape != shape or array.dtype.kind not in kinds:
             raise self._refused(
                 f"{name} of {array.dtype} {array.shape}",
-                f"integers {shape}",
-                f"pass one row of {name} per id, as numpy.int32",
+                f"{words} {shape}",
+                f"pass one row of {name} per id, as {dtype}",
             )
         return array
 
@@ -282,7 +311,12 @@ class SubmissionWriter:
                     expected=f"{np.dtype(first[name].decode())}, as in the previous batches",
                     cure="pass the same dtype in all batches",
                 )
-        for bit, name in ((HAS_TOP5, "top5"), (HAS_BOXES, "boxes"), (HAS_EDGES, "edges")):
+        for bit, name in (
+            (HAS_TOP5, "top5"),
+            (HAS_BOXES, "boxes"),
+            (HAS_EDGES, "edges"),
+            (HAS_WINDOWS, "windows"),
+        ):
             if (first["has"] ^ records[0]["has"]) & bit:
                 here = "no " if first["has"] & bit else ""
                 there = "" if first["has"] & bit else "no "
@@ -351,7 +385,9 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
     """Convert the part to the file, in blocks; the part is kept."""
     count = len(journal.written)
     # HDF5 aborts the process at exit after meeting a full disk, so check the space first.
-    overhead = 256  # bytes per image: id, checksum, offset, shape, top5, boxes, chunk index entry
+    overhead = (
+        256  # bytes per image: id, checksum, offset, shape, top5, boxes, window, chunk index entry
+    )
     values = journal.values_bytes + journal.edges_bytes
     needed = values + (values >> 9) + count * overhead + (1 << 20)  # deflate enlarges noise
     free = shutil.disk_usage(journal.target.parent).free
@@ -392,6 +428,7 @@ def _store_columns(file: h5py.File, journal: Journal) -> None:
         ("crc32", "crc32", (count,), "<u4", True),
         ("top5", "top5", (count, 5), "<i4", has & HAS_TOP5),
         ("boxes", "boxes", (count, 4), "<i4", has & HAS_BOXES),
+        ("window", "window", (count, 4), "<f8", has & HAS_WINDOWS),
     ]
     for name, source, shape, dtype, wanted in columns:
         if wanted:

@@ -1,0 +1,53 @@
+"""Which images of a submission are scored together, and how blocks of them run in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["blocks_of", "in_flight"]
+
+_BLOCK = 128  # images read and scored at a time
+_BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
+
+_T = TypeVar("_T")
+
+
+def blocks_of(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
+    """The rows in runs of at most `_BLOCK` images and `_BLOCK_BYTES`, one image at least.
+
+    Args:
+        rows: of a submission, in order.
+        sizes: int64 (N,), bytes of each of its maps.
+    """
+    block: list[int] = []
+    total = 0
+    for row in rows:
+        if block and (len(block) == _BLOCK or total + sizes[row] > _BLOCK_BYTES):
+            yield block
+            block, total = [], 0
+        block.append(row)
+        total += int(sizes[row])
+    if block:
+        yield block
+
+
+def in_flight(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Sequence[int]], _T],
+    items: Iterable[Sequence[int]],
+    most: int,
+) -> Iterator[_T]:
+    """Results as they come, with no more than `most` items begun: memory stays constant."""
+    queue = iter(items)
+    running: set[Future[_T]] = {pool.submit(work, item) for item in islice(queue, most)}
+    while running:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield future.result()
+            running.update(pool.submit(work, item) for item in islice(queue, 1))
