@@ -24,6 +24,7 @@ from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.validate import validate
+from wsolbench.maps.folders import import_maps
 from wsolbench.maps.normalisations import normalisation_named
 
 COUNT = 7
@@ -681,3 +682,21 @@ def test_photos_with_an_exif_orientation_are_counted_and_turned_on_request(
         assert parameters.get("exif") == (choice if choice == "apply" else None)
     changed = [not np.array_equal(*pair) for pair in zip(*maps, strict=True)]
     assert [index for index, other in enumerate(changed) if other] == [1, 4]
+
+
+@pytest.mark.parametrize("form", ["min-max", "max", "ivr:30"])
+@pytest.mark.parametrize("map_dtype", ["uint8", "float32"])
+def test_predicted_and_imported_maps_have_the_same_bytes(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, form: str, map_dtype: str
+) -> None:
+    (tmp_path / "raw").mkdir()
+    for index, image_id in enumerate(dataset.image_ids):
+        class_maps, _, _ = by_hand(model, dataset, index)
+        label = torch.tensor([int(dataset.class_indices[index])])
+        np.save(tmp_path / "raw" / f"{image_id}.npy", class_channels(class_maps, label)[0].numpy())
+    options = {"size": SIZE, "device": "cpu", "map_dtype": map_dtype, "batch_size": 1}
+    predict(model, dataset, {form: tmp_path / "p.h5"}, **options)
+    outs = {normalisation_named(form): tmp_path / "i.h5"}
+    import_maps(tmp_path / "raw", dataset, outs, method={"name": "m"}, dtype=map_dtype)
+    pairs = [Submission.open(tmp_path / name).read(range(COUNT)) for name in ("p.h5", "i.h5")]
+    assert all(np.array_equal(*pair) for pair in zip(*pairs, strict=True))

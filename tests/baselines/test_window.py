@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torchvision import transforms as tv
 
 from tests.conftest import annotation
-from wsolbench.baselines import ClassMapModel, predict
+from wsolbench.baselines import ClassMapModel
 from wsolbench.baselines.backbones import imagenet_input
+from wsolbench.baselines.predict import predict
 from wsolbench.baselines.window import check_window, measure_window, stated_windows
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError

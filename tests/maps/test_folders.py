@@ -18,7 +18,9 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.maps.folders import import_maps, read_map
+from wsolbench.maps import folders
+from wsolbench.maps.folders import import_maps
+from wsolbench.maps.map_files import read_map
 from wsolbench.maps.normalisations import normalisation_named
 from wsolbench.maps.windows import centre_crop
 
@@ -45,7 +47,7 @@ def imported(folder: Path, dataset: Dataset, *names: str, **options: Any) -> dic
         normalisation_named(name): folder.parent / f"{name.replace(':', '-')}.h5" for name in names
     }
     options = {"method": {"name": "folder"}, **options}
-    assert import_maps(folder, dataset, outs, **options) == len(list(folder.iterdir()))
+    assert import_maps(folder, dataset, outs, **options).maps == len(list(folder.iterdir()))
     return {own.name: Submission.open(path) for own, path in outs.items()}
 
 
@@ -147,7 +149,7 @@ def test_all_faults_of_a_folder_are_told_at_once(folder: Path, dataset: Dataset)
         imported(folder, dataset, "min-max")
     (folder / "image_001.npy").unlink()
     (folder / "image_005.npy").unlink()
-    Image.new("RGB", (4, 4)).save(folder / "image_001.png")
+    Image.new("RGB", (4, 4), (9, 0, 0)).save(folder / "image_001.png")
     with pytest.raises(WsolbenchError, match="a picture of mode RGB"):
         imported(folder, dataset, "min-max", allow_missing=True)
 
@@ -167,12 +169,149 @@ def test_values_out_of_range_name_the_cure(folder: Path, dataset: Dataset) -> No
 
 def test_files_and_images_must_match(folder: Path, dataset: Dataset) -> None:
     (folder / "image_003.npy").rename(folder / "other.npy")
-    with pytest.raises(WsolbenchError, match=r"1 files of images .*: other.npy.*--split"):
+    message = r"1 files of no image .*\(other.npy\), and no map for 1 of the 9.*\(image_003\)"
+    with pytest.raises(WsolbenchError, match=message):
         imported(folder, dataset, "max")
     (folder / "other.npy").unlink()
     with pytest.raises(WsolbenchError, match=r"no map for 1 of the 9 .*image_003.*allow"):
         imported(folder, dataset, "max")
     assert len(imported(folder, dataset, "max", allow_missing=True)["max"]) == COUNT - 1
+
+
+def test_files_of_other_images_are_left_out_and_counted(folder: Path, dataset: Dataset) -> None:
+    np.save(folder / "other.npy", np.zeros((2, 2)))
+    outs = {normalisation_named("max"): folder.parent / "m.h5"}
+    done = import_maps(folder, dataset, outs, method={"name": "m"})
+    assert done.maps == COUNT
+    assert done.notes == ("1 files of images outside random val were left out",)
+
+
+@pytest.mark.parametrize("ending", [".jpg.npy", ".JPEG.png", ".npz", ".tif"])
+@pytest.mark.parametrize("below", ["", "001.Bird", "a/b"])
+def test_names_and_folders_of_other_programs(
+    dataset: Dataset, tmp_path: Path, ending: str, below: str
+) -> None:
+    place = tmp_path / "maps" / below
+    place.mkdir(parents=True)
+    maps = random_maps(COUNT)
+    for image_id, map_ in zip(dataset.image_ids, maps, strict=True):
+        path = place / f"{image_id}{ending}"
+        if ending == ".npz":
+            np.savez_compressed(path, map=map_)
+        elif ending.endswith(".npy"):
+            np.save(path, map_[None])  # (1, h, w)
+        else:
+            Image.fromarray(map_).save(path)
+    out = tmp_path / "m.h5"
+    import_maps(
+        tmp_path / "maps", dataset, {normalisation_named("none"): out}, method={"name": "m"}
+    )
+    read = Submission.open(out).read(range(COUNT))
+    assert all(np.array_equal(*pair) for pair in zip(read, maps, strict=True))
+
+
+def test_jpeg_is_read_and_said_to_be_lossy(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "maps"
+    place.mkdir()
+    for image_id in dataset.image_ids:
+        Image.new("L", (8, 8), 77).save(place / f"{image_id}.jpg", quality=95)
+    out = tmp_path / "m.h5"
+    outs = {normalisation_named("none"): out}
+    done = import_maps(place, dataset, outs, method={"name": "m"})
+    assert done.notes == ("9 of 9 maps are JPEG files, which change their values",)
+    submission = Submission.open(out)
+    assert "from JPEG files, which are lossy" in submission.header.normalisation
+    assert submission.dtype == np.uint8
+    assert {int(level) for map_ in submission.read(range(COUNT)) for level in map_.flat} == {77}
+
+
+@pytest.mark.parametrize("first_is_8_bit", [True, False])
+def test_files_of_two_kinds_lose_nothing(
+    dataset: Dataset, tmp_path: Path, first_is_8_bit: bool
+) -> None:
+    """The type is not that of the first file."""
+    place = tmp_path / "maps"
+    place.mkdir()
+    rng = np.random.default_rng(1)
+    maps: list[np.ndarray] = []
+    for number, image_id in enumerate(dataset.image_ids):
+        if (number == 0) == first_is_8_bit:
+            maps.append(rng.integers(0, 256, (7, 7), np.uint8))
+            Image.fromarray(maps[-1]).save(place / f"{image_id}.png")
+        else:
+            maps.append((rng.random((7, 7)) * 0.01).astype(np.float32))
+            np.save(place / f"{image_id}.npy", maps[-1])
+    out = tmp_path / "m.h5"
+    done = import_maps(place, dataset, {normalisation_named("none"): out}, method={"name": "m"})
+    assert (
+        f"{1 if first_is_8_bit else 8} of 9 maps have 8 bits and the others more" in done.notes[0]
+    )
+    read = Submission.open(out).read(range(COUNT))
+    for found, map_ in zip(read, maps, strict=True):
+        expected = map_ if map_.dtype == np.float32 else map_ / np.float32(255)
+        assert np.array_equal(found, expected)
+    evaluator = Evaluator(dataset)
+    evaluator.update(dataset.image_ids, maps)
+    assert evaluate(dataset, out).scores == evaluator.result().scores
+
+
+def test_two_files_of_an_image_are_refused(folder: Path, dataset: Dataset) -> None:
+    Image.new("L", (4, 4)).save(folder / "image_001.png")
+    with pytest.raises(WsolbenchError, match="several files for 1 image: image_001"):
+        imported(folder, dataset, "max")
+
+
+def test_an_import_is_resumed(
+    folder: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = imported(folder, dataset, "max")["max"].sha256
+    monkeypatch.setattr(folders, "_BATCH", 2)
+    outs = {normalisation_named("max"): tmp_path / "again.h5"}
+
+    def stop(done: int, _: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_maps(folder, dataset, outs, method={"name": "folder"}, progress=stop)
+    with pytest.raises(WsolbenchError, match="--resume"):
+        import_maps(folder, dataset, outs, method={"name": "folder"})
+    seen: list[int] = []
+    import_maps(
+        folder,
+        dataset,
+        outs,
+        method={"name": "folder"},
+        resume=True,
+        progress=lambda done, _: seen.append(done),
+    )
+    assert seen == [6, 8, 9]
+    assert Submission.open(tmp_path / "again.h5").sha256 == whole
+
+
+def test_pictures_of_other_kinds(tmp_path: Path) -> None:
+    levels = np.array([[0, 7, 255]], np.uint8)
+    opaque, half = np.full((1, 3), 255, np.uint8), np.full((1, 3), 9, np.uint8)
+    for name, picture in {
+        "rgb.png": Image.fromarray(np.stack([levels] * 3, axis=2)),
+        "rgba.png": Image.fromarray(np.stack([levels] * 3 + [opaque], axis=2)),
+        "palette.png": Image.fromarray(levels).convert("P"),
+    }.items():
+        picture.save(tmp_path / name)
+        assert read_map(tmp_path / name).tolist() == levels.tolist()
+    Image.fromarray(levels > 7).save(tmp_path / "bit.png")
+    assert read_map(tmp_path / "bit.png").tolist() == [[0, 0, 255]]
+    Image.fromarray(np.float32([[0.25, 1]])).save(tmp_path / "float.tif")
+    assert read_map(tmp_path / "float.tif").tolist() == [[0.25, 1]]
+    Image.fromarray(np.stack([levels] * 3 + [half], axis=2)).save(tmp_path / "thin.png")
+    with pytest.raises(WsolbenchError, match="mode RGBA with colours or transparency"):
+        read_map(tmp_path / "thin.png")
+    np.savez(tmp_path / "two.npz", a=levels, b=levels)
+    with pytest.raises(WsolbenchError, match=r"2 arrays \(a, b\), expected one"):
+        read_map(tmp_path / "two.npz")
+    (tmp_path / "bad.npz").write_bytes(b"PK")
+    with pytest.raises(WsolbenchError, match="not an array of numbers"):
+        read_map(tmp_path / "bad.npz")
 
 
 def command(*arguments: object) -> Mapping[str, Any]:

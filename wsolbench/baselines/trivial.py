@@ -70,6 +70,7 @@ def predict_trivial(
     size: int = 28,
     seed: int = 0,
     label: str = "gt",
+    resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -83,6 +84,7 @@ def predict_trivial(
         seed: the seed of "noise"; the others ignore it.
         label: "gt" or "predicted", as the maps beside which they are scored: they depend on no
             class, so the same maps stand for both.
+        resume: continue an unfinished run.
         overwrite: discard an unfinished run.
         progress: called with (images done, images).
 
@@ -120,12 +122,13 @@ def predict_trivial(
         method=method,
     )
     batch = max(1, min(_BATCH, (64 << 20) // size**2))
-    with SubmissionWriter(out, header, overwrite=overwrite) as writer:
+    with SubmissionWriter(out, header, resume=resume, overwrite=overwrite) as writer:
         for start in range(0, len(dataset), batch):
             rows = range(start, min(start + batch, len(dataset)))
-            writer.append(
-                [dataset.image_ids[row] for row in rows], _maps(dataset, rows, name, size, rng)
-            )
+            maps = _maps(dataset, rows, name, size, rng)
+            pending = [row for row in rows if dataset.image_ids[row] not in writer.written]
+            ids = [dataset.image_ids[row] for row in pending]
+            writer.append(ids, [maps[row - start] for row in pending])
             if progress is not None:
                 progress(rows.stop, len(dataset))
 

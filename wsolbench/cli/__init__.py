@@ -33,8 +33,8 @@ def main() -> None:
         _leave(f"{error.format_message()} See `{asked}`.", 2)
     except click.ClickException as error:
         _leave(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt):
-        _leave("interrupted", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        _leave(f"interrupted{f'; {error}' if str(error) else ''}", 130)
     except OSError as error:
         _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except MemoryError:

@@ -17,8 +17,12 @@ from .options import (
     normalise_option,
     overwrite_option,
     quiet_option,
+    resumable,
+    resume_option,
     submission_option,
+    training_seed_option,
 )
+from .printing import print_notes
 
 __all__ = ["import_maps"]
 
@@ -30,6 +34,7 @@ __all__ = ["import_maps"]
 @click.option("--split", default="val", show_default=True, help="Split of the images.")
 @click.option("--name", help="Name of the method in tables [default: the folder's name].")
 @click.option("--backbone", help="Name of the network in tables.")
+@training_seed_option
 @normalise_option
 @click.option(
     "--label",
@@ -56,6 +61,7 @@ __all__ = ["import_maps"]
     "256 pixels and the middle 224x224 kept; 256x256/224 resizes to 256x256 first [default: the "
     "whole photo].",
 )
+@resume_option
 @overwrite_option
 @submission_option
 @quiet_option
@@ -66,6 +72,7 @@ def import_maps(
     split: str,
     name: str | None,
     backbone: str | None,
+    training_seed: int | None,
     normalise: str | None,
     centre_crop: str | None,
     out: Path,
@@ -74,7 +81,8 @@ def import_maps(
 ) -> None:
     """Make a submission from a folder of maps.
 
-    The folder contains <image id>.npy or <image id>.png for each image of the split.
+    The folder contains a file for each image of the split, such as <image id>.npy, .png, .jpg or
+    .tif, perhaps in subfolders. Files of other images are left out.
 
     Values must be floats from 0 to 1 or 8-bit integers; --normalise converts other values.
     """
@@ -92,13 +100,16 @@ def import_maps(
     found = find_annotations(annotations, dataset)
     for target in outs.values():
         require_target(target, [found])
-    method = {"name": name or folder.resolve().name}
+    method: dict[str, object] = {"name": name or folder.resolve().name}
     if backbone:
         method["backbone"] = backbone
-    with bar("import-maps", "map", quiet=quiet) as progress:
+    if training_seed is not None:
+        method["seed"] = training_seed
+    with resumable(), bar("import-maps", "map", quiet=quiet) as progress:
         opened = Dataset.open(found, split)
-        count = write_maps(
+        imported = write_maps(
             folder, opened, outs, method=method, window=window, progress=progress, **options
         )
     for target in outs.values():
-        click.echo(f"{target}: {count} maps of {opened.name} {split}")
+        click.echo(f"{target}: {imported.maps} maps of {opened.name} {split}")
+    print_notes(imported.notes)

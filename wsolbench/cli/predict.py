@@ -24,6 +24,8 @@ from .options import (
     overwrite_option,
     quiet_option,
     require_torch,
+    resumable,
+    resume_option,
     submission_option,
     training_seed_option,
 )
@@ -143,9 +145,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Number type in which maps are stored.",
         ),
-        click.option(
-            "--resume", is_flag=True, help="Continue an interrupted run; safe on the first run too."
-        ),
+        resume_option,
         overwrite_option,
         submission_option,
         quiet_option,
@@ -262,7 +262,7 @@ def _predict(
         notes = network.provenance.get("weights_notes")
         for note in notes if isinstance(notes, list) else []:
             click.echo(f"note: {weights}: {note}", err=True)
-    with bar(f"predict {method}", quiet=quiet) as progress:
+    with resumable(), bar(f"predict {method}", quiet=quiet) as progress:
         predicted = write_maps(
             network,
             opened,
@@ -319,6 +319,7 @@ def _add_trivial(name: str) -> None:
         show_default=True,
         help="Side of the maps in pixels.",
     )
+    @resume_option
     @overwrite_option
     @submission_option
     @quiet_option
@@ -340,7 +341,7 @@ def _add_trivial(name: str) -> None:
 
         opened = _opened(annotations, dataset, split, None, limit, ids)
         require_target(out, [opened.store.path])
-        with bar(f"predict trivial:{name}", quiet=quiet) as progress:
+        with resumable(), bar(f"predict trivial:{name}", quiet=quiet) as progress:
             predict_trivial(opened, out, name, progress=progress, **options)
         click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
 

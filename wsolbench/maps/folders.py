@@ -1,7 +1,7 @@
 """Conversion of a folder of map files to submissions.
 
-Maps are `<image id>.npy` or `<image id>.png` of any size, one for each image of a split. PNG files
-are grey, 8-bit (value / 255) or 16-bit (value / 65535); coloured heat maps are not accepted.
+Maps are files of any size, one for each image of a split, in the folder or below it, in the forms
+of `map_files`. They are named by image ids: `0001.npy`, `0001.jpg.npy`, `001.Bird/0001.png`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..data.importers.mask_files import list_masks, summary
+from ..data.importers.mask_files import summary
 from ..data.importers.tables import read_table
-from ..errors import WsolbenchError, require_choice, some
-from ..files import available_processors, require_file, require_target
-from ..formats.submission.rules import MAX_SIDE, NO_CLASS, SubmissionHeader
+from ..errors import WsolbenchError, one_of, require_choice, some
+from ..files import available_processors, require_folder, require_target
+from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
-from ..images import open_picture
+from ..image_ids import files_by_id, files_under, one_file_each
 from ..progress import Progress
+from .map_files import ENDINGS, is_lossy, read_map
 from .normalisations import Normalisation
 from .storage import STORED_AS, stored
 from .windows import CentreCrop, window_rows, with_window
 
-__all__ = ["SUFFIXES", "import_maps", "read_map"]
-
-SUFFIXES = (".npy", ".png")
-"""File name endings of maps."""
+__all__ = ["Imported", "import_maps"]
 
 _BATCH = 128
-_HEADER_BYTES = 10_000
 _TOP_COLUMNS = ("top1", "top2", "top3", "top4", "top5")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What `import_maps` did.
+
+    Attributes:
+        maps: number of maps in each submission.
+        notes: what a reader of the submissions should know, e.g. that files were lossy.
+    """
+
+    maps: int
+    notes: tuple[str, ...] = ()
 
 
 def import_maps(
@@ -49,137 +60,89 @@ def import_maps(
     dtype: str | None = None,
     top5: str | os.PathLike[str] | None = None,
     allow_missing: bool = False,
+    resume: bool = False,
     overwrite: bool = False,
     window: CentreCrop | None = None,
     progress: Progress | None = None,
-) -> int:
+) -> Imported:
     """Write the maps of a folder as submissions, one per normalisation; each file is read once.
 
     Args:
-        folder: the folder of maps.
+        folder: the folder of maps; files of other images of the annotations are left out.
         dataset: the split to which the maps belong.
         outs: the submission to write for each normalisation; either all or none are written.
         method: `name` and any other fields (see `SubmissionHeader`); the normalisation is added to
             its parameters.
         label: "gt" if the maps are for the ground-truth class, "predicted" for the predicted class.
-        dtype: the storage type; None keeps 8-bit files unchanged if they are not normalised, and
-            uses float32 otherwise.
+        dtype: the storage type; None keeps 8-bit files unchanged if all are and they are not
+            normalised, and uses float32 otherwise, which holds 8-bit values exactly.
         top5: CSV with the columns image_id, top1 to top5: the predicted classes, best first, from
             0; with fewer than five the last cells are empty.
         allow_missing: accept a split with images that have no map.
+        resume: continue an unfinished run.
         overwrite: discard an unfinished run.
         window: the crop of the photo that the maps show, see `wsolbench.centre_crop`; None if they
             show the whole photo.
         progress: called with (files read, files).
 
     Returns:
-        The number of maps in each submission.
+        The number of maps in each submission, and notes.
 
     Raises:
         WsolbenchError: a target is one of the files; files are not maps, values without
-            normalisation are outside [0, 1], files belong to no image of the split, or images have
-            no file; all faults of a kind together.
+            normalisation are outside [0, 1], images have no file or several, or files belong to no
+            image of the annotations; all faults of a kind together.
     """
     if dtype is not None:
         require_choice("dtype", dtype, STORED_AS)
-    place = Path(folder)
-    files, _ = list_masks(place, "a folder of maps", SUFFIXES)
+    place = require_folder(folder, "a folder of maps")
+    files, notes = _files_of(place, dataset, allow_missing)
     for out in outs.values():
         require_target(out, [*files.values(), top5])
-    _check_ids(place, files, dataset, allow_missing)
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
-    kept = dtype or _default_dtype(files[ids[0]], outs)
+    if dtype is None:
+        dtype, mixed = _default_dtype(place, files, outs)
+        notes += mixed
+    lossy = sum(map(is_lossy, files.values()))
+    if lossy:
+        notes.append(f"{lossy} of {len(files)} maps are JPEG files, which change their values")
     if window is not None:
         method = with_window(method, window)
     faults: list[WsolbenchError] = []
-    done = 0
     with ExitStack() as stack:
         writers = {
             normalisation: stack.enter_context(
                 SubmissionWriter(
                     out,
-                    _header(dataset, normalisation, method, label, kept),
+                    _header(dataset, normalisation, method, label, dtype, lossy=bool(lossy)),
+                    resume=resume,
                     overwrite=overwrite,
                 )
             )
             for normalisation, out in outs.items()
         }
-        for batch, read in _batches(ids, files, list(outs), kept):
+        written = [writer.written for writer in writers.values()]
+        pending = [name for name in ids if not all(name in own for own in written)]
+        done = len(ids) - len(pending)
+        for batch, read in _batches(pending, files, list(outs), dtype):
             faults += [item for item in read if isinstance(item, WsolbenchError)]
             if not faults:
-                ranks = None if classes is None else np.array([classes[name] for name in batch])
                 planes = [item for item in read if not isinstance(item, WsolbenchError)]
                 for number, writer in enumerate(writers.values()):
-                    shown = None if window is None else window_rows(window, dataset, batch)
-                    writer.append(batch, [maps[number] for maps in planes], ranks, windows=shown)
+                    # A killed run may have left one submission a batch behind another.
+                    missing = [at for at, name in enumerate(batch) if name not in writer.written]
+                    names = [batch[at] for at in missing]
+                    ranks = None if classes is None else np.array([classes[name] for name in names])
+                    shown = None if window is None else window_rows(window, dataset, names)
+                    maps = [planes[at][number] for at in missing]
+                    writer.append(names, maps, ranks, windows=shown)
             done += len(batch)
             if progress:
                 progress(done, len(ids))
         if faults:
             raise summary(place, faults, "maps")
-    return len(ids)
-
-
-def read_map(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The stored values of one file; a 16-bit picture as float32 value / 65535.
-
-    Returns:
-        (h, w), uint8 or any numeric dtype of NumPy.
-
-    Raises:
-        WsolbenchError: the file is damaged, contains objects instead of numbers, is a colour
-            picture, is not two-dimensional, or has a side above 4096.
-    """
-    file = require_file(path, "a map")
-    values = _read_png(file) if file.suffix.lower() == ".png" else _read_npy(file)
-    if values.ndim != 2 or not all(1 <= side <= MAX_SIDE for side in values.shape):
-        raise WsolbenchError(
-            file,
-            found=f"shape {values.shape}",
-            expected=f"(height, width), sides from 1 to {MAX_SIDE}",
-            cure="save one map per file, without channels",
-        )
-    return values
-
-
-def _read_png(file: Path) -> NDArray[Any]:
-    with open_picture(file, formats=("PNG",)) as picture:
-        if picture.mode in ("I;16", "I"):
-            return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32)
-        if picture.mode != "L":
-            raise WsolbenchError(
-                file,
-                found=f"a picture of mode {picture.mode}",
-                expected="grey, 8 or 16 bits",
-                cure="save the map itself; it cannot be recovered from a coloured heat map",
-            )
-        return np.array(picture)
-
-
-def _read_npy(file: Path) -> NDArray[Any]:
-    """The array, after checking that its header matches the size of the file."""
-    try:
-        with open(file, "rb") as opened:
-            version = np.lib.format.read_magic(opened)
-            headers = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }
-            if version not in headers:
-                raise ValueError(f"version {version} of the format")
-            shape, _, kind = headers[version](opened, max_header_size=_HEADER_BYTES)
-            room = file.stat().st_size - opened.tell()
-        if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=np.float64)) != room:
-            raise ValueError(f"{kind} of shape {shape} in {room} bytes")
-        array: NDArray[Any] = np.load(file, allow_pickle=False)
-        return array
-    except (OSError, ValueError, EOFError) as error:
-        raise WsolbenchError(
-            file,
-            found=f"not an array of numbers ({error})",
-            cure="save it again: numpy.save(name, map)",
-        ) from error
+    return Imported(len(ids), tuple(notes))
 
 
 def _batches(
@@ -210,33 +173,74 @@ def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDAr
     return stored(normalisation(raw), dtype)
 
 
-def _default_dtype(first: Path, outs: Mapping[Normalisation, Path]) -> str:
-    unchanged = all(normalisation.kind == "none" for normalisation in outs)
-    return "uint8" if unchanged and read_map(first).dtype == np.uint8 else "float32"
+def _default_dtype(
+    place: Path, files: Mapping[str, Path], outs: Mapping[Normalisation, Path]
+) -> tuple[str, list[str]]:
+    """The storage type that changes no value of all files, and a note if they are of two kinds."""
+    if any(normalisation.kind != "none" for normalisation in outs):
+        return "float32", []
+
+    def is_8_bit(file: Path) -> bool | WsolbenchError:
+        try:
+            return read_map(file).dtype == np.uint8
+        except WsolbenchError as error:
+            return error
+
+    with ThreadPoolExecutor(available_processors()) as pool:
+        kinds = list(pool.map(is_8_bit, files.values()))
+    faults = [kind for kind in kinds if isinstance(kind, WsolbenchError)]
+    if faults:
+        raise summary(place, faults, "maps")
+    count = sum(kind is True for kind in kinds)
+    if count == len(kinds):
+        return "uint8", []
+    mixed = f"{count} of {len(kinds)} maps have 8 bits and the others more: all are stored as "
+    return "float32", [f"{mixed}float32, which holds both exactly"] if count else []
 
 
-def _check_ids(
-    place: Path, files: Mapping[str, Path], dataset: Dataset, allow_missing: bool
-) -> None:
-    known_ids = set(dataset.image_ids)
-    unknown = [path.name for image_id, path in files.items() if image_id not in known_ids]
+def _files_of(
+    place: Path, dataset: Dataset, allow_missing: bool
+) -> tuple[dict[str, Path], list[str]]:
+    """The map of each image, and a note on files of other images."""
+    found = list(files_under(place, ENDINGS))
+    if not found:
+        raise WsolbenchError(
+            place,
+            found=f"no {one_of(ENDINGS)} file",
+            expected="a folder of maps, <image id>.npy",
+            cure="name the folder that contains the maps",
+        )
+    # Ids may name folders above the one that was given.
+    absolute = [file.absolute() for file in found]
+    by_id = files_by_id(dataset.store.image_ids, absolute)
+    own = {name: by_id[name] for name in dataset.image_ids if name in by_id}
+    files = {name: Path(path) for name, path in one_file_each(place, own, "map").items()}
     missing = [image_id for image_id in dataset.image_ids if image_id not in files]
-    where = dataset.title
-    if unknown:
+    known = {path for paths in by_id.values() for path in paths}
+    others = len(known) - len(files)
+    strange = [file.name for file in absolute if file not in known]
+    where, cure = dataset.title, "add the maps, or accept the gaps (--allow-missing)"
+    if strange and missing:
         raise WsolbenchError(
             place,
-            found=f"{len(unknown)} files of images that are not in {where}: {some(unknown)}",
-            expected=f"<image id>.npy or .png of its {len(known_ids)} images",
-            cure="name the split of these images (--split), or remove the files",
+            found=f"{len(strange)} files of no image of the annotations ({some(strange)}), "
+            f"and no map for {len(missing)} of the {len(dataset)} images of {where} "
+            f"({some(missing)})",
+            expected="files named by image ids",
+            cure="rename the files, or name the annotations of these images (--annotations)",
         )
-    if missing and not allow_missing:
+    if missing and (not allow_missing or not files):
+        elsewhere = f"; {others} files are of other images of the annotations" if others else ""
         raise WsolbenchError(
             place,
-            found=f"no map for {len(missing)} of the {len(known_ids)} images of {where}: "
-            f"{some(missing)}",
+            found=f"no map for {len(missing)} of the {len(dataset)} images of {where}: "
+            f"{some(missing)}{elsewhere}",
             expected="a map for every image",
-            cure="add the maps, or accept the gaps (--allow-missing, allow_missing=True)",
+            cure="name the split of these images (--split)" if others and not files else cure,
         )
+    left = others + len(strange)
+    notes = [f"{left} files of images outside {where} were left out"] if left else []
+    return files, notes
 
 
 def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list[int]]:
@@ -276,6 +280,8 @@ def _header(
     method: Mapping[str, object],
     label: str,
     dtype: str,
+    *,
+    lossy: bool,
 ) -> SubmissionHeader:
     parameters = method.get("parameters")
     known = dict(parameters) if isinstance(parameters, Mapping) else {}
@@ -283,6 +289,7 @@ def _header(
         dataset=dataset.name,
         split=dataset.split,
         label=label,
-        normalisation=f"{normalisation.words}; {STORED_AS[dtype]}",
+        normalisation=f"{normalisation.words}; {STORED_AS[dtype]}"
+        + ("; from JPEG files, which are lossy" if lossy else ""),
         method={**method, "parameters": {**known, "normalisation": normalisation.name}},
     )

@@ -1,0 +1,162 @@
+"""Files of single maps, as programs save them.
+
+NumPy's `.npy`, and `.npz` with one array: (h, w), or with one further axis of length 1. Pictures:
+`.png` and `.tif` of 1, 8 or 16 bits, `.tif` of float32, and `.jpg` of 8 bits, which is lossy; grey,
+or colour with equal channels. The values of pictures are value / 255 or value / 65535. A coloured
+heat map is refused, since the map cannot be recovered from its colours.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import WsolbenchError, some
+from ..files import require_file
+from ..formats.submission.rules import MAX_SIDE
+from ..images import open_picture
+
+__all__ = ["ENDINGS", "is_lossy", "read_map"]
+
+_PICTURES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+
+ENDINGS = (".npy", ".npz", *_PICTURES)
+"""File name endings of maps, in upper or lower case."""
+
+_HEADER_BYTES = 10_000
+_MOST_BYTES = 16 * MAX_SIDE**2 + _HEADER_BYTES  # a map of the largest type
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a map's file format changes its values."""
+    return _PICTURES.get(path.suffix.lower()) == "JPEG"
+
+
+def read_map(path: str | PathLike[str]) -> NDArray[Any]:
+    """The values of one file; those of a picture of 16 bits as float32 value / 65535.
+
+    Returns:
+        (h, w), uint8 or any numeric dtype of NumPy.
+
+    Raises:
+        WsolbenchError: the file is damaged, contains objects instead of numbers or several arrays,
+            is a colour picture, has more than two axes, or a side above 4096.
+    """
+    file = require_file(path, "a map")
+    suffix = file.suffix.lower()
+    if suffix in _PICTURES:
+        values = _read_picture(file, _PICTURES[suffix])
+    else:
+        values = _read_npz(file) if suffix == ".npz" else _read_npy(file)
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values[0] if values.shape[0] == 1 else values[:, :, 0]
+    if values.ndim != 2 or not all(1 <= side <= MAX_SIDE for side in values.shape):
+        raise WsolbenchError(
+            file,
+            found=f"shape {values.shape}",
+            expected=f"(height, width), sides from 1 to {MAX_SIDE}",
+            cure="save one map per file, without channels",
+        )
+    return values
+
+
+def _read_picture(file: Path, form: str) -> NDArray[Any]:
+    picture = open_picture(file, formats=(form,))
+    if picture.mode in ("I;16", "I;16B", "I"):
+        return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32)
+    if picture.mode == "F":
+        return np.array(picture)
+    return _grey(file, picture.convert("L") if picture.mode == "1" else picture)
+
+
+def _grey(file: Path, picture: Image.Image) -> NDArray[np.uint8]:
+    """The only channel of a picture, or any of its channels if they are equal."""
+    if picture.mode == "P":
+        picture = picture.convert("RGBA")
+    values = np.array(picture)
+    if values.ndim == 3:
+        has_alpha = picture.mode in ("LA", "RGBA")
+        colours = values[:, :, :-1] if has_alpha else values
+        opaque = not has_alpha or values[:, :, -1].min() == 255
+        if opaque and (colours == colours[:, :, :1]).all():
+            return np.ascontiguousarray(colours[:, :, 0])
+    if picture.mode != "L":
+        raise WsolbenchError(
+            file,
+            found=f"a picture of mode {picture.mode} with colours or transparency",
+            expected="grey, 8 or 16 bits",
+            cure="save the map itself; it cannot be recovered from a coloured heat map",
+        )
+    return values
+
+
+def _read_npy(file: Path) -> NDArray[Any]:
+    try:
+        with open(file, "rb") as opened:
+            return _array(opened, file.stat().st_size)
+    except (OSError, ValueError, EOFError) as error:
+        raise _no_numbers(file, str(error)) from error
+
+
+def _read_npz(file: Path) -> NDArray[Any]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if len(members) != 1:
+                names = some([member.filename.removesuffix(".npy") for member in members])
+                raise WsolbenchError(
+                    file,
+                    found=f"{len(members)} arrays ({names})" if members else "no array",
+                    expected="one, the map",
+                    cure="save the map alone: numpy.save(name, map)",
+                )
+            size = members[0].file_size
+            if size > _MOST_BYTES:
+                raise ValueError(f"{size} bytes")
+            with archive.open(members[0]) as opened:
+                content = opened.read(size + 1)
+        return _array(io.BytesIO(content), len(content))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _no_numbers(file, str(error)) from error
+    except (NotImplementedError, RuntimeError) as error:  # other compressions, a password
+        raise _no_numbers(file, str(error)) from error
+
+
+def _array(opened: BinaryIO, size: int) -> NDArray[Any]:
+    """The array of a stream, after checking that its header matches the size."""
+    version = np.lib.format.read_magic(opened)
+    headers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in headers:
+        raise ValueError(f"version {version} of the format")
+    shape, _, kind = headers[version](opened, max_header_size=_HEADER_BYTES)
+    room = size - opened.tell()
+    if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=np.float64)) != room:
+        raise ValueError(f"{kind} of shape {shape} in {room} bytes")
+    opened.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(opened, allow_pickle=False)
+    return array
+
+
+def _no_numbers(file: Path, found: str) -> WsolbenchError:
+    return WsolbenchError(
+        file,
+        found=f"not an array of numbers ({found})",
+        cure="save it again: numpy.save(name, map)",
+    )
