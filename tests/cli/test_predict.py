@@ -103,3 +103,17 @@ def test_runs_of_several_training_seeds_are_averaged(run: Run, farm: Path) -> No
         status=2,
     )
     assert "--training-seed excludes --random-weights" in done.stderr
+
+
+def test_an_interruption_names_the_option_that_continues(
+    run: Run, farm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsolbench.baselines.trivial.predict_trivial", stop)
+    monkeypatch.setattr("wsolbench.maps.folders.import_maps", stop)
+    given = ("--annotations", "farm.h5", "--out", "m.h5")
+    for command in (("predict", "trivial:noise"), ("import-maps", ".")):
+        done = run(*command, *given, status=130)
+        assert "interrupted; run the same command with --resume to continue" in done.stderr

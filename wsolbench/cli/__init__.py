@@ -34,7 +34,8 @@ def main() -> None:
     except click.ClickException as error:
         _leave(error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt) as error:
-        _leave(f"interrupted{f'; {error}' if str(error) else ''}", 130)
+        cure = str(error.__cause__ or error)  # click's Abort has what was raised as its cause
+        _leave(f"interrupted{f'; {cure}' if cure else ''}", 130)
     except OSError as error:
         _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except MemoryError:
