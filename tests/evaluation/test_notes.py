@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import annotation
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.notes import class_notes
+from wsolbench.evaluation.notes import class_notes, shape_notes
 from wsolbench.evaluation.run import Request, run
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
@@ -62,3 +62,33 @@ def test_only_images_with_a_class_count(tmp_path: Path) -> None:
     assert note.startswith("none of 5 images")
     assert note_on(tmp_path, [1, 1, 1, 1], true=[0, 0, 2, 2]) == ""  # too few to tell
     assert note_on(tmp_path, [1, 1], true=[-1, -1]) == ""
+
+
+def wide(folder: Path, maps: list[np.ndarray]) -> tuple[Dataset, Submission]:
+    """Images twice as wide as high, one of them square, and their maps."""
+    masks = [np.ones((10, 20), bool), np.ones((12, 24), bool), np.ones((9, 9), bool)]
+    rows = [annotation(f"i{place}", mask) for place, mask in enumerate(masks)]
+    write_store(folder / "w.h5", AnnotationSet("wide", rows))
+    header = SubmissionHeader("wide", "val", "gt", "none", {"name": "m"})
+    with SubmissionWriter(folder / "w-maps.h5", header) as writer:
+        writer.append(["i0", "i1", "i2"], maps)
+    return Dataset.open(folder / "w.h5"), Submission.open(folder / "w-maps.h5")
+
+
+@pytest.mark.parametrize(
+    "shapes, noted",
+    [
+        ([(10, 5), (12, 6), (4, 4)], True),
+        ([(10, 5), (4, 4), (4, 4)], True),
+        ([(5, 10), (6, 12), (4, 4)], False),
+        ([(10, 5), (6, 12), (4, 4)], False),
+        ([(4, 4), (4, 4), (4, 8)], False),
+    ],
+)
+def test_maps_that_look_transposed_are_noted(
+    tmp_path: Path, shapes: list[tuple[int, int]], noted: bool
+) -> None:
+    dataset, submission = wide(tmp_path, [np.zeros(shape, np.uint8) for shape in shapes])
+    (note,) = shape_notes(dataset, submission) or ("",)
+    assert ("height and width swapped" in note) == noted
+    assert run(Request(submission, dataset)).notes == ((note,) if noted else ())

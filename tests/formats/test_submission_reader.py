@@ -268,6 +268,38 @@ def test_the_ten_lines_of_the_format_page_write_a_legal_file(tmp_path, monkeypat
     assert np.array_equal(submission.read([0, 1]), expected)
 
 
+def test_the_lines_for_other_languages_mend_a_transposed_file(tmp_path, monkeypatch):
+    """A column-major array of size (height, width, N) is (N, width, height) in HDF5."""
+    maps = np.random.default_rng(1).random((3, 2, 5)).astype(np.float32)
+    with SubmissionWriter(
+        tmp_path / "submission.h5", SubmissionHeader("t", "val", "gt", "none", {"name": "m"})
+    ) as writer:
+        writer.append(["a", "b", "c"], np.ascontiguousarray(maps.transpose(0, 2, 1)))
+    monkeypatch.chdir(tmp_path)
+    (_, code) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, "submission-format.md", "exec"), {"h5py": h5py, "np": np})
+    assert validate("submission.h5") == []
+    assert np.array_equal(Submission.open("submission.h5").read([0, 1, 2]), maps)
+
+
+@pytest.mark.parametrize("value", [1.0, np.array([1.0]), np.float32(1)])
+def test_other_languages_write_doubles_and_pad_with_blanks(tmp_path, value):
+    path = plain(tmp_path / "s.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = value
+        ids = file["image_id"][()].tolist()
+        del file["image_id"]
+        kind = h5py.h5t.C_S1.copy()
+        kind.set_size(9)
+        kind.set_strpad(h5py.h5t.STR_SPACEPAD)
+        space = h5py.h5s.create_simple((len(ids),))
+        column = h5py.h5d.create(file.id, b"image_id", kind, space)
+        padded = np.array([one.ljust(9) for one in ids], "S9")
+        column.write(h5py.h5s.ALL, h5py.h5s.ALL, padded, mtype=kind)
+    assert validate(path) == []
+    assert Submission.open(path).image_ids == [one.decode() for one in ids]
+
+
 @pytest.mark.parametrize(
     "options",
     [
