@@ -21,7 +21,7 @@ ROOMS = (
 
 GROUND = {
     *("errors", "files", "image_ids", "images", "masks", "progress", "tables"),
-    *("__init__", "__main__"),
+    "__init__",
 }
 
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
@@ -30,7 +30,7 @@ FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__
 def room(file: Path) -> str:
     """The room of a file: its folder below the package, nothing for the ground."""
     name = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "" if name in GROUND else name
+    return "cli" if name == "__main__" else "" if name in GROUND else name
 
 
 def imported(file: Path) -> set[Path]:

@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["SHOWN", "WsolbenchError", "one_of", "printable", "require_choice", "some"]
+__all__ = [
+    "SHOWN",
+    "WsolbenchError",
+    "one_of",
+    "printable",
+    "require_choice",
+    "require_type",
+    "some",
+]
 
 SHOWN = 3
 """Number of items of a long list that a message shows; the rest are only counted."""
@@ -79,6 +87,21 @@ def require_choice(where: object, value: object, choices: Collection[str]) -> No
     if not isinstance(value, str) or value not in choices:
         raise WsolbenchError(
             where, found=repr(value), expected=one_of(choices), cure="name one of these"
+        )
+
+
+def require_type(where: object, value: object, kinds: tuple[type, ...], expected: str) -> None:
+    """Check the type of an argument.
+
+    Raises:
+        WsolbenchError: it has another type.
+    """
+    if not isinstance(value, kinds):
+        raise WsolbenchError(
+            where,
+            found=f"an object of type {type(value).__name__}",
+            expected=expected,
+            cure="pass one of these" if " or " in expected else "pass this",
         )
 
 

@@ -256,3 +256,10 @@ def test_a_closed_pipe_prints_no_error(tmp_path: Path) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")  # the status is click's
+
+
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wsolbench", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("wsolbench, version ")

@@ -174,11 +174,27 @@ def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: st
             r"found dtype float64, expected uint8, float16 or float32",
         ),
         (lambda ds, maps: Evaluator(ds).result(bootstrap=1000), "bootstrap: found 1000"),
+        (lambda ds, maps: Submission(maps), r"expected what Submission.open\(path\) returns"),
+        (lambda ds, maps: wsolbench.table(evaluate(ds, maps)), "a list of results, even of one"),
+        (lambda ds, maps: ds.first("3"), "limit: found '3', expected 1 or more"),
+        (lambda ds, maps: ds.only([1]), "1 of 1 listed ids unknown: 1"),
+        (lambda ds, maps: Evaluator(ds).update([b"image_000"], []), "decode them"),
+        (
+            lambda ds, maps: Evaluator(ds).update(["image_000.jpg"], [np.ones((1, 1), "f4")]),
+            "pass ids without folder and ending, such as image_000",
+        ),
     ],
 )
 def test_plain_mistakes_are_one_line(files: tuple[Dataset, Path], call: Any, found: str) -> None:
     with pytest.raises(WsolbenchError, match=found):
         call(*files)
+
+
+def test_a_file_may_be_validated_against_the_path_of_annotations(
+    files: tuple[Dataset, Path],
+) -> None:
+    dataset, maps = files
+    assert wsolbench.validate(maps, str(dataset.store.path)) == []
 
 
 def test_tensors_of_every_kind_are_maps(files: tuple[Dataset, Path]) -> None:

@@ -20,7 +20,7 @@ from ..errors import WsolbenchError, require_choice, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..formats.result import Subset
-from ..image_ids import files_by_id, files_under
+from ..image_ids import are_file_names, files_by_id, files_under
 from ..images import EXIF, read_photo
 from ..masks import area
 from ..tables import html_table
@@ -176,9 +176,9 @@ class Dataset:
         Raises:
             WsolbenchError: the count is below 1.
         """
-        if count < 1:
+        if type(count) is not int or count < 1:
             raise WsolbenchError(
-                "limit", found=str(count), expected="1 or more", cure="pass a number of images"
+                "limit", found=repr(count), expected="1 or more", cure="pass a number of images"
             )
         if count >= len(self):
             return self
@@ -221,7 +221,7 @@ class Dataset:
         listed = [ids] if isinstance(ids, str) else list(ids)
         unknown = [name for name in listed if name not in self._places]
         if unknown or not listed:
-            bare = [name for name in unknown if os.path.splitext(name)[0] in self._places]
+            bare = are_file_names([*map(str, unknown)], self._places.keys())
             raise WsolbenchError(
                 self.title,
                 found=f"{len(unknown)} of {len(listed)} listed ids unknown: {some(unknown)}"

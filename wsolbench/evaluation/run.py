@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from ..formats.annotations import find_annotations
 from ..formats.result import Bootstrap, Result, Threshold, read_result
 from ..formats.submission.reader import Submission
@@ -88,12 +88,14 @@ class Request:
                     cure="pass a list, even of one name",
                 )
         paths = (str, os.PathLike)
-        _require("submission", self.submission, (Submission, *paths), "a Submission or its path")
-        _require(
+        require_type(
+            "submission", self.submission, (Submission, *paths), "a Submission or its path"
+        )
+        require_type(
             "annotations",
             self.annotations,
             (Dataset, *paths, type(None)),
-            "a Dataset, or the path of an annotation file",
+            "a Dataset or the path of an annotation file",
         )
         check_bootstrap(self.bootstrap)
         for name in ("limit", "jobs"):
@@ -267,16 +269,6 @@ def evaluate(
         return nullcontext(progress if title == "evaluate" else None)
 
     return run(request, bars).results[0]
-
-
-def _require(name: str, value: object, kinds: tuple[type, ...], words: str) -> None:
-    if not isinstance(value, kinds):
-        raise WsolbenchError(
-            name,
-            found=f"an object of type {type(value).__name__}",
-            expected=words,
-            cure="pass one of these",
-        )
 
 
 def opened(submission: Submission | PathLike) -> Submission:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import WsolbenchError, printable
+from ..errors import WsolbenchError, printable, require_type
 from ..protocols import label_of, versioned
 from ..scores import SCORES, Unit, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
@@ -193,6 +193,7 @@ def check_alike(results: Sequence[Result]) -> None:
     Raises:
         WsolbenchError: none at all, or some of another protocol than the first.
     """
+    require_type("results", results, (list, tuple), "a list of results, even of one")
     if not results:
         raise WsolbenchError(
             "results", found="none", expected="one or more", cure="name a result file"

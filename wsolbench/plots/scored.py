@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_type, some
 from ..formats.names import telling, told_apart
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
@@ -81,6 +81,8 @@ def legend(item: Scored, variant: bool = True) -> str:
 
 def legends(scored: Sequence[Scored]) -> list[str]:
     """The names of all items; equal names are extended by a parameter that differs."""
+    for item in scored:
+        require_type("plots", item, (Result, Entry), "a list of results or leaderboard entries")
     stated = [
         {"seeds": item.seeds} if isinstance(item, Entry) else telling(item) for item in scored
     ]

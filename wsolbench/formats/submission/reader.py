@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError
+from ...errors import WsolbenchError, require_type
 from .rules import (
     FORMAT,
     FORMAT_VERSION,
@@ -66,6 +66,7 @@ class Submission:
     """
 
     def __init__(self, scan: Scan) -> None:
+        require_type("Submission", scan, (Scan,), "what Submission.open(path) returns")
         if scan.faults or scan.header is None or scan.image_ids is None or scan.maps is None:
             scan.file.close()
             raise raised(scan.file.path, scan.faults)

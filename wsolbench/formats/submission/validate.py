@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,16 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError
 from ...image_ids import are_file_names, bare_name
 from ...progress import Progress
+from ..annotations import AnnotationStore
 from .rules import WITHIN_RULE, Fault, misplaced_windows, unknown_classes
 from .scan import FAULTS_PER_KIND, Maps, Scan, block_faults, row_fault, scan_file
-
-if TYPE_CHECKING:
-    from ..annotations import AnnotationStore
 
 __all__ = ["validate"]
 
 
 def validate(
     path: str | os.PathLike[str],
-    store: AnnotationStore | None = None,
+    store: AnnotationStore | str | os.PathLike[str] | None = None,
     split: str | None = None,
     progress: Progress | None = None,
 ) -> list[Fault]:
@@ -32,8 +29,8 @@ def validate(
 
     Args:
         path: the file.
-        store: the annotations of its data set; if given, ids, splits, classes and boxes are
-            compared with them.
+        store: the annotations of its data set, or their file; if given, ids, splits, classes and
+            boxes are compared with them.
         split: the expected split; by default the one stated in the submission.
         progress: called with (maps read, maps).
 
@@ -44,6 +41,8 @@ def validate(
     Raises:
         WsolbenchError: the file is missing or not HDF5.
     """
+    if isinstance(store, (str, os.PathLike)):
+        store = AnnotationStore.open(store)
     scan = scan_file(path)
     faults = list(scan.faults)
     try:
