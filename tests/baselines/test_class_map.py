@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import annotation
-from wsolbench.baselines.class_map import ClassMap, ClassMapSource, join_classes, mapped_images
+from wsolbench.baselines.class_map import (
+    ClassMap,
+    ClassMapSource,
+    join_classes,
+    mapped_images,
+    unlisted_note,
+)
 from wsolbench.baselines.imagenet import COUNT, SHARED_NAMES, class_names, wordnet_ids
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
@@ -44,6 +50,7 @@ def members(folder: Path, source: ClassMapSource, classes: int = 1000) -> list[l
         (FARM, [0, 1], 3),  # as many as listed
         ([], [0, 4, 1], 5),  # the highest index is the last output
         ([], [-1, -1], 1000),  # no class known: nothing to compare
+        ([], [1, 76, 391], 1000),  # gaps: a part of a longer list
     ],
 )
 def test_counts_that_agree_are_accepted(
@@ -60,6 +67,7 @@ def test_counts_that_agree_are_accepted(
         (FARM, [0], 1000, "store.h5: 3 classes in the annotations and 1000 in net; join them"),
         (FARM, [0], 2, "3 classes in the annotations and 2 in net; .*--class-map FILE or imagenet"),
         ([], [0, 11], 1000, "class indices from 0 to 11 without a class list, and 1000 classes"),
+        ([], [*range(101)], 1000, "class indices from 0 to 100 without a class list"),
         ([], [3, 12], 12, "a class outside the 12 of net for 1 of 2 images: i1; .*--class-map"),
     ],
 )
@@ -285,3 +293,11 @@ def test_unmapped_images_are_counted_by_class(tmp_path: Path) -> None:
     assert mapped_images(dataset, joined, skip=True).image_ids == ["i0", "i4"]
     whole = ClassMap("m", ((4,), (0,), (1,)), 5)
     assert mapped_images(dataset, whole) is dataset
+
+
+def test_indices_with_gaps_are_noted(tmp_path: Path) -> None:
+    store = store_of(tmp_path, [], [1, 76, 391])
+    (note,) = unlisted_note(store, join_classes(store, 1000, "net"))
+    assert "their 3 class indices, 1 to 391 with gaps, were taken for those of the model's" in note
+    assert unlisted_note(store, join_classes(store, 1000, "net", "same")) == ()
+    assert unlisted_note(store, join_classes(store, 392, "net")) == ()

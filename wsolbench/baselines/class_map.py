@@ -33,7 +33,7 @@ from ..formats.annotations import AnnotationStore
 from ..formats.submission.rules import NO_CLASS, OUTSIDE
 from . import imagenet
 
-__all__ = ["CURE", "ClassMap", "ClassMapSource", "join_classes", "mapped_images"]
+__all__ = ["CURE", "ClassMap", "ClassMapSource", "join_classes", "mapped_images", "unlisted_note"]
 
 ClassMapSource = str | os.PathLike[str] | Mapping[str, Any] | Mapping[int, Any]
 """A file, "imagenet", "same", or model classes by class name, key or index."""
@@ -202,7 +202,7 @@ def _agreed(store: AnnotationStore, model_classes: int, backbone: str) -> ClassM
         ids = [store.image_ids[row] for row in wrong]
         found = f"a class outside the {model_classes} of {backbone} for {len(ids)} of "
         found += f"{len(store)} images: {some(ids)}"
-    elif not listed and 0 <= highest < model_classes - 1:
+    elif not listed and 0 <= highest < model_classes - 1 and not _is_part(store, model_classes):
         found = f"class indices from 0 to {highest} without a class list, "
         found += f"and {model_classes} classes in {backbone}"
     elif listed == imagenet.COUNT and (moved := _moved(store)):
@@ -210,6 +210,29 @@ def _agreed(store: AnnotationStore, model_classes: int, backbone: str) -> ClassM
     if found:
         raise WsolbenchError(store.path, found=found, cure=CURE)
     return ClassMap("", _same(model_classes, model_classes), model_classes)
+
+
+def _is_part(store: AnnotationStore, model_classes: int) -> bool:
+    """Whether class indices are those of a part of the model's classes, by their gaps.
+
+    They reach beyond a tenth of the model's classes, and most indices below the highest are not
+    used; categories of one's own are few and numbered without such gaps.
+    """
+    used = np.unique(store.class_indices[store.class_indices >= 0])
+    count = int(used.max()) + 1
+    return 10 * count > model_classes and 2 * used.size <= count
+
+
+def unlisted_note(store: AnnotationStore, class_map: ClassMap) -> tuple[str, ...]:
+    """A note if class indices were taken for the model's though nothing but gaps speaks for it."""
+    used = np.unique(store.class_indices[store.class_indices >= 0])
+    if store.classes or class_map.name or not used.size or used[-1] == class_map.model_classes - 1:
+        return ()
+    return (
+        f"the annotations have no class list: their {used.size} class indices, {used[0]} to "
+        f"{used[-1]} with gaps, were taken for those of the model's {class_map.model_classes} "
+        "classes (--class-map same states it)",
+    )
 
 
 def _moved(store: AnnotationStore) -> str:

@@ -39,7 +39,7 @@ from ..maps.normalisations import normalisation_named
 from ..maps.storage import STORED_AS, stored
 from .backbones import ClassMapModel
 from .cam import class_channels
-from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images
+from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images, unlisted_note
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 from .window import check_window, stated_windows, window_words
@@ -214,6 +214,7 @@ def predict(
                 progress(done, len(dataset))
     with Submission.open(next(iter(outs.values()))) as written:
         notes = class_notes(dataset, written)
+    notes = (*unlisted_note(dataset.store, joined), *notes)
     if joined.ignored:
         ignored = f"{joined.name}: not in the annotations and ignored: {some(joined.ignored)}"
         notes = (ignored, *notes)
