@@ -61,7 +61,7 @@ def print_result(result: Result) -> None:
         ("missing", "{} without a map, scored as zeros"),
         ("constant", "{} with a constant map"),
         ("windowed", "{} with a map of a part of them, placed in its window"),
-        ("full_frame_masks", "{} with a mask that covers the whole image"),
+        ("full_frame_masks", "{} with a mask that covers 95 % of the image or more"),
     ):
         if result.counts.get(name):
             click.echo(f"images: {words.format(result.counts[name])}")

@@ -22,24 +22,26 @@ def telling(result: Result) -> dict[str, object]:
 def told_apart(
     names: Sequence[str], stated: Sequence[Mapping[str, object]], *, numbered: bool = False
 ) -> list[str]:
-    """Names, of which equal ones get the first parameter in which all of them differ.
+    """Names, of which equal ones get the first parameter in which all of them differ, or most.
 
     Args:
         names: of methods.
         stated: parameters of each; a method without the parameter keeps its name.
-        numbered: whether equal names that differ in no parameter get numbers.
+        numbered: whether names that are then still equal get numbers.
     """
     distinct = []
-    for place, name in enumerate(names):
-        alike = [own for own, other in zip(stated, names, strict=True) if other == name]
-        telling = [
-            key for key in TELLING if len({str(own.get(key, "")) for own in alike}) == len(alike)
-        ]
-        if len(alike) == 1 or (telling and telling[0] not in stated[place]):
+    for name, own in zip(names, stated, strict=True):
+        alike = [other for other, same in zip(stated, names, strict=True) if same == name]
+        values = {key: len({str(other.get(key, "")) for other in alike}) for key in TELLING}
+        key = max(TELLING, key=lambda key: values[key])
+        if values[key] == 1 or key not in own:
             distinct.append(name)
-        elif telling:
-            value = printable(str(stated[place][telling[0]]))[:20]
-            distinct.append(f"{name}, {telling[0].replace('_', ' ')} {value}")
         else:
-            distinct.append(f"{name} ({place + 1})" if numbered else name)
-    return distinct
+            value = printable(str(own[key]))[:20]
+            distinct.append(f"{name}, {key.replace('_', ' ')} {value}")
+    if not numbered:
+        return distinct
+    return [
+        f"{name} ({place})" if distinct.count(name) > 1 else name
+        for place, name in enumerate(distinct, start=1)
+    ]

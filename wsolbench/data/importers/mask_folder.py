@@ -438,7 +438,8 @@ def _notes(
             f"{len(rows) - without_box} of them"
         )
     elif without_box:
-        notes.append(f"{without_box} images have no box in the table; their tight boxes are used")
+        where = " in the table" if without_box < len(rows) else ""
+        notes.append(f"{without_box} images have no box{where}; their tight boxes are used")
     if others:
         notes.append(f"other files in the folder of masks were ignored: {some(others)}")
     if below:
