@@ -14,8 +14,7 @@ import torchvision
 from torch import Tensor, nn
 
 from wsolbench.baselines import backbones
-from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_backbone
-from wsolbench.baselines.predict import _probe, _run
+from wsolbench.baselines.backbones import load_backbone
 from wsolbench.baselines.weights import fill, read_state_dict
 from wsolbench.errors import WsolbenchError
 
@@ -170,86 +169,3 @@ def test_other_networks_can_take_half_range(network: nn.Module, tmp_path: Path) 
         expected = network(backbones.to_half_range(photos))
         assert torch.allclose(model.module(photos)[2], expected, atol=1e-5)
     assert "preprocessing" not in load_backbone("resnet18", tmp_path / "w.pth").provenance
-
-
-# -- networks of one's own ------------------------------------------------------------------------
-
-
-class Cam(nn.Module):
-    """Class maps of a small convolution; the bases of the wrappings below."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 6, 3, stride=4)
-        self.fc = nn.Conv2d(6, 4, 1)
-
-    def forward(self, images: Tensor) -> Any:
-        features = self.conv(images).relu()
-        maps = self.fc(features)
-        return maps, features, maps.mean((2, 3))
-
-
-class WithGradients(Cam):
-    def forward(self, images: Tensor) -> Any:
-        with torch.enable_grad():
-            maps, features, logits = super().forward(images)
-            (slope,) = torch.autograd.grad(logits.sum(), features)
-        return maps, slope.detach(), logits.detach()
-
-
-class ForgotGradients(Cam):
-    def forward(self, images: Tensor) -> Any:
-        maps, features, logits = super().forward(images)
-        torch.autograd.grad(logits.sum(), features)
-        return maps, features, logits
-
-
-class FixedSize(Cam):
-    def forward(self, images: Tensor) -> Any:
-        maps, features, logits = super().forward(images)
-        nn.functional.linear(features.flatten(1), torch.ones(2, 7))
-        return maps, features, logits
-
-
-class Broken(Cam):
-    def forward(self, images: Tensor) -> Any:
-        raise KeyError("class 7")
-
-
-def model_of(module: nn.Module) -> ClassMapModel:
-    return ClassMapModel("own", module, imagenet_input)
-
-
-CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_networks_of_half_precision_take_photos_in_their_own(dtype: torch.dtype) -> None:
-    photos = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        expected = Cam()(photos)[0]
-        maps, _, _ = _run(model_of(Cam().to(dtype)), photos)
-    assert maps.dtype == dtype
-    assert (maps.float() - expected).abs().max() < 0.02 * expected.abs().max()
-
-
-def test_networks_may_compute_gradients_inside() -> None:
-    assert _probe(model_of(WithGradients()), 32, CPU) == (4, 8, 8)
-    with torch.no_grad():
-        _, slope, _ = _run(model_of(WithGradients()), torch.randn(1, 3, 32, 32))
-    weights = Cam().fc.weight.sum(0).flatten() / 64  # of the sum of mean logits over 8x8 positions
-    assert torch.allclose(slope[0, :, 3, 3], weights, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "module, message",
-    [
-        (ForgotGradients(), r"require grad.*; compute gradients inside `with torch.enable_grad"),
-        (FixedSize(), r"shapes cannot be multiplied.*; pass another size than 32 .*\(--size\)"),
-        (Broken(), r"KeyError: 'class 7' at .*test_weights.py:\d+; correct the module's forward"),
-    ],
-)
-def test_the_cure_belongs_to_the_one_cause(module: nn.Module, message: str) -> None:
-    with pytest.raises(WsolbenchError, match=message):
-        _probe(model_of(module), 32, CPU)
