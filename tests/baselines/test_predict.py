@@ -172,6 +172,17 @@ def test_random_weights_are_recorded(dataset: Dataset, tmp_path: Path) -> None:
     assert method["parameters"] == {"size": 64}
 
 
+def test_preprocessing_is_recorded(dataset: Dataset, tmp_path: Path) -> None:
+    model = load_backbone(
+        "squeezenet1_1", random_weights_seed=7, classes=6, preprocessing="half-range"
+    )
+
+    method = run(model, dataset, tmp_path / "s.h5", size=64).header.method
+
+    assert method["parameters"] == {"size": 64, "preprocessing": "half-range"}
+    assert "preprocessing" not in method
+
+
 def test_fewer_than_five_classes_leave_the_last_places_empty(tmp_path: Path) -> None:
     model = ClassMapModel("three", Small(), imagenet_input)
     model.module.last = nn.Conv2d(12, 3, 1)

@@ -307,6 +307,8 @@ def _described(
         "code": f"wsolbench {__version__}",
         "parameters": parameters,
     }
+    if "preprocessing" in provenance:
+        parameters["preprocessing"] = provenance.pop("preprocessing")
     if "random_weights_seed" in provenance:
         described["seed"] = provenance.pop("random_weights_seed")
         described["random_weights"] = True
