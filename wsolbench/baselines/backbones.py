@@ -118,11 +118,12 @@ PREPROCESSING: Mapping[str, str] = MappingProxyType(
 )
 """The values of photos on which networks are trained, by name."""
 
-PUBLISHED: Mapping[str, str] = MappingProxyType(
-    {"googlenet": "1378be20", "inception_v3": "0cc3c7bd"}
+PUBLISHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"googlenet": ("1378be20",), "inception_v3": ("0cc3c7bd", "1a9a5a14")}
 )
-"""Start of the SHA-256 of torchvision's weights, which state it in their file names, of the
-networks whose published weights take other values than people train them on."""
+"""Starts of the SHA-256 of torchvision's weights, which state it in their file names (the last is
+that of earlier versions), of the networks whose published weights take other values than people
+train them on."""
 
 
 @dataclass(frozen=True)
@@ -468,9 +469,9 @@ def _require_published(
     name: str, weights: str | os.PathLike[str], sha256: str, *, of: str = "weights"
 ) -> None:
     """Refuse weights of unknown origin for a network whose published weights are the exception."""
-    published = PUBLISHED.get(name.removesuffix("-sem") if of != "weights" else name)
-    if published is None or not sha256.startswith(published):
-        stated = "" if published is None else f", not {published}"
+    published = PUBLISHED.get(name.removesuffix("-sem") if of != "weights" else name, ())
+    if not sha256.startswith(published):
+        stated = f", not {one_of(published)}" if published else ""
         raise WsolbenchError(
             weights,
             found=f"{of} of {name} that are not torchvision's published ones (SHA-256 "

@@ -330,7 +330,12 @@ def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
         try:
             module.to(where).eval()
         except Exception as error:  # the module may be the user's and raise anything
-            raise fault_in_user_code(f"module to run on {where}", error) from error
+            raise fault_in_user_code(
+                f"module to run on {where}",
+                error,
+                cure="pass a module with working to() and eval(); of an exported program, the "
+                "module from which it was exported",
+            ) from error
         yield
     finally:
         for part, training in modes:
@@ -461,5 +466,7 @@ def _reading_failed(error: Exception) -> WsolbenchError:
     return WsolbenchError(
         "processes reading photos",
         found=f"{type(error).__name__}: {error}",
-        cure="use fewer processes, or workers=0",
+        cure="define preprocess as a function of a module, or pass workers=0 (--workers 0)"
+        if "pickle" in str(error).lower()
+        else "use fewer processes, or workers=0",
     )

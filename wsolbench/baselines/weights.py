@@ -407,5 +407,7 @@ def _read_safetensors(file: Path) -> object:
         return reader.load_file(file)
     except Exception as error:
         raise WsolbenchError(
-            file, found=f"not a safetensors file ({error})", cure="download it again"
+            file,
+            found=f"not a safetensors file ({error})",
+            cure="check that it was one; if so, copy it again",
         ) from error
