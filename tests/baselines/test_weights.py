@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from wsolbench.baselines import backbones
-from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_backbone
-from wsolbench.baselines.predict import _probe, _run
+from wsolbench.baselines.backbones import load_backbone
 from wsolbench.baselines.weights import fill, read_state_dict
 from wsolbench.errors import WsolbenchError
 
@@ -53,8 +53,24 @@ CHECKPOINTS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
             "state_dict": {**prefixed(s, "model."), "criterion.weight": torch.ones(5)},
             "pytorch-lightning_version": "2",
         },
-        ["entry 'state_dict'", "the prefix 'model.' .*1 names without it .*criterion.weight"],
+        [
+            "entry 'state_dict'",
+            "the prefix 'model.' .*because without it: criterion.weight",
+        ],
     ),
+    "average": (
+        lambda s: {"n_averaged": torch.tensor(3), **prefixed(s, "module.")},
+        ["the prefix 'module.' .*ignored, because without it: n_averaged"],
+    ),
+    "only a part compiled": (
+        lambda s: {n.replace("layer1.", "layer1._orig_mod."): v for n, v in s.items()},
+        ["the parts '_orig_mod' were removed"],
+    ),
+    "deeper": (
+        lambda s: {"checkpoint": {"model": {"state_dict": s}, "optimizer": {"state": {"a": {}}}}},
+        ["entry 'checkpoint.model.state_dict'"],
+    ),
+    "other entries": (lambda s: {"ema": None, "state_dict_ema": s}, ["entry 'state_dict_ema'"]),
     "own prefix": (lambda s: prefixed(s, "net.backbone."), ["the prefix 'net.backbone.'"]),
     "without counters": (
         lambda s: {name: value for name, value in s.items() if "num_batches" not in name},
@@ -112,7 +128,7 @@ def test_several_state_dicts_need_a_choice(network: nn.Module, tmp_path: Path) -
     with pytest.raises(WsolbenchError, match="no state dict 'ema', expected model or model_ema"):
         load_backbone("resnet18", tmp_path / "two.pth", weights_key="ema")
     torch.save(state, tmp_path / "one.pth")
-    with pytest.raises(WsolbenchError, match="without entries to choose from"):
+    with pytest.raises(WsolbenchError, match=r"without an entry 'model', .*leave --weights"):
         read_state_dict(tmp_path / "one.pth", "model")
 
 
@@ -125,7 +141,108 @@ def test_what_is_missing_or_another_object_is_named(network: nn.Module, tmp_path
     with pytest.raises(WsolbenchError, match=r"object of torchvision\.models\.resnet\.ResNet"):
         load_backbone("resnet18", tmp_path / "whole.pth")
     with pytest.raises(WsolbenchError, match=r"every unexpected name starts with 'encoder\.'"):
-        fill(network, {"encoder.a": torch.ones(1)}, "w.pth", skipped=(), cure="none")
+        fill(network, {"encoder.a": torch.ones(1)}, "w.pth", skipped=(), cure=lambda: "none")
+
+
+def test_two_networks_in_one_state_dict_need_a_choice(network: nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    zeros = {k: torch.zeros_like(v) for k, v in state.items()}
+    both = {**prefixed(state, "model."), **prefixed(zeros, "model_ema.")}
+    torch.save({"state_dict": both}, tmp_path / "two.pth")
+    with pytest.raises(WsolbenchError, match=r"several .* 'model', 'model_ema', .* --weights-key"):
+        load_backbone("resnet18", tmp_path / "two.pth")
+    model = load_backbone("resnet18", tmp_path / "two.pth", weights_key="model_ema")
+    assert not model.module.get_parameter("network.fc.weight").any()
+    told = ["only the names with the prefix 'model_ema.' were taken"]
+    assert model.provenance["weights_notes"] == told
+    torch.save({**state, **prefixed(zeros, "module.")}, tmp_path / "mixed.pth")
+    with pytest.raises(WsolbenchError, match=r"start with 'module' or with nothing"):
+        load_backbone("resnet18", tmp_path / "mixed.pth")
+
+
+FAULTS: dict[str, tuple[Callable[[State], Any], str]] = {
+    "missing under a prefix": (
+        lambda s: {k: v for k, v in prefixed(s, "module.").items() if "fc.bias" not in k},
+        r"1 missing \(fc\.bias\), .*; pass a file with all parameters of resnet18$",
+    ),
+    "quantised": (
+        lambda s: {**s, "fc.weight": (100 * s["fc.weight"]).to(torch.int8)},
+        r"1 of another type \(fc\.weight int8\)",
+    ),
+    "no values": (
+        lambda s: {k: v.to("meta") for k, v in s.items()},
+        r"122 of another type \(conv1\.weight without values",
+    ),
+    "not finite": (
+        lambda s: {**s, "fc.bias": torch.full((5,), torch.nan)},
+        "found NaN or infinite values in fc.bias, expected finite parameters",
+    ),
+    "other backbone": (
+        lambda s: torchvision.models.resnet34(num_classes=2).state_dict(),
+        "these are weights of resnet34: name that with --backbone",
+    ),
+    "other entries": (lambda s: {**s, "epoch": 3}, r"a dict with other entries: 'epoch' \(int\)"),
+    "empty": (lambda s: {}, "found an empty dict"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_faults_of_checkpoints_are_named(network: nn.Module, tmp_path: Path, kind: str) -> None:
+    change, message = FAULTS[kind]
+    torch.save(change(network.state_dict()), tmp_path / "w.pth")
+    with pytest.raises(WsolbenchError, match=message):
+        load_backbone("resnet18", tmp_path / "w.pth")
+
+
+def test_a_wrong_number_of_classes_is_named(network: nn.Module, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(WsolbenchError, match=r"; pass classes=5, or leave it out \(None\)$"):
+        load_backbone("resnet18", tmp_path / "w.pth", classes=3)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, .*git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "found a web page, .*download the file itself"),
+        (b"\x89HDF\r\n", "found an HDF5 file"),
+    ],
+)
+def test_files_of_other_kinds_are_named(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(WsolbenchError, match=message):
+        read_state_dict(tmp_path / "w.pth")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_program_is_not_run(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "w.pt")
+    with pytest.raises(WsolbenchError, match=r"TorchScript archive, .*torch\.jit\.load"):
+        read_state_dict(tmp_path / "w.pt")
+
+
+def test_arrays_of_numpy_are_read(network: nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    np.savez(tmp_path / "w.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    found, notes = read_state_dict(tmp_path / "w.npz")
+    assert notes == []
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+
+
+def test_a_trunk_is_read_as_pytorchs_example_wraps_it(tmp_path: Path) -> None:
+    vgg = torchvision.models.vgg16(weights=None, num_classes=2, init_weights=False)
+    vgg.classifier = nn.Sequential(nn.Linear(2, 2))
+    vgg.features = nn.DataParallel(vgg.features)
+    torch.save({"state_dict": vgg.state_dict(), "arch": "vgg16"}, tmp_path / "v.pth")
+    model = load_backbone(
+        "vgg16", random_weights_seed=0, trunk_weights=tmp_path / "v.pth", classes=2
+    )
+    trunk = model.module.get_parameter("trunk.features.28.weight")
+    assert torch.equal(trunk, vgg.features.module[28].weight)
+    assert model.provenance["trunk_weights_notes"] == [
+        "taken from the entry 'state_dict'",
+        "the parts 'module' were removed from names",
+    ]
 
 
 # -- preprocessing --------------------------------------------------------------------------------
@@ -155,7 +272,7 @@ def test_the_published_weights_are_known_by_their_hash(
     own = torchvision.models.googlenet(weights=None, num_classes=4, init_weights=False)
     torch.save(own.state_dict(), tmp_path / "own.pth")
     sha256 = backbones.sha256_of(tmp_path / "own.pth")
-    monkeypatch.setattr(backbones, "PUBLISHED", {"googlenet": sha256[:8]})
+    monkeypatch.setattr(backbones, "PUBLISHED", {"googlenet": (sha256[:8],)})
     model = load_backbone("googlenet", tmp_path / "own.pth")
     assert model.provenance["preprocessing"] == "half-range"
     with pytest.raises(WsolbenchError, match="expected imagenet or half-range"):
@@ -172,84 +289,23 @@ def test_other_networks_can_take_half_range(network: nn.Module, tmp_path: Path) 
     assert "preprocessing" not in load_backbone("resnet18", tmp_path / "w.pth").provenance
 
 
-# -- networks of one's own ------------------------------------------------------------------------
+def test_the_papers_inception_needs_its_preprocessing_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, whole = "inception_v3-sem", tmp_path / "whole.pth"
+    torch.save(backbones.build_network(name, 3, seed=0).state_dict(), whole)
+    with pytest.raises(WsolbenchError, match=r"weights of inception_v3-sem .*--preprocessing"):
+        load_backbone(name, whole)
+    for preprocessing, half_range in (("imagenet", False), ("half-range", True)):
+        module = load_backbone(name, whole, preprocessing=preprocessing).module
+        assert isinstance(module, backbones.PaperNetwork)
+        assert module.half_range == half_range
 
-
-class Cam(nn.Module):
-    """Class maps of a small convolution; the bases of the wrappings below."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 6, 3, stride=4)
-        self.fc = nn.Conv2d(6, 4, 1)
-
-    def forward(self, images: Tensor) -> Any:
-        features = self.conv(images).relu()
-        maps = self.fc(features)
-        return maps, features, maps.mean((2, 3))
-
-
-class WithGradients(Cam):
-    def forward(self, images: Tensor) -> Any:
-        with torch.enable_grad():
-            maps, features, logits = super().forward(images)
-            (slope,) = torch.autograd.grad(logits.sum(), features)
-        return maps, slope.detach(), logits.detach()
-
-
-class ForgotGradients(Cam):
-    def forward(self, images: Tensor) -> Any:
-        maps, features, logits = super().forward(images)
-        torch.autograd.grad(logits.sum(), features)
-        return maps, features, logits
-
-
-class FixedSize(Cam):
-    def forward(self, images: Tensor) -> Any:
-        maps, features, logits = super().forward(images)
-        nn.functional.linear(features.flatten(1), torch.ones(2, 7))
-        return maps, features, logits
-
-
-class Broken(Cam):
-    def forward(self, images: Tensor) -> Any:
-        raise KeyError("class 7")
-
-
-def model_of(module: nn.Module) -> ClassMapModel:
-    return ClassMapModel("own", module, imagenet_input)
-
-
-CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_networks_of_half_precision_take_photos_in_their_own(dtype: torch.dtype) -> None:
-    photos = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        expected = Cam()(photos)[0]
-        maps, _, _ = _run(model_of(Cam().to(dtype)), photos)
-    assert maps.dtype == dtype
-    assert (maps.float() - expected).abs().max() < 0.02 * expected.abs().max()
-
-
-def test_networks_may_compute_gradients_inside() -> None:
-    assert _probe(model_of(WithGradients()), 32, CPU) == (4, 8, 8)
-    with torch.no_grad():
-        _, slope, _ = _run(model_of(WithGradients()), torch.randn(1, 3, 32, 32))
-    weights = Cam().fc.weight.sum(0).flatten() / 64  # of the sum of mean logits over 8x8 positions
-    assert torch.allclose(slope[0, :, 3, 3], weights, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "module, message",
-    [
-        (ForgotGradients(), r"require grad.*; compute gradients inside `with torch.enable_grad"),
-        (FixedSize(), r"shapes cannot be multiplied.*; pass another size than 32 .*\(--size\)"),
-        (Broken(), r"KeyError: 'class 7' at .*test_weights.py:\d+; correct the module's forward"),
-    ],
-)
-def test_the_cure_belongs_to_the_one_cause(module: nn.Module, message: str) -> None:
-    with pytest.raises(WsolbenchError, match=message):
-        _probe(model_of(module), 32, CPU)
+    own = torchvision.models.inception_v3(weights=None, num_classes=2, init_weights=False)
+    torch.save(own.state_dict(), tmp_path / "trunk.pth")
+    given: dict[str, Any] = {"random_weights_seed": 0, "trunk_weights": tmp_path / "trunk.pth"}
+    with pytest.raises(WsolbenchError, match=r"trunk weights of inception_v3-sem .*not 0cc3c7bd"):
+        load_backbone(name, classes=2, **given)
+    sha256 = backbones.sha256_of(tmp_path / "trunk.pth")
+    monkeypatch.setattr(backbones, "PUBLISHED", {"inception_v3": ("0" * 8, sha256[:8])})
+    assert load_backbone(name, classes=2, **given).provenance["preprocessing"] == "half-range"

@@ -258,16 +258,16 @@ def test_weights_round_trip(tmp_path: Path) -> None:
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WsolbenchError, match="no such file, expected the classifier's weights"):
+    with pytest.raises(WsolbenchError, match="no such file, expected a state dict"):
         load(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("no zip")
-    with pytest.raises(WsolbenchError, match=r"text.npz: not an .npz file"):
+    with pytest.raises(WsolbenchError, match=r"text\.npz: found a file that cannot be read safely"):
         load(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
-    with pytest.raises(WsolbenchError, match=r"arrays that do not match: a, classifier\.bias"):
+    with pytest.raises(WsolbenchError, match=r"missing .*1 unexpected \(a\), .*mini\.train"):
         load(tmp_path / "other.npz")
     write_weights(tmp_path / "three.npz", Network(classes=3))
-    with pytest.raises(WsolbenchError, match=r"classifier\.weight"):
+    with pytest.raises(WsolbenchError, match=r"of another shape \(classifier\.weight \(3, "):
         load(tmp_path / "three.npz")
 
 

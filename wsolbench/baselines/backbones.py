@@ -35,9 +35,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import WsolbenchError, require_choice
+from ..errors import WsolbenchError, one_of, require_choice
 from ..files import sha256_of
-from .weights import fill, read_state_dict
+from .weights import fill, match_names, read_state_dict
 
 __all__ = [
     "ALIASES",
@@ -122,11 +122,12 @@ PREPROCESSING: Mapping[str, str] = MappingProxyType(
 )
 """The values of photos on which networks are trained, by name."""
 
-PUBLISHED: Mapping[str, str] = MappingProxyType(
-    {"googlenet": "1378be20", "inception_v3": "0cc3c7bd"}
+PUBLISHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"googlenet": ("1378be20",), "inception_v3": ("0cc3c7bd", "1a9a5a14")}
 )
-"""Start of the SHA-256 of torchvision's weights, which state it in their file names, of the
-networks whose published weights take other values than people train them on."""
+"""Starts of the SHA-256 of torchvision's weights, which state it in their file names (the last is
+that of earlier versions), of the networks whose published weights take other values than people
+train them on."""
 
 
 @dataclass(frozen=True)
@@ -403,8 +404,8 @@ def load_backbone(
             networks. Its head is random, as a start of training, so a seed is required as well.
         weights_key: the entry of the file to take, if it has several state dicts.
         preprocessing: the values on which the weights were trained, a key of `PREPROCESSING`; None
-            for those of torchvision's published weights, which GoogLeNet and InceptionV3 take only
-            if the file is the published one.
+            for those of torchvision's published weights, which GoogLeNet and InceptionV3 (also as
+            the paper's network) take only if the file is the published one.
 
     Raises:
         WsolbenchError: the name is unknown; there are neither weights nor a seed, or both; the
@@ -442,25 +443,23 @@ def load_backbone(
         network = build_network(known, 1000 if classes is None else classes, seed=seed)
         provenance: dict[str, object] = {"random_weights_seed": seed}
         if trunk_weights is not None:
-            load_trunk(network, trunk_weights, weights_key)
-            provenance["trunk_weights_sha256"] = sha256_of(trunk_weights)
+            notes = load_trunk(network, trunk_weights, weights_key)
+            sha256 = sha256_of(trunk_weights)
+            provenance |= {"trunk_weights_sha256": sha256}
+            provenance |= {"trunk_weights_notes": notes} if notes else {}
+            if preprocessing is None and network.half_range:
+                _require_published(known, trunk_weights, sha256, of="trunk weights")
     else:
         state, notes = read_state_dict(weights, weights_key)
         count = _classes_in(known, state) if classes is None else classes
         network = build_network(known, count, seed=0)
-        target = network.network if isinstance(network, PooledNetwork) else network
-        cure = (
-            "pass weights of this network; those of torchvision's classifier fill only the trunk "
-            "(trunk_weights), and the head must then be trained"
-            if known in PAPER
-            else "name the backbone and the number of classes of these weights"
-        )
-        notes += fill(target, state, weights, skipped=AUXILIARY_KEYS, cure=cure)
-        provenance = {"weights": Path(weights).name, "weights_sha256": sha256_of(weights)}
-        if notes:
-            provenance["weights_notes"] = notes
-        if preprocessing is None and known in PUBLISHED:
-            _require_published(known, weights, str(provenance["weights_sha256"]))
+        cure = partial(_cure, known, state, classes)
+        notes += fill(_own(network), state, weights, skipped=AUXILIARY_KEYS, cure=cure)
+        sha256 = sha256_of(weights)
+        provenance = {"weights": Path(weights).name, "weights_sha256": sha256}
+        provenance |= {"weights_notes": notes} if notes else {}
+        if preprocessing is None and network.half_range:
+            _require_published(known, weights, sha256)
     if preprocessing is not None:
         network.half_range = preprocessing == HALF_RANGE
     if preprocessing is not None or network.half_range:
@@ -470,15 +469,54 @@ def load_backbone(
     )
 
 
-def _require_published(name: str, weights: str | os.PathLike[str], sha256: str) -> None:
-    if not sha256.startswith(PUBLISHED[name]):
+def _require_published(
+    name: str, weights: str | os.PathLike[str], sha256: str, *, of: str = "weights"
+) -> None:
+    """Refuse weights of unknown origin for a network whose published weights are the exception."""
+    published = PUBLISHED.get(name.removesuffix("-sem") if of != "weights" else name, ())
+    if not sha256.startswith(published):
+        stated = f", not {one_of(published)}" if published else ""
         raise WsolbenchError(
             weights,
-            found=f"weights of {name} that are not torchvision's published ones (SHA-256 "
-            f"{sha256[:8]}, not {PUBLISHED[name]}), so that their preprocessing is not known",
+            found=f"{of} of {name} that are not torchvision's published ones (SHA-256 "
+            f"{sha256[:8]}{stated}), so that their preprocessing is not known",
             cure=f"name the values on which they were trained: --preprocessing {IMAGENET} (mean "
             f"and deviation, as in most training scripts) or {HALF_RANGE} (-1 to 1)",
         )
+
+
+def _own(network: PooledNetwork | PaperNetwork) -> nn.Module:
+    """The module whose names the weights have."""
+    return network.network if isinstance(network, PooledNetwork) else network
+
+
+def _cure(name: str, state: Mapping[str, Tensor], classes: int | None) -> str:
+    """What to do about weights that do not fit a network, by what they fit instead."""
+    if classes is not None and _fits(name, state):
+        return f"pass classes={_classes_in(name, state)}, or leave it out (None)"
+    others = [other for other in (*POOLED, *PAPER) if other != name and _fits(other, state)]
+    if others:
+        return f"these are weights of {one_of(others)}: name that with --backbone (name=)"
+    if name in PAPER and _fits_trunk(name, state):
+        return (
+            "torchvision's weights fill only the trunk: pass them as trunk_weights in Python, and "
+            "train the head"
+        )
+    return f"pass a file with all parameters of {name}"
+
+
+def _fits(name: str, state: Mapping[str, Tensor]) -> bool:
+    # RegNet computes its widths with tensors, which needs values.
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        wanted = _own(build_network(name, _classes_in(name, state), seed=0)).state_dict()
+    match = match_names(state, wanted, skipped=AUXILIARY_KEYS)
+    return not match.faults
+
+
+def _fits_trunk(name: str, state: Mapping[str, Tensor]) -> bool:
+    with torch.device("meta"):
+        wanted = PAPER[name].trunk().state_dict()
+    return not match_names(state, wanted, skipped=BEYOND_TRUNK_KEYS).faults
 
 
 def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | PaperNetwork:
@@ -506,21 +544,24 @@ def build_network(name: str, classes: int, *, seed: int) -> PooledNetwork | Pape
 
 def load_trunk(
     network: nn.Module, weights: str | os.PathLike[str], weights_key: str | None = None
-) -> None:
+) -> list[str]:
     """Fill the trunk of one of the paper's networks from a torchvision classifier's state dict.
 
     The classifier's last layers are skipped (`BEYOND_TRUNK_KEYS`).
 
+    Returns:
+        What was unwrapped and renamed, in words.
+
     Raises:
         WsolbenchError: as in `load_backbone`.
     """
-    trunk = network.get_submodule("trunk")
-    fill(
-        trunk,
-        read_state_dict(weights, weights_key)[0],
+    state, notes = read_state_dict(weights, weights_key)
+    return notes + fill(
+        network.get_submodule("trunk"),
+        state,
         weights,
         skipped=BEYOND_TRUNK_KEYS,
-        cure="pass torchvision's weights of the same architecture",
+        cure=lambda: "pass torchvision's weights of the same architecture",
     )
 
 

@@ -13,7 +13,6 @@ floats differently, which can change a uint8 value by one.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from ..maps.storage import STORED_AS, stored
 from .backbones import ClassMapModel
 from .cam import class_channels
 from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images, unlisted_note
+from .outputs import checked_input, not_finite, run_model
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 from .window import check_window, stated_windows, window_words
@@ -236,7 +236,7 @@ def _maps_of(
     the annotations, filled with -1.
     """
     with torch.no_grad():  # not inference_mode, in which a module cannot compute gradients
-        class_maps, features, logits = _run(model, images)
+        class_maps, features, logits = run_model(model, images)
         ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
         scores = logits.float().cpu().numpy()
         wanted = ranked[:, 0] if labels is None else torch.from_numpy(joined.best(labels, scores))
@@ -246,12 +246,8 @@ def _maps_of(
             finite &= features.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
             broken = [name for name, sound in zip(ids, finite.tolist(), strict=True) if not sound]
-            raise WsolbenchError(
-                f"backbone {model.name}",
-                found=f"NaN or infinite outputs for {some(broken)}",
-                expected="finite numbers",
-                cure="check the weights and the preprocessing",
-            )
+            outputs = {"class maps": channels, "features": features, "logits": logits}
+            raise not_finite(model, outputs, broken)
         maps = seed_similarities(channels, features, seeds) if method == "sem" else channels
         empty = (0, max(0, TOP - ranked.shape[1]))
         top = joined.translated(ranked[:, :TOP].cpu().numpy())
@@ -261,65 +257,12 @@ def _maps_of(
         return kept.cpu().numpy(), top
 
 
-def _run(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    where = f"backbone {model.name}"
-    try:
-        outputs = model.module(images.to(_dtype(model.module)))
-    except torch.cuda.OutOfMemoryError as error:
-        raise WsolbenchError(
-            where,
-            found=f"not enough memory for {len(images)} photos of {images.shape[-1]} pixels",
-            cure="use a smaller batch_size (--batch-size)",
-        ) from error
-    except Exception as error:  # the module may be the user's and raise anything
-        cure = _cure_of(str(error), images.shape[-1])
-        raise fault_in_user_code(where, error, cure=cure) from error
-    shapes = (
-        [tuple(part.shape) if isinstance(part, Tensor) else () for part in outputs]
-        if isinstance(outputs, tuple | list)
-        else []
-    )
-    batch = len(images)
-    sound = (
-        len(shapes) == 3
-        and [len(shape) for shape in shapes] == [4, 4, 2]
-        and all(shape[0] == batch for shape in shapes)
-        and shapes[0][1] == shapes[2][1]
-        and shapes[0][2:] == shapes[1][2:]
-    )
-    if not sound:
-        raise WsolbenchError(
-            where,
-            found=f"a {type(outputs).__name__} of shapes {shapes} for {batch} "
-            f"photo{'s' if batch > 1 else ''}",
-            expected="class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)",
-            cure="return all three from the module's forward",
-        )
-    class_maps, features, logits = outputs
-    return class_maps, features, logits
-
-
-def _dtype(module: nn.Module) -> torch.dtype:
-    """The type of the parameters, for networks of half precision; float32 if there are none."""
-    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
-    return next(kinds, torch.float32)
-
-
-def _cure_of(message: str, size: int) -> str:
-    """What to do about an error that a network raised."""
-    if "does not require grad" in message or "does not have a grad_fn" in message:
-        return "compute gradients inside `with torch.enable_grad():` in the module's forward"
-    if re.search("[Kk]ernel size|size is too small|shapes cannot be multiplied", message):
-        return f"pass another size than {size} if the network needs it (--size)"
-    return "correct the module's forward"
-
-
 def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
     """The number of classes and the size of the maps, measured on a grey photo."""
     grey = Image.new("RGB", (size, size), (128, 128, 128))
     image = _preprocessed(model.preprocess, grey, size, whose="a grey picture")
     with torch.no_grad():
-        class_maps, _, _ = _run(model, image[None].to(where))
+        class_maps, _, _ = run_model(model, image[None].to(where))
     _, classes, height, width = class_maps.shape
     return classes, height, width
 
@@ -363,6 +306,8 @@ def _described(
         "code": f"wsolbench {__version__}",
         "parameters": parameters,
     }
+    if "preprocessing" in provenance:
+        parameters["preprocessing"] = provenance.pop("preprocessing")
     if "random_weights_seed" in provenance:
         described["seed"] = provenance.pop("random_weights_seed")
         described["random_weights"] = True
@@ -375,7 +320,15 @@ def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
     modes = [(part, part.training) for part in module.modules()]
     home = next((tensor.device for tensor in module.parameters()), None)
     try:
-        module.to(where).eval()
+        try:
+            module.to(where).eval()
+        except Exception as error:  # the module may be the user's and raise anything
+            raise fault_in_user_code(
+                f"module to run on {where}",
+                error,
+                cure="pass a module with working to() and eval(); of an exported program, the "
+                "module from which it was exported",
+            ) from error
         yield
     finally:
         for part, training in modes:
@@ -460,15 +413,7 @@ def _preprocessed(
         tensor = preprocess(photo, size)
     except Exception as error:  # the function may be the user's and raise anything
         raise fault_in_user_code(f"preprocess of {whose}", error) from error
-    if not isinstance(tensor, Tensor) or tensor.shape != (3, size, size):
-        shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-        raise WsolbenchError(
-            f"preprocess of {whose}",
-            found=f"{shape}",
-            expected=f"a tensor (3, {size}, {size})",
-            cure="return one photo, resized to the given size",
-        )
-    return tensor.to(torch.float32)
+    return checked_input(tensor, size, f"preprocess of {whose}")
 
 
 def _together(items: list[_Item]) -> _Batch:
@@ -514,5 +459,7 @@ def _reading_failed(error: Exception) -> WsolbenchError:
     return WsolbenchError(
         "processes reading photos",
         found=f"{type(error).__name__}: {error}",
-        cure="use fewer processes, or workers=0",
+        cure="define preprocess as a function of a module, or pass workers=0 (--workers 0)"
+        if "pickle" in str(error).lower()
+        else "use fewer processes, or workers=0",
     )

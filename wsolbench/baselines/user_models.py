@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
@@ -59,6 +61,14 @@ def load_model_function(where: str) -> ClassMapModel:
             found=f"no function {function_name} in {getattr(module, '__file__', module_name)}",
             cure="check the name after the colon",
         )
+    needed = _needed_arguments(function)
+    if needed:
+        raise WsolbenchError(
+            f"model {where!r}",
+            found=f"a function that needs arguments ({', '.join(needed)})",
+            expected="one that is called without arguments",
+            cure="give them default values, or read them from environment variables",
+        )
     try:
         model = function()
     except Exception as error:
@@ -68,6 +78,14 @@ def load_model_function(where: str) -> ClassMapModel:
             f"model {where!r}",
             found=f"a return value of type {type(model).__name__}",
             expected="a wsolbench.baselines.ClassMapModel of a torch.nn.Module",
+            cure="return ClassMapModel(name, module, preprocess)",
+        )
+    if not isinstance(model.name, str) or not callable(model.preprocess):
+        raise WsolbenchError(
+            f"model {where!r}",
+            found=f"a ClassMapModel with a name of type {type(model.name).__name__} and a "
+            f"preprocess of type {type(model.preprocess).__name__}",
+            expected="a text and a function",
             cure="return ClassMapModel(name, module, preprocess)",
         )
     return model
@@ -84,6 +102,18 @@ def fault_in_user_code(where: str, error: Exception, *, cure: str = "correct it"
     if isinstance(error, SyntaxError) and error.filename:
         place = f" at {error.filename}:{error.lineno}"
     return WsolbenchError(where, found=f"{type(error).__name__}: {error}{place}", cure=cure)
+
+
+def _needed_arguments(function: Callable[..., object]) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some compiled functions have no signature
+        return []
+    return [
+        own.name
+        for own in parameters
+        if own.default is own.empty and own.kind not in (own.VAR_POSITIONAL, own.VAR_KEYWORD)
+    ]
 
 
 def _is_installed(filename: str) -> bool:

@@ -480,8 +480,8 @@ class Evaluator:
                 f"{self.dataset.name} {self.dataset.split}",
                 found=f"no map for {len(ids)} of {len(self.dataset)} images: {some(ids)}",
                 expected="a map for every image",
-                cure="add them, score a part of the split (--ids FILE, --limit N), or score them as "
-                "maps of zeros (allow_missing, --allow-missing)",
+                cure="add them, score a part of the split (--ids FILE, --limit N), or score them "
+                "as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
         return self._measured(

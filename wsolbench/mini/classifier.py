@@ -10,7 +10,6 @@ the weights from class labels only.
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,8 +19,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..baselines.backbones import ClassMapModel
-from ..errors import WsolbenchError, some
-from ..files import replacing, require_file, sha256_of
+from ..baselines.weights import fill, read_state_dict
+from ..files import replacing, sha256_of
 from .scenes import CLASSES
 
 __all__ = [
@@ -152,28 +151,15 @@ def read_weights(file: str | os.PathLike[str], network: Network) -> None:
     """Fill a network in place from a file of `write_weights`.
 
     Raises:
-        WsolbenchError: the file is missing, or its names or shapes differ.
+        WsolbenchError: the file is missing or damaged, or its names or shapes differ.
     """
-    path = require_file(file, "the classifier's weights (.npz)")
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: np.array(content[name], np.float32) for name in content}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise WsolbenchError(
-            path, found=f"not an .npz file ({error})", cure="create it with wsolbench.mini.train"
-        ) from error
-    state = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    wanted = {name: tuple(tensor.shape) for name, tensor in _kept(network).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if found != wanted:
-        odd = sorted(set(found.items()) ^ set(wanted.items()))
-        raise WsolbenchError(
-            path,
-            found=f"arrays that do not match: {some([name for name, _ in odd])}",
-            expected="the classifier's weights",
-            cure="create them with wsolbench.mini.train",
-        )
-    network.load_state_dict(state, strict=False)
+    fill(
+        network,
+        read_state_dict(file)[0],
+        file,
+        skipped=(),
+        cure=lambda: "create the file with python -m wsolbench.mini.train",
+    )
 
 
 def _kept(network: Network) -> dict[str, Tensor]:
