@@ -78,6 +78,8 @@ class Normalisation:
             return _unchanged(map_, raw)
         if raw.max() == raw.min():
             return np.zeros(raw.shape, np.float32)
+        if self.kind == "min-max" and map_.dtype.itemsize <= 4 and map_.dtype.kind == "f":
+            return _min_max_of_float32(map_.astype(np.float32))
         result = NORMALISATIONS[self.kind].form(raw, self.percent or 0)
         return np.clip(result, 0, 1).astype(np.float32)
 
@@ -107,6 +109,12 @@ def _unchanged(map_: NDArray[Any], raw: _Raw) -> NDArray[np.float32]:
             "map", found=fault, expected="finite values in [0, 1]", cure=values_cure(map_)
         )
     return raw.astype(np.float32)
+
+
+def _min_max_of_float32(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Min-max in float32, as `baselines.cam.min_max` scales the maps of networks."""
+    scaled: NDArray[np.float32] = (raw - raw.min()) / (raw.max() - raw.min())
+    return scaled
 
 
 def _scaled(values: _Raw, top: float) -> _Raw:

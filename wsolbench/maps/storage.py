@@ -24,8 +24,9 @@ STORED_AS: Mapping[str, str] = MappingProxyType(
 def stored(values: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
     """Values in [0, 1] as they are stored in a submission.
 
-    The product 255 * value is formed in float64 and rounded half to even: in float32 one value in
-    200,000 falls on the other side of a half.
+    The product 255 * value is formed in the type of the values, float32 at least, and rounded half
+    to even. In float32, in which networks compute maps, one value in 200,000 is a byte off the
+    product in float64.
 
     Args:
         values: floats in [0, 1], of any shape; not written to.
@@ -35,5 +36,6 @@ def stored(values: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
         The same shape: uint8 (meaning value / 255), float16 or float32.
     """
     if dtype == "uint8":
-        return np.rint(255 * values.astype(np.float64)).astype(np.uint8)
+        exact = values if values.dtype == np.float64 else values.astype(np.float32)
+        return np.rint(255 * exact).astype(np.uint8)
     return values.astype(dtype)
