@@ -151,6 +151,11 @@ def _opened(
                     expected=f"sides of at most {MAX_SIDE} and {MAX_PIXELS} pixels in total",
                     cure="replace the file",
                 )
+            frames = getattr(picture, "n_frames", 1)
+            if picture.format == "TIFF" and frames > 1:
+                raise WsolbenchError(
+                    file, found=f"{frames} pages", expected="one", cure="save one picture per file"
+                )
             yield picture
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise WsolbenchError(

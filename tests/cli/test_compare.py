@@ -93,7 +93,8 @@ def test_files_with_maps_of_other_images_are_refused_before_scoring(
         other = next(file for file in files if file.startswith("val"))
         assert done.stdout == ""
         assert done.stderr == (
-            f"wsolbench: {fault}: found maps of different images: {fault} has 2 of 6, without "
+            f"wsolbench: {fault}: found maps of different images: {fault} has 2 of the 6 images "
+            "that any of them has, without "
             f"{ids[2]}, {ids[3]}, {ids[4]} and 1 more; {other} has 6, expected maps of the same "
             "images from every method; add the missing maps, or use only the 2 shared images with "
             "--common (common=True in Python)\n"
@@ -114,7 +115,7 @@ def test_files_with_maps_of_other_images_are_refused_before_scoring(
     assert (told["val.h5"]["images"], told["val.h5"]["maps"]) == (2, [6, 2])
     assert told["part.json"]["maps"] == [2, 6]
     paths = [scene / "val.h5", scene / "part.h5"]
-    with pytest.raises(WsolbenchError, match=r"part\.h5 has 2 of 6, without"):
+    with pytest.raises(WsolbenchError, match=r"part\.h5 has 2 of the 6 .*, without"):
         compare_files(paths, Bootstrap(20), scene / "toy.h5")
     shared = compare_files(paths, Bootstrap(20), scene / "toy.h5", common=True)
     assert (shared.images, shared.maps) == (2, (6, 2))
@@ -126,7 +127,7 @@ def test_a_trial_beside_a_whole_result_is_refused(run: Run, scene: Path) -> None
     run("evaluate", "val.h5", *kept, "val.json")
     run("evaluate", "other.h5", *kept, "trial.json", "--limit", "3")
     error = run("compare", "val.json", "trial.json", status=1).stderr
-    assert "trial.json has 3 of 6, without" in error
+    assert "trial.json has 3 of the 6" in error
     done = run("compare", "val.json", "trial.json", "--common", "--bootstrap", "20")
     assert "images:3 shared by all of 6, 3" in done.stdout
     assert "|TRIAL:first 3 images only" in done.stdout

@@ -171,5 +171,5 @@ def test_photos_of_ids_that_keep_their_folders_are_found(tmp_path: Path, root: s
     assert [sample.image.getpixel((0, 0))[0] for sample in dataset] == [0, 10, 20, 100, 110, 120]
     (tmp_path / "val2" / "1" / "2.png").rename(tmp_path / "val2" / "1" / "9.png")
     again = Dataset.open(tmp_path / "v2.h5", images=tmp_path / root)
-    with pytest.raises(WsolbenchError, match="no photo val2~1~2 among 5"):
+    with pytest.raises(WsolbenchError, match="no photo val2~1~2 among 6"):
         again.read_image(5)

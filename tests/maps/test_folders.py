@@ -255,6 +255,17 @@ def test_files_of_two_kinds_lose_nothing(
     assert evaluate(dataset, out).scores == evaluator.result().scores
 
 
+def test_8_bit_maps_of_zeros_and_ones_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "maps"
+    place.mkdir()
+    for image_id in dataset.image_ids:
+        np.save(place / f"{image_id}.npy", np.eye(4, dtype=np.uint8))
+    with pytest.raises(WsolbenchError, match=r"levels 0 and 1 alone.*--normalise max"):
+        imported(place, dataset, "none")
+    submission = imported(place, dataset, "max")["max"]
+    assert np.array_equal(submission.read([0])[0], np.eye(4))
+
+
 def test_two_files_of_an_image_are_refused(folder: Path, dataset: Dataset) -> None:
     Image.new("L", (4, 4)).save(folder / "image_001.png")
     with pytest.raises(WsolbenchError, match="several files for 1 image: image_001"):
@@ -289,6 +300,32 @@ def test_an_import_is_resumed(
     assert Submission.open(tmp_path / "again.h5").sha256 == whole
 
 
+@pytest.mark.parametrize("changed", ["maps", "top5", "annotations"])
+def test_a_run_is_resumed_only_with_the_same_inputs(
+    folder: Path, dataset: Dataset, tmp_path: Path, changed: str
+) -> None:
+    top = tmp_path / "top.csv"
+    top.write_text("\n".join(["image_id,top1", *[f"{name},1" for name in dataset.image_ids]]))
+    outs = {normalisation_named("max"): tmp_path / "again.h5"}
+    given: dict[str, Any] = {"method": {"name": "folder"}, "top5": top}
+
+    def stop(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_maps(folder, dataset, outs, progress=stop, **given)
+    if changed == "maps":
+        np.save(folder / "image_008.npy", np.zeros((3, 3)))
+    elif changed == "top5":
+        top.write_text(top.read_text().replace(",1", ",2"))
+    else:
+        dataset = random_dataset(tmp_path / "random.h5", COUNT, seed=9)
+    with pytest.raises(
+        WsolbenchError, match=rf"unfinished run with inputs\.{changed}.*--overwrite"
+    ):
+        import_maps(folder, dataset, outs, resume=True, **given)
+
+
 def test_pictures_of_other_kinds(tmp_path: Path) -> None:
     levels = np.array([[0, 7, 255]], np.uint8)
     opaque, half = np.full((1, 3), 255, np.uint8), np.full((1, 3), 9, np.uint8)
@@ -306,6 +343,10 @@ def test_pictures_of_other_kinds(tmp_path: Path) -> None:
     Image.fromarray(np.stack([levels] * 3 + [half], axis=2)).save(tmp_path / "thin.png")
     with pytest.raises(WsolbenchError, match="mode RGBA with colours or transparency"):
         read_map(tmp_path / "thin.png")
+    pages = [Image.fromarray(levels)] * 2
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(WsolbenchError, match="found 2 pages, expected one"):
+        read_map(tmp_path / "pages.tif")
     np.savez(tmp_path / "two.npz", a=levels, b=levels)
     with pytest.raises(WsolbenchError, match=r"2 arrays \(a, b\), expected one"):
         read_map(tmp_path / "two.npz")

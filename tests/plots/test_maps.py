@@ -91,7 +91,9 @@ def test_images_that_not_all_have_are_left_out_on_request_alone(
     part = Submission.open(tmp_path / "part.h5")
     maps = [Submission.open(folder / "left.h5"), part]
     rng = np.random.default_rng(0)
-    with pytest.raises(WsolbenchError, match=r"part\.h5 has 2 of 4, without p_0, p_2; .* --common"):
+    with pytest.raises(
+        WsolbenchError, match=r"part\.h5 has 2 of the 4 .*, without p_0, p_2; .* --common"
+    ):
         choose_images(dataset, maps, 2, rng)
     assert choose_images(dataset, maps, 2, rng, common=True) == ["p_1", "p_3"]
     assert choose_images(dataset, [part], 2, rng) == ["p_1", "p_3"]

@@ -436,8 +436,10 @@ def _placed(
         raise WsolbenchError(
             where,
             found=f"the classes {some(wanted) or 'none'}, none of them in the annotations",
-            expected=f"classes such as {some(held)}",
-            cure="name the classes of the annotations by name, key or index",
+            expected=f"classes such as {some(held)}" if held else "annotations with classes",
+            cure="name the classes of the annotations by name, key or index"
+            if held
+            else "import the classes too, or pass --class-map same with --label predicted",
         )
     if any(own != first for own in fitting.values()):
         raise WsolbenchError(

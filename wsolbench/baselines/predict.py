@@ -185,7 +185,10 @@ def predict(
                     model, method, size, seeds, stated, joined, dataset.exif, metadata or {}
                 ),
             )
-            writer = SubmissionWriter(path, header, resume=resume, overwrite=overwrite)
+            inputs = {"annotations": dataset.store.stated_sha256}
+            writer = SubmissionWriter(
+                path, header, resume=resume, overwrite=overwrite, inputs=inputs
+            )
             writers.append(stack.enter_context(writer))
         pending = [
             row

@@ -122,7 +122,8 @@ def predict_trivial(
         method=method,
     )
     batch = max(1, min(_BATCH, (64 << 20) // size**2))
-    with SubmissionWriter(out, header, resume=resume, overwrite=overwrite) as writer:
+    inputs = {"annotations": dataset.store.stated_sha256}
+    with SubmissionWriter(out, header, resume=resume, overwrite=overwrite, inputs=inputs) as writer:
         for start in range(0, len(dataset), batch):
             rows = range(start, min(start + batch, len(dataset)))
             maps = _maps(dataset, rows, name, size, rng)

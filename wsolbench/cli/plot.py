@@ -16,6 +16,7 @@ from .options import (
     FILE,
     annotations_option,
     exif_option,
+    ids_option,
     images_option,
     jobs_option,
     json_option,
@@ -223,6 +224,7 @@ def plot_maps(
 @annotations_option
 @images_option
 @exif_option
+@ids_option
 @click.option(
     "--result",
     type=FILE,
@@ -245,6 +247,7 @@ def plot_cases(
     annotations: Path | None,
     images: Path,
     exif: str,
+    ids: Path | None,
     result: Path | None,
     count: int,
     jobs: int | None,
@@ -260,6 +263,7 @@ def plot_cases(
     submission is scored first.
     """
     from ..data.dataset import Dataset
+    from ..data.id_lists import read_ids
     from ..evaluation.cases import KINDS, find_cases
     from ..formats.annotations import find_annotations
     from ..formats.result import read_result
@@ -267,12 +271,14 @@ def plot_cases(
     from ..plots import require_form, save_cases
 
     require_form(out)
-    require_target(out, [submission, annotations, result])
+    require_target(out, [submission, annotations, result, ids])
     read = read_result(result) if result else None
     with Submission.open(submission) as opened:
         found = find_annotations(annotations, opened.header.dataset)
         require_target(out, [found])
         dataset = Dataset.open(found, opened.header.split, images, exif=exif)
+        if ids is not None:
+            dataset = dataset.only(read_ids(ids))
         with bar("evaluate", quiet=quiet) as progress:
             cases = find_cases(dataset, opened, read, count, jobs=jobs, progress=progress)
         save_cases(dataset, opened, cases, out, style)

@@ -266,9 +266,10 @@ class Dataset:
                 cure="name a folder that contains only the photos",
             )
         if not paths:
+            files = [path.name for path in files_under(self.images, PHOTO_SUFFIXES)]
             raise WsolbenchError(
                 self.images,
-                found=f"no photo {image_id} among {len(self._photos)}",
+                found=f"no photo {image_id} among {len(files)} ({some(files) or 'none'})",
                 expected=f"{image_id}.jpg, .jpeg, .JPEG or .png",
                 cure="name the folder with the photos of this data set",
             )

@@ -178,7 +178,7 @@ def find_cases(
             submission.path,
             found=f"no map for {len(missing)} of {len(dataset)} images: {some(missing)}",
             expected="a map of every image",
-            cure="add them, for an image without map is no case",
+            cure="add them, or draw a part of the split (--ids FILE)",
             exit_status=1,
         )
     dataset.require_masks("cases")

@@ -12,7 +12,7 @@ from ..formats.submission.reader import Submission
 
 __all__ = ["class_notes", "shape_notes"]
 
-FEWEST = 5
+FEWEST = 6
 """Images below which it means nothing that none is classified correctly."""
 
 _TURNED = 0.1  # of the logarithm of a side ratio: the sides of a map are few positions
@@ -43,7 +43,7 @@ def class_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
 
 
 def shape_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
-    """A note if all maps have the side ratio of their images transposed; empty otherwise.
+    """A note if maps have the side ratio of their images transposed; empty otherwise.
 
     Languages that store arrays by columns write (height, width) maps as (width, height).
 
@@ -60,10 +60,11 @@ def shape_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
     maps = np.log(shapes[:, 0] / shapes[:, 1])
     images = np.log(store.heights[own] / store.widths[own])
     telling = (np.abs(maps) > _TURNED) & (np.abs(images) > _TURNED)
-    if not telling.any() or (np.abs(maps + images)[telling] > _TURNED).any():
+    turned = telling & (np.abs(maps + images) <= _TURNED)
+    if not turned.any():
         return ()
     return (
-        f"all {int(telling.sum())} maps of {dataset.title} that are not square have height and "
-        "width swapped: a language that stores arrays by columns (MATLAB, Julia, R, Fortran) "
-        "writes the transpose; transpose each map before it is written",
+        f"{int(turned.sum())} of {int(telling.sum())} maps of {dataset.title} that are not square "
+        "have height and width swapped: a language that stores arrays by columns (MATLAB, Julia, "
+        "R, Fortran) writes the transpose; transpose such maps before they are written",
     )

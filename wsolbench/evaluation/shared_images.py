@@ -42,7 +42,8 @@ def shared_images(
         enumerate(f"{name} has {len(own)}" for name, own in zip(names, held, strict=True))
     )
     told = [
-        f"{counts.pop(place)} of {len(every)}, without {some(missing)}"
+        f"{counts.pop(place)} of the {len(every)} images that any of them has, without "
+        f"{some(missing)}"
         for place, missing in list(lacking.items())[:SHOWN]
     ]
     instead = f", or use only the {len(shared)} shared images with --common (common=True in Python)"

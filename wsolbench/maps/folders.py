@@ -6,6 +6,7 @@ of `map_files`. They are named by image ids: `0001.npy`, `0001.jpg.npy`, `001.Bi
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from ..data.dataset import Dataset
 from ..data.importers.mask_files import summary
 from ..data.importers.tables import read_table
 from ..errors import WsolbenchError, one_of, require_choice, some
-from ..files import available_processors, require_folder, require_target
+from ..files import available_processors, require_folder, require_target, sha256_of
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..image_ids import files_by_id, files_under, one_file_each
@@ -109,6 +110,11 @@ def import_maps(
         notes.append(f"{lossy} of {len(files)} maps are JPEG files, which change their values")
     if window is not None:
         method = with_window(method, window)
+    inputs = {
+        "annotations": dataset.store.stated_sha256,
+        "maps": _fingerprint(files),
+        "top5": "" if top5 is None else sha256_of(top5),
+    }
     faults: list[WsolbenchError] = []
     with ExitStack() as stack:
         writers = {
@@ -118,6 +124,7 @@ def import_maps(
                     _header(dataset, normalisation, method, label, dtype, lossy=bool(lossy)),
                     resume=resume,
                     overwrite=overwrite,
+                    inputs=inputs,
                 )
             )
             for normalisation, out in outs.items()
@@ -168,6 +175,13 @@ def _batches(
 
 
 def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDArray[Any]:
+    if normalisation.kind == "none" and raw.dtype == np.uint8 and raw.max() == 1:
+        raise WsolbenchError(
+            "map",
+            found="8 bits with levels 0 and 1 alone",
+            expected="levels up to 255, which mean value / 255",
+            cure="save 255 instead of 1, or choose --normalise max",
+        )
     if normalisation.kind == "none" and raw.dtype == np.uint8 and dtype == "uint8":
         return raw
     return stored(normalisation(raw), dtype)
@@ -196,6 +210,15 @@ def _default_dtype(
         return "uint8", []
     mixed = f"{count} of {len(kinds)} maps have 8 bits and the others more: all are stored as "
     return "float32", [f"{mixed}float32, which holds both exactly"] if count else []
+
+
+def _fingerprint(files: Mapping[str, Path]) -> str:
+    """A hash of the ids, sizes and times of change of all files."""
+    digest = hashlib.sha256()
+    for image_id, path in sorted(files.items()):
+        status = path.stat()
+        digest.update(f"{image_id} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _files_of(

@@ -1,6 +1,6 @@
 """Files of single maps, as programs save them.
 
-NumPy's `.npy`, and `.npz` with one array: (h, w), or with one further axis of length 1. Pictures:
+NumPy's `.npy`, and `.npz` with one array: (h, w), or with further axes of length 1. Pictures:
 `.png` and `.tif` of 1, 8 or 16 bits, `.tif` of float32, and `.jpg` of 8 bits, which is lossy; grey,
 or colour with equal channels. The values of pictures are value / 255 or value / 65535. A coloured
 heat map is refused, since the map cannot be recovered from its colours.
@@ -62,8 +62,8 @@ def read_map(path: str | PathLike[str]) -> NDArray[Any]:
         values = _read_picture(file, _PICTURES[suffix])
     else:
         values = _read_npz(file) if suffix == ".npz" else _read_npy(file)
-    if values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
-        values = values[0] if values.shape[0] == 1 else values[:, :, 0]
+    while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):
+        values = values[0] if values.shape[0] == 1 else values[..., 0]
     if values.ndim != 2 or not all(1 <= side <= MAX_SIDE for side in values.shape):
         raise WsolbenchError(
             file,

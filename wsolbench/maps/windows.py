@@ -99,7 +99,7 @@ def centre_crop_named(text: str) -> CentreCrop:
     """A centre crop from its text: "256/224", or "256x256/224" with height and width.
 
     Raises:
-        WsolbenchError: another text, or sides outside 1 to 16384.
+        WsolbenchError: another text, sides outside 1 to 16384, or a crop larger than the photo.
     """
     match = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?/([0-9]{1,5})", text)
     if match is None:
@@ -110,6 +110,13 @@ def centre_crop_named(text: str) -> CentreCrop:
             cure="write 256/224, or 256x256/224 if photos are resized to 256x256 first",
         )
     first, second, crop = match.groups()
+    if int(crop) > min(int(first), int(second or first)):
+        raise WsolbenchError(
+            "centre crop (--centre-crop)",
+            found=f"a crop of {crop} pixels of photos resized to {first}",
+            expected="RESIZE/CROP with a crop that is not larger",
+            cure=f"write {crop}/{first} if the numbers are swapped",
+        )
     resize = int(first) if second is None else (int(first), int(second))
     return centre_crop(resize, int(crop))
 

@@ -93,4 +93,7 @@ def values_cure(values: NDArray[Any]) -> str:
         return "correct the program that wrote it"
     if values.min() >= -ROUNDING and values.max() <= 1 + ROUNDING:
         return "cut the rounding error off: numpy.clip(map, 0, 1)"
-    return "choose a normalisation: min-max, max, pas or ivr (--normalise NAME)"
+    cure = "choose a normalisation: min-max, max, pas or ivr (--normalise NAME)"
+    if values.min() >= 0 and 128 < values.max() <= 255 and (values == np.rint(values)).all():
+        return f"save levels 0 to 255 as uint8, or {cure}"
+    return cure

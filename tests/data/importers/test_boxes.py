@@ -185,7 +185,7 @@ def test_a_table_is_half_open_unless_stated(tmp_path):
     ("row", "message"),
     [
         ("a,0,1,6,,4,6", r"line 2: 'a'"),
-        ("a,5,1,2,3,4,6", r"line 2: 'a'"),
+        ("a,5,1,2,3,4,6", r"line 2 \(a\): 5,1,2,3 \(expected x0 < x1 .*add x0 and y0 to them"),
         ("a,0,1,7,3,4,6", r"1 of 1 boxes outside their image: a: 0,1,7,3 in 6x4"),
         ("a,0,1,6,3,4,", r"line 2: .*'width': ''"),
         ("a,0,1,6,3,,", r"1 of 1 images without a size"),
@@ -321,3 +321,17 @@ def test_boxes_alone_are_scored_by_box_metrics(tmp_path):
     # Of 24 pixels the boxes cover 18, 6, 8 and 6.
     assert result.scores["gt_known_loc"] == 0.25
     assert "peak_iou" not in result.scores
+
+
+def test_boxes_as_fractions_of_the_sides_are_refused(tmp_path: Path) -> None:
+    table = write(
+        tmp_path / "t.csv", ["image_id,x0,y0,x1,y1,height,width", "a,0.1,0.2,0.5,1,40,60"]
+    )
+    with pytest.raises(WsolbenchError, match=r"between 0 and 1.*multiply them by width and height"):
+        import_boxes(table)
+
+
+def test_lists_of_a_metadata_folder_may_be_compressed(tmp_path: Path) -> None:
+    for name, line in (("localization.txt", "a.jpg,0,0,9,9"), ("image_sizes.txt", "a.jpg,10,10")):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"{line}\n".encode()))
+    assert boxes_of(import_boxes(tmp_path)) == [[[0, 0, 10, 10]]]

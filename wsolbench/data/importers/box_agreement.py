@@ -118,7 +118,7 @@ def check_agreement(where: object, compared: Sequence[Compared], cures: Mapping[
             their image, or none of their object.
     """
     _check_readings(where, compared, cures)
-    _check_last_pixels(where, compared)
+    _check_counting(where, compared)
     refuse(
         where,
         [f"{item.name}: {item.fault}" for item in compared if item.fault],
@@ -188,19 +188,42 @@ def _check_readings(where: object, compared: Sequence[Compared], cures: Mapping[
     )
 
 
-def _check_last_pixels(where: object, compared: Sequence[Compared]) -> None:
-    """Refuse boxes most of which end one pixel before their masks on both sides."""
+def _check_counting(where: object, compared: Sequence[Compared]) -> None:
+    """Refuse boxes most of which differ from their masks as by another way of counting."""
     exact = [item for item in compared if item.exact]
-    short = [item.name for item in exact if item.box == _without_last(item.tight)]
-    if len(short) * 2 > len(exact):
-        raise WsolbenchError(
-            where,
-            found=f"{len(short)} of {len(exact)} boxes that end exactly one pixel before their "
-            f"masks, as if their far corners were the last pixels: {some(short)}",
-            expected="far corners behind the last pixel",
-            cure=f"add 1 to the far corners (widths, heights); or {TIGHTEN}; or {KEEP}",
-        )
+    for words, cure, shift in _COUNTINGS:
+        moved = [
+            item.name
+            for item in exact
+            if item.box is not None
+            and all(
+                side - same == by
+                for side, same, by in zip(item.box, item.tight, shift, strict=True)
+            )
+        ]
+        if len(moved) * 2 > len(exact):
+            raise WsolbenchError(
+                where,
+                found=f"{len(moved)} of {len(exact)} boxes that {words}: {some(moved)}",
+                cure=f"{cure}; or {TIGHTEN}; or {KEEP}",
+            )
 
 
-def _without_last(tight: Box) -> Box:
-    return tight[0], tight[1], tight[2] - 1, tight[3] - 1
+_COUNTINGS = (
+    (
+        "end exactly one pixel before their masks, as if their far corners were the last pixels",
+        "add 1 to the far corners (widths, heights)",
+        (0, 0, -1, -1),
+    ),
+    (
+        "begin exactly one pixel inside their masks, as if they were counted from 1",
+        "take 1 from the near corners",
+        (1, 1, 0, 0),
+    ),
+    (
+        "lie exactly one pixel right of and below their masks, as if they were counted from 1",
+        "take 1 from all corners",
+        (1, 1, 1, 1),
+    ),
+)
+"""Words, cure and the difference between box and tight box, by another way of counting."""

@@ -25,7 +25,16 @@ from ...image_ids import FOLDER_MARK, files_by_id, files_under, is_image_id
 from ...images import EXIF, photo_size
 from ...masks import RunLengths
 from ...progress import Progress
-from .corners import Corners, RawBox, choice, evidence_of, sentence, settle, whole_boxes
+from .corners import (
+    Corners,
+    RawBox,
+    choice,
+    evidence_of,
+    refuse_fractions,
+    sentence,
+    settle,
+    whole_boxes,
+)
 from .ilsvrc_labels import check_names, read_labels
 from .ilsvrc_lists import (
     CLASSES,
@@ -80,6 +89,7 @@ class _Listed:
         published: how corners of such files are known to be counted, if they are.
         sources: the files.
         notes: remarks.
+        turned: number of photos with an EXIF orientation.
     """
 
     where: str | os.PathLike[str]
@@ -91,6 +101,7 @@ class _Listed:
     published: Corners | None = None
     sources: list[Source] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    turned: int = 0
 
 
 def import_boxes(
@@ -148,7 +159,16 @@ def import_boxes(
     _require_all(listed, listed.sizes, "size", "--sizes FILE or --images DIR", "sizes= or images=")
     given = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
     classes = _add_labels(listed, given, names, folder_ids)
+    refuse_fractions(listed.where, (box for own in listed.boxes.values() for box in own))
     evidence = evidence_of(listed.boxes, listed.sizes)
+    if evidence.beyond and listed.turned:
+        other = "ignore" if exif == "apply" else "apply"
+        raise WsolbenchError(
+            listed.where,
+            found=f"{len(evidence.beyond)} of {evidence.boxes} boxes outside their photo, and "
+            f"{listed.turned} photos with an EXIF orientation: {some(evidence.beyond)}",
+            cure=f"use --exif {other}, in Python exif={other!r}",
+        )
     counted = settle(listed.where, evidence, given=choice(corners), published=listed.published)
     whole, notes = whole_boxes(listed.where, listed.boxes, listed.sizes, counted)
     records = [
@@ -178,8 +198,8 @@ def import_boxes(
 
 def _read_source(place: Path, folder_ids: bool, split: str | None) -> _Listed:
     if place.is_dir():
-        splits = [path.parent for path in sorted(place.glob(f"*/{_BOXES}"))]
-        if (place / _BOXES).is_file():
+        splits = [path for path in sorted(place.iterdir()) if path.is_dir() and _list(path, _BOXES)]
+        if _list(place, _BOXES):
             return _read_folder(place, folder_ids, split or place.resolve().name)
         if splits:
             return _read_folders(place, splits, folder_ids, split)
@@ -234,24 +254,26 @@ def _read_folders(
 
 
 def _read_folder(folder: Path, folder_ids: bool, split: str) -> _Listed:
+    boxes, ids, sizes, labels = (_list(folder, name) for name in (_BOXES, _IDS, _SIZES, _LABELS))
     listed = _Listed(folder / _BOXES, published=Corners.INCLUSIVE)
-    listed.boxes = _read_list(folder / _BOXES, folder_ids)
-    paths = [folder / _BOXES]
-    if (folder / _IDS).is_file():
-        paths.append(folder / _IDS)
-        _check_ids(listed, folder / _IDS, folder_ids)
-    if (folder / _SIZES).is_file():
-        paths.append(folder / _SIZES)
-        listed.sizes = _of_images(listed, read_sizes(folder / _SIZES, folder_ids=folder_ids))
-        _require_all(listed, listed.sizes, f"size in {_SIZES}", "a complete list", "")
-    if (folder / _LABELS).is_file():
-        paths.append(folder / _LABELS)
-        found, listed.notes = _read_labels(listed, [folder / _LABELS], [], folder_ids)
+    listed.boxes = _read_list(boxes or folder / _BOXES, folder_ids)
+    if ids is not None:
+        _check_ids(listed, ids, folder_ids)
+    if sizes is not None:
+        listed.sizes = _of_images(listed, read_sizes(sizes, folder_ids=folder_ids))
+        _require_all(listed, listed.sizes, f"size in {sizes.name}", "a complete list", "")
+    if labels is not None:
+        found, listed.notes = _read_labels(listed, [labels], [], folder_ids)
         listed.labels = _of_images(listed, found)
-        _require_all(listed, listed.labels, f"class in {_LABELS}", "a complete list", "")
+        _require_all(listed, listed.labels, f"class in {labels.name}", "a complete list", "")
     listed.splits = dict.fromkeys(listed.boxes, split)
-    listed.sources = [source_of(path) for path in paths]
+    listed.sources = [source_of(path) for path in (boxes, ids, sizes, labels) if path is not None]
     return listed
+
+
+def _list(folder: Path, name: str) -> Path | None:
+    """A list of a folder, perhaps compressed; None if it is not there."""
+    return next((path for end in ("", ".gz") if (path := folder / f"{name}{end}").is_file()), None)
 
 
 def _check_ids(listed: _Listed, path: Path, folder_ids: bool) -> None:
@@ -304,6 +326,7 @@ def _read_table(path: Path, folder_ids: bool) -> _Listed:
     )
     first: dict[str, tuple[str, ...]] = {}
     faults: list[str] = []
+    backwards: list[str] = []
     for number, cells in rows:
         image_id = cells["image_id"].strip()
         box = box_of([cells[name] for name in _CORNERS])
@@ -311,8 +334,12 @@ def _read_table(path: Path, folder_ids: bool) -> _Listed:
         label, split, *size = other
         height, width = map(whole_number, size)
         index = whole_number(label)
-        if not is_image_id(image_id) or box is None or box[0] > box[2] or box[1] > box[3]:
+        if not is_image_id(image_id) or box is None:
             faults.append(f"line {number}: {image_id!r}, {[cells[name] for name in _CORNERS]}")
+            continue
+        if box[0] > box[2] or box[1] > box[3]:
+            shown = ",".join(cells[name] for name in _CORNERS)
+            backwards.append(f"line {number} ({image_id}): {shown}")
             continue
         wrong = (label and (index is None or index < UNLABELLED)) or (
             split and not is_image_id(split)
@@ -329,6 +356,12 @@ def _read_table(path: Path, folder_ids: bool) -> _Listed:
         if split:
             listed.splits[image_id] = split
     refuse(path, faults, expected="numbers, and one row per box", cure="correct the table")
+    refuse(
+        path,
+        backwards,
+        expected="x0 < x1 and y0 < y1",
+        cure="write corners; if the last two columns are width and height, add x0 and y0 to them",
+    )
     return listed
 
 
@@ -411,6 +444,7 @@ def _add_photos(
             faults.append(f"{image_id} of {width}x{height}, but {_shown(stated)} is stated")
         listed.sizes[image_id] = (height, width)
     turned = [image_id for image_id, (_, _, orientation) in found.items() if orientation != 1]
+    listed.turned = len(turned)
     other = "ignore" if exif == "apply" else "apply"
     refuse(
         images,

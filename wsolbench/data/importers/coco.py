@@ -28,7 +28,8 @@ from .coco_checks import check_boxes_alone, check_sizes, outline
 from .coco_file import STORE_KEY, CocoImage, read_coco, whole
 from .coco_merge import CURES, NO_MASK, Merged, Way, merge, merge_boxes
 from .coco_select import SKIP, chosen_images, lacks_shape
-from .coco_shapes import BOXES, ROWS, has_shape, pixels_of
+from .coco_shapes import BOXES, ROWS, corners_of, has_shape, pixels_of
+from .corners import Corners, decide, evidence_of
 from .mask_files import Box, MaskRecord, annotations_of
 from .tables import refuse, source_of
 
@@ -159,7 +160,21 @@ def _merge_all(
     if not (way.keep or way.tight):
         check_agreement(file, compared, CURES)
     _check_empty(file, merged, way)
-    return _kept(file, merged), [*_notes(merged, way), *notes_of_agreement(compared)]
+    counted = _note_of_counting(images) if len(boxed) == len(images) else []
+    return _kept(file, merged), [*_notes(merged, way), *counted, *notes_of_agreement(compared)]
+
+
+def _note_of_counting(images: Sequence[CocoImage]) -> list[str]:
+    """A note if boxes without masks look as if they were not half-open, as COCO defines them."""
+    boxes = {
+        image.image_id: [corners_of(item.bbox, "xywh") for item in image.objects if not item.crowd]
+        for image in images
+    }
+    evidence = evidence_of(boxes, {own.image_id: (own.height, own.width) for own in images})
+    seen = decide(evidence)
+    if seen in (None, Corners.HALF_OPEN):
+        return []
+    return [f"boxes: {evidence}, as if x + width were {seen}; taken as half-open, as COCO has them"]
 
 
 def _kept(file: object, merged: Sequence[Merged]) -> list[MaskRecord]:

@@ -8,6 +8,7 @@ from ...errors import WsolbenchError, some
 from .coco_file import CocoImage, CocoObject
 from .coco_merge import CURES, READINGS, Way
 from .coco_shapes import corners_of, outline_of
+from .corners import refuse_fractions
 
 __all__ = ["check_boxes_alone", "check_sizes", "outline"]
 
@@ -40,14 +41,7 @@ def check_boxes_alone(file: object, images: Sequence[CocoImage], way: Way) -> No
             f"{READINGS[other]}: {some(bad)}",
             cure=CURES[READINGS[other]],
         )
-    corners = [corner for _, item in pairs for corner in corners_of(item.bbox, "xyxy")]
-    if pairs and max(corners) <= 1 and any(corner % 1 for corner in corners):
-        raise WsolbenchError(
-            file,
-            found="boxes between 0 and 1, as if they were fractions of the images' sides",
-            expected="pixels",
-            cure="multiply them by width and height",
-        )
+    refuse_fractions(file, [corners_of(item.bbox, "xyxy") for _, item in pairs])
 
     def reach(image: CocoImage) -> tuple[float, float]:
         corners = [corners_of(item.bbox, way.boxes) for item in image.objects if _is_box(item.bbox)]

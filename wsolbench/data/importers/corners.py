@@ -9,7 +9,7 @@ witness. What stays open is refused with the counts, and `--corners` states it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +26,7 @@ __all__ = [
     "decide",
     "evidence_of",
     "half_open",
+    "refuse_fractions",
     "sentence",
     "settle",
     "whole_boxes",
@@ -271,6 +272,22 @@ def settle(
 def sentence(evidence: Evidence, corners: Corners, why: str = "") -> str:
     """A note on the counts and the convention that was found."""
     return f"boxes: {evidence}; taken as {corners} ({_MEANING[corners]}){why and f': {why}'}"
+
+
+def refuse_fractions(where: object, boxes: Iterable[RawBox]) -> None:
+    """Refuse boxes that are all within 0 and 1, as fractions of the sides of their images are.
+
+    Raises:
+        WsolbenchError: they are.
+    """
+    corners = [corner for box in boxes for corner in box]
+    if corners and max(corners) <= 1 and any(corner % 1 for corner in corners):
+        raise WsolbenchError(
+            where,
+            found="boxes between 0 and 1, as if they were fractions of the images' sides",
+            expected="pixels",
+            cure="multiply them by width and height",
+        )
 
 
 def half_open(box: RawBox, corners: Corners) -> RawBox:

@@ -34,6 +34,7 @@ from .box_agreement import (
     one_choice,
     other_readings,
 )
+from .corners import refuse_fractions
 from .mask_files import (
     Box,
     MaskRecord,
@@ -134,6 +135,8 @@ def import_masks(
     ignored = _list_ignored(ignore, files, folder_ids)
     named = [] if classes is None else _read_classes(classes)
 
+    refuse_fractions(table, (box for row in rows.values() for box in row.boxes))
+
     def read(image_id: str) -> _Read:
         return _read_image(
             image_id,
@@ -181,13 +184,16 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Read:
-    """An image, its boxes beside its mask, and the levels of the mask."""
+    """An image, its boxes beside its mask, the levels of the mask, and whether the object has all
+    four corners of the image.
+    """
 
     record: MaskRecord
     compared: Compared | None
     highest: int
     has_void: bool
     rounded: int
+    framed: bool
 
 
 def _read_image(
@@ -225,7 +231,9 @@ def _read_image(
         boxes,
         encode(rest) if rest is not None and kept else None,
     )
-    return _Read(record, compared, picture.highest, has_void, sum(cut for _, cut in wholes))
+    framed = bool(mask[[0, 0, -1, -1], [0, -1, 0, -1]].all()) and not mask.all()
+    rounded = sum(cut for _, cut in wholes)
+    return _Read(record, compared, picture.highest, has_void, rounded, framed)
 
 
 def _whole(
@@ -310,7 +318,9 @@ def _read_rows(
         table,
         faults,
         expected="integers, half-open boxes, and one row per image or box",
-        cure="correct the table",
+        cure="number the classes from 0, and name them in a table of their own: --classes"
+        if any("class_index is" in fault for fault in faults)
+        else "correct the table",
     )
     return rows
 
@@ -452,6 +462,12 @@ def _notes(
 
 def _notes_of_levels(read_images: Sequence[_Read], rule: MaskRule) -> list[str]:
     notes = []
+    framed = sum(item.framed for item in read_images)
+    if framed > 1 and 2 * framed > len(read_images):
+        notes.append(
+            f"{framed} of {len(read_images)} masks have the object in all four corners of the "
+            "image: object and background may be swapped"
+        )
     rounded = sum(item.rounded for item in read_images)
     if rounded:
         notes.append(f"{rounded} boxes were rounded outwards to whole pixels")

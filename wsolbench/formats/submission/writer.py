@@ -10,9 +10,9 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import h5py
@@ -64,6 +64,7 @@ class SubmissionWriter:
         resume: resume an unfinished run, if there is one, and keep its part on any exception; skip
             the images in `written`. A finished file is not resumed: the run starts again.
         overwrite: discard an unfinished run and start again.
+        inputs: what the maps are made of, e.g. hashes by name; a run is resumed only with the same.
 
     Raises:
         WsolbenchError: a header field is invalid; on entering, there is an unfinished run and
@@ -79,9 +80,11 @@ class SubmissionWriter:
         *,
         resume: bool = False,
         overwrite: bool = False,
+        inputs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = Path(path)
         self.header = header
+        self._inputs = dict(inputs)
         self._resume = resume
         self._overwrite = overwrite
         self._journal: Journal | None = None
@@ -98,9 +101,8 @@ class SubmissionWriter:
 
     def __enter__(self) -> SubmissionWriter:
         require_target(self.path)
-        self._journal = Journal(
-            self.path, _stated(self.header), resume=self._resume, overwrite=self._overwrite
-        )
+        stated = {**_stated(self.header), "inputs": self._inputs}
+        self._journal = Journal(self.path, stated, resume=self._resume, overwrite=self._overwrite)
         return self
 
     def __exit__(
