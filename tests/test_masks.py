@@ -85,7 +85,7 @@ def test_tight_box_is_half_open() -> None:
     "levels, expected",
     [
         ([[0, 255]], [[False, True]]),
-        ([[0, 129, 200]], [[False, True, True]]),
+        ([[0, 129, 200, 255]], [[False, True, True, True]]),
         ([[0, 1]], [[False, True]]),
         ([[0, 0]], [[False, False]]),
         ([[1, 1]], [[True, True]]),
@@ -122,7 +122,9 @@ def save(folder: Path, levels: list[int], dtype: type = np.uint8) -> Path:
     return folder / "m.png"
 
 
-@pytest.mark.parametrize("levels", [[0, 1, 255], [0, 15, 255], [1, 255], [0, 128, 129], [0, 9, 99]])
+@pytest.mark.parametrize(
+    "levels", [[0, 1, 255], [0, 15, 255], [1, 255], [0, 128, 129], [0, 9, 99], [0, 200, 255]]
+)
 def test_levels_on_both_sides_of_128_need_a_rule(tmp_path: Path, levels: list[int]) -> None:
     with pytest.raises(WsolbenchError, match=r"--object-above LEVEL .*, --void LEVEL"):
         masks.read_mask(save(tmp_path, levels))
@@ -171,8 +173,11 @@ def test_palettes_are_read_by_index_or_by_grey_and_both_must_agree(tmp_path: Pat
     black, white, red, blue = (0,) * 3, (255,) * 3, (200, 0, 0), (0, 0, 200)
     assert masks.read_mask(palette(tmp_path, [0, 1], [black, white])).tolist() == [[False, True]]
     assert masks.read_mask(palette(tmp_path, [0, 1], [red, blue])).tolist() == [[False, True]]
+    for colour in (white, red):
+        with pytest.raises(WsolbenchError, match="the higher index is black"):
+            masks.read_mask(palette(tmp_path, [0, 1], [colour, black]))
     with pytest.raises(WsolbenchError, match="the higher index is the darker grey"):
-        masks.read_mask(palette(tmp_path, [0, 1], [white, black]))
+        masks.read_mask(palette(tmp_path, [0, 1], [white, (9, 9, 9)]))
     many = [black, *[red] * 254, blue]
     with pytest.raises(WsolbenchError, match="levels 15, 255"):
         masks.read_mask(palette(tmp_path, [0, 15, 255], many))

@@ -248,7 +248,8 @@ def _decided(path: str | os.PathLike[str], levels: NDArray[np.uint16], ceiling: 
     if found.tolist() == [1] or (ceiling > 255 and found.tolist() == [255]):
         return 0
     half = FOREGROUND_ABOVE * ceiling // 255
-    if (found <= half).any():
+    # Two levels alone are those of two regions, of which one may be void; blurred edges have many.
+    if (found <= half).any() or (found.size == 2 and ceiling > 1):
         raise _undecided(path, found, "0 and 255 (object above 128), or 0 and 1")
     return half
 
@@ -282,6 +283,8 @@ def _palette_levels(path: str | os.PathLike[str], picture: Image.Image) -> NDArr
     if used[-1] >= len(colours):
         raise _not_grey(path, f"the index {used[-1]} of a palette of {len(colours)} colours")
     greys = colours[used]
+    if used.size == 2 and greys[0].any() and not greys[1].any():
+        raise _not_grey(path, "a palette in which the higher index is black")
     if (greys != greys[:, :1]).any():
         return indices.astype(np.uint16)
     if used.size == 2 and (greys[1, 0] > greys[0, 0]) != (used[1] > used[0]):

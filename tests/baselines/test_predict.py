@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -712,3 +713,26 @@ def test_predicted_and_imported_maps_have_the_same_bytes(
     import_maps(tmp_path / "raw", dataset, outs, method={"name": "m"}, dtype=map_dtype)
     pairs = [Submission.open(tmp_path / name).read(range(COUNT)) for name in ("p.h5", "i.h5")]
     assert all(np.array_equal(*pair) for pair in zip(*pairs, strict=True))
+
+
+@pytest.mark.parametrize("changed", ["network", "photos", "annotations"])
+def test_a_run_is_resumed_only_with_the_same_inputs(
+    model: ClassMapModel, dataset: Dataset, tmp_path: Path, changed: str
+) -> None:
+    def stop(done: int, _: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"size": SIZE, "device": "cpu", "batch_size": 2}
+    with pytest.raises(KeyboardInterrupt):
+        predict(model, dataset, tmp_path / "s.h5", progress=stop, **options)
+    if changed == "network":
+        with torch.no_grad():
+            model.module.last.weight.neg_()
+    elif changed == "photos":
+        shutil.copytree(tmp_path, tmp_path / "others")
+        dataset = Dataset.open(dataset.store.path, images=tmp_path / "others")
+    else:
+        dataset = make_dataset(tmp_path, [(i + 1) % 6 for i in range(COUNT)])
+    with pytest.raises(WsolbenchError, match=rf"unfinished run with inputs\.{changed}"):
+        predict(model, dataset, tmp_path / "s.h5", resume=True, **options)

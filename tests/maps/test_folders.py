@@ -266,6 +266,16 @@ def test_8_bit_maps_of_zeros_and_ones_are_refused(dataset: Dataset, tmp_path: Pa
     assert np.array_equal(submission.read([0])[0], np.eye(4))
 
 
+def test_16_bit_pictures_of_8_bit_levels_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "maps"
+    place.mkdir()
+    for image_id in dataset.image_ids:
+        Image.fromarray(np.array([[0, 255]], np.uint16)).save(place / f"{image_id}.png")
+    with pytest.raises(WsolbenchError, match=r"16 bits with levels up to 255 alone.*--normalise"):
+        imported(place, dataset, "none")
+    assert imported(place, dataset, "max")["max"].read([0])[0].tolist() == [[0, 1]]
+
+
 def test_two_files_of_an_image_are_refused(folder: Path, dataset: Dataset) -> None:
     Image.new("L", (4, 4)).save(folder / "image_001.png")
     with pytest.raises(WsolbenchError, match="several files for 1 image: image_001"):

@@ -12,6 +12,7 @@ floats differently, which can change a uint8 value by one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -173,6 +174,7 @@ def predict(
         windows = stated_windows(model, dataset, size)
         check_window(model, dataset, size)
         writers = []
+        network = _fingerprint(model.module)
         for form, path in zip(forms, outs.values(), strict=True):
             words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
             stated = "" if list(outs) == [_MIN_MAX] else form.name
@@ -185,7 +187,11 @@ def predict(
                     model, method, size, seeds, stated, joined, dataset.exif, metadata or {}
                 ),
             )
-            inputs = {"annotations": dataset.store.stated_sha256}
+            inputs = {
+                "annotations": dataset.store.stated_sha256,
+                "network": network,
+                "photos": str(dataset.images and dataset.images.resolve()),
+            }
             writer = SubmissionWriter(
                 path, header, resume=resume, overwrite=overwrite, inputs=inputs
             )
@@ -224,6 +230,17 @@ def predict(
     if turned:
         notes = (turned_note(turned, dataset.exif), *notes)
     return Predicted(dataset, notes)
+
+
+def _fingerprint(module: nn.Module) -> str:
+    """A hash of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if isinstance(tensor, Tensor):
+            content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            digest.update(content.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _maps_of(

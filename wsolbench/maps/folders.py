@@ -27,7 +27,7 @@ from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..image_ids import files_by_id, files_under, one_file_each
 from ..progress import Progress
-from .map_files import ENDINGS, is_lossy, read_map
+from .map_files import ENDINGS, is_lossy, is_picture, read_map
 from .normalisations import Normalisation
 from .storage import STORED_AS, stored
 from .windows import CentreCrop, window_rows, with_window
@@ -163,6 +163,8 @@ def _batches(
     def attempt(image_id: str) -> list[NDArray[Any]] | WsolbenchError:
         try:
             raw = read_map(files[image_id])
+            if is_picture(files[image_id]) and any(own.kind == "none" for own in normalisations):
+                _check_depth(raw)
             return [_stored(normalisation, raw, dtype) for normalisation in normalisations]
         except WsolbenchError as error:
             found, expected, cure = error.found, error.expected, error.cure
@@ -172,6 +174,21 @@ def _batches(
         for start in range(0, len(ids), _BATCH):
             batch = list(ids[start : start + _BATCH])
             yield batch, list(pool.map(attempt, batch))
+
+
+def _check_depth(raw: NDArray[Any]) -> None:
+    """Refuse a picture of 16 bits whose levels fit into 8.
+
+    Raises:
+        WsolbenchError: it is one, so that its values would all be 0.004 or less.
+    """
+    if raw.dtype == np.float32 and 0 < raw.max() <= 255 / 65535:
+        raise WsolbenchError(
+            "map",
+            found=f"16 bits with levels up to {round(65535 * float(raw.max()))} alone",
+            expected="levels up to 65535, which mean value / 65535",
+            cure="save the map with 8 bits, or choose --normalise max",
+        )
 
 
 def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDArray[Any]:

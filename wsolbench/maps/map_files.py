@@ -24,7 +24,7 @@ from ..files import require_file
 from ..formats.submission.rules import MAX_SIDE
 from ..images import open_picture
 
-__all__ = ["ENDINGS", "is_lossy", "read_map"]
+__all__ = ["ENDINGS", "is_lossy", "is_picture", "read_map"]
 
 _PICTURES = {
     ".png": "PNG",
@@ -39,6 +39,11 @@ ENDINGS = (".npy", ".npz", *_PICTURES)
 
 _HEADER_BYTES = 10_000
 _MOST_BYTES = 16 * MAX_SIDE**2 + _HEADER_BYTES  # a map of the largest type
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a map's file is a picture, by its ending."""
+    return path.suffix.lower() in _PICTURES
 
 
 def is_lossy(path: Path) -> bool:
