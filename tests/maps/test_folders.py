@@ -276,6 +276,24 @@ def test_16_bit_pictures_of_8_bit_levels_are_refused(dataset: Dataset, tmp_path:
     assert imported(place, dataset, "max")["max"].read([0])[0].tolist() == [[0, 1]]
 
 
+def test_rounding_errors_are_cut_on_request(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "maps"
+    place.mkdir()
+    for number, image_id in enumerate(dataset.image_ids):
+        high = np.nextafter(np.float32(1), np.float32(2)) if number < 2 else np.float32(1)
+        np.save(place / f"{image_id}.npy", np.float32([[0, high]]))
+    outs = {normalisation_named("none"): tmp_path / "m.h5"}
+    given: dict[str, Any] = {"method": {"name": "m"}}
+    with pytest.raises(WsolbenchError, match=r"up to 1\.0000001192092896.* --clip"):
+        import_maps(place, dataset, outs, **given)
+    done = import_maps(place, dataset, outs, clip=True, **given)
+    assert done.notes == ("2 maps were cut to [0, 1], which they left by 1e-3 at most",)
+    assert max(map_.max() for map_ in Submission.open(tmp_path / "m.h5").read(range(COUNT))) == 1
+    np.save(place / f"{dataset.image_ids[0]}.npy", np.float32([[0, 1.1]]))
+    with pytest.raises(WsolbenchError, match="choose a normalisation"):
+        import_maps(place, dataset, outs, clip=True, **given)
+
+
 def test_two_files_of_an_image_are_refused(folder: Path, dataset: Dataset) -> None:
     Image.new("L", (4, 4)).save(folder / "image_001.png")
     with pytest.raises(WsolbenchError, match="several files for 1 image: image_001"):

@@ -61,6 +61,9 @@ __all__ = ["import_maps"]
     "256 pixels and the middle 224x224 kept; 256x256/224 resizes to 256x256 first [default: the "
     "whole photo].",
 )
+@click.option(
+    "--clip", is_flag=True, help="Cut values that leave 0 to 1 by rounding (at most 0.001)."
+)
 @resume_option
 @overwrite_option
 @submission_option

@@ -26,6 +26,7 @@ from ..files import available_processors, require_folder, require_target, sha256
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..image_ids import files_by_id, files_under, one_file_each
+from ..metrics.map_values import ROUNDING
 from ..progress import Progress
 from .map_files import ENDINGS, is_lossy, is_picture, read_map
 from .normalisations import Normalisation
@@ -63,6 +64,7 @@ def import_maps(
     allow_missing: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    clip: bool = False,
     window: CentreCrop | None = None,
     progress: Progress | None = None,
 ) -> Imported:
@@ -82,6 +84,7 @@ def import_maps(
         allow_missing: accept a split with images that have no map.
         resume: continue an unfinished run.
         overwrite: discard an unfinished run.
+        clip: cut values that leave [0, 1] by at most 1e-3, as rounding does, and count their maps.
         window: the crop of the photo that the maps show, see `wsolbench.centre_crop`; None if they
             show the whole photo.
         progress: called with (files read, files).
@@ -132,7 +135,8 @@ def import_maps(
         written = [writer.written for writer in writers.values()]
         pending = [name for name in ids if not all(name in own for own in written)]
         done = len(ids) - len(pending)
-        for batch, read in _batches(pending, files, list(outs), dtype):
+        cut: list[str] = []
+        for batch, read in _batches(pending, files, list(outs), dtype, cut if clip else None):
             faults += [item for item in read if isinstance(item, WsolbenchError)]
             if not faults:
                 planes = [item for item in read if not isinstance(item, WsolbenchError)]
@@ -149,6 +153,8 @@ def import_maps(
                 progress(done, len(ids))
         if faults:
             raise summary(place, faults, "maps")
+    if cut:
+        notes.append(f"{len(cut)} maps were cut to [0, 1], which they left by 1e-3 at most")
     return Imported(len(ids), tuple(notes))
 
 
@@ -157,14 +163,21 @@ def _batches(
     files: Mapping[str, Path],
     normalisations: Sequence[Normalisation],
     dtype: str,
+    cut: list[str] | None,
 ) -> Iterator[tuple[list[str], list[list[NDArray[Any]] | WsolbenchError]]]:
-    """Batches of ids and, for each file, its maps (one per normalisation) or its error."""
+    """Batches of ids and, for each file, its maps (one per normalisation) or its error.
+
+    If `cut` is a list, rounding errors are cut off, and the ids of these maps are added to it.
+    """
 
     def attempt(image_id: str) -> list[NDArray[Any]] | WsolbenchError:
         try:
             raw = read_map(files[image_id])
             if is_picture(files[image_id]) and any(own.kind == "none" for own in normalisations):
                 _check_depth(raw)
+            if cut is not None and _leaves_by_rounding(raw):
+                raw = np.clip(raw, 0, 1)
+                cut.append(image_id)
             return [_stored(normalisation, raw, dtype) for normalisation in normalisations]
         except WsolbenchError as error:
             found, expected, cure = error.found, error.expected, error.cure
@@ -174,6 +187,12 @@ def _batches(
         for start in range(0, len(ids), _BATCH):
             batch = list(ids[start : start + _BATCH])
             yield batch, list(pool.map(attempt, batch))
+
+
+def _leaves_by_rounding(raw: NDArray[Any]) -> bool:
+    low, high = raw.min(), raw.max()
+    near = bool(low >= -ROUNDING and high <= 1 + ROUNDING)
+    return raw.dtype.kind == "f" and near and bool(low < 0 or high > 1)
 
 
 def _check_depth(raw: NDArray[Any]) -> None:

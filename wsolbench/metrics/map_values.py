@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, one_of
 
-__all__ = ["MAP_DTYPES", "array_of", "map_fault", "values_cure", "values_fault"]
+__all__ = ["MAP_DTYPES", "ROUNDING", "array_of", "map_fault", "values_cure", "values_fault"]
 
 MAP_DTYPES = ("uint8", "float16", "float32")
 """Types that a map may have: uint8 means value / 255, floats lie in [0, 1]."""
@@ -92,7 +92,7 @@ def values_cure(values: NDArray[Any]) -> str:
     if not np.isfinite(values).all():
         return "correct the program that wrote it"
     if values.min() >= -ROUNDING and values.max() <= 1 + ROUNDING:
-        return "cut the rounding error off: numpy.clip(map, 0, 1)"
+        return "cut the rounding error off: numpy.clip(map, 0, 1), or --clip of import-maps"
     cure = "choose a normalisation: min-max, max, pas or ivr (--normalise NAME)"
     if values.min() >= 0 and 128 < values.max() <= 255 and (values == np.rint(values)).all():
         return f"save levels 0 to 255 as uint8, or {cure}"
