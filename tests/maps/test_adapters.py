@@ -79,8 +79,8 @@ def test_cam_of_torch_cam_is_ours_and_its_grad_cam_the_same_clipped(
     network: Any, method: str, clipped: bool
 ) -> None:
     package = pytest.importorskip("torchcam.methods", reason="pip install torchcam")
-    from wsolbench.baselines.backbones import POOLED, PooledNetwork
     from wsolbench.baselines.cam import min_max
+    from wsolbench.baselines.networks import POOLED, PooledNetwork
 
     classes = torch.arange(BATCH)
     with package.__dict__[method](network, target_layer="layer4") as extractor:

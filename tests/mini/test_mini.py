@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsolbench.baselines.cam import class_activation_maps, class_channels
+from wsolbench.baselines.networks import build_network
 from wsolbench.baselines.sem import self_enhancement_maps
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.annotations import AnnotationStore, write_store
@@ -19,7 +20,6 @@ from wsolbench.masks import tight_box
 from wsolbench.mini.classifier import (
     SIZE,
     WEIGHTS,
-    Network,
     load,
     preprocess,
     read_weights,
@@ -248,7 +248,7 @@ def test_self_enhancement_finds_more_of_the_toy(
 
 def test_weights_round_trip(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    one, two = Network(), Network()
+    one, two = (build_network("mini", 8, seed=seed) for seed in (0, 1))
     write_weights(tmp_path / "w.npz", one)
     write_weights(tmp_path / "again.npz", one)
     assert (tmp_path / "w.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
@@ -266,7 +266,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
     with pytest.raises(WsolbenchError, match=r"missing .*1 unexpected \(a\), .*mini\.train"):
         load(tmp_path / "other.npz")
-    write_weights(tmp_path / "three.npz", Network(classes=3))
+    write_weights(tmp_path / "three.npz", build_network("mini", 3, seed=0))
     with pytest.raises(WsolbenchError, match=r"of another shape \(classifier\.weight \(3, "):
         load(tmp_path / "three.npz")
 

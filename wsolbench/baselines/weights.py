@@ -178,12 +178,14 @@ class Match:
         notes: what was renamed or ignored, in words.
         faults: what is missing, unexpected, or of another shape or type, in words.
         prefixes: the prefixes under which the file has the whole network.
+        left: the names that were skipped, as far as a prefix of the network's is removed.
     """
 
     given: Mapping[str, Tensor]
     notes: Sequence[str]
     faults: Sequence[str]
     prefixes: Sequence[str]
+    left: Sequence[str] = ()
 
 
 def match_names(
@@ -221,7 +223,8 @@ def match_names(
     faults = [f"{len(names)} {kind} ({some(names)})" for kind, names in kinds.items() if names]
     if shared := _shared(unexpected):
         faults[-1] += f"; every unexpected name starts with {shared!r}"
-    return Match(given, notes, faults, prefixes)
+    left = [name for name in named if name not in given]
+    return Match(given, notes, faults, prefixes, left)
 
 
 def _fills(tensor: Tensor, wanted: Tensor) -> bool:

@@ -23,9 +23,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..baselines.networks import PaperNetwork, PooledNetwork, build_network
 from ..errors import WsolbenchError
-from .classifier import SIZE, Network, normalise, write_weights
-from .scenes import generate_split
+from .classifier import SIZE, normalise, write_weights
+from .scenes import CLASSES, generate_split
 
 __all__ = ["main", "train"]
 
@@ -92,9 +93,7 @@ def _train(
     say(f"drawing {scenes} scenes")
     images, labels = _pictures("train", scenes, seed)
     val_images, val_labels = _pictures("val", min(VAL_SCENES, scenes), seed + 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Network()
+    network = build_network("mini", len(CLASSES), seed=seed)
     rng = np.random.default_rng([seed, 4])
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -159,7 +158,7 @@ def _log_mean_exp(class_maps: Tensor) -> Tensor:
     return positions.logsumexp(dim=2) - math.log(positions.shape[2])
 
 
-def _accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+def _accuracy(network: PaperNetwork | PooledNetwork, images: Tensor, labels: Tensor) -> float:
     network.eval()
     correct = 0
     with torch.inference_mode():
