@@ -61,6 +61,7 @@ __all__ = [
     "known_backbone",
     "load_backbone",
     "load_trunk",
+    "require_published",
 ]
 
 FEATURES = ("feat3", "feat4", "feat5")
@@ -94,6 +95,7 @@ class ClassMapModel:
             e.g. `wsolbench.centre_crop(256, 224)`. None if the input shows the whole photo.
         feature_layers: submodules whose outputs are features of other depths, by the names by which
             SEM may take them ("feat3").
+        classes: (key, name) of each output, as far as they are known, e.g. of a checkpoint.
         class_dependent: the class maps depend on the class that is asked for, as ACoL's do: the
             module is called with the photos and a function logits (B, C) -> classes (B,).
     """
@@ -104,6 +106,7 @@ class ClassMapModel:
     provenance: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     window: Callable[[int, int, int], Sequence[float]] | None = None
     feature_layers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    classes: tuple[tuple[str, str], ...] = ()
     class_dependent: bool = False
 
 
@@ -208,7 +211,7 @@ def load_backbone(
             provenance |= {"trunk_weights_sha256": sha256}
             provenance |= {"trunk_weights_notes": notes} if notes else {}
             if preprocessing is None and network.half_range:
-                _require_published(known, trunk_weights, sha256, of="trunk weights")
+                require_published(known, trunk_weights, sha256, of="trunk weights")
     else:
         state, notes = read_state_dict(weights, weights_key)
         count = _classes_in(known, state) if classes is None else classes
@@ -219,7 +222,7 @@ def load_backbone(
         provenance = {"weights": Path(weights).name, "weights_sha256": sha256}
         provenance |= {"weights_notes": notes} if notes else {}
         if preprocessing is None and network.half_range:
-            _require_published(known, weights, sha256)
+            require_published(known, weights, sha256)
     if preprocessing is not None:
         network.half_range = preprocessing == HALF_RANGE
     if preprocessing is not None or network.half_range:
@@ -259,7 +262,7 @@ def feature_layers(name: str) -> Mapping[str, str]:
     return MappingProxyType({"feat3": layers.shallow, "feat4": layers.deep})
 
 
-def _require_published(
+def require_published(
     name: str, weights: str | os.PathLike[str], sha256: str, *, of: str = "weights"
 ) -> None:
     """Refuse weights of unknown origin for a network whose published weights are the exception."""

@@ -33,7 +33,15 @@ from ..formats.annotations import AnnotationStore
 from ..formats.submission.rules import NO_CLASS, OUTSIDE
 from . import imagenet
 
-__all__ = ["CURE", "ClassMap", "ClassMapSource", "join_classes", "mapped_images", "unlisted_note"]
+__all__ = [
+    "CURE",
+    "ClassMap",
+    "ClassMapSource",
+    "join_classes",
+    "known_classes",
+    "mapped_images",
+    "unlisted_note",
+]
 
 ClassMapSource = str | os.PathLike[str] | Mapping[str, Any] | Mapping[int, Any]
 """A file, "imagenet", "same", or model classes by class name, key or index."""
@@ -153,6 +161,30 @@ def join_classes(
         source, "a class map", "name a CSV or JSON file, or pass --class-map imagenet or same"
     )
     return _from_entries(store, model_classes, path.name, path, *_read(path))
+
+
+def known_classes(
+    store: AnnotationStore, classes: Sequence[tuple[str, str]]
+) -> dict[str, int] | None:
+    """The outputs of the annotations' classes, by key or else by name.
+
+    Args:
+        store: the annotations.
+        classes: (key, name) of each output of the model; empty if they are not known.
+
+    Returns:
+        None if either has no class list, or both are the same, so that class i is output i.
+    """
+    if not classes or not store.classes or list(store.classes) == list(classes):
+        return None
+    keys = {key: index for index, (key, _) in enumerate(classes)}
+    names = {name.casefold(): index for index, (_, name) in enumerate(classes)}
+    found = {}
+    for key, name in store.classes:
+        output = keys.get(key, names.get(name.casefold(), keys.get(name)))
+        if output is not None:
+            found[key] = output
+    return found or None
 
 
 def mapped_images(dataset: Dataset, class_map: ClassMap, *, skip: bool = False) -> Dataset:

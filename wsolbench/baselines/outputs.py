@@ -7,7 +7,7 @@ photo): the message names a cause only if the network then works.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,16 @@ _OUTPUTS = "class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)"
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
 
 
-def run_model(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def run_model(
+    model: ClassMapModel, images: Tensor, choose: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Run a model's network on photos, and check the shapes of what it returns.
 
     Args:
         model: its module is on the device of the photos, in evaluation mode.
         images: (B, 3, S, S) float32; converted to the type of the module's first parameter.
+        choose: logits (B, C) -> the class of each image, for a model whose class maps depend on it
+            (`ClassMapModel.class_dependent`); others ignore it.
 
     Returns:
         Class maps (B, C, h, w), features (B, c, h, w) and logits (B, C), of any floating type.
@@ -39,7 +43,8 @@ def run_model(model: ClassMapModel, images: Tensor) -> tuple[Tensor, Tensor, Ten
     where = f"backbone {model.name}"
     given = images.to(_dtype(model.module))
     try:
-        outputs = model.module(given)
+        asked = model.class_dependent and choose is not None
+        outputs = model.module(given, choose) if asked else model.module(given)
     except Exception as error:  # the module may be the user's and raise anything
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
             raise WsolbenchError(

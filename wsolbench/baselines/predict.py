@@ -16,7 +16,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -25,11 +26,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils import data
 
 from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, require_choice, some
+from ..errors import WsolbenchError, one_of, require_choice, some
 from ..evaluation.notes import class_notes
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
@@ -39,16 +39,39 @@ from ..maps.normalisations import normalisation_named
 from ..maps.storage import STORED_AS, stored
 from .backbones import ClassMapModel
 from .cam import class_channels
-from .class_map import ClassMap, ClassMapSource, join_classes, mapped_images, unlisted_note
-from .outputs import checked_input, not_finite, run_model
+from .class_map import (
+    ClassMap,
+    ClassMapSource,
+    join_classes,
+    known_classes,
+    mapped_images,
+    unlisted_note,
+)
+from .devices import device_named
+from .networks import recorded
+from .outputs import not_finite, run_model
+from .reading import Photos, batches_of, preprocessed
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 from .window import check_window, stated_windows, window_words
 
-__all__ = ["METHODS", "Predicted", "predict"]
+__all__ = ["METHODS", "MapKind", "Predicted", "predict"]
+
+Out = (
+    str
+    | os.PathLike[str]
+    | Mapping[str, str | os.PathLike[str]]
+    | Mapping[str, str]
+    | Mapping[str, Path]
+    | Mapping["MapKind", Path]
+)
+"""A submission; or several, by normalisation or by kind of map."""
 
 TOP = 5
 """Number of predictions stored with each map."""
+
+OWN_FEATURES = ("feat5",)
+"""The input of the last classification layer."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +99,24 @@ METHODS: Mapping[str, _Method] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class MapKind:
+    """One way to turn a network's outputs into maps.
+
+    Attributes:
+        method: "cam" for the method's own map, "sem" for SEM on it.
+        seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
+        features: the features of "sem", of `backbones.FEATURES`; several are concatenated, resized
+            to the class maps where they differ in size.
+        normalisation: a name of `normalisations.NORMALISATIONS`.
+    """
+
+    method: str = "cam"
+    seeds: int | float = PAPER_SEEDS
+    features: tuple[str, ...] = OWN_FEATURES
+    normalisation: str = "min-max"
+
+
+@dataclass(frozen=True)
 class Predicted:
     """What `predict` did.
 
@@ -95,11 +136,12 @@ _MIN_MAX_WORDS = "min-max of each map at feature size, a constant map is zero"
 def predict(
     model: ClassMapModel,
     dataset: Dataset,
-    out: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
+    out: Out,
     *,
     method: str = "cam",
     size: int = 224,
     seeds: int | float = PAPER_SEEDS,
+    features: Sequence[str] = OWN_FEATURES,
     label: str = "gt",
     class_map: ClassMapSource | None = None,
     skip_unmapped: bool = False,
@@ -118,11 +160,12 @@ def predict(
         model: the network, run in evaluation mode without gradients; its modes and device are
             restored afterwards, also after an exception.
         dataset: one split, opened with its folder of photos.
-        out: the submission, written atomically; or several submissions by normalisation (see
-            `normalisations.NORMALISATIONS`), for which the network runs only once.
-        method: "cam" or "sem".
+        out: the submission, written atomically; or several submissions, for which the network runs
+            only once, by normalisation (see `normalisations.NORMALISATIONS`) or by `MapKind`.
+        method: "cam" for the map of the method with which the network was trained, or "sem".
         size: side in pixels to which photos are resized.
         seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
+        features: the features of "sem" (see `MapKind`).
         label: "gt" for the map of the annotated class, "predicted" for that of the highest logit.
         class_map: the model classes of each class of the annotations (see
             `class_map.join_classes`); None if they must agree. Of several model classes, the one
@@ -143,10 +186,10 @@ def predict(
     Raises:
         WsolbenchError: an option is out of range; an image has no class, the classes of annotations
             and model do not agree, or a class has no model class; there are more seeds than
-            positions; the model's outputs are not class maps or not finite; values with
-            normalisation "none" are outside [0, 1]; `preprocess` shows another part of photos than
-            the model states, or flips, turns or randomly crops them; a photo is missing, damaged or
-            of another size.
+            positions; the model has no features of that name; the model's outputs are not class
+            maps or not finite; values with normalisation "none" are outside [0, 1]; `preprocess`
+            shows another part of photos than the model states, or flips, turns or randomly crops
+            them; a photo is missing, damaged or of another size.
     """
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
@@ -160,76 +203,117 @@ def predict(
             raise WsolbenchError(
                 name, found=str(value), expected=f"at least {least}", cure="pass a larger number"
             )
-    outs = dict(out) if isinstance(out, Mapping) else {_MIN_MAX: out}
-    forms = [normalisation_named(name) for name in outs]
-    where = _device(device)
+    usual = MapKind(method, seeds, tuple(features))
+    kinds = _kinds(model, out, usual)
+    forms = {kind: normalisation_named(kind.normalisation) for kind in kinds}
+    where = device_named(device)
     with ExitStack() as stack, _ready(model.module, where):
         classes, height, width = _probe(model, size, where)
-        if method == "sem":
-            seed_count(seeds, height, width)
+        for kind in kinds:
+            if kind.method == "sem":
+                seed_count(kind.seeds, height, width)
         if label == "gt":
             _check_classes(dataset)
-        joined = join_classes(dataset.store, classes, model.name, class_map)
+        source = known_classes(dataset.store, model.classes) if class_map is None else class_map
+        joined = join_classes(dataset.store, classes, model.name, source)
         dataset = mapped_images(dataset, joined, skip=skip_unmapped)
         windows = stated_windows(model, dataset, size)
         check_window(model, dataset, size)
-        writers = []
-        network = _fingerprint(model.module)
-        for form, path in zip(forms, outs.values(), strict=True):
-            words = _MIN_MAX_WORDS if form.name == _MIN_MAX else f"{form.words}, at feature size"
-            stated = "" if list(outs) == [_MIN_MAX] else form.name
+        inputs = {
+            "annotations": dataset.store.stated_sha256,
+            "network": _fingerprint(model.module),
+            "photos": str(dataset.images and dataset.images.resolve()),
+        }
+        several = len({kind.normalisation for kind in kinds}) > 1
+        writers: dict[MapKind, SubmissionWriter] = {}
+        for kind, path in kinds.items():
             header = SubmissionHeader(
                 dataset=dataset.name,
                 split=dataset.split,
                 label=label,
-                normalisation=f"{words}; {STORED_AS[map_dtype]}",
+                normalisation=f"{_normalisation_words(kind)}; {STORED_AS[map_dtype]}",
                 method=_described(
-                    model, method, size, seeds, stated, joined, dataset.exif, metadata or {}
+                    model, kind, size, label, joined, dataset.exif, several, metadata or {}
                 ),
             )
-            inputs = {
-                "annotations": dataset.store.stated_sha256,
-                "network": network,
-                "photos": str(dataset.images and dataset.images.resolve()),
-            }
             writer = SubmissionWriter(
                 path, header, resume=resume, overwrite=overwrite, inputs=inputs
             )
-            writers.append(stack.enter_context(writer))
+            writers[kind] = stack.enter_context(writer)
         pending = [
             row
             for row, name in enumerate(dataset.image_ids)
-            if any(name not in writer.written for writer in writers)
+            if any(name not in writer.written for writer in writers.values())
         ]
         done = len(dataset) - len(pending)
         if progress is not None:
             progress(done, len(dataset))
-        photos = _Photos(dataset, pending, model.preprocess, size)
+        photos = Photos(dataset, pending, model.preprocess, size)
         turned = 0
-        for batch_rows, images, in_batch in _batches(photos, batch_size, workers, where):
+        for batch_rows, images, in_batch in batches_of(photos, batch_size, workers, where):
             turned += in_batch
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
-            maps, top = _maps_of(model, images.to(where), ids, labels, joined, method, seeds)
-            for form, writer in zip(forms, writers, strict=True):
+            raw, top = _maps_of(model, images.to(where), ids, labels, joined, list(kinds))
+            for kind, writer in writers.items():
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
-                planes = [stored(form(maps[place]), map_dtype) for place in missing]
+                planes = [stored(forms[kind](raw[kind][at]), map_dtype) for at in missing]
                 shown = None if windows is None else windows[[batch_rows[at] for at in missing]]
                 missed = [ids[place] for place in missing]
                 writer.append(missed, planes, top5=top[missing], windows=shown)
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
-    with Submission.open(next(iter(outs.values()))) as written:
+    with Submission.open(next(iter(kinds.values()))) as written:
         notes = class_notes(dataset, written)
-    notes = (*unlisted_note(dataset.store, joined), *notes)
+    notes = (*seen_note(model, dataset), *unlisted_note(dataset.store, joined), *notes)
     if joined.ignored:
         ignored = f"{joined.name}: not in the annotations and ignored: {some(joined.ignored)}"
         notes = (ignored, *notes)
     if turned:
         notes = (turned_note(turned, dataset.exif), *notes)
     return Predicted(dataset, notes)
+
+
+def _kinds(
+    model: ClassMapModel,
+    out: Out,
+    usual: MapKind,
+) -> dict[MapKind, str | os.PathLike[str]]:
+    """The submissions to write, by the kind of their maps."""
+    if not isinstance(out, Mapping):
+        kinds: dict[MapKind, str | os.PathLike[str]] = {usual: out}
+    else:
+        kinds = {
+            kind if isinstance(kind, MapKind) else replace(usual, normalisation=kind): path
+            for kind, path in out.items()
+        }
+    known = (*model.feature_layers, *OWN_FEATURES)
+    for kind in kinds:
+        require_choice("method", kind.method, METHODS)
+        unknown = [name for name in kind.features if name not in known]
+        if unknown or not kind.features:
+            raise WsolbenchError(
+                f"features of {model.name}",
+                found=", ".join(unknown) or "none",
+                expected=one_of(known),
+                cure="name one or several of these",
+            )
+    return kinds
+
+
+def seen_note(model: ClassMapModel, dataset: Dataset) -> tuple[str, ...]:
+    """A note if the network was trained on the images whose maps it gives."""
+    if model.provenance.get("trained_on") != dataset.title:
+        return ()
+    return (f"{model.name} was trained on the photos of {dataset.title} themselves",)
+
+
+def _normalisation_words(kind: MapKind) -> str:
+    if kind.normalisation == _MIN_MAX:
+        return _MIN_MAX_WORDS
+    return f"{normalisation_named(kind.normalisation).words}, at feature size"
 
 
 def _fingerprint(module: nn.Module) -> str:
@@ -249,38 +333,98 @@ def _maps_of(
     ids: Sequence[str],
     labels: NDArray[np.int32] | None,
     joined: ClassMap,
-    method: str,
-    seeds: int | float,
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Raw maps (B, h, w): channels of the class, or cosines of SEM; and the best classes (B, 5) of
-    the annotations, filled with -1.
+    kinds: Sequence[MapKind],
+) -> tuple[dict[MapKind, NDArray[Any]], NDArray[np.int64]]:
+    """Raw maps (B, h, w) of each kind: channels of the class, or cosines of SEM; and the best
+    classes (B, 5) of the annotations, filled with -1.
     """
-    with torch.no_grad():  # not inference_mode, in which a module cannot compute gradients
-        class_maps, features, logits = run_model(model, images)
-        ranked = torch.argsort(logits.float(), dim=1, descending=True, stable=True)
-        scores = logits.float().cpu().numpy()
-        wanted = ranked[:, 0] if labels is None else torch.from_numpy(joined.best(labels, scores))
-        channels = class_channels(class_maps, wanted.to(class_maps.device))
-        finite = channels.isfinite().flatten(1).all(dim=1) & logits.isfinite().all(dim=1)
-        if method == "sem":
-            finite &= features.isfinite().flatten(1).all(dim=1)
-        if not bool(finite.all()):
-            broken = [name for name, sound in zip(ids, finite.tolist(), strict=True) if not sound]
-            outputs = {"class maps": channels, "features": features, "logits": logits}
-            raise not_finite(model, outputs, broken)
-        maps = seed_similarities(channels, features, seeds) if method == "sem" else channels
+
+    def choose(logits: Tensor) -> Tensor:
+        if labels is None:
+            return _ranked(logits)[:, 0]
+        best = joined.best(labels, logits.float().cpu().numpy())
+        return torch.from_numpy(best).to(logits.device)
+
+    layers = {name: place for name, place in model.feature_layers.items() if _uses(kinds, name)}
+    # not inference_mode, in which a module cannot compute gradients
+    with torch.no_grad(), recorded(model.module, list(layers.values())) as taken:
+        class_maps, features, logits = run_model(model, images, choose)
+        named = {name: taken[place] for name, place in layers.items()}
+        named |= {OWN_FEATURES[0]: features} if _uses(kinds, OWN_FEATURES[0]) else {}
+        channels = class_channels(class_maps, choose(logits).to(class_maps.device))
+        _check_finite(model, ids, channels, named, logits)
+        ranked = _ranked(logits)
         empty = (0, max(0, TOP - ranked.shape[1]))
         top = joined.translated(ranked[:, :TOP].cpu().numpy())
         top = np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
-        # NumPy has no bfloat16; float64 keeps its digits.
-        kept = maps if maps.dtype == torch.float64 else maps.float()
-        return kept.cpu().numpy(), top
+        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
+        return raw, top
+
+
+def _ranked(logits: Tensor) -> Tensor:
+    return torch.argsort(logits.float(), dim=1, descending=True, stable=True)
+
+
+def _uses(kinds: Sequence[MapKind], name: str) -> bool:
+    return any(kind.method == "sem" and name in kind.features for kind in kinds)
+
+
+def _raw(kind: MapKind, channels: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    if kind.method == "cam":
+        return channels
+    return seed_similarities(
+        channels, joined_features(features, kind.features, channels.shape[-2:]), kind.seeds
+    )
+
+
+def joined_features(
+    features: Mapping[str, Tensor], names: Sequence[str], size: Sequence[int]
+) -> Tensor:
+    """Features concatenated along channels, (B, sum of c, h, w).
+
+    Args:
+        features: (B, c, h', w') by name.
+        names: which to take, in this order.
+        size: (h, w); features of another size are resized (bilinear, antialiased).
+    """
+    parts = [
+        features[name]
+        if features[name].shape[-2:] == tuple(size)
+        else nn.functional.interpolate(
+            features[name].float(), size=tuple(size), mode="bilinear", antialias=True
+        )
+        for name in names
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _numbers(maps: Tensor) -> NDArray[Any]:
+    # NumPy has no bfloat16; float64 keeps its digits.
+    kept = maps if maps.dtype == torch.float64 else maps.float()
+    return kept.cpu().numpy()
+
+
+def _check_finite(
+    model: ClassMapModel,
+    ids: Sequence[str],
+    channels: Tensor,
+    features: Mapping[str, Tensor],
+    logits: Tensor,
+) -> None:
+    shown = {"features" if name in OWN_FEATURES else name: own for name, own in features.items()}
+    outputs = {"class maps": channels, **shown, "logits": logits}
+    finite = torch.stack(
+        [own.isfinite().flatten(1).all(dim=1).to(logits.device) for own in outputs.values()]
+    ).all(dim=0)
+    if not bool(finite.all()):
+        broken = [name for name, sound in zip(ids, finite.tolist(), strict=True) if not sound]
+        raise not_finite(model, outputs, broken)
 
 
 def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
     """The number of classes and the size of the maps, measured on a grey photo."""
     grey = Image.new("RGB", (size, size), (128, 128, 128))
-    image = _preprocessed(model.preprocess, grey, size, whose="a grey picture")
+    image = preprocessed(model.preprocess, grey, size, whose="a grey picture")
     with torch.no_grad():
         class_maps, _, _ = run_model(model, image[None].to(where))
     _, classes, height, width = class_maps.shape
@@ -300,37 +444,51 @@ def _check_classes(dataset: Dataset) -> None:
 
 def _described(
     model: ClassMapModel,
-    method: str,
+    kind: MapKind,
     size: int,
-    seeds: int | float,
-    normalisation: str,
+    label: str,
     joined: ClassMap,
     exif: str,
+    several: bool,
     metadata: Mapping[str, object],
 ) -> dict[str, object]:
-    parameters: dict[str, object] = {"size": size}
-    if method == "sem":
-        parameters["seeds"] = seeds
+    """The `method` of a submission."""
     provenance = dict(model.provenance)
-    if normalisation:
-        parameters["normalisation"] = normalisation
+    name = METHODS[kind.method].name
+    paper = METHODS[kind.method].paper
+    if trained := provenance.pop("trained_method", ""):
+        name = f"{trained} + {name}" if kind.method == "sem" else str(trained)
+        paper = paper if kind.method == "sem" else str(provenance.pop("trained_paper"))
+        provenance.pop("trained_paper", None)
+    parameters: dict[str, object] = {"size": size}
+    if kind.method == "sem":
+        parameters["seeds"] = kind.seeds
+    if kind.method == "sem" and kind.features != OWN_FEATURES:
+        parameters["features"] = " + ".join(kind.features)
+    if several or kind.normalisation != _MIN_MAX:
+        parameters["normalisation"] = kind.normalisation
+    if model.class_dependent:
+        parameters["erased_by"] = "ground-truth class" if label == "gt" else "predicted class"
     parameters |= joined.described()
     if exif != "ignore":
         parameters["exif"] = exif
     if words := window_words(model):
         parameters["window"] = words
     described: dict[str, object] = {
-        "name": METHODS[method].name,
+        "name": name,
         "backbone": model.name,
-        "paper": METHODS[method].paper,
+        "paper": paper,
         "code": f"wsolbench {__version__}",
         "parameters": parameters,
     }
-    if "preprocessing" in provenance:
-        parameters["preprocessing"] = provenance.pop("preprocessing")
+    for own in ("preprocessing", "training"):
+        if own in provenance:
+            parameters[own] = provenance.pop(own)
     if "random_weights_seed" in provenance:
         described["seed"] = provenance.pop("random_weights_seed")
         described["random_weights"] = True
+    if "training_seed" in provenance:
+        described["seed"] = provenance.pop("training_seed")
     return {**described, **provenance, **metadata}
 
 
@@ -355,131 +513,3 @@ def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
             part.training = training
         if home is not None:
             module.to(home)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise WsolbenchError(
-            f"device {name!r}",
-            found="an unknown device",
-            expected="cpu, cuda, mps or auto",
-            cure="name one of them",
-        ) from error
-    there = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }.get(device.type, 0)
-    if (device.index or 0) >= there:
-        raise WsolbenchError(
-            f"device {name!r}",
-            found=f"only {there} {device.type} devices are available",
-            cure='name another device, or "auto" for the best one',
-        )
-    return device
-
-
-# Reading ahead
-
-
-# Reading processes return errors as values: DataLoader would re-raise only their text.
-_Item = tuple[int, Tensor, int] | WsolbenchError
-_Batch = tuple[list[int], Tensor, int] | WsolbenchError
-
-
-class _Photos(data.Dataset[_Item]):
-    """The rows of a data set as (row, model input, EXIF orientation)."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        rows: Sequence[int],
-        preprocess: Callable[[Image.Image, int], Tensor],
-        size: int,
-    ) -> None:
-        self.dataset = dataset
-        self.rows = rows
-        self.preprocess = preprocess
-        self.size = size
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> _Item:
-        row = self.rows[index]
-        try:
-            photo, orientation = self.dataset.read_photo(row)
-            whose = self.dataset.image_ids[row]
-            image = _preprocessed(self.preprocess, photo, self.size, whose=whose)
-            return row, image, orientation
-        except WsolbenchError as error:
-            return error
-
-
-def _preprocessed(
-    preprocess: Callable[[Image.Image, int], Tensor],
-    photo: Image.Image,
-    size: int,
-    *,
-    whose: str,
-) -> Tensor:
-    try:
-        tensor = preprocess(photo, size)
-    except Exception as error:  # the function may be the user's and raise anything
-        raise fault_in_user_code(f"preprocess of {whose}", error) from error
-    return checked_input(tensor, size, f"preprocess of {whose}")
-
-
-def _together(items: list[_Item]) -> _Batch:
-    read: list[tuple[int, Tensor, int]] = []
-    for item in items:
-        if isinstance(item, WsolbenchError):
-            return item
-        read.append(item)
-    rows, images, orientations = zip(*read, strict=True)
-    return list(rows), torch.stack(images), sum(own > 1 for own in orientations)
-
-
-def _batches(
-    photos: _Photos, batch_size: int, workers: int, where: torch.device
-) -> Iterator[tuple[list[int], Tensor, int]]:
-    """The rows of each batch, their model inputs, and how many photos have an EXIF orientation."""
-    if not photos.rows:
-        return
-    loader = data.DataLoader(
-        photos,
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=_together,
-        pin_memory=where.type == "cuda",
-    )
-    try:
-        batches = iter(loader)
-    except Exception as error:  # a preprocess that cannot be pickled, or no memory for a process
-        raise _reading_failed(error) from error
-    while True:
-        try:
-            batch: _Batch | None = next(batches, None)
-        except RuntimeError as error:  # a reading process was killed
-            raise _reading_failed(error) from error
-        if batch is None:
-            return
-        if isinstance(batch, WsolbenchError):
-            raise batch
-        yield batch
-
-
-def _reading_failed(error: Exception) -> WsolbenchError:
-    return WsolbenchError(
-        "processes reading photos",
-        found=f"{type(error).__name__}: {error}",
-        cure="define preprocess as a function of a module, or pass workers=0 (--workers 0)"
-        if "pickle" in str(error).lower()
-        else "use fewer processes, or workers=0",
-    )

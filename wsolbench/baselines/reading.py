@@ -1,0 +1,134 @@
+"""Photos of a data set, preprocessed in batches, read ahead by other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils import data
+
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError
+from .outputs import checked_input
+from .user_models import fault_in_user_code
+
+__all__ = ["Photos", "batches_of", "preprocessed", "read_ahead"]
+
+# Reading processes return errors as values: DataLoader would re-raise only their text.
+_Item = tuple[int, Tensor, int] | WsolbenchError
+_Batch = tuple[list[int], Tensor, int] | WsolbenchError
+
+
+class Photos(data.Dataset[_Item]):
+    """The rows of a data set as (row, model input, EXIF orientation)."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Sequence[int],
+        preprocess: Callable[[Image.Image, int], Tensor],
+        size: int,
+    ) -> None:
+        """Photos at the positions `rows` of `dataset`; nothing is read yet."""
+        self.dataset = dataset
+        self.rows = rows
+        self.preprocess = preprocess
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> _Item:
+        row = self.rows[index]
+        try:
+            photo, orientation = self.dataset.read_photo(row)
+            whose = self.dataset.image_ids[row]
+            image = preprocessed(self.preprocess, photo, self.size, whose=whose)
+            return row, image, orientation
+        except WsolbenchError as error:
+            return error
+
+
+def preprocessed(
+    preprocess: Callable[[Image.Image, int], Tensor],
+    photo: Image.Image,
+    size: int,
+    *,
+    whose: str,
+) -> Tensor:
+    """The model input of a photo: float32 (3, size, size).
+
+    Raises:
+        WsolbenchError: the function raises, or returns something else.
+    """
+    try:
+        tensor = preprocess(photo, size)
+    except Exception as error:  # the function may be the user's and raise anything
+        raise fault_in_user_code(f"preprocess of {whose}", error) from error
+    return checked_input(tensor, size, f"preprocess of {whose}")
+
+
+def _together(items: list[_Item]) -> _Batch:
+    read: list[tuple[int, Tensor, int]] = []
+    for item in items:
+        if isinstance(item, WsolbenchError):
+            return item
+        read.append(item)
+    rows, images, orientations = zip(*read, strict=True)
+    return list(rows), torch.stack(images), sum(own > 1 for own in orientations)
+
+
+def batches_of(
+    photos: Photos, batch_size: int, workers: int, where: torch.device
+) -> Iterator[tuple[list[int], Tensor, int]]:
+    """The rows of each batch, their model inputs, and how many photos have an EXIF orientation.
+
+    Raises:
+        WsolbenchError: a photo cannot be read, or a reading process fails.
+    """
+    if not photos.rows:
+        return iter(())
+    return read_ahead(
+        lambda: data.DataLoader(
+            photos,
+            batch_size=batch_size,
+            num_workers=workers,
+            collate_fn=_together,
+            pin_memory=where.type == "cuda",
+        )
+    )
+
+
+def read_ahead(loader: Callable[[], data.DataLoader[Any]]) -> Iterator[Any]:
+    """The batches of a loader; a batch that is an error is raised.
+
+    Raises:
+        WsolbenchError: a batch is one, or a reading process fails.
+    """
+    try:
+        batches = iter(loader())
+    except Exception as error:  # a preprocess that cannot be pickled, or no memory for a process
+        raise _reading_failed(error) from error
+    while True:
+        try:
+            batch = next(batches, None)
+        except RuntimeError as error:  # a reading process was killed
+            raise _reading_failed(error) from error
+        if batch is None:
+            return
+        if isinstance(batch, WsolbenchError):
+            raise batch
+        yield batch
+
+
+def _reading_failed(error: Exception) -> WsolbenchError:
+    return WsolbenchError(
+        "processes reading photos",
+        found=f"{type(error).__name__}: {error}",
+        cure="define preprocess as a function of a module, or pass workers=0 (--workers 0)"
+        if "pickle" in str(error).lower()
+        else "use fewer processes, or workers=0",
+    )
