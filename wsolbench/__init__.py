@@ -5,8 +5,8 @@ used, so that `import wsolbench` costs nothing:
 
 - Data: `Dataset`, `AnnotationStore`; `importer`, `AnnotationSet`, `Annotation`, `write_store`,
   `export_coco`, `export_png`.
-- Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`; `import_maps`, `maps_of`,
-  `normalisation_named`, `centre_crop`.
+- Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`, `merge_submissions`;
+  `import_maps`, `maps_of`, `normalisation_named`, `centre_crop`.
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .formats.report import breakdown_table, seeds_table, signature, table
     from .formats.result import Bootstrap, Group, Result, Threshold, read_result
     from .formats.seeds import SeedGroup, seed_groups
+    from .formats.submission.merge import merge_submissions
     from .formats.submission.reader import Submission
     from .formats.submission.rules import SubmissionHeader
     from .formats.submission.validate import validate
@@ -96,6 +97,7 @@ _HOMES = {
     "import_maps": "maps.folders",
     "importer": "data.importers",
     "maps_of": "maps.adapters",
+    "merge_submissions": "formats.submission.merge",
     "normalisation_named": "maps.normalisations",
     "read_counts": "evaluation.counts",
     "read_result": "formats.result",
@@ -154,6 +156,7 @@ __all__ = [
     "importer",
     "leaderboard",
     "maps_of",
+    "merge_submissions",
     "metrics",
     "normalisation_named",
     "plots",

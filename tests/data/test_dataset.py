@@ -114,6 +114,35 @@ def test_other_lists_of_ids_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_shards_hold_each_image_once(dataset: Dataset) -> None:
+    shards = [dataset.shard(index, 2) for index in range(2)]
+    assert [shard.image_ids for shard in shards] == [["a", "c"], ["b"]]
+    assert shards[0].subset == Subset(2, hashlib.sha256(b"a\nc\n").hexdigest())
+    assert shards[1]["b"].class_index == 0
+    assert dataset.shard(0, 1) is dataset
+    assert [dataset.shard(index, 3).image_ids for index in range(3)] == [["a"], ["b"], ["c"]]
+    trial = dataset.first(2).shard(1, 2)
+    assert (trial.image_ids, trial.limit) == (["b"], 2)
+    assert shards[0].shard(1, 2).image_ids == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "message"),
+    [
+        (0, 0, "shard: found 0 shards, expected 1 or more"),
+        (0, 2.0, r"shard: found 2\.0 shards"),
+        (2, 2, "shard: found the index 2, expected 0 to 1, for 2 shards; count shards from 0"),
+        (-1, 2, "found the index -1, expected 0 to 1"),
+        (True, 2, "found the index True"),
+        (3, 4, "toys val: found shard 3 of 4 without an image, expected at most 3 shards of its 3"),
+    ],
+)
+def test_other_shards_are_refused(dataset: Dataset, index: int, count: int, message: str) -> None:
+    with pytest.raises(WsolbenchError, match=message) as caught:
+        dataset.shard(index, count)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_html_table_counts_and_escapes(dataset: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "<b>&"
     folder.mkdir()

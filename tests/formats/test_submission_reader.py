@@ -276,7 +276,8 @@ def test_the_lines_for_other_languages_mend_a_transposed_file(tmp_path, monkeypa
     ) as writer:
         writer.append(["a", "b", "c"], np.ascontiguousarray(maps.transpose(0, 2, 1)))
     monkeypatch.chdir(tmp_path)
-    (_, code) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
     exec(compile(code, "submission-format.md", "exec"), {"h5py": h5py, "np": np})
     assert validate("submission.h5") == []
     assert np.array_equal(Submission.open("submission.h5").read([0, 1, 2]), maps)

@@ -14,7 +14,7 @@ import click
 
 from .. import __version__
 from ..errors import WsolbenchError
-from . import compare, demo, evaluate, import_maps, imports, info, leaderboard, plot, predict
+from . import compare, demo, evaluate, import_maps, imports, info, leaderboard, merge, plot, predict
 
 __all__ = ["cli", "main"]
 
@@ -58,7 +58,8 @@ def cli() -> None:
 for _command in (
     *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
     *(compare.compare, info.info, imports.import_, imports.export),
-    *(predict.predict, import_maps.import_maps, plot.plot, demo.demo, leaderboard.leaderboard),
+    *(predict.predict, import_maps.import_maps, merge.merge, plot.plot, demo.demo),
+    leaderboard.leaderboard,
 ):
     cli.add_command(_command)
 

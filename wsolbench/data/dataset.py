@@ -184,6 +184,42 @@ class Dataset:
             return self
         return replace(self, rows=self.rows[:count], limit=count)
 
+    def shard(self, index: int, count: int) -> Dataset:
+        """Every `count`-th image from position `index` on: a part for one of several processes.
+
+        The shards 0 to count - 1 together hold each image once, and their sizes differ by one image
+        at most. `wsolbench.merge_submissions` joins the maps that are made of them. Results record
+        that they are of a subset.
+
+        Args:
+            index: from 0 to count - 1.
+            count: number of shards; 1 gives the data set itself.
+
+        Raises:
+            WsolbenchError: the count is below 1, the index is out of range, or the shard has no
+                image.
+        """
+        if type(count) is not int or count < 1:
+            raise WsolbenchError(
+                "shard", found=f"{count!r} shards", expected="1 or more", cure="pass their number"
+            )
+        if type(index) is not int or not 0 <= index < count:
+            raise WsolbenchError(
+                "shard",
+                found=f"the index {index!r}",
+                expected=f"0 to {count - 1}, for {count} shards",
+                cure="count shards from 0",
+            )
+        ids = self.image_ids[index::count]
+        if not ids:
+            raise WsolbenchError(
+                self.title,
+                found=f"shard {index} of {count} without an image",
+                expected=f"at most {len(self)} shards of its {self._size}",
+                cure="make fewer shards",
+            )
+        return self.only(ids)
+
     def require_masks(self, what: str) -> None:
         """Check that every image has a mask.
 

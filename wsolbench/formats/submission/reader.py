@@ -63,6 +63,7 @@ class Submission:
         windows: float64 (N, 4), the part of the image (x0, y0, x1, y1) that each map covers; None
             if every map covers its whole image.
         edge_shapes: int64 (N, 2), or None if there are no edges.
+        edge_dtype: dtype of the edges, or None.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -79,6 +80,7 @@ class Submission:
         self.boxes = scan.boxes
         self.windows = scan.windows
         self.edge_shapes = None if scan.edges is None else scan.edges.shapes
+        self.edge_dtype = None if scan.edges is None else scan.edges.dtype
         self._file = scan.file
         self._maps = scan.maps
         self._edges = scan.edges
