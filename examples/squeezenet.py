@@ -1,5 +1,8 @@
 """SqueezeNet 1.1 as a custom model: `--model examples.squeezenet:model`.
 
+`python -m examples.squeezenet --out squeezenet.pth` writes the same weights for torchvision's own
+network and preprocessing (`--backbone squeezenet1_1`), as a start of training.
+
 The environment variable SQUEEZENET_NPZ names the .npz file of weights: the arrays `<layer>.weight`
 (out, in, kh, kw) and `<layer>.bias` of conv1, fire2 .. fire9 (squeeze, e1, e3) and conv10. Photos
 are resized without cropping, as BGR in 0..255 minus the channel means. The 1000 channels of conv10,
@@ -8,7 +11,9 @@ before any ReLU, are the class maps, their means the logits, and its 512 inputs 
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +23,9 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 
 from wsolbench.baselines import ClassMapModel
+from wsolbench.baselines.networks import IMAGENET_MEAN, IMAGENET_STD
 from wsolbench.errors import WsolbenchError
-from wsolbench.files import require_file, sha256_of
+from wsolbench.files import replacing, require_file, sha256_of
 
 VARIABLE = "SQUEEZENET_NPZ"
 
@@ -84,3 +90,37 @@ def _state(path: Path) -> dict[str, Tensor]:
         raise WsolbenchError(
             path, found=f"not the weights of SqueezeNet 1.1 ({error})", cure="check the file"
         ) from error
+
+
+def for_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same function of photos in RGB with ImageNet's mean and deviation, for torchvision.
+
+    A channel of the input is 255 (deviation x + mean) - (its own mean here): the first convolution
+    takes over the factor and the difference. It has no padding, so this holds at the edges too.
+    """
+    weight = state["features.0.weight"].flip(1)
+    factor = 255 * torch.tensor(IMAGENET_STD)
+    shift = 255 * torch.tensor(IMAGENET_MEAN) - torch.tensor(BGR_MEANS).flip(0)
+    added = (weight * shift[:, None, None]).sum(dim=(1, 2, 3))
+    names = {f"conv10.{kind}": f"classifier.1.{kind}" for kind in ("weight", "bias")}
+    return {
+        **{names.get(name, name): tensor for name, tensor in state.items()},
+        "features.0.weight": weight * factor[:, None, None],
+        "features.0.bias": state["features.0.bias"] + added,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="SqueezeNet's weights for torchvision.")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    own = model().module.state_dict()
+    with replacing(options.out) as temporary:
+        torch.save(for_torchvision(dict(own)), temporary)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except WsolbenchError as error:
+        sys.exit(str(error))

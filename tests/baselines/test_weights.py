@@ -14,7 +14,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from wsolbench.baselines import backbones
+from wsolbench.baselines import backbones, networks
 from wsolbench.baselines.backbones import load_backbone
 from wsolbench.baselines.weights import fill, read_state_dict
 from wsolbench.errors import WsolbenchError
@@ -242,6 +242,9 @@ def test_a_trunk_is_read_as_pytorchs_example_wraps_it(tmp_path: Path) -> None:
     assert model.provenance["trunk_weights_notes"] == [
         "taken from the entry 'state_dict'",
         "the parts 'module' were removed from names",
+        "not loaded, because beyond the trunk: classifier.0.weight, classifier.0.bias",
+        "random values remain in the head: head.conv1.weight, head.conv1.bias, head.conv2.weight"
+        " and 3 more",
     ]
 
 
@@ -284,7 +287,7 @@ def test_other_networks_can_take_half_range(network: nn.Module, tmp_path: Path) 
     model = load_backbone("resnet18", tmp_path / "w.pth", preprocessing="half-range")
     photos = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        expected = network(backbones.to_half_range(photos))
+        expected = network(networks.to_half_range(photos))
         assert torch.allclose(model.module(photos)[2], expected, atol=1e-5)
     assert "preprocessing" not in load_backbone("resnet18", tmp_path / "w.pth").provenance
 

@@ -52,6 +52,7 @@ from .weights import fill, match_names, read_state_dict
 __all__ = [
     "ALIASES",
     "FEATURES",
+    "HALF_RANGE",
     "PREPROCESSING",
     "PUBLISHED",
     "ClassMapModel",
@@ -95,6 +96,7 @@ class ClassMapModel:
             e.g. `wsolbench.centre_crop(256, 224)`. None if the input shows the whole photo.
         feature_layers: submodules whose outputs are features of other depths, by the names by which
             SEM may take them ("feat3").
+        size: the side in pixels at which `predict` shows photos, unless another is asked for.
         classes: (key, name) of each output, as far as they are known, e.g. of a checkpoint.
         class_dependent: the class maps depend on the class that is asked for, as ACoL's do: the
             module is called with the photos and a function logits (B, C) -> classes (B,).
@@ -106,6 +108,7 @@ class ClassMapModel:
     provenance: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     window: Callable[[int, int, int], Sequence[float]] | None = None
     feature_layers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    size: int = 224
     classes: tuple[tuple[str, str], ...] = ()
     class_dependent: bool = False
 

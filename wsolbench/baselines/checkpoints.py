@@ -266,6 +266,7 @@ def load_checkpoint(
         input_of(checkpoint.backbone),
         provenance=MappingProxyType(_provenance(Path(path), checkpoint, module)),
         feature_layers=MappingProxyType(layers),
+        size=int(checkpoint.recipe["size"]),
         classes=checkpoint.classes,
         class_dependent=module.class_dependent,
     )

@@ -139,7 +139,7 @@ def predict(
     out: Out,
     *,
     method: str = "cam",
-    size: int = 224,
+    size: int | None = None,
     seeds: int | float = PAPER_SEEDS,
     features: Sequence[str] = OWN_FEATURES,
     label: str = "gt",
@@ -163,7 +163,8 @@ def predict(
         out: the submission, written atomically; or several submissions, for which the network runs
             only once, by normalisation (see `normalisations.NORMALISATIONS`) or by `MapKind`.
         method: "cam" for the map of the method with which the network was trained, or "sem".
-        size: side in pixels to which photos are resized.
+        size: side in pixels to which photos are resized; None for the model's own (224, or that of
+            its training).
         seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
         features: the features of "sem" (see `MapKind`).
         label: "gt" for the map of the annotated class, "predicted" for that of the highest logit.
@@ -191,6 +192,7 @@ def predict(
             shows another part of photos than the model states, or flips, turns or randomly crops
             them; a photo is missing, damaged or of another size.
     """
+    size = model.size if size is None else size
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
     require_choice("map_dtype", map_dtype, STORED_AS)

@@ -27,6 +27,7 @@ __all__ = [
     "SpgSettings",
     "as_values",
     "method_record",
+    "recipe_for",
     "recipe_from",
     "settings_from",
 ]
@@ -34,20 +35,24 @@ __all__ = [
 _Check = Callable[[Any], bool]
 
 
-def _setting(default: Any, words: str, expected: str, check: _Check) -> Any:
-    return field(default=default, metadata={"help": words, "expected": expected, "check": check})
+def _setting(default: Any, words: str, expected: str, check: _Check, but: str = "") -> Any:
+    """A field; `but` says where the default is another."""
+    told = {"help": words, "expected": expected, "check": check, "but": but}
+    return field(default=default, metadata=told)
 
 
-def _fraction(default: float, words: str) -> Any:
-    return _setting(default, words, "a number from 0 to 1", lambda own: 0 <= own <= 1)
+def _fraction(default: float, words: str, but: str = "") -> Any:
+    return _setting(default, words, "a number from 0 to 1", lambda own: 0 <= own <= 1, but)
 
 
 def _positive(default: float, words: str) -> Any:
     return _setting(default, words, "a number above 0", lambda own: own > 0)
 
 
-def _count(default: int, words: str, least: int = 1) -> Any:
-    return _setting(default, words, f"an integer of at least {least}", lambda own: own >= least)
+def _count(default: int, words: str, least: int = 1, but: str = "") -> Any:
+    return _setting(
+        default, words, f"an integer of at least {least}", lambda own: own >= least, but
+    )
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,9 @@ class AdlSettings(Settings):
     """ADL."""
 
     gamma: float = _fraction(
-        0.8, "Share of an image's highest attention from which positions are dropped"
+        0.8,
+        "Share of an image's highest attention from which positions are dropped",
+        "; 0.9 for ResNets",
     )
     drop_rate: float = _fraction(0.75, "Probability of the drop mask, else the importance map")
 
@@ -224,7 +231,7 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
                 cure="leave it out" if not known else "name one of these",
             )
     defaults = {"gamma": 0.9} if name == "adl" and backbone.startswith("res") else {}
-    return kind(**{**defaults, **values})
+    return kind(**{**defaults, **_as_tuples(values)})
 
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -266,8 +273,8 @@ class Recipe(Settings):
         0.0005, "Weight decay", "a number of at least 0", lambda own: own >= 0
     )
     batch_size: int = _count(32, "Number of photos a step, over all processes together")
-    resize: int = _count(256, "Side in pixels to which photos are resized", 8)
-    size: int = _count(224, "Side in pixels of the random crop", 8)
+    resize: int = _count(256, "Side in pixels to which photos are resized", 8, "; 144 for mini")
+    size: int = _count(224, "Side in pixels of the random crop", 8, "; 128 for mini")
     precision: str = _setting(
         "float32", "Numbers in training", one_of(PRECISIONS), lambda own: own in PRECISIONS
     )
@@ -284,6 +291,16 @@ class Recipe(Settings):
             )
 
 
+def recipe_for(backbone: str, values: Mapping[str, Any]) -> Recipe:
+    """The settings of training of a backbone, with its defaults for what is not given.
+
+    Raises:
+        WsolbenchError: a value is out of range.
+    """
+    usual = {"resize": 144, "size": 128} if backbone == "mini" else {}
+    return Recipe(**{**usual, **values})
+
+
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """A recipe from a checkpoint's values.
 
@@ -298,11 +315,13 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
             expected=", ".join(sorted(known)),
             cure="use a checkpoint of this version of wsolbench",
         )
-    return Recipe(**{name: _hashable(value) for name, value in values.items()})
+    return Recipe(**_as_tuples(values))
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
 
 
 def as_values(settings: Settings) -> dict[str, Any]:

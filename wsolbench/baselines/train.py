@@ -49,8 +49,8 @@ from .training_data import LabelledPhotos, Step, batches, steps_of
 
 __all__ = ["LogRow", "Trained", "learning_rate_at", "log_path", "parameter_groups", "train"]
 
-ROWS_PER_EPOCH = 10
-"""Rows of the log, and chances to save, per epoch."""
+ROWS_PER_EPOCH, STEPS_PER_ROW = 10, 20
+"""At most so many rows of the log, and chances to save, per epoch; at least so many steps a row."""
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at the end of each epoch, and in between if the last is older."""
@@ -320,7 +320,7 @@ def _loop(
     """The steps from `start` to the end; rows are added to `rows`."""
     steps = list(_steps(photos, recipe, start, group))
     per_epoch = len(steps_of(len(photos), recipe, 0))
-    every = -(-per_epoch // ROWS_PER_EPOCH)
+    every = max(STEPS_PER_ROW, -(-per_epoch // ROWS_PER_EPOCH))
     objective: nn.Module = _Objective(run.module)
     if group.count > 1:
         objective = nn.parallel.DistributedDataParallel(

@@ -14,7 +14,19 @@ import click
 
 from .. import __version__
 from ..errors import WsolbenchError
-from . import compare, demo, evaluate, import_maps, imports, info, leaderboard, merge, plot, predict
+from . import (
+    compare,
+    demo,
+    evaluate,
+    import_maps,
+    imports,
+    info,
+    leaderboard,
+    merge,
+    plot,
+    predict,
+    train,
+)
 
 __all__ = ["cli", "main"]
 
@@ -59,7 +71,7 @@ for _command in (
     *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
     *(compare.compare, info.info, imports.import_, imports.export),
     *(predict.predict, import_maps.import_maps, merge.merge, plot.plot, demo.demo),
-    leaderboard.leaderboard,
+    *(train.train, leaderboard.leaderboard),
 ):
     cli.add_command(_command)
 

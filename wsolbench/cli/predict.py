@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..baselines.settings import METHODS
 from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
 from .options import (
@@ -20,6 +21,7 @@ from .options import (
     ids_option,
     images_option,
     limit_option,
+    listed,
     normalise_option,
     overwrite_option,
     quiet_option,
@@ -51,6 +53,14 @@ def _seeds(text: str) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """A part from 1 and the number of parts, as "1/4"."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise click.BadParameter(f"{text!r} is not a part such as 1/4.")
+    return int(first), int(second)
 
 
 label_option = click.option(
@@ -88,6 +98,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="PACKAGE.MODULE:FUNCTION",
             help="Function that returns your own model.",
         ),
+        click.option("--checkpoint", type=FILE, help="Checkpoint of wsolbench train."),
         annotations_option,
         dataset_option,
         images_option,
@@ -98,9 +109,8 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--size",
             type=click.IntRange(8),
-            default=224,
-            show_default=True,
-            help="Side in pixels to which photos are resized.",
+            help="Side in pixels to which photos are resized [default: 224; of a checkpoint, that "
+            "of its training].",
         ),
         label_option,
         click.option(
@@ -145,6 +155,12 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Number type in which maps are stored.",
         ),
+        click.option(
+            "--shard",
+            type=_shard,
+            metavar="I/N",
+            help="Predict only the I-th of N parts of the images, to be joined by merge.",
+        ),
         resume_option,
         overwrite_option,
         submission_option,
@@ -176,7 +192,24 @@ def predict() -> None:
 @_prediction_options
 def predict_cam(**options: Any) -> None:
     """Write normalised class activation maps (CAM)."""
-    _predict("cam", **options)
+    _predict("cam", "cam", **options)
+
+
+def _add_trained(name: str) -> None:
+    """Add the command `predict METHOD` of a method that must be trained."""
+
+    @_prediction_options
+    def command(**options: Any) -> None:
+        _predict(name, "cam", **options)
+
+    title = METHODS[name].title
+    command.__doc__ = f"Write the normalised maps of {title}, from its checkpoint."
+    predict.command(name)(command)
+
+
+for _name in METHODS:
+    if _name != "cam":
+        _add_trained(_name)
 
 
 @predict.command("sem", short_help="Write self-enhancement maps (SEM).")
@@ -188,13 +221,25 @@ def predict_cam(**options: Any) -> None:
     show_default=True,
     help="Number of seed positions, or their fraction of all positions.",
 )
+@click.option(
+    "--features",
+    metavar="NAME,NAME",
+    default="feat5",
+    show_default=True,
+    help="Features of SEM: feat3, feat4 (shallower) or feat5 (before the last layer); several are "
+    "concatenated.",
+)
 @_prediction_options
-def predict_sem(**options: Any) -> None:
-    """Write self-enhancement maps (SEM, section 3.2 of the paper)."""
-    _predict("sem", **options)
+def predict_sem(features: str, **options: Any) -> None:
+    """Write self-enhancement maps (SEM, section 3.2 of the paper).
+
+    With --checkpoint, SEM starts from the maps of the method that was trained.
+    """
+    _predict(None, "sem", features=tuple(listed(features)), **options)
 
 
 def _predict(
+    trained: str | None,
     method: str,
     *,
     backbone: str | None,
@@ -203,6 +248,8 @@ def _predict(
     preprocessing: str | None,
     random_weights: int | None,
     model: str | None,
+    checkpoint: Path | None,
+    shard: tuple[int, int] | None,
     annotations: Path | None,
     dataset: str | None,
     images: Path,
@@ -221,17 +268,14 @@ def _predict(
 
     check_store_options(annotations, dataset)
     check_subset_options(limit, ids)
-    if (backbone is None) == (model is None):
-        raise click.UsageError("Give either --backbone NAME or --model PACKAGE.MODULE:FUNCTION.")
     given = (weights, weights_key, preprocessing, random_weights)
-    if model is not None and any(value is not None for value in given):
-        raise click.UsageError(
-            "--weights, --weights-key, --preprocessing and --random-weights need --backbone."
-        )
+    _check_source(trained, backbone, model, checkpoint, any(own is not None for own in given))
     if weights_key is not None and weights is None:
         raise click.UsageError("--weights-key needs --weights.")
     if training_seed is not None and random_weights is not None:
         raise click.UsageError("--training-seed excludes --random-weights, whose SEED is recorded.")
+    if training_seed is not None and checkpoint is not None:
+        raise click.UsageError("--training-seed excludes --checkpoint, which states its seed.")
     metadata: dict[str, object] = {"name": name} if name else {}
     metadata |= {} if training_seed is None else {"seed": training_seed}
     out: Path = options.pop("out")
@@ -239,10 +283,11 @@ def _predict(
     names = [own.name for own in normalisations_named(normalise or "min-max")]
     outs = dict(zip(names, path_per_name(out, names), strict=True))
     for target in outs.values():
-        require_target(target, [annotations, weights, ids, skip_unmapped])
+        require_target(target, [annotations, weights, ids, skip_unmapped, checkpoint])
     require_torch("predict")
     from ..baselines.backbones import load_backbone
-    from ..baselines.predict import predict as write_maps
+    from ..baselines.checkpoints import load_checkpoint
+    from ..baselines.sharded import predict_sharded
     from ..baselines.user_models import load_model_function
     from ..data.id_lists import write_ids
 
@@ -251,6 +296,8 @@ def _predict(
         require_target(skip_unmapped, [opened.store.path, weights, ids])
     if model is not None:
         network = load_model_function(model)
+    elif checkpoint is not None:
+        network = load_checkpoint(checkpoint, method=trained, backbone=backbone)
     else:
         network = load_backbone(
             backbone or "",
@@ -263,10 +310,11 @@ def _predict(
         for note in notes if isinstance(notes, list) else []:
             click.echo(f"note: {weights}: {note}", err=True)
     with resumable(), bar(f"predict {method}", quiet=quiet) as progress:
-        predicted = write_maps(
+        predicted = predict_sharded(
             network,
             opened,
             outs,
+            shard=shard,
             method=method,
             map_dtype=options.pop("dtype"),
             progress=progress,
@@ -274,6 +322,8 @@ def _predict(
             skip_unmapped=skip_unmapped is not None,
             **options,
         )
+    if predicted is None:
+        return
     for target in outs.values():
         click.echo(f"{target}: {len(predicted.dataset)} maps of {opened.name} {split}")
     if skip_unmapped is not None:
@@ -281,6 +331,31 @@ def _predict(
         left = len(opened) - len(predicted.dataset)
         click.echo(f"{skip_unmapped}: their ids, without {left} images of unmapped classes")
     print_notes(predicted.notes)
+
+
+def _check_source(
+    trained: str | None,
+    backbone: str | None,
+    model: str | None,
+    checkpoint: Path | None,
+    weighted: bool,
+) -> None:
+    """Raise unless there is one source of the network, and options that fit it."""
+    if trained not in (None, "cam") and checkpoint is None:
+        raise click.UsageError(
+            f"{trained} needs --checkpoint FILE, which `wsolbench train {trained}` writes."
+        )
+    if checkpoint is None and (backbone is None) == (model is None):
+        raise click.UsageError(
+            "Give one of --backbone NAME, --checkpoint FILE and --model PACKAGE.MODULE:FUNCTION."
+        )
+    if checkpoint is not None and model is not None:
+        raise click.UsageError("--checkpoint and --model exclude each other.")
+    if weighted and (backbone is None or checkpoint is not None):
+        raise click.UsageError(
+            "--weights, --weights-key, --preprocessing and --random-weights need --backbone "
+            + ("alone." if checkpoint is None else "without --checkpoint.")
+        )
 
 
 def _opened(
