@@ -144,7 +144,7 @@ def write_benchmark(
 ) -> tuple[Path, AnnotationSet]:
     """Write scenes of three splits as `<folder>/images/<image id>.png`; return their annotations.
 
-    Folders are created; pictures of the same name are replaced. A scene takes about 20 ms.
+    Folders are created; pictures of the same name are replaced. A scene takes about 30 ms.
 
     Args:
         folder: where the folder of images is created.
