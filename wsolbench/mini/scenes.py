@@ -3,11 +3,12 @@
 Aim: a test bed with the main difficulty of weakly supervised localization. A scene shows one to
 three toys of one class. The classes differ only in a small part, a badge on the belly, but the
 object to be localized is the whole toy. Loose badges of other classes lie on the ground, so a badge
-indicates the class only on a toy. Toys are knitted, and their hue is weakly related to the class.
+indicates the class only on a toy. Toys are knitted, and their hue is weakly related to the class;
+so is the ground in the scenes of `STUDY` (see `difficulty`).
 
 Conventions: images (height, width, 3) uint8 RGB, masks (height, width) bool, boxes (x0, y0, x1, y1)
-pixels, half-open, int32. Scene n of a split depends only on (seed, split, n), and its bytes are the
-same on every machine, as explained in `drawing`.
+pixels, half-open, int32. Scene n of a split depends only on (seed, split, n, difficulty), and its
+bytes are the same on every machine, as explained in `drawing`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ..errors import WsolbenchError, require_choice
 from ..files import replacing
 from ..formats.annotations import Annotation, AnnotationSet
 from ..masks import encode, tight_box
+from ..progress import Progress
+from .difficulty import CLASS_GROUNDS, DEMO, STUDY, Difficulty
 from .drawing import (
     Colour,
     Floats,
@@ -47,11 +50,16 @@ from .grounds import GROUNDS, leaf
 
 __all__ = [
     "CLASSES",
+    "CLASS_GROUNDS",
+    "DEMO",
     "PIXELS",
     "SPLITS",
+    "STUDY",
+    "Difficulty",
     "Scene",
     "draw_scene",
     "generate_split",
+    "scene_ground",
     "write_benchmark",
 ]
 
@@ -66,8 +74,6 @@ SPLITS: Mapping[str, int] = {"val": 1, "test": 2, "train": 3}
 PIXELS = (96, 192)
 """The minimum and maximum side of a scene."""
 
-_LEAN = 0.45  # fraction of toys that have the hue of their class
-_LOOSE = 0.45  # fraction of scenes with loose badges
 _HORIZON = 0.5  # fraction of the height; in hills, no thing is above it
 _CREAM: Colour = (0.96, 0.93, 0.84)
 
@@ -76,9 +82,10 @@ _CREAM: Colour = (0.96, 0.93, 0.84)
 class Scene:
     """One picture and its ground truth.
 
-    image_id: `mini_<split>_<number>`; image: (H, W, 3) uint8 RGB; mask: (H, W) bool, all toys;
-    part: (H, W) bool, their badges, inside the mask; boxes: (n, 4) int32 half-open, the tight box
-    of each toy, from back to front; class_index: index into `CLASSES`.
+    image_id: `<data set>_<split>_<number>`, e.g. mini_val_00000; image: (H, W, 3) uint8 RGB; mask:
+    (H, W) bool, all toys; part: (H, W) bool, their badges, inside the mask; boxes: (n, 4) int32
+    half-open, the tight box of each toy, from back to front; class_index: index into `CLASSES`;
+    ground: key of `grounds.GROUNDS`.
     """
 
     image_id: str
@@ -87,31 +94,74 @@ class Scene:
     part: Mask
     boxes: NDArray[np.int32]
     class_index: int
+    ground: str
 
 
-def generate_split(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
-    """The first `count` scenes of a split, cycling through the classes."""
+def generate_split(
+    split: str, count: int, seed: int = 0, difficulty: Difficulty = DEMO
+) -> Iterator[Scene]:
+    """The first `count` scenes of a split, cycling through the classes.
+
+    Raises:
+        WsolbenchError: an unknown split, or a negative count or seed.
+    """
     require_choice("split", split, SPLITS)
-    for name, value in (("count", count), ("seed", seed)):
-        if value < 0:
-            raise WsolbenchError(
-                name, found=str(value), expected="0 or more", cure="pass a larger number"
-            )
+    _require_counts(count=count, seed=seed)
     for number in range(count):
-        rng = np.random.default_rng([seed, SPLITS[split], number])
-        yield draw_scene(rng, f"mini_{split}_{number:05d}", number % len(CLASSES))
+        yield draw_scene(
+            np.random.default_rng([seed, SPLITS[split], number]),
+            f"{difficulty.dataset}_{split}_{number:05d}",
+            number % len(CLASSES),
+            difficulty,
+            scene_ground(split, number, seed, difficulty),
+        )
+
+
+def scene_ground(split: str, number: int, seed: int = 0, difficulty: Difficulty = DEMO) -> str:
+    """The ground of scene `number` of a split, without drawing it: a key of `grounds.GROUNDS`.
+
+    Raises:
+        WsolbenchError: an unknown split, or a negative number or seed.
+    """
+    require_choice("split", split, SPLITS)
+    _require_counts(number=number, seed=seed)
+    stream = [seed, SPLITS[split], number]
+    # A stream of its own, so that the scenes do not change where their ground does not.
+    if np.random.default_rng([*stream, 1]).random() < difficulty.ground_share:
+        return CLASS_GROUNDS[CLASSES[number % len(CLASSES)]]
+    return _size_and_ground(np.random.default_rng(stream))[2]
 
 
 def write_benchmark(
-    folder: str | os.PathLike[str], *, val: int = 120, test: int = 120, seed: int = 0
+    folder: str | os.PathLike[str],
+    *,
+    train: int = 0,
+    val: int = 120,
+    test: int = 120,
+    seed: int = 0,
+    difficulty: Difficulty = DEMO,
+    progress: Progress | None = None,
 ) -> tuple[Path, AnnotationSet]:
-    """Write `val` + `test` scenes as `<folder>/images/<image id>.png`; return their annotations.
+    """Write scenes of three splits as `<folder>/images/<image id>.png`; return their annotations.
 
-    Folders are created; pictures of the same name are replaced.
+    Folders are created; pictures of the same name are replaced. A scene takes about 30 ms.
+
+    Args:
+        folder: where the folder of images is created.
+        train, val, test: number of scenes of each split; all have masks, boxes and a class.
+        seed: 0 or more.
+        difficulty: settings of the scenes.
+        progress: called with (scenes written, scenes).
 
     Returns:
-        The image folder, and the annotation set "mini" for `formats.annotations.write_store`.
+        The image folder, and the annotation set (`difficulty.dataset`, "mini" by default) for
+        `formats.annotations.write_store`.
+
+    Raises:
+        WsolbenchError: the folder cannot be created, or a number is negative.
     """
+    counts = {"train": train, "val": val, "test": test}
+    _require_counts(**counts, seed=seed)
     images = Path(folder) / "images"
     try:
         images.mkdir(parents=True, exist_ok=True)
@@ -121,9 +171,9 @@ def write_benchmark(
             found=f"cannot be created ({error.strerror or error})",
             cure="name another folder",
         ) from error
-    annotations = []
-    for split, count in (("val", val), ("test", test)):
-        for scene in generate_split(split, count, seed):
+    annotations: list[Annotation] = []
+    for split, count in counts.items():
+        for scene in generate_split(split, count, seed, difficulty):
             with replacing(images / f"{scene.image_id}.png") as temporary:
                 Image.fromarray(scene.image).save(temporary, format="png", compress_level=1)
             annotations.append(
@@ -135,27 +185,45 @@ def write_benchmark(
                     boxes=scene.boxes,
                 )
             )
+            if progress:
+                progress(len(annotations), sum(counts.values()))
+    drawn = ", ".join(
+        f"{count} {split}" for split, count in counts.items() if count or split != "train"
+    )
+    notes = [f"generated by wsolbench.mini.scenes, seed {seed}: {drawn}"]
+    if difficulty != DEMO:
+        notes.append(str(difficulty))
     return images, AnnotationSet(
-        dataset="mini",
+        dataset=difficulty.dataset,
         annotations=annotations,
         classes=[(f"mini{index}", f"toy with a {name}") for index, name in enumerate(CLASSES)],
-        notes=[f"generated by wsolbench.mini.scenes, seed {seed}: {val} val, {test} test"],
+        notes=notes,
     )
 
 
-def draw_scene(rng: np.random.Generator, image_id: str, class_index: int) -> Scene:
-    """Draw one scene of a class; its size, ground, light and toys are random."""
-    height, width = _size(rng)
-    ground = list(GROUNDS)[int(rng.integers(len(GROUNDS)))]
+def draw_scene(
+    rng: np.random.Generator,
+    image_id: str,
+    class_index: int,
+    difficulty: Difficulty = DEMO,
+    ground: str | None = None,
+) -> Scene:
+    """Draw one scene of a class; its size, light and toys are random.
+
+    Its ground is the one given, or any; `scene_ground` decides by `difficulty.ground_share`.
+    """
+    height, width, drawn = _size_and_ground(rng)
+    ground = ground or drawn
+    require_choice("ground", ground, GROUNDS)
     horizon = _HORIZON * height if ground == "hills" else 0.0
     canvas = GROUNDS[ground](rng, height, width)
     canvas = blur(np.clip(canvas, 0, 1).astype(np.float32), int(rng.integers(3)))
     light = _light(rng)
     toys = _arrange(rng, height, width, horizon)
-    _litter(rng, canvas, horizon, light, class_index)
+    _litter(rng, canvas, horizon, light, class_index, difficulty.loose_share)
     masks, parts = [], []
     for centre, radius in toys:
-        mask, part = _toy(rng, canvas, centre, radius, light, class_index)
+        mask, part = _toy(rng, canvas, centre, radius, light, class_index, difficulty.hue_share)
         masks.append(mask)
         parts.append(part)
     mask, part = np.logical_or.reduce(masks), np.logical_or.reduce(parts)
@@ -166,13 +234,24 @@ def draw_scene(rng: np.random.Generator, image_id: str, class_index: int) -> Sce
         part=part & mask,
         boxes=np.array([tight_box(toy) for toy in masks], np.int32),
         class_index=class_index,
+        ground=ground,
     )
 
 
-def _size(rng: np.random.Generator) -> tuple[int, int]:
+def _require_counts(**values: int) -> None:
+    for name, value in values.items():
+        if value < 0:
+            raise WsolbenchError(
+                name, found=str(value), expected="0 or more", cure="pass a larger number"
+            )
+
+
+def _size_and_ground(rng: np.random.Generator) -> tuple[int, int, str]:
+    """Height, width and a ground: what a scene draws first."""
     longest = int(rng.integers(136, PIXELS[1] + 1))
     shortest = max(PIXELS[0], int(longest * between(rng, 0.64, 0.88)))
-    return (shortest, longest) if rng.random() < 0.65 else (longest, shortest)
+    sides = (shortest, longest) if rng.random() < 0.65 else (longest, shortest)
+    return *sides, list(GROUNDS)[int(rng.integers(len(GROUNDS)))]
 
 
 def _light(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -219,6 +298,7 @@ def _litter(
     horizon: float,
     light: tuple[float, float, float],
     class_index: int,
+    loose_share: float,
 ) -> None:
     """Paint things other than toys: stones, balls, leaves, and badges of other classes."""
     height, width = canvas.shape[:2]
@@ -235,7 +315,7 @@ def _litter(
         else:
             ink = colour(between(rng, 0.02, 0.3), between(rng, 0.5, 0.8), between(rng, 0.4, 0.85))
             leaf(canvas, centre, between(rng, 6, 13), between(rng, 0, 1), ink)
-    if rng.random() < _LOOSE:
+    if rng.random() < loose_share:
         for _ in range(int(rng.integers(1, 3))):
             other = (class_index + int(rng.integers(1, len(CLASSES)))) % len(CLASSES)
             radius = between(rng, 7, 13)
@@ -280,10 +360,11 @@ def _toy(
     radius: float,
     light: tuple[float, float, float],
     class_index: int,
+    hue_share: float,
 ) -> tuple[Mask, Mask]:
     """Paint a toy; return its mask and that of its badge, both (H, W) bool."""
     height, width = canvas.shape[:2]
-    lean = rng.random() < _LEAN
+    lean = rng.random() < hue_share
     hue = class_index / len(CLASSES) + between(rng, -0.05, 0.05) if lean else between(rng, 0, 1)
     wool = colour(hue, between(rng, 0.35, 0.70), between(rng, 0.62, 0.95))
     turns = between(rng, -0.06, 0.06)
