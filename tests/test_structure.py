@@ -15,7 +15,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2"
 
 ROOMS = (
     *("", "scores", "metrics", "protocols", "formats", "data", "maps", "evaluation", "baselines"),
-    *("leaderboard", "plots", "mini", "cli"),
+    *("leaderboard", "plots", "mini", "study", "cli"),
 )
 """From the ground up (docs/architecture.md): a room imports from itself and those before it."""
 

@@ -25,6 +25,7 @@ from . import (
     merge,
     plot,
     predict,
+    study,
     train,
 )
 
@@ -71,7 +72,7 @@ for _command in (
     *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
     *(compare.compare, info.info, imports.import_, imports.export),
     *(predict.predict, import_maps.import_maps, merge.merge, plot.plot, demo.demo),
-    *(train.train, leaderboard.leaderboard),
+    *(train.train, study.study, leaderboard.leaderboard),
 ):
     cli.add_command(_command)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any
 
@@ -21,11 +21,13 @@ def integers(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"{text!r} is not a list of integers such as 1,2.") from None
 
 
-def settings_options(kind: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each field of `kind`; one that is not given is None."""
+def settings_options(
+    kind: type[Settings], leave_out: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each field of `kind` but some; one that is not given is None."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for own in reversed(fields(kind)):
+        for own in reversed([own for own in fields(kind) if own.name not in leave_out]):
             default = own.default
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
             shown += own.metadata.get("but", "")

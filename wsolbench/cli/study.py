@@ -1,0 +1,282 @@
+"""Studies of several training methods: `study`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..baselines.settings import METHODS, Recipe
+from ..progress import bar
+from .options import (
+    FILE,
+    images_option,
+    json_option,
+    listed,
+    quiet_option,
+    require_torch,
+)
+from .settings_options import given_settings, integers, settings_options
+
+if TYPE_CHECKING:
+    from ..study.plan import Plan
+
+__all__ = ["study"]
+
+
+def _shares(text: str) -> tuple[float | int, ...]:
+    """SEM's K: counts or fractions, separated by commas."""
+    try:
+        return tuple(
+            int(part) if part.strip().isdecimal() else float(part) for part in listed(text)
+        )
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a list of counts such as 20,60 or fractions such as 0.05,0.1."
+        ) from None
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    """Names of methods, separated by commas."""
+    names = tuple(listed(text))
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(METHODS)}.")
+    return names
+
+
+def _depths(text: str) -> tuple[tuple[str, ...], ...]:
+    """Sets of features: "feat3,feat4+feat5"; nothing for none."""
+    return tuple(tuple(part.split("+")) for part in listed(text) if part)
+
+
+def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that all studies have."""
+    options: list[Callable[..., Any]] = [
+        click.option(
+            "--out", type=FILE, required=True, help="Folder of the study, created if necessary."
+        ),
+        click.option(
+            "--seeds",
+            type=integers,
+            default="0",
+            show_default=True,
+            metavar="N,N",
+            help="Training seeds; more may be added later.",
+        ),
+        click.option(
+            "--methods",
+            type=_methods,
+            default=",".join(METHODS),
+            show_default=True,
+            metavar="NAME,NAME",
+            help="Methods to train.",
+        ),
+        click.option(
+            "--sem-seeds",
+            "shares",
+            type=_shares,
+            metavar="K,K",
+            help="SEM's K, rising: counts, or fractions of the map's positions "
+            "[default: 0.005,0.01,0.02,0.05,0.1,0.2,0.4].",
+        ),
+        click.option(
+            "--depths",
+            type=_depths,
+            metavar="FEATURES,...",
+            help="Features of SEM beside feat5, on CAM's classifier; an empty text for none "
+            "[default: feat3,feat4,feat3+feat5,feat4+feat5,feat3+feat4+feat5].",
+        ),
+        settings_options(Recipe, leave_out=("seed",)),
+        click.option(
+            "--workers",
+            type=click.IntRange(0),
+            default=2,
+            show_default=True,
+            help="Number of processes that load photos in training.",
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="Device to run on: cpu, cuda, mps or auto.",
+        ),
+        json_option,
+        quiet_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def study() -> None:
+    """Train several methods with several seeds, and compare them with and without SEM.
+
+    \b
+    wsolbench study mini --out study --seeds 0,1,2
+    wsolbench study report study
+
+    A study that was interrupted continues with the same command, which skips what is done; seeds
+    and methods may be added.
+    """
+
+
+@study.command()
+@click.option(
+    "--train-scenes",
+    type=click.IntRange(32),
+    default=1500,
+    show_default=True,
+    help="Number of scenes to train on.",
+)
+@click.option(
+    "--scenes",
+    type=click.IntRange(16),
+    default=240,
+    show_default=True,
+    help="Number of scenes in val, and in test.",
+)
+@_study_options
+def mini(train_scenes: int, scenes: int, out: Path, **options: Any) -> None:
+    """Run the study on the embedded benchmark.
+
+    Its results say nothing about photographs: they show that the methods run, and how a study
+    reads.
+    """
+    require_torch("study")
+    from ..study.mini import mini_plan
+
+    given = _given(options)
+    with bar("draw scenes", "scene", quiet=options["quiet"]) as progress:
+        plan = mini_plan(out, train=train_scenes, scenes=scenes, progress=progress, **given)
+    _run(plan, out, **options)
+
+
+@study.command()
+@click.option("--annotations", type=FILE, required=True, help="Annotation file of val and test.")
+@images_option
+@click.option(
+    "--train",
+    "train_split",
+    metavar="SPLIT",
+    help="Split of --annotations whose photos and classes to train on.",
+)
+@click.option(
+    "--train-images",
+    type=FILE,
+    help="Instead of --train: folder with one subfolder of photos per class.",
+)
+@click.option("--val", default="val", show_default=True, help="Split to choose K and thresholds.")
+@click.option("--test", default="test", show_default=True, help="Split to use them on.")
+@click.option("--backbone", required=True, help="Name of a backbone, e.g. squeezenet1_1-gap.")
+@click.option(
+    "--trunk-weights", type=FILE, help="State dict of a trained classifier of that architecture."
+)
+@click.option("--weights-key", metavar="NAME", help="Entry of --trunk-weights to read.")
+@click.option(
+    "--preprocessing",
+    type=click.Choice(["imagenet", "half-range"]),
+    help="Values on which --trunk-weights were trained [default: that of torchvision's].",
+)
+@click.option("--title", help="Title of the study [default: the data set and backbone].")
+@_study_options
+def photos(
+    annotations: Path,
+    images: Path,
+    train_split: str | None,
+    train_images: Path | None,
+    val: str,
+    test: str,
+    backbone: str,
+    trunk_weights: Path | None,
+    weights_key: str | None,
+    preprocessing: str | None,
+    title: str | None,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Run the study on photos, of which those of val and test have masks."""
+    if (train_split is None) == (train_images is None):
+        raise click.UsageError("name either --train SPLIT or --train-images DIR.")
+    if trunk_weights is None and (weights_key or preprocessing):
+        raise click.UsageError("--weights-key and --preprocessing need --trunk-weights.")
+    require_torch("study")
+    from ..study.plan import Plan
+
+    plan = Plan(
+        title=title or f"The methods on {annotations.stem}, {backbone}",
+        annotations=annotations,
+        images=images,
+        train=train_images if train_split is None else train_split,  # type: ignore[arg-type]
+        val=val,
+        test=test,
+        backbone=backbone,
+        trunk_weights=trunk_weights,
+        weights_key=weights_key,
+        preprocessing=preprocessing,
+        **_given(options),
+    )
+    _run(plan, out, **options)
+
+
+@study.command()
+@click.argument("folder", type=FILE)
+@json_option
+@quiet_option
+def report(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Write the summary of a study's folder again: study.json, study.md and seed-counts.png.
+
+    Run it after copying runs of other machines (folders seed-<N>) together.
+    """
+    _report(folder, as_json, quiet)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """What of a plan was given, taken out of the options."""
+    found = {name: options.pop(name) for name in ("shares", "depths")}
+    given = {name: value for name, value in found.items() if value is not None}
+    return {"recipe": given_settings(Recipe, options), **given}
+
+
+def _run(
+    plan: Plan,
+    out: Path,
+    *,
+    seeds: tuple[int, ...],
+    methods: tuple[str, ...],
+    device: str,
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from ..study.run import run_study
+
+    try:
+        run_study(
+            plan,
+            out,
+            seeds=seeds,
+            methods=methods,
+            device=device,
+            workers=workers,
+            bars=partial(bar, quiet=quiet),
+            say=lambda line: click.echo(line, err=True),
+        )
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("run the same command again to continue") from error
+    _report(out, as_json, quiet)
+
+
+def _report(folder: Path, as_json: bool, quiet: bool) -> None:
+    from ..study.report import study_json, study_text, write_report
+    from ..study.summary import summarise
+
+    with bar("summary", "result", quiet=quiet) as progress:
+        summary = summarise(folder, progress=progress)
+    written = write_report(summary, folder)
+    click.echo(study_json(summary).rstrip("\n") if as_json else study_text(summary, "text"))
+    click.echo(f"written: {', '.join(map(str, written))}", err=True)

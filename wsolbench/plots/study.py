@@ -1,0 +1,95 @@
+"""Curves of a study: scores against SEM's K, one line per method."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..scores import SCORES
+from .style import COLOURS, LINES, picture, require_form
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["SeedCountCurve", "save_seed_count_curves", "seed_count_curve"]
+
+
+@dataclass(frozen=True)
+class SeedCountCurve:
+    """The scores of one method against SEM's K.
+
+    Attributes:
+        title: of the method.
+        counts: K, as counts or fractions of the map's positions, rising.
+        means: by key of the scores, one for each K, over the training seeds.
+        spreads: by key the standard deviations; zeros for one seed.
+        own: by key the score of the method's own maps, without SEM.
+    """
+
+    title: str
+    counts: Sequence[float]
+    means: Mapping[str, Sequence[float]]
+    spreads: Mapping[str, Sequence[float]]
+    own: Mapping[str, float]
+
+
+def seed_count_curve(curves: Sequence[SeedCountCurve], ax: Axes, score: str) -> Axes:
+    """One score against SEM's K; the points on the left are the methods' own maps.
+
+    Args:
+        curves: of one or several methods.
+        ax: to draw on.
+        score: a key of `scores.SCORES`.
+    """
+    about = SCORES[score]
+    counts = curves[0].counts
+    shares = isinstance(counts[-1], float)
+    factor = 100 if shares else 1
+    left = factor * counts[0] / 2.5
+    for place, curve in enumerate(curves):
+        colour = COLOURS[place % len(COLOURS)]
+        x = [factor * value for value in curve.counts]
+        y = [about.scaled(value) for value in curve.means[score]]
+        bars = [about.scaled(value) for value in curve.spreads[score]]
+        own = about.scaled(curve.own[score])
+        shift = 1 + 0.015 * (place - (len(curves) - 1) / 2)
+        ax.errorbar(
+            [value * shift for value in x],
+            y,
+            bars,
+            color=colour,
+            linestyle=LINES[place % len(LINES)],
+            linewidth=1.4,
+            elinewidth=0.8,
+            marker=".",
+            label=curve.title,
+        )
+        ax.plot([left * shift], [own], "os^Dvp"[place % 6], color=colour, markersize=5)
+    ax.set_xscale("log")
+    ticks = [left, *(factor * value for value in counts)]
+    ax.set_xticks(ticks, ["no\nSEM", *(f"{value:g}" for value in ticks[1:])], fontsize=7)
+    ax.minorticks_off()
+    ax.set(xlabel="K (% of positions)" if shares else "K", ylabel=about.axis)
+    return ax
+
+
+def save_seed_count_curves(
+    curves: Sequence[SeedCountCurve],
+    path: str | os.PathLike[str],
+    scores: Sequence[str],
+    style: str = "screen",
+) -> None:
+    """Draw the curves into a PNG, SVG or PDF file, one panel per score.
+
+    Raises:
+        WsolbenchError: unsupported file extension, or matplotlib is not installed.
+    """
+    require_form(path)
+    with picture(path, 1, len(scores), (4.2 * len(scores), 3.8), style) as axes:
+        for ax, score in zip(axes[0], scores, strict=True):
+            seed_count_curve(curves, ax, score)
+        figure = axes[0][0].figure
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(curves), fontsize=8)

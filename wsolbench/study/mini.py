@@ -1,0 +1,67 @@
+"""The study on the embedded benchmark: scenes whose ground goes with the class.
+
+The classifiers start from the trunk in the package, as those of the paper start from ImageNet's,
+with a new head. No result of it says anything about photographs (docs/mini.md).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..baselines.settings import HasSettings
+from ..files import require_folder
+from ..formats.annotations import write_store
+from ..mini.scenes import STUDY, write_benchmark
+from ..progress import Progress
+from .plan import DEPTHS, SHARES, Plan
+
+__all__ = ["mini_plan"]
+
+WEIGHTS = Path(__file__).parents[1] / "mini" / "classifier.npz"
+
+
+def mini_plan(
+    folder: str | os.PathLike[str],
+    *,
+    train: int = 1500,
+    scenes: int = 240,
+    recipe: dict[str, object] | None = None,
+    shares: tuple[float | int, ...] = SHARES,
+    depths: tuple[tuple[str, ...], ...] = DEPTHS,
+    progress: Progress | None = None,
+) -> Plan:
+    """Draw the scenes, unless they are there, and plan the study on them.
+
+    Args:
+        folder: gets `scenes.h5` and `images/`.
+        train: number of scenes to train on.
+        scenes: number of scenes in val, and in test.
+        recipe: settings of training.
+        shares: SEM's K.
+        depths: see `plan.Plan`.
+        progress: called with (scenes drawn, scenes).
+    """
+    root = Path(folder)
+    store = root / "scenes.h5"
+    if not store.exists():
+        _, content = write_benchmark(
+            root, train=train, val=scenes, test=scenes, difficulty=STUDY, progress=progress
+        )
+        write_store(store, content)
+    # Half of the side of what hides 224 pixels hides 128.
+    patches = tuple(size * 128 // 224 for size in HasSettings().patch_sizes)
+    return Plan(
+        title="The methods on the embedded benchmark",
+        annotations=store,
+        images=require_folder(root / "images", "the drawn scenes", "remove the folder, run again"),
+        train="train",
+        val="val",
+        test="test",
+        backbone="mini",
+        trunk_weights=WEIGHTS,
+        recipe=dict(recipe or {}),
+        settings={"has": {"patch_sizes": patches}},
+        shares=shares,
+        depths=depths,
+    )
