@@ -49,7 +49,7 @@ def seed_count_curve(curves: Sequence[SeedCountCurve], ax: Axes, score: str) -> 
     factor = 100 if shares else 1
     left = factor * counts[0] / 2.5
     for place, curve in enumerate(curves):
-        colour = COLOURS[place % len(COLOURS)]
+        colour, marker = COLOURS[place % len(COLOURS)], "os^Dvp"[place % 6]
         x = [factor * value for value in curve.counts]
         y = [about.scaled(value) for value in curve.means[score]]
         bars = [about.scaled(value) for value in curve.spreads[score]]
@@ -63,10 +63,11 @@ def seed_count_curve(curves: Sequence[SeedCountCurve], ax: Axes, score: str) -> 
             linestyle=LINES[place % len(LINES)],
             linewidth=1.4,
             elinewidth=0.8,
-            marker=".",
+            marker=marker,
+            markersize=4,
             label=curve.title,
         )
-        ax.plot([left * shift], [own], "os^Dvp"[place % 6], color=colour, markersize=5)
+        ax.plot([left * shift], [own], marker, color=colour, markersize=6)
     ax.set_xscale("log")
     ticks = [left, *(factor * value for value in counts)]
     ax.set_xticks(ticks, ["no\nSEM", *(f"{value:g}" for value in ticks[1:])], fontsize=7)
