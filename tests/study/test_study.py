@@ -268,6 +268,10 @@ def test_the_command_adds_a_method_and_prints_the_tables(folder: Path, tmp_path:
     [
         ("mini --methods cam,grad", "'grad' is not one of cam, has, acol, cutmix, spg, adl"),
         ("mini --sem-seeds x", "'x' is not a list of counts"),
+        ("mini --set has.patch=1", "'patch' is not a setting of has, which has: patch_sizes, hide"),
+        ("mini --set acol.delta=x", "'x' is not a value of acol.delta, e.g. 0.6"),
+        ("mini --set delta=1", "'delta=1' is not a setting such as acol.delta=0.7"),
+        ("mini --set acol.delta=2", "delta: found 2.0, expected a number from 0 to 1"),
         ("photos --annotations a --images b --backbone mini", "name either --train SPLIT or"),
         (
             "photos --annotations a --images b --backbone mini --train t --weights-key k",

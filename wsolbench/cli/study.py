@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,27 @@ def _depths(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(part.split("+")) for part in listed(text) if part)
 
 
+def _setting(text: str) -> tuple[str, str, Any]:
+    """Method, setting and value of "has.patch-sizes=0,8"."""
+    place, equals, value = text.partition("=")
+    method, _, given = place.partition(".")
+    name = given.replace("-", "_")
+    if not equals or method not in METHODS:
+        raise click.BadParameter(f"{text!r} is not a setting such as acol.delta=0.7.")
+    known = {own.name: own.default for own in fields(METHODS[method].settings)}
+    if name not in known:
+        names = ", ".join(known) or "none"
+        raise click.BadParameter(f"{given!r} is not a setting of {method}, which has: {names}.")
+    if isinstance(known[name], tuple):
+        return method, name, integers(value)
+    try:
+        return method, name, int(value) if isinstance(known[name], int) else float(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not a value of {place}, e.g. {known[name]}."
+        ) from None
+
+
 def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that all studies have."""
     options: list[Callable[..., Any]] = [
@@ -91,6 +113,15 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "[default: feat3,feat4,feat3+feat5,feat4+feat5,feat3+feat4+feat5].",
         ),
         settings_options(Recipe, leave_out=("seed",)),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            type=_setting,
+            metavar="METHOD.NAME=VALUE",
+            help="A setting of a method, e.g. has.patch-sizes=0,8,16; see `wsolbench train METHOD "
+            "--help`.",
+        ),
         click.option(
             "--workers",
             type=click.IntRange(0),
@@ -239,7 +270,10 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What of a plan was given, taken out of the options."""
     found = {name: options.pop(name) for name in ("shares", "depths")}
     given = {name: value for name, value in found.items() if value is not None}
-    return {"recipe": given_settings(Recipe, options), **given}
+    settings: dict[str, dict[str, Any]] = {}
+    for method, name, value in options.pop("settings"):
+        settings.setdefault(method, {})[name] = value
+    return {"recipe": given_settings(Recipe, options), "settings": settings, **given}
 
 
 def _run(

@@ -7,10 +7,10 @@ with a new head. No result of it says anything about photographs (docs/mini.md).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..baselines.settings import HasSettings
-from ..files import require_folder
 from ..formats.annotations import write_store
 from ..mini.scenes import STUDY, write_benchmark
 from ..progress import Progress
@@ -26,7 +26,8 @@ def mini_plan(
     *,
     train: int = 1500,
     scenes: int = 240,
-    recipe: dict[str, object] | None = None,
+    recipe: Mapping[str, object] | None = None,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
     shares: tuple[float | int, ...] = SHARES,
     depths: tuple[tuple[str, ...], ...] = DEPTHS,
     progress: Progress | None = None,
@@ -38,30 +39,30 @@ def mini_plan(
         train: number of scenes to train on.
         scenes: number of scenes in val, and in test.
         recipe: settings of training.
+        settings: of methods; HaS hides patches in proportion to the size unless they are given.
         shares: SEM's K.
         depths: see `plan.Plan`.
         progress: called with (scenes drawn, scenes).
     """
     root = Path(folder)
-    store = root / "scenes.h5"
-    if not store.exists():
-        _, content = write_benchmark(
-            root, train=train, val=scenes, test=scenes, difficulty=STUDY, progress=progress
-        )
-        write_store(store, content)
-    # Half of the side of what hides 224 pixels hides 128.
     patches = tuple(size * 128 // 224 for size in HasSettings().patch_sizes)
-    return Plan(
+    plan = Plan(
         title="The methods on the embedded benchmark",
-        annotations=store,
-        images=require_folder(root / "images", "the drawn scenes", "remove the folder, run again"),
+        annotations=root / "scenes.h5",
+        images=root / "images",
         train="train",
         val="val",
         test="test",
         backbone="mini",
         trunk_weights=WEIGHTS,
         recipe=dict(recipe or {}),
-        settings={"has": {"patch_sizes": patches}},
+        settings={"has": {"patch_sizes": patches}, **(settings or {})},
         shares=shares,
         depths=depths,
     )
+    if not plan.annotations.exists():
+        _, content = write_benchmark(
+            root, train=train, val=scenes, test=scenes, difficulty=STUDY, progress=progress
+        )
+        write_store(plan.annotations, content)
+    return plan

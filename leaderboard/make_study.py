@@ -1,0 +1,92 @@
+"""Write the entries of the study on the embedded benchmark from its folder.
+
+    wsolbench study mini --out mini-study --seeds 0,1,2
+    python leaderboard/make_study.py mini-study
+
+Each run has an entry without SEM, and one with SEM at the K that Peak-IoU chooses on val; all are
+on test, at the thresholds of val. The summary is copied to `leaderboard/study.json`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wsolbench.baselines.settings import METHODS
+from wsolbench.data.dataset import Dataset
+from wsolbench.evaluation.run import evaluate
+from wsolbench.files import write_text
+from wsolbench.formats.result import Bootstrap, read_result
+from wsolbench.leaderboard import About, add
+from wsolbench.study.plan import OWN, TRIVIAL, Maps
+from wsolbench.study.report import study_json
+from wsolbench.study.summary import summarise
+
+ROOT = Path(__file__).resolve().parent
+DRAWN = Bootstrap(1000)
+
+PAPERS = {
+    "cam": ("Zhou et al.", "https://arxiv.org/abs/1512.04150"),
+    "has": ("Singh and Lee", "https://arxiv.org/abs/1704.04232"),
+    "acol": ("Zhang et al.", "https://arxiv.org/abs/1804.06962"),
+    "cutmix": ("Yun et al.", "https://arxiv.org/abs/1905.04899"),
+    "spg": ("Zhang et al.", "https://arxiv.org/abs/1807.08902"),
+    "adl": ("Choe and Shim", "https://arxiv.org/abs/1908.10028"),
+}
+
+
+def main() -> None:
+    """Replace the entries of the study by those of a folder."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "mini-study")
+    study = summarise(folder)
+    for old in (ROOT / "entries" / "mini-study").glob("*.json"):
+        old.unlink()
+    dataset = Dataset.open(folder / "scenes.h5", "test")
+    for own in study.methods:
+        for seed in study.seeds:
+            for kind in (OWN, Maps(own.best["peak_iou"])):
+                place = folder / f"seed-{seed}" / own.name
+                _add(place, kind, own.name, seed, dataset)
+    for name in TRIVIAL:
+        _add_trivial(folder / "trivial" / name, dataset)
+    write_text(ROOT / "study.json", study_json(study))
+
+
+def _add(place: Path, kind: Maps, method: str, seed: int, dataset: Dataset) -> None:
+    chosen = read_result(place / "val" / f"{kind.stem}.json")
+    maps = place / "test" / f"{kind.stem}.h5"
+    result = evaluate(dataset, maps, threshold=chosen, bootstrap=DRAWN)
+    authors, link = PAPERS[method]
+    about = About(
+        authors=authors,
+        supervision="image label",
+        licence="Apache-2.0",
+        date="2026-11",
+        command="python leaderboard/make_study.py",
+        paper_title=METHODS[method].paper.split(", ", 1)[1].rpartition(", ")[0],
+        paper_link=link,
+        method=METHODS[method].title,
+        pretraining="the embedded classifier's trunk",
+        post_processing="" if kind == OWN else "SEM",
+        variant=f"seed {seed}" + ("" if kind == OWN else f", K = {kind.seeds:g} of positions"),
+    )
+    print(add(result, about, ROOT))
+
+
+def _add_trivial(place: Path, dataset: Dataset) -> None:
+    chosen = read_result(place / "val.json")
+    result = evaluate(dataset, place / "test.h5", threshold=chosen, bootstrap=DRAWN)
+    about = About(
+        authors="The wsolbench authors",
+        supervision="none",
+        licence="Apache-2.0",
+        date="2026-11",
+        command="python leaderboard/make_study.py",
+        backbone="none",
+        map_size="maps 28 x 28",
+    )
+    print(add(result, about, ROOT))
+
+
+if __name__ == "__main__":
+    main()
