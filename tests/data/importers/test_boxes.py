@@ -174,6 +174,10 @@ def test_a_table_is_half_open_unless_stated(tmp_path):
         ("val", -1),
     ]
     rows[1] = "a,0,1,5,3,1,test,4,6"
+    few = import_boxes(write(tmp_path / "t.csv", rows))
+    assert boxes_of(few)[0] == [[0, 1, 5, 3]]
+    assert few.notes[1].endswith("exclusive), though they look inclusive")
+    rows += [f"c{number},0,1,5,3,,,4,6" for number in range(9)]
     table = write(tmp_path / "t.csv", rows)
     with pytest.raises(WsolbenchError, match=r"which look inclusive, expected half-open corners"):
         import_boxes(table)

@@ -9,6 +9,7 @@ witness. What stays open is refused with the counts, and `--corners` states it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -56,6 +57,9 @@ _MEANING = {
 
 _OUTLIERS = 10
 """Corners that exclude a convention are outliers if this many times as many speak for it."""
+
+_ENOUGH = 10
+"""Boxes at an edge from which they contradict the convention that a format is known to have."""
 
 _SYSTEMATIC = 0.9
 """Share of the boxes that match their mask after a change, from which the change is the cause."""
@@ -131,6 +135,15 @@ class Evidence:
             f"corners are 0, {self.one} are 1{flat}"
         )
 
+    @property
+    def of_masks(self) -> str:
+        """How many boxes equal the tight box of their mask, by convention; "" without masks."""
+        if not self.single:
+            return ""
+        found = [f"{n} as {corners}" for corners, n in (self.matches or {}).items() if n]
+        counts = " and ".join(found) if found else "none"
+        return f"; of {self.single} single boxes, {counts} equal their mask's tight box"
+
 
 def choice(value: str | None) -> Corners | None:
     """The convention of that name; None stays None.
@@ -204,7 +217,11 @@ def decide(evidence: Evidence) -> Corners | None:
     matches = evidence.matches or {}
     best = sorted(evidence.possible, key=lambda corners: -matches.get(corners, 0))
     first, second = ([matches.get(corners, 0) for corners in best] + [0, 0])[:2]
-    return best[0] if first > second else None
+    nearly_all = first >= 2 and first >= _SYSTEMATIC * evidence.single and first > second
+    # Boxes that are drawn by hand rarely equal a mask; then chance has to be excluded: three
+    # standard deviations of the difference, if both conventions were as likely.
+    beyond_chance = first - second > 3 * math.sqrt(first + second)
+    return best[0] if nearly_all or beyond_chance else None
 
 
 def _by_corners(evidence: Evidence) -> Corners | None:
@@ -235,8 +252,8 @@ def settle(
         where: the file.
         evidence: the counts over all its boxes.
         given: the convention that the user stated; it holds unless a box contradicts it.
-        published: the convention that the file's format is known to have; it holds unless the boxes
-            show another.
+        published: the convention that the file's format is known to have; it holds unless a box
+            contradicts it, or ten boxes at an edge show another.
 
     Raises:
         WsolbenchError: boxes are outside their image, a box contradicts the convention, or nothing
@@ -255,23 +272,36 @@ def settle(
         )
     if stated is not None:
         seen = _by_corners(evidence)
-        if stated not in evidence.possible or (given is None and seen not in (None, stated)):
+        shown = seen not in (None, stated) and _is_plain(evidence, seen)
+        if stated not in evidence.possible or (given is None and shown):
             raise _contradicted(where, evidence, stated, seen, given is not None)
         return stated
     found = decide(evidence)
     if found is None:
         raise WsolbenchError(
             where,
-            found=f"boxes that leave open how corners are counted ({evidence})",
+            found=f"boxes that leave open how corners are counted ({evidence}{evidence.of_masks})",
             expected="corners of 0 and of the width, the height or the last pixel",
             cure=f"state it: {_options()}",
         )
     return found
 
 
+def _is_plain(evidence: Evidence, seen: Corners | None) -> bool:
+    """Whether enough boxes at an edge show a convention to doubt what a format is known to have."""
+    count = evidence.last if seen is Corners.INCLUSIVE else evidence.one
+    return seen is Corners.HALF_OPEN or count >= _ENOUGH
+
+
 def sentence(evidence: Evidence, corners: Corners, why: str = "") -> str:
-    """A note on the counts and the convention that was found."""
-    return f"boxes: {evidence}; taken as {corners} ({_MEANING[corners]}){why and f': {why}'}"
+    """A note on the counts and the convention that was found, and what the boxes look like."""
+    seen = decide(evidence)
+    other = f", though they look {seen}" if seen not in (None, corners) else ""
+    masks = evidence.of_masks if seen is not None and _by_corners(evidence) is None else ""
+    return (
+        f"boxes: {evidence}{masks}; taken as {corners} ({_MEANING[corners]}){other}"
+        f"{why and f': {why}'}"
+    )
 
 
 def refuse_fractions(where: object, boxes: Iterable[RawBox]) -> None:
