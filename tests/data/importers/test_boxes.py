@@ -250,6 +250,11 @@ def test_a_photo_shows_that_a_size_is_swapped(tmp_path):
     assert content.notes[-1].endswith("photo and boxes agree with each other against them: a")
 
 
+def test_exif_cannot_be_applied_without_photos(tmp_path):
+    with pytest.raises(WsolbenchError, match=r"exif: 'apply', but no photos .*--images DIR"):
+        import_boxes(metadata(tmp_path / "val"), folder_ids=True, exif="apply")
+
+
 def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):
     ids = [f"ILSVRC2012_val_{n:08d}" for n in (1, 2)]
     lines = ["ImageId,PredictionString"]
@@ -263,6 +268,8 @@ def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):
     assert boxes_of(content) == WHOLE[:2]
     assert [item.class_index for item in content.annotations] == [-1, -1]
     assert "the classes are unknown: 2 WordNet ids, of 1000" in content.notes[-1]
+    with pytest.raises(WsolbenchError, match=r"image ids without folders, .*--folder-ids"):
+        import_boxes(source, sizes=sizes, folder_ids=True)
     names = write(tmp_path / "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
     content = import_boxes(source, sizes=sizes, class_names=names)
     assert [item.class_index for item in content.annotations] == [65, 970]

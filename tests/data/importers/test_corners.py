@@ -146,7 +146,7 @@ def test_masks_decide_only_if_it_is_no_chance(inclusive, half_open, others, foun
     tight = [(5, 5, 21, 21)] * inclusive + [(5, 5, 20, 20)] * half_open + [(9, 9, 12, 12)] * others
     names = [str(number) for number in range(len(tight))]
     evidence = evidence_of(
-        dict.fromkeys(names, [box]),
+        {name: [box] for name in names},
         dict.fromkeys(names, SIZE["a"]),
         dict(zip(names, tight, strict=True)),
     )

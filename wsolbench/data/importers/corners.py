@@ -24,6 +24,7 @@ __all__ = [
     "RawBox",
     "agreement",
     "choice",
+    "choice_if_used",
     "decide",
     "evidence_of",
     "half_open",
@@ -155,6 +156,27 @@ def choice(value: str | None) -> Corners | None:
         return None
     require_choice("corners", value, [corners.value for corners in Corners])
     return Corners(value)
+
+
+def choice_if_used(value: str | None, *, given: bool, tight: bool) -> Corners | None:
+    """The convention of that name, for boxes that an importer reads.
+
+    Args:
+        value: the name; None stays None.
+        given: boxes are given.
+        tight: the tight boxes of the masks are used in their place.
+
+    Raises:
+        WsolbenchError: there is no such convention, or it is stated although no given box is used.
+    """
+    stated = choice(value)
+    if stated is not None and (tight or not given):
+        raise WsolbenchError(
+            "corners",
+            found=f"{stated} corners, but {'tight boxes of masks' if given else 'no boxes'}",
+            cure=f"leave out --corners{' or --tight-boxes' if given else ', or add --boxes FILE'}",
+        )
+    return stated
 
 
 def evidence_of(
