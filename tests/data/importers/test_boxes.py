@@ -340,6 +340,14 @@ def test_boxes_as_fractions_of_the_sides_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(WsolbenchError, match=r"between 0 and 1.*multiply them by width and height"):
         import_boxes(table)
+    with table.open("a") as opened:
+        opened.write("b,5,0,60,20,40,60\nc,0.5,5,9,9.000000001,40,60\n")
+    with pytest.raises(WsolbenchError, match=r"1 of 3 boxes between 0 and 1, .* sides: a, exp"):
+        import_boxes(table)
+    table.write_text(table.read_text().replace("a,0.1,0.2,0.5,1,", "a,0,0,1,1,"))
+    content = import_boxes(table)
+    assert boxes_of(content) == [[[0, 0, 1, 1]], [[5, 0, 60, 20]], [[0, 5, 9, 9]]]
+    assert content.notes[-1] == "1 of 3 boxes were rounded outwards to whole pixels: c"
 
 
 def test_lists_of_a_metadata_folder_may_be_compressed(tmp_path: Path) -> None:

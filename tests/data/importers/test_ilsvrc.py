@@ -693,7 +693,10 @@ def test_whole_and_fractional_corners_of_lists(tmp_path):
         [[1, 1, 4, 3]],
         [[0, 1, 5, 3]],
     ]
-    assert "1 boxes were rounded outwards to whole pixels" in content.notes
+    assert (
+        "1 of 3 boxes were rounded outwards to whole pixels: ILSVRC2012_val_00000003"
+        in content.notes
+    )
 
 
 def _rows(path: Path) -> list[tuple[str, list[int]]]:

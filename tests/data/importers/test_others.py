@@ -65,7 +65,7 @@ def test_cub_takes_the_majority_the_corners_and_the_splits(tmp_path):
     # x + width and y + height are the last column and row.
     assert first.boxes.tolist() == [[2, 1, 5, 4]]
     assert second.boxes.tolist() == [[1, 0, 5, 3]]
-    assert "1 boxes were rounded outwards to whole pixels" in content.notes
+    assert f"1 of 2 boxes were rounded outwards to whole pixels: {second.image_id}" in content.notes
     assert content.classes == [("001", "Black footed Albatross"), ("002", "Crested Auklet")]
     assert len(store(tmp_path, content)) == 2
 

@@ -166,7 +166,7 @@ def import_boxes(
     _require_all(listed, listed.sizes, "size", "--sizes FILE or --images DIR", "sizes= or images=")
     given = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
     classes = _add_labels(listed, given, names, folder_ids)
-    refuse_fractions(listed.where, (box for own in listed.boxes.values() for box in own))
+    refuse_fractions(listed.where, listed.boxes)  # before their corners are counted
     evidence = evidence_of(listed.boxes, listed.sizes)
     if evidence.beyond and listed.turned:
         other = "ignore" if exif == "apply" else "apply"

@@ -10,7 +10,7 @@ witness. What stays open is refused with the counts, and `--corners` states it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -28,6 +28,7 @@ __all__ = [
     "decide",
     "evidence_of",
     "half_open",
+    "note_of_rounding",
     "refuse_fractions",
     "sentence",
     "settle",
@@ -326,17 +327,28 @@ def sentence(evidence: Evidence, corners: Corners, why: str = "") -> str:
     )
 
 
-def refuse_fractions(where: object, boxes: Iterable[RawBox]) -> None:
-    """Refuse boxes that are all within 0 and 1, as fractions of the sides of their images are.
+def refuse_fractions(where: object, boxes: Mapping[str, Sequence[RawBox]]) -> None:
+    """Refuse boxes within 0 and 1, as fractions of the sides of their images are.
+
+    A single one among boxes in pixels is refused too: rounded outwards, it would be one pixel in
+    the upper left corner.
+
+    Args:
+        where: the file.
+        boxes: by the name of what has them.
 
     Raises:
-        WsolbenchError: they are.
+        WsolbenchError: there are such boxes.
     """
-    corners = [corner for box in boxes for corner in box]
-    if corners and max(corners) <= 1 and any(corner % 1 for corner in corners):
+    held = [(name, box) for name, listed in boxes.items() for box in listed]
+    fractions = [
+        name for name, box in held if max(box) <= 1 and any(snapped(corner) % 1 for corner in box)
+    ]
+    if fractions:
         raise WsolbenchError(
             where,
-            found="boxes between 0 and 1, as if they were fractions of the images' sides",
+            found=f"{len(fractions)} of {len(held)} boxes between 0 and 1, as if they were "
+            f"fractions of the images' sides: {some(fractions)}",
             expected="pixels",
             cure="multiply them by width and height",
         )
@@ -361,11 +373,14 @@ def whole_boxes(
     """Half-open boxes in whole pixels by image id, and notes on those that were rounded.
 
     Raises:
-        WsolbenchError: boxes have no pixel of their image; all together.
+        WsolbenchError: boxes have no pixel of their image, or are fractions of its sides; all
+            together.
     """
+    refuse_fractions(where, boxes)
     whole: dict[str, list[Box]] = {}
     faults: list[str] = []
-    rounded = cut = 0
+    rounded: list[str] = []
+    cut = 0
     for image_id, listed in boxes.items():
         height, width = sizes[image_id]
         whole[image_id] = []
@@ -375,7 +390,7 @@ def whole_boxes(
             except ValueError as error:
                 faults.append(f"{image_id}: {error}")
                 continue
-            rounded += was_rounded
+            rounded += [image_id] * was_rounded
             cut += was_cut
             whole[image_id].append(kept)
     if faults:
@@ -385,9 +400,23 @@ def whole_boxes(
             expected="boxes of at least one pixel",
             cure="remove them",
         )
-    notes = [f"{rounded} boxes were rounded outwards to whole pixels"] if rounded else []
+    notes = note_of_rounding(rounded, sum(map(len, whole.values())))
     notes += [f"{cut} boxes were clipped to their image by less than a pixel"] if cut else []
     return whole, notes
+
+
+def note_of_rounding(rounded: Sequence[str], total: int) -> list[str]:
+    """A note on boxes that were rounded, with the names of the images of the first; or none.
+
+    Args:
+        rounded: the images of these boxes.
+        total: number of all boxes.
+    """
+    if not rounded:
+        return []
+    return [
+        f"{len(rounded)} of {total} boxes were rounded outwards to whole pixels: {some(rounded)}"
+    ]
 
 
 def agreement(
