@@ -488,6 +488,15 @@ def test_one_command_makes_a_submission(folder: Path, dataset: Dataset, tmp_path
     assert not (tmp_path / "x.h5").exists()
 
 
+def test_the_command_states_the_scale(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.uint8([[0, 1]]), np.uint8([[0, 255]]))
+    ask = ("import-maps", place, "--annotations", dataset.store.path, "--out", tmp_path / "m.h5")
+    assert "1 of 9 8-bit maps with levels 0 and 1 alone" in str(command(*ask)["error"])
+    assert command(*ask, "--scale", "255", "--quiet")["status"] == 0
+    assert Submission.open(tmp_path / "m.h5").read([0])[0].tolist() == [[0, 1]]
+    assert "--scale" in str(command(*ask, "--scale", "255", "--normalise", "max")["error"])
+
+
 def test_maps_of_a_crop_are_placed_in_it(folder: Path, dataset: Dataset) -> None:
     crop = centre_crop(256, 224)
     method = {"name": "folder", "parameters": {"seeds": 4}}
