@@ -17,7 +17,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import WsolbenchError, one_of, require_choice
 from .files import require_file
 
-__all__ = ["EXIF", "MAX_SIDE", "open_picture", "photo_size", "read_photo", "turned_note"]
+__all__ = [
+    "EXIF",
+    "MAX_SIDE",
+    "exif_orientation",
+    "open_picture",
+    "photo_size",
+    "read_photo",
+    "turned_note",
+]
 
 PHOTO_FORMATS = ("JPEG", "PNG")
 """Pillow's names of the formats of photos."""
@@ -88,6 +96,18 @@ def photo_size(path: str | os.PathLike[str], exif: str = "ignore") -> tuple[int,
         swapped = exif == "apply" and turned >= 5
         height, width = picture.size if swapped else picture.size[::-1]
         return height, width, turned
+
+
+def exif_orientation(
+    path: str | os.PathLike[str], *, formats: Sequence[str] = PHOTO_FORMATS
+) -> int:
+    """The EXIF orientation of a picture, 1 to 8; 1 is upright. Its pixels are not decoded.
+
+    Raises:
+        WsolbenchError: see `open_picture`.
+    """
+    with _opened(path, formats) as picture:
+        return _orientation(picture)
 
 
 def turned_note(count: int, exif: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.notes import class_notes, shape_notes
 from wsolbench.evaluation.run import Request, run
 from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.formats.report import signature, threshold_text
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import OUTSIDE, SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
@@ -92,3 +94,27 @@ def test_maps_that_look_transposed_are_noted(
     (note,) = shape_notes(dataset, submission) or ("",)
     assert ("height and width swapped" in note) == noted
     assert run(Request(submission, dataset)).notes == ((note,) if noted else ())
+
+
+def test_thresholds_of_other_annotations_method_or_normalisation_are_noted(tmp_path: Path) -> None:
+    note_on(tmp_path, None)
+    mask = np.eye(4, dtype=np.bool_)
+    store = [annotation(f"i{n}", mask, class_index=0, split="test") for n in range(8)]
+    write_store(tmp_path / "t.h5", AnnotationSet("toys", store, [("", "c")]))
+    header = SubmissionHeader("toys", "test", "gt", "min-max", {"name": "n"})
+    with SubmissionWriter(tmp_path / "n.h5", header) as writer:
+        writer.append([f"i{n}" for n in range(8)], np.ones((8, 2, 2), np.uint8))
+    val = run(Request(tmp_path / "m.h5", tmp_path / "s.h5")).results[0]
+    done = run(Request(tmp_path / "n.h5", tmp_path / "t.h5", threshold=val))
+    theirs, ours = val.annotations_sha256[:8], done.results[0].annotations_sha256[:8]
+    assert theirs != ours
+    assert done.notes == (
+        f"the thresholds were carried from a result of other annotations of toys ({theirs}, not "
+        f"{ours}) and of another method (m, not n) and of maps of another normalisation ('none', "
+        "not 'min-max'): check that they mean the same here",
+    )
+    assert f", annotations {theirs})" in signature(done.results[0])
+    same = replace(val, submission_sha256="0" * 64)
+    again = run(Request(tmp_path / "m.h5", tmp_path / "s.h5", threshold=same))
+    assert again.notes == ()
+    assert "annotations" not in threshold_text(again.results[0])

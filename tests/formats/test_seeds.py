@@ -65,6 +65,18 @@ def test_equal_runs_deviate_by_nothing() -> None:
     assert group.std == {"peak_iou": 0.0, "ap": 0.0, "peak_threshold": 0.0}
 
 
+def test_seeds_of_equal_scores_and_curves_are_named() -> None:
+    curve = {"threshold": [0, 1], "iou": [0.25, 0.5]}
+    runs = [run(peak, seed, curves=curve) for seed, peak in enumerate((0.5, 0.4, 0.5))]
+    assert seed_notes(runs) == [
+        "the seeds 0, 2 of CAM vgg16 have equal scores and curves to the last bit, as the same "
+        "maps have: their spread is probably none of seeds; check that each submission was made "
+        "with its own weights"
+    ]
+    runs[2] = replace(runs[2], curves={"threshold": [0, 1], "iou": [0.2500001, 0.5]})
+    assert seed_notes(runs) == []
+
+
 def test_the_same_seed_counts_once() -> None:
     """Neither as two seeds alone, nor twice among others; numbers may be texts in other files."""
     pair = [run(0.4, 7), run(0.5, 7)]

@@ -243,8 +243,10 @@ def test_files_of_two_kinds_lose_nothing(
             np.save(place / f"{image_id}.npy", maps[-1])
     out = tmp_path / "m.h5"
     done = import_maps(place, dataset, {normalisation_named("none"): out}, method={"name": "m"})
-    assert (
-        f"{1 if first_is_8_bit else 8} of 9 maps have 8 bits and the others more" in done.notes[0]
+    count = 1 if first_is_8_bit else 8
+    assert done.notes[0] == (
+        f"maps of several kinds: {count} 8-bit maps mean value / 255, {9 - count} float maps mean "
+        "their values (--scale states another)"
     )
     read = Submission.open(out).read(range(COUNT))
     for found, map_ in zip(read, maps, strict=True):
@@ -271,9 +273,90 @@ def test_16_bit_pictures_of_8_bit_levels_are_refused(dataset: Dataset, tmp_path:
     place.mkdir()
     for image_id in dataset.image_ids:
         Image.fromarray(np.array([[0, 255]], np.uint16)).save(place / f"{image_id}.png")
-    with pytest.raises(WsolbenchError, match=r"16 bits with levels up to 255 alone.*--normalise"):
+    with pytest.raises(
+        WsolbenchError, match=r"9 of 9 16-bit maps with levels up to 255 alone.*--norm"
+    ):
         imported(place, dataset, "none")
     assert imported(place, dataset, "max")["max"].read([0])[0].tolist() == [[0, 1]]
+
+
+def arrays(tmp_path: Path, dataset: Dataset, *maps: np.ndarray) -> Path:
+    """A folder of .npy files: the given maps for the first images, the last for the others."""
+    place = tmp_path / "maps"
+    place.mkdir()
+    for number, image_id in enumerate(dataset.image_ids):
+        np.save(place / f"{image_id}.npy", maps[min(number, len(maps) - 1)])
+    return place
+
+
+def test_the_scale_is_that_of_all_files(dataset: Dataset, tmp_path: Path) -> None:
+    dark, light = np.uint8([[0, 1]]), np.uint8([[0, 255]])
+    place = arrays(tmp_path, dataset, dark, light)
+    with pytest.raises(
+        WsolbenchError,
+        match=r"1 of 9 8-bit maps with levels 0 and 1 alone and of the others up to 255: "
+        r"image_000.npy; .*--scale 1, 255 or 65535",
+    ):
+        imported(place, dataset, "none")
+    with pytest.raises(WsolbenchError, match=r"8 of 9 maps with values above 1: image_001.npy up "):
+        imported(place, dataset, "none", scale="1")
+    stated = imported(place, dataset, "none", scale="255")["none"]
+    assert [map_.tolist() for map_ in stated.read([0, 1])] == [[[0, 1]], [[0, 255]]]
+    assert stated.dtype == np.uint8
+    assert "divided by 255" in stated.header.normalisation
+    with pytest.raises(WsolbenchError, match=r"'255', but every map is normalised"):
+        imported(place, dataset, "max", scale="255")
+
+
+def test_zeros_and_ones_may_be_stated(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.uint8([[0, 1]]), np.array([[True, False]]))
+    read = imported(place, dataset, "none", scale="1")["none"].read([0, 1])
+    assert [map_.tolist() for map_ in read] == [[[0, 1]], [[1, 0]]]
+
+
+def test_floats_up_to_255_need_their_scale_stated(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.float32([[0, 0.5]]), np.array([[0, 51, 255]]))
+    with pytest.raises(WsolbenchError, match=r"8 of 9 maps of floats or wide integers .*up to 255"):
+        imported(place, dataset, "none")
+    read = imported(place, dataset, "none", scale="255")["none"].read([0, 1])
+    assert read[0].tolist() == [[0, pytest.approx(0.5 / 255)]]
+    assert read[1].tolist() == [[0, pytest.approx(0.2), 1]]
+
+
+def test_one_dark_map_of_16_bits_needs_its_scale_stated(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.float32([[0, 1]]))
+    for number, level in enumerate((200, 65535)):
+        (place / f"image_00{number}.npy").unlink()
+        picture = Image.fromarray(np.array([[0, level]], np.uint16))
+        picture.save(place / f"image_00{number}.png")
+    with pytest.raises(WsolbenchError, match=r"1 of 2 16-bit maps .*others up to 65535: image_000"):
+        imported(place, dataset, "none")
+    (place / "image_001.png").unlink()
+    read = imported(place, dataset, "none", scale="255", allow_missing=True)["none"].read([0])
+    assert read[0].tolist() == [[0, pytest.approx(200 / 255)]]
+
+
+def test_maps_that_are_all_nearly_black_are_noted(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.float32([[0, 0.0039]]))
+    outs = {normalisation_named("none"): tmp_path / "m.h5"}
+    done = import_maps(place, dataset, outs, method={"name": "m"})
+    assert done.notes == (
+        "no value of 9 float maps is above 0.0039, where 1 is possible; if they were scaled "
+        "twice, choose --normalise or --scale",
+    )
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_a_map_with_an_exif_orientation_is_refused(tmp_path: Path, ending: str) -> None:
+    picture = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    exif = picture.getexif()
+    for orientation in (1, 6):
+        exif[0x0112] = orientation
+        picture.save(tmp_path / f"a.{ending}", exif=exif)
+        if orientation == 1:
+            assert read_map(tmp_path / f"a.{ending}").shape == (2, 3)
+    with pytest.raises(WsolbenchError, match=r"EXIF orientation 6, .*without the EXIF data"):
+        read_map(tmp_path / f"a.{ending}")
 
 
 def test_rounding_errors_are_cut_on_request(dataset: Dataset, tmp_path: Path) -> None:
@@ -403,6 +486,15 @@ def test_one_command_makes_a_submission(folder: Path, dataset: Dataset, tmp_path
     done = command("import-maps", folder, *given, "--out", tmp_path / "x.h5")
     assert isinstance(done["error"], WsolbenchError)
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_the_command_states_the_scale(dataset: Dataset, tmp_path: Path) -> None:
+    place = arrays(tmp_path, dataset, np.uint8([[0, 1]]), np.uint8([[0, 255]]))
+    ask = ("import-maps", place, "--annotations", dataset.store.path, "--out", tmp_path / "m.h5")
+    assert "1 of 9 8-bit maps with levels 0 and 1 alone" in str(command(*ask)["error"])
+    assert command(*ask, "--scale", "255", "--quiet")["status"] == 0
+    assert Submission.open(tmp_path / "m.h5").read([0])[0].tolist() == [[0, 1]]
+    assert "--scale" in str(command(*ask, "--scale", "255", "--normalise", "max")["error"])
 
 
 def test_maps_of_a_crop_are_placed_in_it(folder: Path, dataset: Dataset) -> None:

@@ -62,6 +62,12 @@ __all__ = ["import_maps"]
     "whole photo].",
 )
 @click.option(
+    "--scale",
+    type=click.Choice(["1", "255", "65535"]),
+    help="Number that means 1 in the files [default: 255 in 8 bits, 65535 in 16 bits, 1 in "
+    "floats, unless all files together leave it open].",
+)
+@click.option(
     "--clip", is_flag=True, help="Cut values that leave 0 to 1 by rounding (at most 0.001)."
 )
 @resume_option

@@ -100,7 +100,7 @@ class Comparison:
         pairs: of every two methods, or of each with the first, every score.
         left_out: scores that some have and others not.
         seeds: mean and deviation over runs of one method with different seeds, on these images.
-        seed_notes: why runs of one method are not counted there.
+        seed_notes: why runs of one method are not counted there, or should not be.
     """
 
     names: tuple[str, ...]

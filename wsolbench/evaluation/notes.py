@@ -1,4 +1,5 @@
-"""Signs that a submission means other classes than the annotations, or turned maps.
+"""Signs that a submission means other classes than the annotations, or turned maps; or that
+thresholds come from maps of another kind.
 
 Nothing is wrong by the rules of the files, so these are notes and no errors.
 """
@@ -8,14 +9,43 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.dataset import Dataset
+from ..errors import printable
+from ..formats.result import Result
 from ..formats.submission.reader import Submission
 
-__all__ = ["class_notes", "shape_notes"]
+__all__ = ["carried_notes", "class_notes", "shape_notes"]
 
 FEWEST = 6
 """Images below which it means nothing that none is classified correctly."""
 
 _TURNED = 0.1  # of the logarithm of a side ratio: the sides of a map are few positions
+
+
+def carried_notes(other: Result, dataset: Dataset, submission: Submission) -> tuple[str, ...]:
+    """Notes if carried thresholds come from other annotations, another method or normalisation.
+
+    Args:
+        other: the result whose thresholds are carried.
+        dataset: to which they are carried.
+        submission: likewise.
+    """
+    header = submission.header
+    theirs, ours = other.annotations_sha256, dataset.store.content_sha256
+    found = []
+    if theirs != ours:
+        found.append(f"other annotations of {dataset.name} ({theirs[:8]}, not {ours[:8]})")
+    names = [own.get("name") for own in (other.method, header.method)]
+    if names[0] != names[1]:
+        found.append(f"another method ({printable(f'{names[0]}, not {names[1]}')})")
+    if other.normalisation != header.normalisation:
+        both = f"{other.normalisation!r}, not {header.normalisation!r}"
+        found.append(f"maps of another normalisation ({printable(both)})")
+    if not found:
+        return ()
+    return (
+        f"the thresholds were carried from a result of {' and of '.join(found)}: check that they "
+        "mean the same here",
+    )
 
 
 def class_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options
 from .counts import Counts
 from .evaluator import Evaluator, score_together
-from .notes import class_notes, shape_notes
+from .notes import carried_notes, class_notes, shape_notes
 
 __all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
 
@@ -204,6 +204,8 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
                     )
                 )
         notes = class_notes(dataset, submission) + shape_notes(dataset, submission)
+        if isinstance(threshold, Result):
+            notes = carried_notes(threshold, dataset, submission) + notes
     finally:
         if own:
             submission.close()

@@ -154,7 +154,11 @@ def _rules(
             result.submission_sha256,
         )
         pixel, box = (_level(carried, key) for key in _LEVEL_KEYS.values())
-        source = {"method": carried.name, "split": carried.split}
+        source = {
+            "method": carried.name,
+            "split": carried.split,
+            "annotations_sha256": carried.annotations_sha256,
+        }
         moved = replace(result, threshold=Threshold("carried", pixel, box, source))
         rules.append((threshold_text(moved), pixel, box))
     elif result.threshold.rule == "carried":

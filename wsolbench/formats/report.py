@@ -77,7 +77,9 @@ def threshold_text(result: Result) -> str:
     whose = "" if source.get("method") == result.name else f" of {source.get('method')}"
     levels = {"T": threshold.pixel, "box T": threshold.box}
     taken = ", ".join(f"{name} {level}" for name, level in levels.items() if level is not None)
-    return printable(f"from {source.get('split')}{part}{whose} ({taken})")
+    theirs = str(source.get("annotations_sha256", result.annotations_sha256))
+    other = "" if theirs == result.annotations_sha256 else f", annotations {theirs[:8]}"
+    return printable(f"from {source.get('split')}{part}{whose} ({taken}{other})")
 
 
 def table(results: Sequence[Result], form: str = "text") -> str:

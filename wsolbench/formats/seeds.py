@@ -67,7 +67,7 @@ def seed_groups(results: Sequence[Result]) -> list[SeedGroup]:
 
 
 def seed_notes(results: Sequence[Result]) -> list[str]:
-    """Why runs of one method are not counted: one sentence for each reason."""
+    """Why runs of one method are not counted, or should not be: one sentence for each reason."""
     notes = []
     for places in _alike(results):
         if len(places) < 2:
@@ -87,7 +87,24 @@ def seed_notes(results: Sequence[Result]) -> list[str]:
                     f"{count} runs of {name} state the same seed {seed}, which is one seed: only "
                     "the first of them counts"
                 )
+        notes += _notes_of_equal_runs([results[place] for place in places])
     return notes
+
+
+def _notes_of_equal_runs(runs: Sequence[Result]) -> list[str]:
+    """A sentence for each set of seeds whose runs score the same to the last bit."""
+    seeds: dict[str, dict[int | str, None]] = {}
+    for run in runs:
+        if (seed := _seed(run)) is not None:
+            scored = json.dumps([run.scores, run.curves], sort_keys=True, default=list)
+            seeds.setdefault(scored, {})[seed] = None
+    return [
+        f"the seeds {', '.join(map(str, equal))} of {runs[0].name} have equal scores and curves to "
+        "the last bit, as the same maps have: their spread is probably none of seeds; check that "
+        "each submission was made with its own weights"
+        for equal in seeds.values()
+        if len(equal) > 1
+    ]
 
 
 def _group(name: str, runs: Sequence[Result], firsts: Mapping[int | str, int]) -> SeedGroup:

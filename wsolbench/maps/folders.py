@@ -28,8 +28,9 @@ from ..formats.submission.writer import SubmissionWriter
 from ..image_ids import files_by_id, files_under, one_file_each
 from ..metrics.map_values import ROUNDING
 from ..progress import Progress
-from .map_files import ENDINGS, is_lossy, is_picture, read_map
+from .map_files import ENDINGS, is_lossy, read_map_and_kind
 from .normalisations import Normalisation
+from .scales import check_scale, notes_of_values, scaled, survey_of
 from .storage import STORED_AS, stored
 from .windows import CentreCrop, window_rows, with_window
 
@@ -65,10 +66,14 @@ def import_maps(
     resume: bool = False,
     overwrite: bool = False,
     clip: bool = False,
+    scale: str | None = None,
     window: CentreCrop | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """Write the maps of a folder as submissions, one per normalisation; each file is read once.
+    """Write the maps of a folder as submissions, one per normalisation.
+
+    Each file is read once, or twice without normalisation: the scale and the storage type are
+    decided from all files before the first is written.
 
     Args:
         folder: the folder of maps; files of other images of the annotations are left out.
@@ -84,6 +89,8 @@ def import_maps(
         allow_missing: accept a split with images that have no map.
         resume: continue an unfinished run.
         overwrite: discard an unfinished run.
+        scale: the number that means 1 in the files: "1", "255" or "65535". None: 255 in 8 bits,
+            65535 in 16 bits and 1 in floats, unless all files together leave it open.
         clip: cut values that leave [0, 1] by at most 1e-3, as rounding does, and count their maps.
         window: the crop of the photo that the maps show, see `wsolbench.centre_crop`; None if they
             show the whole photo.
@@ -94,20 +101,33 @@ def import_maps(
 
     Raises:
         WsolbenchError: a target is one of the files; files are not maps, values without
-            normalisation are outside [0, 1], images have no file or several, or files belong to no
-            image of the annotations; all faults of a kind together.
+            normalisation are outside [0, 1] or leave open which number means 1, images have no
+            file or several, or files belong to no image of the annotations; all faults of a kind
+            together.
     """
     if dtype is not None:
         require_choice("dtype", dtype, STORED_AS)
+    kept = [own for own in outs if own.kind == "none"]
+    if scale is not None and not kept:
+        raise WsolbenchError(
+            "scale",
+            found=f"{scale!r}, but every map is normalised, whatever its scale",
+            cure="leave out --scale (Python scale) or --normalise",
+        )
     place = require_folder(folder, "a folder of maps")
     files, notes = _files_of(place, dataset, allow_missing)
     for out in outs.values():
         require_target(out, [*files.values(), top5])
     ids = [image_id for image_id in dataset.image_ids if image_id in files]
     classes = None if top5 is None else _classes(top5, ids)
-    if dtype is None:
-        dtype, mixed = _default_dtype(place, files, outs)
-        notes += mixed
+    default = "float32"
+    if kept:
+        surveys = survey_of(place, files)
+        check_scale(place, surveys, scale)
+        notes += notes_of_values(surveys, scale)
+        if len(kept) == len(outs) and scale in (None, "255"):
+            default = "uint8" if all(own.kind == "8-bit" for own in surveys) else default
+    dtype = default if dtype is None else dtype
     lossy = sum(map(is_lossy, files.values()))
     if lossy:
         notes.append(f"{lossy} of {len(files)} maps are JPEG files, which change their values")
@@ -124,7 +144,7 @@ def import_maps(
             normalisation: stack.enter_context(
                 SubmissionWriter(
                     out,
-                    _header(dataset, normalisation, method, label, dtype, lossy=bool(lossy)),
+                    _header(dataset, normalisation, method, label, dtype, scale, lossy=bool(lossy)),
                     resume=resume,
                     overwrite=overwrite,
                     inputs=inputs,
@@ -136,7 +156,9 @@ def import_maps(
         pending = [name for name in ids if not all(name in own for own in written)]
         done = len(ids) - len(pending)
         cut: list[str] = []
-        for batch, read in _batches(pending, files, list(outs), dtype, cut if clip else None):
+        for batch, read in _batches(
+            pending, files, list(outs), dtype, scale, cut if clip else None
+        ):
             faults += [item for item in read if isinstance(item, WsolbenchError)]
             if not faults:
                 planes = [item for item in read if not isinstance(item, WsolbenchError)]
@@ -163,6 +185,7 @@ def _batches(
     files: Mapping[str, Path],
     normalisations: Sequence[Normalisation],
     dtype: str,
+    scale: str | None,
     cut: list[str] | None,
 ) -> Iterator[tuple[list[str], list[list[NDArray[Any]] | WsolbenchError]]]:
     """Batches of ids and, for each file, its maps (one per normalisation) or its error.
@@ -172,9 +195,7 @@ def _batches(
 
     def attempt(image_id: str) -> list[NDArray[Any]] | WsolbenchError:
         try:
-            raw = read_map(files[image_id])
-            if is_picture(files[image_id]) and any(own.kind == "none" for own in normalisations):
-                _check_depth(raw)
+            raw = scaled(*read_map_and_kind(files[image_id]), scale)
             if cut is not None and _leaves_by_rounding(raw):
                 raw = np.clip(raw, 0, 1)
                 cut.append(image_id)
@@ -195,57 +216,10 @@ def _leaves_by_rounding(raw: NDArray[Any]) -> bool:
     return raw.dtype.kind == "f" and near and bool(low < 0 or high > 1)
 
 
-def _check_depth(raw: NDArray[Any]) -> None:
-    """Refuse a picture of 16 bits whose levels fit into 8.
-
-    Raises:
-        WsolbenchError: it is one, so that its values would all be 0.004 or less.
-    """
-    if raw.dtype == np.float32 and 0 < raw.max() <= 255 / 65535:
-        raise WsolbenchError(
-            "map",
-            found=f"16 bits with levels up to {round(65535 * float(raw.max()))} alone",
-            expected="levels up to 65535, which mean value / 65535",
-            cure="save the map with 8 bits, or choose --normalise max",
-        )
-
-
 def _stored(normalisation: Normalisation, raw: NDArray[Any], dtype: str) -> NDArray[Any]:
-    if normalisation.kind == "none" and raw.dtype == np.uint8 and raw.max() == 1:
-        raise WsolbenchError(
-            "map",
-            found="8 bits with levels 0 and 1 alone",
-            expected="levels up to 255, which mean value / 255",
-            cure="save 255 instead of 1, or choose --normalise max",
-        )
     if normalisation.kind == "none" and raw.dtype == np.uint8 and dtype == "uint8":
         return raw
     return stored(normalisation(raw), dtype)
-
-
-def _default_dtype(
-    place: Path, files: Mapping[str, Path], outs: Mapping[Normalisation, Path]
-) -> tuple[str, list[str]]:
-    """The storage type that changes no value of all files, and a note if they are of two kinds."""
-    if any(normalisation.kind != "none" for normalisation in outs):
-        return "float32", []
-
-    def is_8_bit(file: Path) -> bool | WsolbenchError:
-        try:
-            return read_map(file).dtype == np.uint8
-        except WsolbenchError as error:
-            return error
-
-    with ThreadPoolExecutor(available_processors()) as pool:
-        kinds = list(pool.map(is_8_bit, files.values()))
-    faults = [kind for kind in kinds if isinstance(kind, WsolbenchError)]
-    if faults:
-        raise summary(place, faults, "maps")
-    count = sum(kind is True for kind in kinds)
-    if count == len(kinds):
-        return "uint8", []
-    mixed = f"{count} of {len(kinds)} maps have 8 bits and the others more: all are stored as "
-    return "float32", [f"{mixed}float32, which holds both exactly"] if count else []
 
 
 def _fingerprint(files: Mapping[str, Path]) -> str:
@@ -339,16 +313,18 @@ def _header(
     method: Mapping[str, object],
     label: str,
     dtype: str,
+    scale: str | None,
     *,
     lossy: bool,
 ) -> SubmissionHeader:
     parameters = method.get("parameters")
     known = dict(parameters) if isinstance(parameters, Mapping) else {}
+    divided = f", divided by {scale}" if scale and normalisation.kind == "none" else ""
     return SubmissionHeader(
         dataset=dataset.name,
         split=dataset.split,
         label=label,
-        normalisation=f"{normalisation.words}; {STORED_AS[dtype]}"
+        normalisation=f"{normalisation.words}{divided}; {STORED_AS[dtype]}"
         + ("; from JPEG files, which are lossy" if lossy else ""),
         method={**method, "parameters": {**known, "normalisation": normalisation.name}},
     )

@@ -3,7 +3,8 @@
 NumPy's `.npy`, and `.npz` with one array: (h, w), or with further axes of length 1. Pictures:
 `.png` and `.tif` of 1, 8 or 16 bits, `.tif` of float32, and `.jpg` of 8 bits, which is lossy; grey,
 or colour with equal channels. The values of pictures are value / 255 or value / 65535. A coloured
-heat map is refused, since the map cannot be recovered from its colours.
+heat map is refused, since the map cannot be recovered from its colours. So is a picture with an
+EXIF orientation: programs differ in whether they turn it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from PIL import Image
 from ..errors import WsolbenchError, some
 from ..files import require_file
 from ..formats.submission.rules import MAX_SIDE
-from ..images import open_picture
+from ..images import exif_orientation, open_picture
 
-__all__ = ["ENDINGS", "is_lossy", "is_picture", "read_map"]
+__all__ = ["ENDINGS", "is_lossy", "read_map", "read_map_and_kind"]
 
 _PICTURES = {
     ".png": "PNG",
@@ -41,11 +42,6 @@ _HEADER_BYTES = 10_000
 _MOST_BYTES = 16 * MAX_SIDE**2 + _HEADER_BYTES  # a map of the largest type
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a map's file is a picture, by its ending."""
-    return path.suffix.lower() in _PICTURES
-
-
 def is_lossy(path: Path) -> bool:
     """Whether a map's file format changes its values."""
     return _PICTURES.get(path.suffix.lower()) == "JPEG"
@@ -59,12 +55,26 @@ def read_map(path: str | PathLike[str]) -> NDArray[Any]:
 
     Raises:
         WsolbenchError: the file is damaged, contains objects instead of numbers or several arrays,
-            is a colour picture, has more than two axes, or a side above 4096.
+            is a colour picture or one with an EXIF orientation, has more than two axes, or a side
+            above 4096.
+    """
+    return read_map_and_kind(path)[0]
+
+
+def read_map_and_kind(path: str | PathLike[str]) -> tuple[NDArray[Any], str]:
+    """The values of one file as `read_map` gives them, and what they were.
+
+    Returns:
+        (h, w), and "8-bit" (uint8), "16-bit" (a picture of 16 bits) or "float" (anything else).
+
+    Raises:
+        WsolbenchError: see `read_map`.
     """
     file = require_file(path, "a map")
     suffix = file.suffix.lower()
+    is_deep = False
     if suffix in _PICTURES:
-        values = _read_picture(file, _PICTURES[suffix])
+        values, is_deep = _read_picture(file, _PICTURES[suffix])
     else:
         values = _read_npz(file) if suffix == ".npz" else _read_npy(file)
     while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):
@@ -76,16 +86,25 @@ def read_map(path: str | PathLike[str]) -> NDArray[Any]:
             expected=f"(height, width), sides from 1 to {MAX_SIDE}",
             cure="save one map per file, without channels",
         )
-    return values
+    return values, "16-bit" if is_deep else "8-bit" if values.dtype == np.uint8 else "float"
 
 
-def _read_picture(file: Path, form: str) -> NDArray[Any]:
+def _read_picture(file: Path, form: str) -> tuple[NDArray[Any], bool]:
+    """The values of a picture, and whether it has 16 bits."""
+    orientation = exif_orientation(file, formats=(form,))
+    if orientation != 1:
+        raise WsolbenchError(
+            file,
+            found=f"EXIF orientation {orientation}, so it is unknown which side of the map is up",
+            expected="a map without one, in the pixels of its photo as stored",
+            cure="save the map without the EXIF data of its photo",
+        )
     picture = open_picture(file, formats=(form,))
     if picture.mode in ("I;16", "I;16B", "I"):
-        return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32)
+        return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32), True
     if picture.mode == "F":
-        return np.array(picture)
-    return _grey(file, picture.convert("L") if picture.mode == "1" else picture)
+        return np.array(picture), False
+    return _grey(file, picture.convert("L") if picture.mode == "1" else picture), False
 
 
 def _grey(file: Path, picture: Image.Image) -> NDArray[np.uint8]:

@@ -174,6 +174,10 @@ def test_a_table_is_half_open_unless_stated(tmp_path):
         ("val", -1),
     ]
     rows[1] = "a,0,1,5,3,1,test,4,6"
+    few = import_boxes(write(tmp_path / "t.csv", rows))
+    assert boxes_of(few)[0] == [[0, 1, 5, 3]]
+    assert few.notes[1].endswith("exclusive), though they look inclusive")
+    rows += [f"c{number},0,1,5,3,,,4,6" for number in range(9)]
     table = write(tmp_path / "t.csv", rows)
     with pytest.raises(WsolbenchError, match=r"which look inclusive, expected half-open corners"):
         import_boxes(table)
@@ -246,6 +250,11 @@ def test_a_photo_shows_that_a_size_is_swapped(tmp_path):
     assert content.notes[-1].endswith("photo and boxes agree with each other against them: a")
 
 
+def test_exif_cannot_be_applied_without_photos(tmp_path):
+    with pytest.raises(WsolbenchError, match=r"exif: 'apply', but no photos .*--images DIR"):
+        import_boxes(metadata(tmp_path / "val"), folder_ids=True, exif="apply")
+
+
 def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):
     ids = [f"ILSVRC2012_val_{n:08d}" for n in (1, 2)]
     lines = ["ImageId,PredictionString"]
@@ -259,6 +268,8 @@ def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):
     assert boxes_of(content) == WHOLE[:2]
     assert [item.class_index for item in content.annotations] == [-1, -1]
     assert "the classes are unknown: 2 WordNet ids, of 1000" in content.notes[-1]
+    with pytest.raises(WsolbenchError, match=r"image ids without folders, .*--folder-ids"):
+        import_boxes(source, sizes=sizes, folder_ids=True)
     names = write(tmp_path / "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
     content = import_boxes(source, sizes=sizes, class_names=names)
     assert [item.class_index for item in content.annotations] == [65, 970]
@@ -329,6 +340,14 @@ def test_boxes_as_fractions_of_the_sides_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(WsolbenchError, match=r"between 0 and 1.*multiply them by width and height"):
         import_boxes(table)
+    with table.open("a") as opened:
+        opened.write("b,5,0,60,20,40,60\nc,0.5,5,9,9.000000001,40,60\n")
+    with pytest.raises(WsolbenchError, match=r"1 of 3 boxes between 0 and 1, .* sides: a, exp"):
+        import_boxes(table)
+    table.write_text(table.read_text().replace("a,0.1,0.2,0.5,1,", "a,0,0,1,1,"))
+    content = import_boxes(table)
+    assert boxes_of(content) == [[[0, 0, 1, 1]], [[5, 0, 60, 20]], [[0, 5, 9, 9]]]
+    assert content.notes[-1] == "1 of 3 boxes were rounded outwards to whole pixels: c"
 
 
 def test_lists_of_a_metadata_folder_may_be_compressed(tmp_path: Path) -> None:

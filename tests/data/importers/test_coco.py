@@ -524,6 +524,25 @@ def test_boxes_may_be_kept_or_replaced(tmp_path):
         import_coco(path, keep_boxes=True, tight_boxes=True)
 
 
+def test_tight_boxes_need_masks_and_the_note_names_images_without_one(tmp_path):
+    boxed = several(empty(1, 1, []), empty(2, 2, []))
+    with pytest.raises(WsolbenchError, match=r"no mask, so there are no tight boxes.*--tight-box"):
+        import_coco(save(tmp_path, boxed), tight_boxes=True)
+    sound = several(FIRST)
+    with pytest.raises(WsolbenchError, match=r"'xyxy' and tight boxes of masks, which ignore each"):
+        import_coco(save(tmp_path, sound), tight_boxes=True, boxes="xyxy")
+    path = save(tmp_path, several(empty(1, 1, []), {**SECOND, "bbox": [0, 0, 9, 9]}))
+    mixed = import_coco(path, tight_boxes=True, allow_missing_masks=True)
+    assert [item.boxes.tolist() for item in mixed.annotations] == [
+        [[1, 1, 4, 4]],
+        [[30, 20, 45, 30]],
+    ]
+    assert mixed.notes[-1] == (
+        "boxes are the tight boxes of the masks; each bbox was ignored, except in 1 images "
+        "without a mask"
+    )
+
+
 def test_swapped_sizes_of_images_are_named(tmp_path):
     content = several(FIRST, thing(2, 2, [10, 30, 20, 25]))
     with pytest.raises(WsolbenchError, match=r"1 images whose objects reach beyond .*swapped: 2"):

@@ -10,6 +10,7 @@ from wsolbench.data.importers.corners import (
     decide,
     evidence_of,
     half_open,
+    sentence,
     settle,
     whole_boxes,
 )
@@ -86,7 +87,7 @@ def test_a_statement_that_a_box_contradicts_is_refused_with_the_counts(boxes, st
 
 
 def test_a_statement_overrides_what_boxes_only_suggest():
-    evidence = evidence_of({"a": [(0, 5, 59, 20)]}, SIZE)
+    evidence = evidence_of({"a": [(0, 5, 59, 20)] * 10}, SIZE)
     assert settle("boxes.txt", evidence, given=Corners.HALF_OPEN) is Corners.HALF_OPEN
     with pytest.raises(
         WsolbenchError, match=r"which look inclusive, expected half-open corners, as"
@@ -114,3 +115,46 @@ def test_boxes_outside_their_image_are_refused_with_the_cause(boxes, cause):
 def test_images_without_a_size_do_not_count():
     evidence = evidence_of({"a": [(0, 0, 59, 39)], "b": [(0, 0, 900, 900)]}, SIZE)
     assert (evidence.boxes, evidence.zero, evidence.last) == (1, 1, 1)
+
+
+def test_a_few_boxes_at_the_edges_do_not_contradict_a_known_format_but_are_noted():
+    evidence = evidence_of({"a": [(0, 5, 20, 20), (5, 5, 59, 20), (5, 5, 20, 20)]}, SIZE)
+    assert settle("boxes.csv", evidence, published=Corners.HALF_OPEN) is Corners.HALF_OPEN
+    assert sentence(evidence, Corners.HALF_OPEN) == (
+        "boxes: none of 3 far corners equals the width or height, 1 are on the last pixel; 1 near "
+        "corners are 0, 0 are 1; taken as half-open (counted from 0, the far corner exclusive), "
+        "though they look inclusive"
+    )
+    assert settle("boxes.xml", evidence) is Corners.INCLUSIVE  # no format is known
+
+
+@pytest.mark.parametrize(
+    ("inclusive", "half_open", "others", "found"),
+    [
+        (1, 0, 999, None),
+        (1, 0, 0, None),  # a single mask
+        (2, 0, 0, Corners.INCLUSIVE),  # all of two
+        (2, 0, 998, None),
+        (10, 0, 990, Corners.INCLUSIVE),  # 10 > 3 * sqrt(10)
+        (10, 1, 989, None),  # 9 < 3 * sqrt(11)
+        (40, 60, 900, None),  # 20 < 3 * sqrt(100)
+        (30, 70, 900, Corners.HALF_OPEN),  # 40 > 3 * sqrt(100)
+    ],
+)
+def test_masks_decide_only_if_it_is_no_chance(inclusive, half_open, others, found):
+    box = (5.0, 5.0, 20.0, 20.0)
+    tight = [(5, 5, 21, 21)] * inclusive + [(5, 5, 20, 20)] * half_open + [(9, 9, 12, 12)] * others
+    names = [str(number) for number in range(len(tight))]
+    evidence = evidence_of(
+        {name: [box] for name in names},
+        dict.fromkeys(names, SIZE["a"]),
+        dict(zip(names, tight, strict=True)),
+    )
+    assert decide(evidence) is found
+    counts = f"of {len(tight)} single boxes, "
+    assert evidence.of_masks.startswith(f"; {counts}")
+    if found is None:
+        with pytest.raises(WsolbenchError, match=rf"leave open .*{counts}.*--corners"):
+            settle("boxes.txt", evidence)
+    else:
+        assert counts in sentence(evidence, found)

@@ -441,6 +441,10 @@ def test_how_boxes_differ_from_their_masks_is_noted(tmp_path):
         "boxes of 1 of 3 images differ from their mask's tight box by more than 2 pixels, and 1 "
         "have a box that does not touch it"
     ) in content.notes
+    with pytest.raises(WsolbenchError, match=r"from-1 corners, but tight boxes of masks"):
+        import_ilsvrc(**paths, tight_boxes=True, corners="from-1")
+    with pytest.raises(WsolbenchError, match=r"from-1 corners, but no boxes; .*add --boxes FILE"):
+        import_ilsvrc(**{**paths, "boxes": None}, corners="from-1")
     tight = import_ilsvrc(**paths, tight_boxes=True)
     assert [item.boxes.tolist() for item in tight.annotations] == [[[2, 1, 5, 3]]] * 3
 
@@ -689,7 +693,10 @@ def test_whole_and_fractional_corners_of_lists(tmp_path):
         [[1, 1, 4, 3]],
         [[0, 1, 5, 3]],
     ]
-    assert "1 boxes were rounded outwards to whole pixels" in content.notes
+    assert (
+        "1 of 3 boxes were rounded outwards to whole pixels: ILSVRC2012_val_00000003"
+        in content.notes
+    )
 
 
 def _rows(path: Path) -> list[tuple[str, list[int]]]:

@@ -441,7 +441,7 @@ def test_boxes_of_floats_are_rounded_outwards(tmp_path, box, expected, rounded):
     folder, rows = boxed(tmp_path, box)
     content = import_masks(folder, table=rows)
     assert content.annotations[0].boxes.tolist() == [expected]
-    assert content.notes == [f"{rounded} boxes were rounded outwards to whole pixels"] * rounded
+    assert content.notes == ["1 of 1 boxes were rounded outwards to whole pixels: a0"] * rounded
 
 
 def test_columns_are_left_out_by_name(tmp_path):

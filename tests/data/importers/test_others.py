@@ -65,7 +65,7 @@ def test_cub_takes_the_majority_the_corners_and_the_splits(tmp_path):
     # x + width and y + height are the last column and row.
     assert first.boxes.tolist() == [[2, 1, 5, 4]]
     assert second.boxes.tolist() == [[1, 0, 5, 3]]
-    assert "1 boxes were rounded outwards to whole pixels" in content.notes
+    assert f"1 of 2 boxes were rounded outwards to whole pixels: {second.image_id}" in content.notes
     assert content.classes == [("001", "Black footed Albatross"), ("002", "Crested Auklet")]
     assert len(store(tmp_path, content)) == 2
 
@@ -113,6 +113,10 @@ def test_cub_boxes_that_reach_the_edge_are_not_the_published_ones(tmp_path):
     for corners in (None, "half-open", "inclusive", "from-1"):
         with pytest.raises(WsolbenchError, match=r"1 of 2 boxes outside .* --tight-boxes"):
             import_cub(root, corners=corners)
+    with pytest.raises(WsolbenchError, match=r"inclusive corners, but tight boxes .*--tight-boxes"):
+        import_cub(root, tight_boxes=True, corners="inclusive")
+    with pytest.raises(WsolbenchError, match=r"'nonsense'"):
+        import_cub(root, tight_boxes=True, corners="nonsense")
     content = import_cub(root, tight_boxes=True)
     assert [item.boxes.tolist() for item in content.annotations] == [[[2, 1, 4, 3]]] * 2
 
@@ -275,6 +279,8 @@ def test_openimages_masks_are_read_by_the_reader_of_all_masks(tmp_path):
 
 def test_openimages_counts_photos_with_an_orientation(tmp_path):
     root = openimages(tmp_path)
+    with pytest.raises(WsolbenchError, match=r"'apply', but no photos .*add the photos, or leave"):
+        import_openimages(root, exif="apply")
     turned = Image.fromarray(np.zeros((6, 4, 3), dtype=np.uint8))
     exif = turned.getexif()
     exif[0x0112] = 6

@@ -146,9 +146,16 @@ def import_boxes(
     Raises:
         WsolbenchError: a file is malformed, two images have the same id, an image has no box, size
             or class although others have one, sources contradict each other, boxes do not fit their
-            images, or corners may be counted in several ways.
+            images, corners may be counted in several ways, or an option has no effect.
     """
     require_choice("exif", exif, EXIF)
+    stated = choice(corners)
+    if exif != "ignore" and images is None:
+        raise WsolbenchError(
+            "exif",
+            found=f"{exif!r}, but no photos whose EXIF orientation could be read",
+            cure="name the photos: --images DIR, in Python images=",
+        )
     listed = _read_source(Path(source), folder_ids, split)
     if category is not None:
         _keep(listed, category)
@@ -159,7 +166,7 @@ def import_boxes(
     _require_all(listed, listed.sizes, "size", "--sizes FILE or --images DIR", "sizes= or images=")
     given = [labels] if isinstance(labels, (str, os.PathLike)) else list(labels or ())
     classes = _add_labels(listed, given, names, folder_ids)
-    refuse_fractions(listed.where, (box for own in listed.boxes.values() for box in own))
+    refuse_fractions(listed.where, listed.boxes)  # before their corners are counted
     evidence = evidence_of(listed.boxes, listed.sizes)
     if evidence.beyond and listed.turned:
         other = "ignore" if exif == "apply" else "apply"
@@ -169,7 +176,7 @@ def import_boxes(
             f"{listed.turned} photos with an EXIF orientation: {some(evidence.beyond)}",
             cure=f"use --exif {other}, in Python exif={other!r}",
         )
-    counted = settle(listed.where, evidence, given=choice(corners), published=listed.published)
+    counted = settle(listed.where, evidence, given=stated, published=listed.published)
     whole, notes = whole_boxes(listed.where, listed.boxes, listed.sizes, counted)
     records = [
         MaskRecord(
@@ -215,6 +222,12 @@ def _read_source(place: Path, folder_ids: bool, split: str | None) -> _Listed:
         return _read_xml(place, folder_ids)
     require_file(place, "boxes: a list, a table, XML files or a folder of wsolevaluation")
     if is_kaggle(place):
+        if folder_ids:
+            raise WsolbenchError(
+                place,
+                found="image ids without folders, so there is none to keep in the ids",
+                cure="leave out --folder-ids (Python folder_ids)",
+            )
         return _read_kaggle(place)
     first = read_lines(place, "a list or table of boxes")[0][1].lower()
     header = {cell.strip(' "') for cell in re.split("[,;\t]", first)}

@@ -71,7 +71,8 @@ def import_coco(
             images of the latter with boxes and without a mask.
         boxes: how a bbox is read: "xywh" (x, y, width, height) or "xyxy" (x0, y0, x1, y1).
         rle: the order of run lengths given as lists: "columns" or "rows".
-        tight_boxes: use the tight box of each annotation's mask, whatever its bbox says.
+        tight_boxes: use the tight box of each annotation's mask, whatever its bbox says; images
+            without a mask keep their boxes.
         keep_boxes: keep boxes that contradict their masks.
         folder_ids: keep the folders of file names in the ids: `val2/0/3.jpeg` has the id
             `val2~0~3`.
@@ -85,8 +86,8 @@ def import_coco(
     Raises:
         WsolbenchError: the file is not COCO instances JSON, an image is duplicated or has no
             object or objects of several categories, a referenced category or image is missing, a
-            segmentation or box is malformed, or boxes contradict their masks; all faults of a kind
-            together.
+            segmentation or box is malformed, boxes contradict their masks, or an option has no
+            effect; all faults of a kind together.
     """
     require_choice("boxes", boxes, BOXES)
     require_choice("rle", rle, ROWS)
@@ -145,6 +146,8 @@ def _merge_all(
 ) -> tuple[list[MaskRecord], list[str]]:
     """The records of all images, and notes of what happened to their annotations."""
     boxed = [image for image in images if lacks_shape(image)]
+    if way.tight:
+        _check_tight(file, images, boxed, way)
     faults: list[str] = []
     check_boxes_alone(file, boxed, way)
     merged: list[Merged] = []
@@ -161,7 +164,26 @@ def _merge_all(
         check_agreement(file, compared, CURES)
     _check_empty(file, merged, way)
     counted = _note_of_counting(images) if len(boxed) == len(images) else []
-    return _kept(file, merged), [*_notes(merged, way), *counted, *notes_of_agreement(compared)]
+    notes = _notes(merged, way, len(boxed))
+    return _kept(file, merged), [*notes, *counted, *notes_of_agreement(compared)]
+
+
+def _check_tight(
+    file: object, images: Sequence[CocoImage], boxed: Sequence[CocoImage], way: Way
+) -> None:
+    """Refuse tight boxes where no image has a mask, and a reading of boxes that nothing uses."""
+    if len(boxed) == len(images):
+        raise WsolbenchError(
+            file,
+            found="no mask, so there are no tight boxes",
+            cure="leave --tight-boxes out (Python tight_boxes)",
+        )
+    if not boxed and way.boxes != "xywh":
+        raise WsolbenchError(
+            "boxes",
+            found=f"{way.boxes!r} and tight boxes of masks, which ignore each bbox",
+            cure="choose one: --boxes or --tight-boxes (Python boxes, tight_boxes)",
+        )
 
 
 def _note_of_counting(images: Sequence[CocoImage]) -> list[str]:
@@ -194,7 +216,7 @@ def _check_empty(file: object, merged: Sequence[Merged], way: Way) -> None:
         )
 
 
-def _notes(merged: Sequence[Merged], way: Way) -> list[str]:
+def _notes(merged: Sequence[Merged], way: Way, boxed: int) -> list[str]:
     total = sum(item.boxes for item in merged)
     rounded, cut = (sum(getattr(item, kind) for item in merged) for kind in ("rounded", "cut"))
     strays = [name for item in merged for name in item.strays]
@@ -209,7 +231,8 @@ def _notes(merged: Sequence[Merged], way: Way) -> list[str]:
     ]
     notes = [f"{count} {text}" for count, text in counted if count]
     if way.tight:
-        notes.append("boxes are the tight boxes of the masks; each bbox was ignored")
+        ignored = f", except in {boxed} images without a mask" if boxed else ""
+        notes.append(f"boxes are the tight boxes of the masks; each bbox was ignored{ignored}")
     if way.boxes != "xywh":
         notes.append("each bbox was read as x0, y0, x1, y1")
     if way.rle != "columns":

@@ -23,7 +23,7 @@ def check_boxes_alone(file: object, images: Sequence[CocoImage], way: Way) -> No
 
     Raises:
         WsolbenchError: boxes reach beyond their images, or are empty, and none would be if they
-            were read the other way; or all are fractions of their images' sides; or they fit only
+            were read the other way; or some are fractions of their images' sides; or they fit only
             if width and height are swapped.
     """
     other = "xyxy" if way.boxes == "xywh" else "xywh"
@@ -41,7 +41,7 @@ def check_boxes_alone(file: object, images: Sequence[CocoImage], way: Way) -> No
             f"{READINGS[other]}: {some(bad)}",
             cure=CURES[READINGS[other]],
         )
-    refuse_fractions(file, [corners_of(item.bbox, "xyxy") for _, item in pairs])
+    refuse_fractions(file, {item.name: [corners_of(item.bbox, "xyxy")] for _, item in pairs})
 
     def reach(image: CocoImage) -> tuple[float, float]:
         corners = [corners_of(item.bbox, way.boxes) for item in image.objects if _is_box(item.bbox)]

@@ -9,7 +9,8 @@ witness. What stays open is refused with the counts, and `--corners` states it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,9 +24,11 @@ __all__ = [
     "RawBox",
     "agreement",
     "choice",
+    "choice_if_used",
     "decide",
     "evidence_of",
     "half_open",
+    "note_of_rounding",
     "refuse_fractions",
     "sentence",
     "settle",
@@ -56,6 +59,9 @@ _MEANING = {
 
 _OUTLIERS = 10
 """Corners that exclude a convention are outliers if this many times as many speak for it."""
+
+_ENOUGH = 10
+"""Boxes at an edge from which they contradict the convention that a format is known to have."""
 
 _SYSTEMATIC = 0.9
 """Share of the boxes that match their mask after a change, from which the change is the cause."""
@@ -131,6 +137,15 @@ class Evidence:
             f"corners are 0, {self.one} are 1{flat}"
         )
 
+    @property
+    def of_masks(self) -> str:
+        """How many boxes equal the tight box of their mask, by convention; "" without masks."""
+        if not self.single:
+            return ""
+        found = [f"{n} as {corners}" for corners, n in (self.matches or {}).items() if n]
+        counts = " and ".join(found) if found else "none"
+        return f"; of {self.single} single boxes, {counts} equal their mask's tight box"
+
 
 def choice(value: str | None) -> Corners | None:
     """The convention of that name; None stays None.
@@ -142,6 +157,27 @@ def choice(value: str | None) -> Corners | None:
         return None
     require_choice("corners", value, [corners.value for corners in Corners])
     return Corners(value)
+
+
+def choice_if_used(value: str | None, *, given: bool, tight: bool) -> Corners | None:
+    """The convention of that name, for boxes that an importer reads.
+
+    Args:
+        value: the name; None stays None.
+        given: boxes are given.
+        tight: the tight boxes of the masks are used in their place.
+
+    Raises:
+        WsolbenchError: there is no such convention, or it is stated although no given box is used.
+    """
+    stated = choice(value)
+    if stated is not None and (tight or not given):
+        raise WsolbenchError(
+            "corners",
+            found=f"{stated} corners, but {'tight boxes of masks' if given else 'no boxes'}",
+            cure=f"leave out --corners{' or --tight-boxes' if given else ', or add --boxes FILE'}",
+        )
+    return stated
 
 
 def evidence_of(
@@ -204,7 +240,11 @@ def decide(evidence: Evidence) -> Corners | None:
     matches = evidence.matches or {}
     best = sorted(evidence.possible, key=lambda corners: -matches.get(corners, 0))
     first, second = ([matches.get(corners, 0) for corners in best] + [0, 0])[:2]
-    return best[0] if first > second else None
+    nearly_all = first >= 2 and first >= _SYSTEMATIC * evidence.single and first > second
+    # Boxes that are drawn by hand rarely equal a mask; then chance has to be excluded: three
+    # standard deviations of the difference, if both conventions were as likely.
+    beyond_chance = first - second > 3 * math.sqrt(first + second)
+    return best[0] if nearly_all or beyond_chance else None
 
 
 def _by_corners(evidence: Evidence) -> Corners | None:
@@ -235,8 +275,8 @@ def settle(
         where: the file.
         evidence: the counts over all its boxes.
         given: the convention that the user stated; it holds unless a box contradicts it.
-        published: the convention that the file's format is known to have; it holds unless the boxes
-            show another.
+        published: the convention that the file's format is known to have; it holds unless a box
+            contradicts it, or ten boxes at an edge show another.
 
     Raises:
         WsolbenchError: boxes are outside their image, a box contradicts the convention, or nothing
@@ -255,36 +295,60 @@ def settle(
         )
     if stated is not None:
         seen = _by_corners(evidence)
-        if stated not in evidence.possible or (given is None and seen not in (None, stated)):
+        shown = seen not in (None, stated) and _is_plain(evidence, seen)
+        if stated not in evidence.possible or (given is None and shown):
             raise _contradicted(where, evidence, stated, seen, given is not None)
         return stated
     found = decide(evidence)
     if found is None:
         raise WsolbenchError(
             where,
-            found=f"boxes that leave open how corners are counted ({evidence})",
+            found=f"boxes that leave open how corners are counted ({evidence}{evidence.of_masks})",
             expected="corners of 0 and of the width, the height or the last pixel",
             cure=f"state it: {_options()}",
         )
     return found
 
 
+def _is_plain(evidence: Evidence, seen: Corners | None) -> bool:
+    """Whether enough boxes at an edge show a convention to doubt what a format is known to have."""
+    count = evidence.last if seen is Corners.INCLUSIVE else evidence.one
+    return seen is Corners.HALF_OPEN or count >= _ENOUGH
+
+
 def sentence(evidence: Evidence, corners: Corners, why: str = "") -> str:
-    """A note on the counts and the convention that was found."""
-    return f"boxes: {evidence}; taken as {corners} ({_MEANING[corners]}){why and f': {why}'}"
+    """A note on the counts and the convention that was found, and what the boxes look like."""
+    seen = decide(evidence)
+    other = f", though they look {seen}" if seen not in (None, corners) else ""
+    masks = evidence.of_masks if seen is not None and _by_corners(evidence) is None else ""
+    return (
+        f"boxes: {evidence}{masks}; taken as {corners} ({_MEANING[corners]}){other}"
+        f"{why and f': {why}'}"
+    )
 
 
-def refuse_fractions(where: object, boxes: Iterable[RawBox]) -> None:
-    """Refuse boxes that are all within 0 and 1, as fractions of the sides of their images are.
+def refuse_fractions(where: object, boxes: Mapping[str, Sequence[RawBox]]) -> None:
+    """Refuse boxes within 0 and 1, as fractions of the sides of their images are.
+
+    A single one among boxes in pixels is refused too: rounded outwards, it would be one pixel in
+    the upper left corner.
+
+    Args:
+        where: the file.
+        boxes: by the name of what has them.
 
     Raises:
-        WsolbenchError: they are.
+        WsolbenchError: there are such boxes.
     """
-    corners = [corner for box in boxes for corner in box]
-    if corners and max(corners) <= 1 and any(corner % 1 for corner in corners):
+    held = [(name, box) for name, listed in boxes.items() for box in listed]
+    fractions = [
+        name for name, box in held if max(box) <= 1 and any(snapped(corner) % 1 for corner in box)
+    ]
+    if fractions:
         raise WsolbenchError(
             where,
-            found="boxes between 0 and 1, as if they were fractions of the images' sides",
+            found=f"{len(fractions)} of {len(held)} boxes between 0 and 1, as if they were "
+            f"fractions of the images' sides: {some(fractions)}",
             expected="pixels",
             cure="multiply them by width and height",
         )
@@ -309,11 +373,14 @@ def whole_boxes(
     """Half-open boxes in whole pixels by image id, and notes on those that were rounded.
 
     Raises:
-        WsolbenchError: boxes have no pixel of their image; all together.
+        WsolbenchError: boxes have no pixel of their image, or are fractions of its sides; all
+            together.
     """
+    refuse_fractions(where, boxes)
     whole: dict[str, list[Box]] = {}
     faults: list[str] = []
-    rounded = cut = 0
+    rounded: list[str] = []
+    cut = 0
     for image_id, listed in boxes.items():
         height, width = sizes[image_id]
         whole[image_id] = []
@@ -323,7 +390,7 @@ def whole_boxes(
             except ValueError as error:
                 faults.append(f"{image_id}: {error}")
                 continue
-            rounded += was_rounded
+            rounded += [image_id] * was_rounded
             cut += was_cut
             whole[image_id].append(kept)
     if faults:
@@ -333,9 +400,23 @@ def whole_boxes(
             expected="boxes of at least one pixel",
             cure="remove them",
         )
-    notes = [f"{rounded} boxes were rounded outwards to whole pixels"] if rounded else []
+    notes = note_of_rounding(rounded, sum(map(len, whole.values())))
     notes += [f"{cut} boxes were clipped to their image by less than a pixel"] if cut else []
     return whole, notes
+
+
+def note_of_rounding(rounded: Sequence[str], total: int) -> list[str]:
+    """A note on boxes that were rounded, with the names of the images of the first; or none.
+
+    Args:
+        rounded: the images of these boxes.
+        total: number of all boxes.
+    """
+    if not rounded:
+        return []
+    return [
+        f"{len(rounded)} of {total} boxes were rounded outwards to whole pixels: {some(rounded)}"
+    ]
 
 
 def agreement(

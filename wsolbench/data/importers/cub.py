@@ -28,7 +28,7 @@ from .corners import (
     Corners,
     RawBox,
     agreement,
-    choice,
+    choice_if_used,
     evidence_of,
     sentence,
     settle,
@@ -77,8 +77,9 @@ def import_cub(
     Raises:
         WsolbenchError: a list is missing, malformed or inconsistent with images.txt; a mask is
             missing, damaged, empty or without a pixel that a majority marked; boxes are outside
-            their image, or contradict how corners are counted.
+            their image, or contradict how corners are counted; `corners` beside `tight_boxes`.
     """
+    stated = choice_if_used(corners, given=True, tight=tight_boxes)
     place = require_folder(folder, "the unpacked folder CUB_200_2011")
     paths = [place / name for name in _LISTS]
     names = _read(paths[0], "lines `number class/name.jpg`", _path_in_class)
@@ -125,7 +126,7 @@ def import_cub(
         tight = {image_id: box for image_id, (box,) in own.items()}
         sizes = {image_id: (mask.height, mask.width) for image_id, (mask, _) in found.items()}
         evidence = evidence_of(raw, sizes, tight)
-        counted = settle(paths[2], evidence, given=choice(corners), published=Corners.INCLUSIVE)
+        counted = settle(paths[2], evidence, given=stated, published=Corners.INCLUSIVE)
         whole, box_notes = whole_boxes(paths[2], raw, sizes, counted)
         notes += [sentence(evidence, counted, _PUBLISHED), *box_notes]
         notes.append(agreement(paths[2], evidence, counted, raw, whole, tight))

@@ -27,7 +27,7 @@ from .corners import (
     Corners,
     RawBox,
     agreement,
-    choice,
+    choice_if_used,
     evidence_of,
     sentence,
     settle,
@@ -112,9 +112,11 @@ def import_ilsvrc(
     Raises:
         WsolbenchError: all faults of one file or kind together: an id in the list has no mask, a
             mask has no label, size or box although a list of them was given, lists contradict each
-            other, sizes or boxes do not fit, corners may be counted in several ways.
+            other, sizes or boxes do not fit, corners may be counted in several ways; `corners` is
+            stated although no given box is used.
     """
     rule = MaskRule(object_above, void)
+    stated = choice_if_used(corners, given=boxes is not None, tight=tight_boxes)
     files, others, val = _masks_and_val(masks, val_list)
     notes = [
         _completeness(files, val),
@@ -154,7 +156,7 @@ def import_ilsvrc(
         missing = "no boxes were given: each mask's tight box is used"
         notes.append(missing if given is None else "each mask's tight box is used, as requested")
     else:
-        whole, box_notes = _settled(given, found, choice(corners))
+        whole, box_notes = _settled(given, found, stated)
         notes += box_notes
     notes += label_notes
     if void is not None:

@@ -34,7 +34,7 @@ from .box_agreement import (
     one_choice,
     other_readings,
 )
-from .corners import refuse_fractions
+from .corners import note_of_rounding, refuse_fractions
 from .mask_files import (
     Box,
     MaskRecord,
@@ -135,7 +135,7 @@ def import_masks(
     ignored = _list_ignored(ignore, files, folder_ids)
     named = [] if classes is None else _read_classes(classes)
 
-    refuse_fractions(table, (box for row in rows.values() for box in row.boxes))
+    refuse_fractions(table, {image_id: row.boxes for image_id, row in rows.items()})
 
     def read(image_id: str) -> _Read:
         return _read_image(
@@ -468,9 +468,8 @@ def _notes_of_levels(read_images: Sequence[_Read], rule: MaskRule) -> list[str]:
             f"{framed} of {len(read_images)} masks have the object in all four corners of the "
             "image: object and background may be swapped"
         )
-    rounded = sum(item.rounded for item in read_images)
-    if rounded:
-        notes.append(f"{rounded} boxes were rounded outwards to whole pixels")
+    rounded = [item.record.image_id for item in read_images for _ in range(item.rounded)]
+    notes += note_of_rounding(rounded, sum(len(item.record.boxes) for item in read_images))
     if rule.void is not None:
         voids = sum(item.has_void for item in read_images)
         notes.append(f"pixels of level {rule.void} are ignored, in {voids} masks")

@@ -81,6 +81,13 @@ def import_openimages(
             _read_split(lists / split, split, place, images)
             sources += [lists / split / name for name in _LISTS]
     classes = _classes(lists, images)
+    if exif == "apply" and not any((place / image.name).is_file() for image in images.values()):
+        raise WsolbenchError(
+            "exif",
+            found="'apply', but no photos whose EXIF orientation could be read",
+            expected=f"photos such as {place / next(iter(images.values())).name}",
+            cure="add the photos, or leave out --exif (Python exif)",
+        )
 
     def read(image_id: str) -> _Read:
         return _annotate(image_id, images[image_id], place, rule, exif)
