@@ -114,8 +114,9 @@ class CutMixSettings(Settings):
 
 @dataclass(frozen=True)
 class SpgSettings(Settings):
-    """SPG: (high, low) of the seeds of each branch."""
+    """SPG: (high, low) of the seeds of each branch, and its size."""
 
+    width: int = _count(512, "Channels of the branches", but="; 64 for mini")
     b2_high: float = _fraction(0.7, "Level of the class map above which B2 learns foreground")
     b2_low: float = _fraction(0.05, "Level of the class map below which B2 learns background")
     b1_high: float = _fraction(0.5, "Level of B2 above which B1 learns foreground")
@@ -215,7 +216,8 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
     Args:
         name: a key of `METHODS`.
         values: settings by name.
-        backbone: ADL's gamma is 0.9 for ResNets, 0.8 for others.
+        backbone: ADL's gamma is 0.9 for ResNets, 0.8 for others; SPG's width is 64 for "mini",
+            whose features have as many channels, 512 for others.
 
     Raises:
         WsolbenchError: a setting is unknown or out of range.
@@ -230,7 +232,11 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
                 expected=one_of(known) if known else "none, because it has no settings",
                 cure="leave it out" if not known else "name one of these",
             )
-    defaults = {"gamma": 0.9} if name == "adl" and backbone.startswith("res") else {}
+    defaults: dict[str, Any] = {}
+    if name == "adl" and backbone.startswith("res"):
+        defaults = {"gamma": 0.9}
+    if name == "spg" and backbone == "mini":
+        defaults = {"width": 64}
     return kind(**{**defaults, **_as_tuples(values)})
 
 

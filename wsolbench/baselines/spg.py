@@ -31,9 +31,6 @@ LOWERED = 0.7
 
 IGNORED = -1.0
 
-WIDTH = 512
-"""Channels of the branches."""
-
 
 def seed_labels(maps: Tensor, high: float, low: float) -> Tensor:
     """Foreground and background of maps.
@@ -79,10 +76,11 @@ class SelfProducedGuidance(Method[SpgSettings]):
         layers = layers_of(backbone)
         self._taps = (layers.shallow, layers.deep)
         shallow, deep, last = _channels(network, self._taps)
-        self.b1 = _convolution(shallow)
-        self.b2 = _convolution(deep)
-        self.shared = nn.Sequential(_convolution(WIDTH), nn.Conv2d(WIDTH, 1, kernel_size=1))
-        self.c = nn.Sequential(_convolution(last), nn.Conv2d(WIDTH, 1, kernel_size=1))
+        width = settings.width
+        self.b1 = _convolution(shallow, width)
+        self.b2 = _convolution(deep, width)
+        self.shared = nn.Sequential(_convolution(width, width), nn.Conv2d(width, 1, kernel_size=1))
+        self.c = nn.Sequential(_convolution(last, width), nn.Conv2d(width, 1, kernel_size=1))
 
     def training_loss(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
@@ -105,8 +103,8 @@ class SelfProducedGuidance(Method[SpgSettings]):
         return loss, logits
 
 
-def _convolution(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, WIDTH, kernel_size=3, padding=1), nn.ReLU())
+def _convolution(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, kernel_size=3, padding=1), nn.ReLU())
 
 
 def _upsampled(maps: Tensor, size: torch.Size) -> Tensor:
