@@ -199,7 +199,9 @@ def test_two_processes_train_one_network(folder: Path) -> None:
     rows = rows_of(folder / "two.pt")
     assert [(row["epoch"], row["step"]) for row in rows] == [("1", "3"), ("2", "3")]
     for row in rows:  # a share of all 12 photos of an epoch, not of one process's 6
-        assert float(row["accuracy"]) * 12 == pytest.approx(round(float(row["accuracy"]) * 12), abs=1e-4)
+        assert float(row["accuracy"]) * 12 == pytest.approx(
+            round(float(row["accuracy"]) * 12), abs=1e-4
+        )
     assert {path.name for path in folder.iterdir()} == {"photos", "two.pt", "two.csv"}
 
 
@@ -245,7 +247,9 @@ def test_the_log_holds_the_loss_and_accuracy_of_a_step(folder: Path) -> None:
         labels.append(photos.labels[place])
     with torch.no_grad():
         logits = module(torch.stack(crops))[2].double().numpy()
-    wanted = [math.log(np.exp(row - row[own]).sum()) for row, own in zip(logits, labels, strict=True)]
+    wanted = [
+        math.log(np.exp(row - row[own]).sum()) for row, own in zip(logits, labels, strict=True)
+    ]
     assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
     assert seen[0].loss == pytest.approx(sum(wanted) / 12, rel=1e-5)
     assert seen[0].accuracy == np.mean(logits.argmax(axis=1) == labels)
@@ -256,13 +260,20 @@ def test_the_learning_rate_drops_after_the_second_epoch(folder: Path) -> None:
         [1e-3, 1e-3, 1e-4, 1e-4, 1e-4]
     )
     run(folder, epochs=3)
-    assert [row["learning_rate"] for row in rows_of(folder / "c.pt")] == ["0.001", "0.001", "0.0001"]
+    assert [row["learning_rate"] for row in rows_of(folder / "c.pt")] == [
+        "0.001",
+        "0.001",
+        "0.0001",
+    ]
 
 
 def test_the_head_learns_ten_times_as_fast() -> None:
     for backbone, of_head in (
         ("mini", ["network.classifier.weight", "network.classifier.bias"]),
-        ("squeezenet1_1", ["network.network.classifier.1.weight", "network.network.classifier.1.bias"]),
+        (
+            "squeezenet1_1",
+            ["network.network.classifier.1.weight", "network.network.classifier.1.bias"],
+        ),
     ):
         module = build_method("cam", backbone, 3, {}, seed=0)
         trunk, head = parameter_groups(module, Recipe())
@@ -301,7 +312,10 @@ def test_a_checkpoint_of_another_training_is_refused(folder: Path) -> None:
     for words, options in (
         ("a checkpoint with method has, expected method cam", {}),
         ("expected backbone squeezenet1_1", {"method": "has", "backbone": "squeezenet1_1"}),
-        ("hide_rate 0.5, expected hide_rate 0.1", {"method": "has", "settings": {"hide_rate": 0.1}}),
+        (
+            "hide_rate 0.5, expected hide_rate 0.1",
+            {"method": "has", "settings": {"hide_rate": 0.1}},
+        ),
         ("with seed 0, expected seed 1", {"method": "has", "seed": 1}),
         ("with epochs 1, expected epochs 2", {"method": "has", "epochs": 2}),
     ):
@@ -360,13 +374,17 @@ def test_a_split_without_classes_is_refused(folder: Path) -> None:
     mask = np.ones((20, 24), np.bool_)
     rows = [annotation(f"ant{i}", mask, class_index=0 if i else -1) for i in range(3)]
     write_store(folder / "drawn.h5", AnnotationSet("drawn", rows))
-    with pytest.raises(WsolbenchError, match=r"drawn val: no class for 1 of 3 images: ant0, "):
+    with pytest.raises(
+        WsolbenchError, match=r"drawn val: found no class for 1 of 3 images: ant0, "
+    ):
         labelled_split(Dataset.open(folder / "drawn.h5", images=folder / "photos"))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(folder: Path) -> None:
     recipe = {"learning_rate": 1e30}
-    with pytest.raises(WsolbenchError, match=r"epoch \d+, step 3: a loss that is not finite") as end:
+    with pytest.raises(
+        WsolbenchError, match=r"epoch \d+, step 3: a loss that is not finite"
+    ) as end:
         run(folder, epochs=5, recipe=recipe)
     assert "lower learning rate than 1e+" in str(end.value)
     if (folder / "c.pt").exists():  # of an epoch before
