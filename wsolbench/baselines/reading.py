@@ -98,6 +98,7 @@ def batches_of(
             num_workers=workers,
             collate_fn=_together,
             pin_memory=where.type == "cuda",
+            generator=torch.Generator(),  # else it draws from the caller's random numbers
         )
     )
 

@@ -161,6 +161,7 @@ def batches(
             num_workers=workers,
             collate_fn=_together,
             pin_memory=pinned,
+            generator=torch.Generator(),  # else it draws from the caller's random numbers
         )
     )
 
