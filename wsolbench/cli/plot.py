@@ -34,7 +34,7 @@ __all__ = [
     "plot_curves",
     "plot_groups",
     "plot_maps",
-    "plot_seeds",
+    "plot_seed_counts",
 ]
 
 
@@ -104,23 +104,23 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
 
 
-@plot.command("seeds", short_help="Draw scores against the number of seeds.")
+@plot.command("seed-counts", short_help="Draw scores against the number of seeds.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @annotations_option
 @_picture
 @_style
 @quiet_option
-def plot_seeds(
+def plot_seed_counts(
     files: tuple[Path, ...], annotations: Path | None, out: Path, style: str, quiet: bool
 ) -> None:
     """Draw scores against the number of SEM seeds, one line per backbone.
 
     A FILE is a result, a leaderboard entry, or a submission, which is scored first.
     """
-    from ..plots import save_seeds
+    from ..plots import save_seed_counts
 
     scored = _scored(files, annotations, out, quiet)
-    save_seeds(scored, out, style)
+    save_seed_counts(scored, out, style)
     click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         photo_alone,
         photo_with_mask,
     )
-    from .seeds import save_seeds, seed_scores
+    from .seed_counts import save_seed_counts, seed_count_scores
     from .style import STYLES, picture, require_form
 
 _HOMES = {
@@ -58,8 +58,8 @@ _HOMES = {
     "save_forest": "forest",
     "save_groups": "groups",
     "save_maps": "maps",
-    "save_seeds": "seeds",
-    "seed_scores": "seeds",
+    "save_seed_counts": "seed_counts",
+    "seed_count_scores": "seed_counts",
 }
 
 __all__ = [
@@ -86,8 +86,8 @@ __all__ = [
     "save_forest",
     "save_groups",
     "save_maps",
-    "save_seeds",
-    "seed_scores",
+    "save_seed_counts",
+    "seed_count_scores",
 ]
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-__all__ = ["save_seeds", "seed_scores"]
+__all__ = ["save_seed_counts", "seed_count_scores"]
 
 
-def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> Axes:
+def seed_count_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> Axes:
     """One score against the number of SEM seeds, one line per method and backbone (paper Table 6).
 
     Args:
@@ -74,7 +74,7 @@ def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> 
     return with_legend(ax, f"{about.superlative} {about.title}")
 
 
-def save_seeds(
+def save_seed_counts(
     scored: Sequence[Scored], path: str | os.PathLike[str], style: str = "screen"
 ) -> None:
     """Draw the ranking scores against the number of SEM seeds into a PNG, SVG or PDF file.
@@ -83,7 +83,7 @@ def save_seeds(
 
     Raises:
         WsolbenchError: unsupported file extension, different protocols, no common score, or an
-            error of `seed_scores`.
+            error of `seed_count_scores`.
     """
     require_form(path)
     check_alike(scored)
@@ -98,7 +98,7 @@ def save_seeds(
         )
     with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
         for key, ax in zip(scores, axes[0], strict=True):
-            seed_scores(scored, ax, key)
+            seed_count_scores(scored, ax, key)
         name_source(axes, scored[0])
 
 
