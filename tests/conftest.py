@@ -18,16 +18,26 @@ NEEDED = {
     "torch": [
         *(
             f"baselines/test_{name}.py"
-            for name in ("backbones", "cam", "class_map", "sem", "predict", "weights", "window")
+            for name in (
+                *("backbones", "cam", "class_map", "sem", "seed_features", "predict", "weights"),
+                "window",
+            )
         ),
+        "cli/test_plot_seeds.py",
         "data/test_torch_dataset.py",
         "mini/test_mini.py",
         "test_structure.py::test_the_public_names_are_there",
     ],
     "cv2": ["protocols/test_protocols.py", "protocols/test_programs.py"],
+    "sklearn": [
+        "baselines/test_embedding.py",
+        "cli/test_plot_seeds.py",
+        "plots/test_seeds.py::test_panels_hold_all_seeds_and_a_random_choice_of_the_rest",
+    ],
     "mlcroissant": ["test_croissant.py"],
     "matplotlib": [
         "plots",
+        "cli/test_plot_seeds.py",
         "evaluation/test_cases.py",
         "cli/test_compare.py::test_methods_are_compared_from_results_and_submissions",
         "cli/test_evaluate.py::test_from_masks_to_scores",
