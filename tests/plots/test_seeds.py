@@ -63,7 +63,7 @@ def test_figures_repeat_and_hold_six_in_a_row(tmp_path: Path) -> None:
     for name in ("one", "seven"):
         with Image.open(tmp_path / f"{name}.png") as opened:
             sizes[name] = opened.size
-    # Two columns at least, six at most, of 2 inches of 150 pixels; twice as high but for the legend.
+    # Two to six columns of 2 inches of 150 pixels; two rows share one legend.
     assert (sizes["one"][0], sizes["seven"][0]) == (600, 1800)
     assert 1.6 * sizes["one"][1] < sizes["seven"][1] < 2 * sizes["one"][1]
     for count in (0, MAX_PANELS + 1):

@@ -62,6 +62,7 @@ def test_a_missing_matplotlib_is_one_line_before_any_work(
         lambda: plots.save_forest(None, tmp_path / "x.png"),
         lambda: plots.save_maps(None, [], tmp_path / "x.png", []),
         lambda: plots.save_cases(None, None, None, tmp_path / "x.png"),
+        lambda: plots.save_seeds([], tmp_path / "x.png"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             save()
