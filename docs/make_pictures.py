@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from wsolbench import plots
+from wsolbench.baselines.seed_features import seed_features, seed_statistics
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.cases import find_cases
 from wsolbench.evaluation.comparison import compare
@@ -18,9 +19,13 @@ from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.overlays import read_overlays
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.reader import Submission
+from wsolbench.mini.classifier import SIZE, load
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENES = ("mini_val_00023", "mini_val_00034", "mini_val_00084")
+SPREAD = tuple(f"mini_val_{place:05}" for place in range(0, 120, 20))
+"""The scenes that `plot seeds` chooses."""
+
 METHODS = ("cam", "sem")
 
 
@@ -67,6 +72,17 @@ def draw_strip(demo: Path, out: Path) -> None:
             ax.set_title(title)
 
 
+def draw_seeds(demo: Path, out: Path) -> None:
+    """Features of seeds, of the rest of the object and of the background."""
+    dataset = Dataset.open(demo / "mini.h5", "val", demo / "images").only(SPREAD)
+    found = seed_features(load(), dataset, size=SIZE, device="cpu")
+    panels = plots.seed_panels(dataset, [(own, seed_statistics(own)) for own in found])
+    plots.save_seeds(panels, out, f"mini, feat5, on {dataset.title}")
+    with Image.open(out) as opened:
+        opened.thumbnail((1200, 1200))
+        opened.save(out)
+
+
 def shrink(path: Path) -> None:
     """Bring a PNG to a palette of 256 colours, refined by k-means: a third of its size."""
     with Image.open(path) as opened:
@@ -85,6 +101,7 @@ def main() -> None:
         "strip": draw_strip,
         "differences": draw_differences,
         "cases": draw_cases,
+        "seeds": draw_seeds,
     }
     for name, draw in drawn.items():
         out = PICTURES / f"{name}.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,23 +15,34 @@ from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+
+def _importing(package: str) -> list[str]:
+    """The test modules that import a package at their top."""
+    here = Path(__file__).parent
+    found = re.compile(rf"^(import|from) {package}\b", re.MULTILINE)
+    return [
+        str(file.relative_to(here))
+        for file in sorted(here.rglob("test_*.py"))
+        if found.search(file.read_text(encoding="utf-8"))
+    ]
+
+
 NEEDED = {
     "torch": [
-        *(
-            f"baselines/test_{name}.py"
-            for name in (
-                *("backbones", "cam", "class_map", "pairs", "sem", "sharded", "predict", "train"),
-                *("weights", "window"),
-            )
-        ),
-        "data/test_torch_dataset.py",
-        "mini/test_mini.py",
+        *_importing("torch"),
+        "cli/test_plot_seeds.py",
         "test_structure.py::test_the_public_names_are_there",
     ],
     "cv2": ["protocols/test_protocols.py", "protocols/test_programs.py"],
+    "sklearn": [
+        "baselines/test_embedding.py",
+        "cli/test_plot_seeds.py",
+        "plots/test_seeds.py::test_panels_hold_all_seeds_and_a_random_choice_of_the_rest",
+    ],
     "mlcroissant": ["test_croissant.py"],
     "matplotlib": [
         "plots",
+        "cli/test_plot_seeds.py",
         "evaluation/test_cases.py",
         "cli/test_compare.py::test_methods_are_compared_from_results_and_submissions",
         "cli/test_evaluate.py::test_from_masks_to_scores",

@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "wsolbench"
-HEAVY = ("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2", "h5py", "jinja2")
+HEAVY = (
+    *("torch", "torchvision", "matplotlib", "pandas", "numba", "scipy", "cv2", "h5py", "jinja2"),
+    "sklearn",
+)
 
 ROOMS = (
     *("", "scores", "metrics", "protocols", "formats", "data", "maps", "evaluation", "baselines"),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wsolbench.baselines.backbones import ClassMapModel, imagenet_input, load_backbone
 from wsolbench.baselines.outputs import checked_input, not_finite, run_model
-from wsolbench.baselines.predict import _probe, _ready
+from wsolbench.baselines.predict import probe, ready
 from wsolbench.baselines.user_models import load_model_function
 from wsolbench.errors import WsolbenchError
 
@@ -128,7 +128,7 @@ def test_wrapped_networks_give_the_maps_of_the_plain_one(
     wrapped: Callable[[], nn.Module], tolerance: float
 ) -> None:
     module = wrapped()
-    with _ready(module, CPU), torch.no_grad():
+    with ready(module, CPU), torch.no_grad():
         expected = Cam()(photos())
         found = run_model(model_of(module), photos())
     for ours, theirs in zip(found, expected, strict=True):
@@ -136,7 +136,7 @@ def test_wrapped_networks_give_the_maps_of_the_plain_one(
 
 
 def test_networks_may_compute_gradients_inside() -> None:
-    assert _probe(model_of(WithGradients()), 32, CPU) == (4, 8, 8)
+    assert probe(model_of(WithGradients()), 32, CPU) == (4, 8, 8)
     with torch.no_grad():
         _, slope, _ = run_model(model_of(WithGradients()), photos(1))
     weights = Cam().fc.weight.sum(0).flatten() / 64  # of the sum of mean logits over 8x8 positions
@@ -167,7 +167,7 @@ def test_a_backbone_too_small_for_its_photos_names_a_size_that_works() -> None:
     model = load_backbone("googlenet", random_weights_seed=0, classes=2)
     model = ClassMapModel("own", nn.Sequential(nn.AvgPool2d(2), Cam()), model.preprocess)
     with pytest.raises(WsolbenchError, match=r"[Kk]ernel size.*; it works at size 224: .*--size"):
-        _probe(model, 4, CPU)
+        probe(model, 4, CPU)
 
 
 def test_short_memory_has_its_own_cure() -> None:
@@ -237,7 +237,7 @@ def test_a_lost_axis_of_photos_is_named() -> None:
             return tuple(part.squeeze(0) for part in super().forward(images))
 
     with pytest.raises(WsolbenchError, match=r"without the axis of photos, .*keep the first axis"):
-        _probe(model_of(Squeezing()), 32, CPU)
+        probe(model_of(Squeezing()), 32, CPU)
 
 
 def test_maps_need_not_be_square() -> None:
@@ -246,7 +246,7 @@ def test_maps_need_not_be_square() -> None:
             maps, features, logits = super().forward(images)
             return maps[:, :, ::2], features[:, :, ::2], logits
 
-    assert _probe(model_of(Wide()), 32, CPU) == (4, 4, 8)
+    assert probe(model_of(Wide()), 32, CPU) == (4, 4, 8)
 
 
 def test_outputs_that_are_not_finite_name_the_parameter_or_the_output() -> None:
@@ -294,7 +294,7 @@ def test_a_module_without_evaluation_mode_is_one_line() -> None:
             raise NotImplementedError("Calling train() is not supported yet.")
 
     message = r"module to run on cpu: NotImplementedError: Calling train\(\) is .*eval\(\); of an"
-    with pytest.raises(WsolbenchError, match=message), _ready(Exported(), CPU):
+    with pytest.raises(WsolbenchError, match=message), ready(Exported(), CPU):
         pass
 
 
@@ -333,5 +333,5 @@ def test_grey_pictures_are_what_the_probe_shows() -> None:
         seen.append(image.size)
         return imagenet_input(image, size)
 
-    assert _probe(ClassMapModel("own", Cam(), preprocess), 20, CPU) == (4, 5, 5)
+    assert probe(ClassMapModel("own", Cam(), preprocess), 20, CPU) == (4, 5, 5)
     assert seen == [(20, 20)]

@@ -16,7 +16,7 @@ import torchvision
 from PIL import Image
 
 from tests.conftest import annotation
-from wsolbench.baselines import networks, spg
+from wsolbench.baselines import networks
 from wsolbench.baselines.backbones import backbone_names, known_backbone
 from wsolbench.baselines.cam import class_channels, min_max
 from wsolbench.baselines.checkpoints import load_checkpoint, read_checkpoint
@@ -56,7 +56,6 @@ NARROW_VGG = [8, 8, "M", 8, 8, "M", 16, 16, 16, "M", 16, 16, 16, "M", 16, 16, 51
 def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks with few channels, on one thread."""
     monkeypatch.setattr(networks, "HEAD_CHANNELS", 8)
-    monkeypatch.setattr(spg, "WIDTH", 8)
     monkeypatch.setitem(torchvision.models.vgg.cfgs, "D", [*NARROW_VGG, "M"])
     for name in ("resnet50", "resnet101"):
         whole = getattr(torchvision.models, name)

@@ -32,7 +32,7 @@ def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) 
     assert plot("areas", folder / "s.h5", "--out", out) == f"{out}: 6 images\n"
     out = tmp_path / "seeds.pdf"
     given = [tmp_path / "1.json", tmp_path / "2.json"]
-    assert plot("seeds", *given, "--out", out, "--style", "paper") == f"{out}: 2 results\n"
+    assert plot("seed-counts", *given, "--out", out, "--style", "paper") == f"{out}: 2 results\n"
     out = tmp_path / "maps.png"
     chosen = plot(*maps, "--count", 3, "--seed", 1, "--out", out)
     assert chosen.count("p_") == 3
@@ -70,7 +70,7 @@ def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: P
     out = tmp_path / "entries.png"
     assert plot("curves", *entries, "--out", out) == f"{out}: {len(entries)} results\n"
     entries = sorted(ENTRIES.glob("ilsvrc/*number-of-seeds*.json"))
-    assert plot("seeds", *entries, "--out", out, "--style", "paper") == f"{out}: 6 results\n"
+    assert plot("seed-counts", *entries, "--out", out, "--style", "paper") == f"{out}: 6 results\n"
     for arguments, message in (
         (["curves", folder / "left.h5", "--out", out], "found no --annotations"),
         (["curves", folder / "left.h5", *store, "--out", "c.gif"], r"the extension \.gif"),
@@ -78,7 +78,7 @@ def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: P
         (["curves", folder / "s.h5", *store, "--out", out], "found 'wsolbench-annotations'"),
         (["curves", folder / "left.h5", tmp_path / "none", *store, "--out", out], "no such file"),
         (["curves", entries[0], "--out", out], "a reported entry without curves"),
-        (["seeds", folder / "left.h5", *store, "--out", out], "method.parameters.seeds None"),
+        (["seed-counts", folder / "left.h5", *store, "--out", out], "method.parameters.seeds None"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             plot(*arguments)

@@ -53,6 +53,6 @@ def test_protocols_and_sources_are_not_mixed(results: list[Result], tmp_path: Pa
         ([], "no results or entries"),
     ):
         with pytest.raises(WsolbenchError, match=message):
-            plots.save_seeds(pair, tmp_path / "s.png")
+            plots.save_seed_counts(pair, tmp_path / "s.png")
     plots.save_curves([measured(one), one], tmp_path / "c.png")  # one protocol, two kinds of file
     assert [path.name for path in tmp_path.iterdir()] == ["c.png"]

@@ -56,12 +56,13 @@ def test_a_missing_matplotlib_is_one_line_before_any_work(
     assert "\n" not in str(refused.value)
     for save in (
         lambda: plots.save_curves([], tmp_path / "x.png"),  # nothing to draw is found later
-        lambda: plots.save_seeds([], tmp_path / "x.png"),
+        lambda: plots.save_seed_counts([], tmp_path / "x.png"),
         lambda: plots.save_groups([], "area", tmp_path / "x.png"),
         lambda: plots.save_areas(None, tmp_path / "x.png"),
         lambda: plots.save_forest(None, tmp_path / "x.png"),
         lambda: plots.save_maps(None, [], tmp_path / "x.png", []),
         lambda: plots.save_cases(None, None, None, tmp_path / "x.png"),
+        lambda: plots.save_seeds([], tmp_path / "x.png"),
     ):
         with pytest.raises(WsolbenchError, match=message):
             save()

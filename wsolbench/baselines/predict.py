@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,19 @@ from .sem import PAPER_SEEDS, seed_count, seed_similarities
 from .user_models import fault_in_user_code
 from .window import check_window, stated_windows, window_words
 
-__all__ = ["METHODS", "MapKind", "Predicted", "predict"]
+__all__ = [
+    "METHODS",
+    "OWN_FEATURES",
+    "MapKind",
+    "Predicted",
+    "class_outputs",
+    "joined_features",
+    "predict",
+    "probe",
+    "ready",
+    "require_classes",
+    "require_features",
+]
 
 Out = (
     str
@@ -209,13 +221,13 @@ def predict(
     kinds = _kinds(model, out, usual)
     forms = {kind: normalisation_named(kind.normalisation) for kind in kinds}
     where = device_named(device)
-    with ExitStack() as stack, _ready(model.module, where):
-        classes, height, width = _probe(model, size, where)
+    with ExitStack() as stack, ready(model.module, where):
+        classes, height, width = probe(model, size, where)
         for kind in kinds:
             if kind.method == "sem":
                 seed_count(kind.seeds, height, width)
         if label == "gt":
-            _check_classes(dataset)
+            require_classes(dataset)
         source = known_classes(dataset.store, model.classes) if class_map is None else class_map
         joined = join_classes(dataset.store, classes, model.name, source)
         dataset = mapped_images(dataset, joined, skip=skip_unmapped)
@@ -291,18 +303,23 @@ def _kinds(
             kind if isinstance(kind, MapKind) else replace(usual, normalisation=kind): path
             for kind, path in out.items()
         }
-    known = (*model.feature_layers, *OWN_FEATURES)
     for kind in kinds:
         require_choice("method", kind.method, METHODS)
-        unknown = [name for name in kind.features if name not in known]
-        if unknown or not kind.features:
-            raise WsolbenchError(
-                f"features of {model.name}",
-                found=", ".join(unknown) or "none",
-                expected=one_of(known),
-                cure="name one or several of these",
-            )
+        require_features(model, kind.features)
     return kinds
+
+
+def require_features(model: ClassMapModel, names: Sequence[str]) -> None:
+    """Raise unless the model has features of all these names, one or more."""
+    known = (*model.feature_layers, *OWN_FEATURES)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise WsolbenchError(
+            f"features of {model.name}",
+            found=", ".join(unknown) or "none",
+            expected=one_of(known),
+            cure="name one or several of these",
+        )
 
 
 def seen_note(model: ClassMapModel, dataset: Dataset) -> tuple[str, ...]:
@@ -341,34 +358,61 @@ def _maps_of(
     classes (B, 5) of the annotations, filled with -1.
     """
 
+    used = {name for kind in kinds if kind.method == "sem" for name in kind.features}
+    channels, named, logits = class_outputs(model, images, ids, labels, joined, used)
+    ranked = _ranked(logits)
+    empty = (0, max(0, TOP - ranked.shape[1]))
+    top = joined.translated(ranked[:, :TOP].cpu().numpy())
+    top = np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
+    with torch.no_grad():
+        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
+    return raw, top
+
+
+def class_outputs(
+    model: ClassMapModel,
+    images: Tensor,
+    ids: Sequence[str],
+    labels: NDArray[np.int32] | None,
+    joined: ClassMap,
+    names: Collection[str],
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """The class map of each photo's class, and features.
+
+    Args:
+        model: its module is on the device of the photos, in evaluation mode.
+        images: (B, 3, S, S) float32.
+        ids: the photos, for messages.
+        labels: their classes in the annotations, int32 (B,); None for the highest logit.
+        joined: the model classes of each class of the annotations.
+        names: the features to return (see `require_features`).
+
+    Returns:
+        Channels of the class (B, h, w), features (B, c, h', w') by name, and logits (B, C).
+
+    Raises:
+        WsolbenchError: the outputs are not class maps, or not finite.
+    """
+
     def choose(logits: Tensor) -> Tensor:
         if labels is None:
             return _ranked(logits)[:, 0]
         best = joined.best(labels, logits.float().cpu().numpy())
         return torch.from_numpy(best).to(logits.device)
 
-    layers = {name: place for name, place in model.feature_layers.items() if _uses(kinds, name)}
+    layers = {name: place for name, place in model.feature_layers.items() if name in names}
     # not inference_mode, in which a module cannot compute gradients
     with torch.no_grad(), recorded(model.module, list(layers.values())) as taken:
         class_maps, features, logits = run_model(model, images, choose)
         named = {name: taken[place] for name, place in layers.items()}
-        named |= {OWN_FEATURES[0]: features} if _uses(kinds, OWN_FEATURES[0]) else {}
+        named |= {OWN_FEATURES[0]: features} if OWN_FEATURES[0] in names else {}
         channels = class_channels(class_maps, choose(logits).to(class_maps.device))
         _check_finite(model, ids, channels, named, logits)
-        ranked = _ranked(logits)
-        empty = (0, max(0, TOP - ranked.shape[1]))
-        top = joined.translated(ranked[:, :TOP].cpu().numpy())
-        top = np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
-        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
-        return raw, top
+    return channels, named, logits
 
 
 def _ranked(logits: Tensor) -> Tensor:
     return torch.argsort(logits.float(), dim=1, descending=True, stable=True)
-
-
-def _uses(kinds: Sequence[MapKind], name: str) -> bool:
-    return any(kind.method == "sem" and name in kind.features for kind in kinds)
 
 
 def _raw(kind: MapKind, channels: Tensor, features: Mapping[str, Tensor]) -> Tensor:
@@ -423,7 +467,7 @@ def _check_finite(
         raise not_finite(model, outputs, broken)
 
 
-def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
+def probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, int, int]:
     """The number of classes and the size of the maps, measured on a grey photo."""
     grey = Image.new("RGB", (size, size), (128, 128, 128))
     image = preprocessed(model.preprocess, grey, size, whose="a grey picture")
@@ -433,7 +477,8 @@ def _probe(model: ClassMapModel, size: int, where: torch.device) -> tuple[int, i
     return classes, height, width
 
 
-def _check_classes(dataset: Dataset) -> None:
+def require_classes(dataset: Dataset) -> None:
+    """Raise unless each image has a class."""
     ids = [dataset.image_ids[row] for row in np.flatnonzero(dataset.class_indices < 0)]
     if ids:
         raise WsolbenchError(
@@ -495,7 +540,7 @@ def _described(
 
 
 @contextmanager
-def _ready(module: nn.Module, where: torch.device) -> Iterator[None]:
+def ready(module: nn.Module, where: torch.device) -> Iterator[None]:
     """Put the module in evaluation mode on a device, and restore it afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     home = next((tensor.device for tensor in module.parameters()), None)

@@ -21,7 +21,13 @@ from torch import Tensor
 from ..errors import WsolbenchError
 from .cam import min_max
 
-__all__ = ["PAPER_SEEDS", "seed_count", "seed_similarities", "self_enhancement_maps"]
+__all__ = [
+    "PAPER_SEEDS",
+    "SMALLEST_NORM",
+    "seed_count",
+    "seed_similarities",
+    "self_enhancement_maps",
+]
 
 PAPER_SEEDS = 40
 """The K with the best Peak-IoU in the paper on maps of 40x40 (boxes are best at 60)."""

@@ -217,7 +217,7 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
         name: a key of `METHODS`.
         values: settings by name.
         backbone: ADL's gamma is 0.9 for ResNets, 0.8 for others; SPG's width is 64 for "mini",
-            whose features have as many channels, 512 for others.
+            whose features are narrow, 512 for others.
 
     Raises:
         WsolbenchError: a setting is unknown or out of range.

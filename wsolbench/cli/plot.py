@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,15 +16,35 @@ from ..progress import bar
 from .options import (
     FILE,
     annotations_option,
+    check_store_options,
+    check_subset_options,
+    dataset_option,
     exif_option,
     ids_option,
     images_option,
     jobs_option,
     json_option,
+    limit_option,
+    listed,
     quiet_option,
+    require_torch,
+)
+from .predict import (
+    check_source,
+    class_map_option,
+    device_option,
+    features_option,
+    label_option,
+    load_network,
+    network_options,
+    open_images,
+    seeds_from,
+    size_option,
 )
 
 if TYPE_CHECKING:
+    from ..baselines.seed_features import SeedStatistics
+    from ..data.dataset import Dataset
     from ..formats.result import Result
     from ..leaderboard.entries import Entry
 
@@ -34,6 +55,7 @@ __all__ = [
     "plot_curves",
     "plot_groups",
     "plot_maps",
+    "plot_seed_counts",
     "plot_seeds",
 ]
 
@@ -104,24 +126,184 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
     click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
 
 
-@plot.command("seeds", short_help="Draw scores against the number of seeds.")
+@plot.command("seed-counts", short_help="Draw scores against the number of seeds.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @annotations_option
 @_picture
 @_style
 @quiet_option
-def plot_seeds(
+def plot_seed_counts(
     files: tuple[Path, ...], annotations: Path | None, out: Path, style: str, quiet: bool
 ) -> None:
     """Draw scores against the number of SEM seeds, one line per backbone.
 
     A FILE is a result, a leaderboard entry, or a submission, which is scored first.
     """
-    from ..plots import save_seeds
+    from ..plots import save_seed_counts
 
     scored = _scored(files, annotations, out, quiet)
-    save_seeds(scored, out, style)
+    save_seed_counts(scored, out, style)
     click.echo(f"{out}: {_plural(len(scored), 'result')}")
+
+
+@plot.command("seeds", short_help="Draw the features of seeds, object and background.")
+@network_options
+@annotations_option
+@dataset_option
+@images_option
+@exif_option
+@click.option("--split", default="val", show_default=True, help="Split to draw photos of.")
+@limit_option
+@ids_option
+@size_option
+@label_option
+@class_map_option
+@click.option(
+    "--seeds",
+    type=seeds_from,
+    metavar="K|FRACTION",
+    help="Number of seed positions, or their fraction of all positions [default: the positions "
+    "whose CAM is above 0.7, as in the paper's figure].",
+)
+@features_option
+@click.option(
+    "--perplexity",
+    type=click.FloatRange(1),
+    default=30,
+    show_default=True,
+    help="Perplexity of t-SNE: about the number of neighbours of each position.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Random seed of --max-pixels and of t-SNE.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(2),
+    default=1000,
+    show_default=True,
+    help="Number of positions of each photo to embed: all seeds, and others at random.",
+)
+@device_option
+@_picture
+@_style
+@json_option
+@quiet_option
+def plot_seeds(
+    annotations: Path | None,
+    dataset: str | None,
+    images: Path,
+    exif: str,
+    split: str,
+    limit: int | None,
+    ids: Path | None,
+    size: int | None,
+    label: str,
+    class_map: str | None,
+    seeds: int | float | None,
+    features: str,
+    perplexity: float,
+    seed: int,
+    max_pixels: int,
+    device: str,
+    out: Path,
+    style: str,
+    as_json: bool,
+    quiet: bool,
+    **source: Any,
+) -> None:
+    """Draw the features of seeds, of the rest of the object and of the background by t-SNE.
+
+    The positions of a network's feature map are divided by its CAM and the mask, as in the paper's
+    Fig. 2a. How similar the seeds are to both other groups is printed as numbers. Without --ids and
+    --limit, six photos evenly spread over the split are drawn.
+    """
+    from ..plots import require_form
+
+    check_store_options(annotations, dataset)
+    check_subset_options(limit, ids)
+    check_source(None, **source)
+    require_form(out)
+    require_target(out, [annotations, ids, source["weights"], source["checkpoint"]])
+    require_torch("plot seeds")
+    from ..baselines.embedding import require_sklearn
+    from ..baselines.seed_features import seed_features, seed_statistics
+    from ..plots.seeds import require_panels, save_seeds, seed_panels
+
+    require_sklearn()
+    opened = open_images(annotations, dataset, split, images, limit, ids, exif)
+    opened = _spread(opened, 6) if limit is None and ids is None else opened
+    require_target(out, [opened.store.path])
+    require_panels(len(opened))
+    network = load_network(None, **source)
+    names = tuple(listed(features))
+    with bar("features", quiet=quiet) as progress:
+        found = seed_features(
+            network,
+            opened,
+            seeds=seeds,
+            features=names,
+            size=size,
+            label=label,
+            class_map=class_map,
+            device=device,
+            progress=progress,
+        )
+    told = [seed_statistics(own) for own in found]
+    with bar("t-SNE", quiet=quiet) as progress:
+        panels = seed_panels(
+            opened,
+            list(zip(found, told, strict=True)),
+            perplexity=perplexity,
+            seed=seed,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+    title = f"{network.name}, {' + '.join(names)}, on {opened.name} {split}"
+    save_seeds(panels, out, title, style)
+    if as_json:
+        content: dict[str, Any] = {
+            "images": [own.as_dict() for own in told],
+            "network": network.name,
+        }
+        content |= {"features": list(names), "seeds": seeds, "label": label}
+        content |= {"perplexity": perplexity, "seed": seed, "max_pixels": max_pixels}
+        click.echo(json.dumps(content, indent=1, sort_keys=True))
+        return
+    click.echo(f"{out}: {_plural(len(told), 'image')} of {opened.name} {split}")
+    click.echo(_seed_table(told))
+
+
+def _spread(dataset: Dataset, count: int) -> Dataset:
+    """Images evenly spread over a split."""
+    ids, left = dataset.image_ids, min(count, len(dataset))
+    return dataset.only([ids[place * len(ids) // left] for place in range(left)])
+
+
+def _seed_table(told: Sequence[SeedStatistics]) -> str:
+    """The numbers of `plot seeds`, a row per image."""
+    from ..tables import grid
+
+    head = ["image", "seeds", "on object", "object", "background"]
+    head += ["cos object", "cos background", "AUC", "AUC of CAM", "above 95 %"]
+    rows = [
+        [
+            own.image_id,
+            *map(str, (own.seeds, own.seeds_on_object, own.object_rest, own.background)),
+            *(_number(value, "{:.3f}") for value in (own.seed_object, own.seed_background)),
+            *(_number(value, "{:.1%}", "%") for value in (own.auc, own.class_map_auc, own.above)),
+        ]
+        for own in told
+    ]
+    return grid(rows, head, aligned="lr")
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    """A number, or a dash for none; fractions as percent without their sign."""
+    return "-" if value is None else form.format(value).removesuffix(unit)
 
 
 @plot.command("groups")

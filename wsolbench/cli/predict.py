@@ -34,9 +34,25 @@ from .options import (
 from .printing import print_notes
 
 if TYPE_CHECKING:
+    from ..baselines.backbones import ClassMapModel
     from ..data.dataset import Dataset
 
-__all__ = ["TRIVIAL", "predict", "predict_cam", "predict_sem"]
+__all__ = [
+    "TRIVIAL",
+    "check_source",
+    "class_map_option",
+    "device_option",
+    "features_option",
+    "label_option",
+    "load_network",
+    "network_options",
+    "open_images",
+    "predict",
+    "predict_cam",
+    "predict_sem",
+    "seeds_from",
+    "size_option",
+]
 
 TRIVIAL = {  # names as in baselines.trivial.TRIVIAL, which would load too much for --help
     "centre-gaussian": "Write a Gaussian at the centre of every image.",
@@ -47,7 +63,7 @@ TRIVIAL = {  # names as in baselines.trivial.TRIVIAL, which would load too much 
 }
 
 
-def _seeds(text: str) -> int | float:
+def seeds_from(text: str) -> int | float:
     """A number of positions (int) or a fraction of them (float)."""
     try:
         return int(text)
@@ -70,9 +86,36 @@ label_option = click.option(
     show_default=True,
     help="Class of each map: the annotated class, or the model's top prediction.",
 )
+size_option = click.option(
+    "--size",
+    type=click.IntRange(8),
+    help="Side in pixels to which photos are resized [default: 224; of a checkpoint, that "
+    "of its training].",
+)
+class_map_option = click.option(
+    "--class-map",
+    metavar="FILE|imagenet|same",
+    help="Model classes of each annotated class: a CSV or JSON file; imagenet joins names "
+    "and WordNet ids; same: class i is output i [default: both must agree].",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to run on: cpu, cuda, mps or auto.",
+)
+features_option = click.option(
+    "--features",
+    metavar="NAME,NAME",
+    default="feat5",
+    show_default=True,
+    help="Features of SEM: feat3, feat4 (shallower) or feat5 (before the last layer); several are "
+    "concatenated.",
+)
 
 
-def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
+def network_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `load_network`."""
     options = [
         click.option("--backbone", help="Name of a torchvision classifier, e.g. resnet50."),
         click.option("--weights", type=FILE, help="State dict of --backbone (.pth file)."),
@@ -99,6 +142,14 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Function that returns your own model.",
         ),
         click.option("--checkpoint", type=FILE, help="Checkpoint of wsolbench train."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
+    options = [
         annotations_option,
         dataset_option,
         images_option,
@@ -106,19 +157,9 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--split", default="val", show_default=True, help="Split to predict."),
         limit_option,
         ids_option,
-        click.option(
-            "--size",
-            type=click.IntRange(8),
-            help="Side in pixels to which photos are resized [default: 224; of a checkpoint, that "
-            "of its training].",
-        ),
+        size_option,
         label_option,
-        click.option(
-            "--class-map",
-            metavar="FILE|imagenet|same",
-            help="Model classes of each annotated class: a CSV or JSON file; imagenet joins names "
-            "and WordNet ids; same: class i is output i [default: both must agree].",
-        ),
+        class_map_option,
         click.option(
             "--skip-unmapped",
             type=FILE,
@@ -142,12 +183,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Number of processes that load photos.",
         ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            help="Device to run on: cpu, cuda, mps or auto.",
-        ),
+        device_option,
         click.option(
             "--dtype",
             type=click.Choice(["uint8", "float16", "float32"]),
@@ -168,7 +204,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
     for option in reversed(options):
         command = option(command)
-    return command
+    return network_options(command)
 
 
 class _Predict(click.Group):
@@ -215,20 +251,13 @@ for _name in METHODS:
 @predict.command("sem", short_help="Write self-enhancement maps (SEM).")
 @click.option(
     "--seeds",
-    type=_seeds,
+    type=seeds_from,
     metavar="K|FRACTION",
     default="40",
     show_default=True,
     help="Number of seed positions, or their fraction of all positions.",
 )
-@click.option(
-    "--features",
-    metavar="NAME,NAME",
-    default="feat5",
-    show_default=True,
-    help="Features of SEM: feat3, feat4 (shallower) or feat5 (before the last layer); several are "
-    "concatenated.",
-)
+@features_option
 @_prediction_options
 def predict_sem(features: str, **options: Any) -> None:
     """Write self-enhancement maps (SEM, section 3.2 of the paper).
@@ -268,10 +297,16 @@ def _predict(
 
     check_store_options(annotations, dataset)
     check_subset_options(limit, ids)
-    given = (weights, weights_key, preprocessing, random_weights)
-    _check_source(trained, backbone, model, checkpoint, any(own is not None for own in given))
-    if weights_key is not None and weights is None:
-        raise click.UsageError("--weights-key needs --weights.")
+    check_source(
+        trained,
+        backbone=backbone,
+        weights=weights,
+        weights_key=weights_key,
+        preprocessing=preprocessing,
+        random_weights=random_weights,
+        model=model,
+        checkpoint=checkpoint,
+    )
     if training_seed is not None and random_weights is not None:
         raise click.UsageError("--training-seed excludes --random-weights, whose SEED is recorded.")
     if training_seed is not None and checkpoint is not None:
@@ -285,30 +320,22 @@ def _predict(
     for target in outs.values():
         require_target(target, [annotations, weights, ids, skip_unmapped, checkpoint])
     require_torch("predict")
-    from ..baselines.backbones import load_backbone
-    from ..baselines.checkpoints import load_checkpoint
     from ..baselines.sharded import predict_sharded
-    from ..baselines.user_models import load_model_function
     from ..data.id_lists import write_ids
 
-    opened = _opened(annotations, dataset, split, images, limit, ids, exif)
+    opened = open_images(annotations, dataset, split, images, limit, ids, exif)
     if skip_unmapped is not None:
         require_target(skip_unmapped, [opened.store.path, weights, ids])
-    if model is not None:
-        network = load_model_function(model)
-    elif checkpoint is not None:
-        network = load_checkpoint(checkpoint, method=trained, backbone=backbone)
-    else:
-        network = load_backbone(
-            backbone or "",
-            weights,
-            random_weights_seed=random_weights,
-            weights_key=weights_key,
-            preprocessing=preprocessing,
-        )
-        notes = network.provenance.get("weights_notes")
-        for note in notes if isinstance(notes, list) else []:
-            click.echo(f"note: {weights}: {note}", err=True)
+    network = load_network(
+        trained,
+        backbone=backbone,
+        weights=weights,
+        weights_key=weights_key,
+        preprocessing=preprocessing,
+        random_weights=random_weights,
+        model=model,
+        checkpoint=checkpoint,
+    )
     with resumable(), bar(f"predict {method}", quiet=quiet) as progress:
         predicted = predict_sharded(
             network,
@@ -333,14 +360,20 @@ def _predict(
     print_notes(predicted.notes)
 
 
-def _check_source(
+def check_source(
     trained: str | None,
+    *,
     backbone: str | None,
+    weights: Path | None,
+    weights_key: str | None,
+    preprocessing: str | None,
+    random_weights: int | None,
     model: str | None,
     checkpoint: Path | None,
-    weighted: bool,
 ) -> None:
     """Raise unless there is one source of the network, and options that fit it."""
+    given = (weights, weights_key, preprocessing, random_weights)
+    weighted = any(own is not None for own in given)
     if trained not in (None, "cam") and checkpoint is None:
         raise click.UsageError(
             f"{trained} needs --checkpoint FILE, which `wsolbench train {trained}` writes."
@@ -356,9 +389,44 @@ def _check_source(
             "--weights, --weights-key, --preprocessing and --random-weights need --backbone "
             + ("alone." if checkpoint is None else "without --checkpoint.")
         )
+    if weights_key is not None and weights is None:
+        raise click.UsageError("--weights-key needs --weights.")
 
 
-def _opened(
+def load_network(
+    trained: str | None,
+    *,
+    backbone: str | None,
+    weights: Path | None,
+    weights_key: str | None,
+    preprocessing: str | None,
+    random_weights: int | None,
+    model: str | None,
+    checkpoint: Path | None,
+) -> ClassMapModel:
+    """The network that `network_options` name, checked by `check_source`."""
+    from ..baselines.backbones import load_backbone
+    from ..baselines.checkpoints import load_checkpoint
+    from ..baselines.user_models import load_model_function
+
+    if model is not None:
+        return load_model_function(model)
+    if checkpoint is not None:
+        return load_checkpoint(checkpoint, method=trained, backbone=backbone)
+    network = load_backbone(
+        backbone or "",
+        weights,
+        random_weights_seed=random_weights,
+        weights_key=weights_key,
+        preprocessing=preprocessing,
+    )
+    notes = network.provenance.get("weights_notes")
+    for note in notes if isinstance(notes, list) else []:
+        click.echo(f"note: {weights}: {note}", err=True)
+    return network
+
+
+def open_images(
     annotations: Path | None,
     dataset: str | None,
     split: str,
@@ -414,7 +482,7 @@ def _add_trivial(name: str) -> None:
         require_ending(out, "HDF5")
         from ..baselines.trivial import predict_trivial
 
-        opened = _opened(annotations, dataset, split, None, limit, ids)
+        opened = open_images(annotations, dataset, split, None, limit, ids)
         require_target(out, [opened.store.path])
         with resumable(), bar(f"predict trivial:{name}", quiet=quiet) as progress:
             predict_trivial(opened, out, name, progress=progress, **options)

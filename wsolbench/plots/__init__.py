@@ -31,17 +31,20 @@ if TYPE_CHECKING:
         photo_alone,
         photo_with_mask,
     )
-    from .seeds import save_seeds, seed_scores
+    from .seed_counts import save_seed_counts, seed_count_scores
+    from .seeds import SeedPanel, embedded_groups, photo_with_seeds, save_seeds, seed_panels
     from .style import STYLES, picture, require_form
 
 _HOMES = {
     "CURVES": "curves",
+    "SeedPanel": "seeds",
     "STYLES": "style",
     "area_rates": "areas",
     "box_accuracy": "curves",
     "count_area_rates": "areas",
     "curves_held": "curves",
     "differences": "forest",
+    "embedded_groups": "seeds",
     "foreground_with_mask": "photos",
     "group_scores": "groups",
     "iou_threshold": "curves",
@@ -49,6 +52,7 @@ _HOMES = {
     "mask_alone": "photos",
     "photo_alone": "photos",
     "photo_with_mask": "photos",
+    "photo_with_seeds": "seeds",
     "picture": "style",
     "precision_recall": "curves",
     "require_form": "style",
@@ -58,18 +62,22 @@ _HOMES = {
     "save_forest": "forest",
     "save_groups": "groups",
     "save_maps": "maps",
+    "save_seed_counts": "seed_counts",
     "save_seeds": "seeds",
-    "seed_scores": "seeds",
+    "seed_count_scores": "seed_counts",
+    "seed_panels": "seeds",
 }
 
 __all__ = [
     "CURVES",
     "STYLES",
+    "SeedPanel",
     "area_rates",
     "box_accuracy",
     "count_area_rates",
     "curves_held",
     "differences",
+    "embedded_groups",
     "foreground_with_mask",
     "group_scores",
     "iou_threshold",
@@ -77,6 +85,7 @@ __all__ = [
     "mask_alone",
     "photo_alone",
     "photo_with_mask",
+    "photo_with_seeds",
     "picture",
     "precision_recall",
     "require_form",
@@ -86,8 +95,10 @@ __all__ = [
     "save_forest",
     "save_groups",
     "save_maps",
+    "save_seed_counts",
     "save_seeds",
-    "seed_scores",
+    "seed_count_scores",
+    "seed_panels",
 ]
 
 

@@ -1,154 +1,261 @@
-"""Scores against the number of SEM seeds (paper Table 6)."""
+"""Features of seeds, of the rest of the object and of the background (paper Fig. 2a)."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WsolbenchError, one_of, some
-from ..leaderboard.entries import Entry
-from ..scores import SCORES
-from .scored import Scored, check_alike, legend, name_source, where
-from .style import COLOURS, line, picture, require_form, with_legend
+import numpy as np
+from numpy.typing import NDArray
+
+from ..baselines.embedding import (
+    BACKGROUND,
+    OBJECT,
+    PERPLEXITY,
+    SEED,
+    chosen_positions,
+    tsne_coordinates,
+)
+from ..errors import WsolbenchError
+from .photos import photo_alone, photo_with_mask
+from .style import picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..baselines.seed_features import SeedFeatures, SeedStatistics
+    from ..data.dataset import Dataset
 
-__all__ = ["save_seeds", "seed_scores"]
+__all__ = [
+    "MAX_PANELS",
+    "MAX_PIXELS",
+    "SeedPanel",
+    "embedded_groups",
+    "photo_with_seeds",
+    "require_panels",
+    "save_seeds",
+    "seed_panels",
+]
+
+MAX_PANELS = 24
+"""Maximum number of photos in one figure."""
+
+MAX_PIXELS = 1000
+"""Number of positions that are embedded of each image, unless told otherwise."""
+
+COLUMNS = 6
+
+_LOOKS = {  # drawn in this order, so that the few seeds stay in sight
+    BACKGROUND: ("background", "#999999", "o", 4.0),
+    OBJECT: ("rest of the object", "#0072B2", "s", 5.0),
+    SEED: ("seeds", "#D55E00", "^", 11.0),
+}
+"""Title, colour (two of Okabe and Ito's, and grey), marker and its area in square points."""
 
 
-def seed_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou") -> Axes:
-    """One score against the number of SEM seeds, one line per method and backbone (paper Table 6).
+@dataclass(frozen=True, eq=False)
+class SeedPanel:
+    """What is drawn of one image.
+
+    Attributes:
+        image_id: its id, drawn above the photo.
+        photo: uint8 (height, width, 3).
+        mask: bool (height, width).
+        groups: int8 (h, w) of `baselines.embedding`, on the grid of the map.
+        window: (x0, y0, x1, y1), the part of the photo that the map shows, in pixels.
+        positions: int64 (n,), the embedded places of the flattened map.
+        coordinates: float32 (n, 2) of these.
+        caption: drawn above the embedding.
+    """
+
+    image_id: str
+    photo: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    groups: NDArray[np.int8]
+    window: NDArray[np.float64]
+    positions: NDArray[np.int64]
+    coordinates: NDArray[np.float32]
+    caption: str = ""
+
+
+def require_panels(count: int) -> None:
+    """Raise unless so many photos fit one figure. Call it before any work."""
+    if not 1 <= count <= MAX_PANELS:
+        raise WsolbenchError(
+            "images",
+            found=f"{count} images",
+            expected=f"1 to {MAX_PANELS}",
+            cure="draw fewer in one figure" if count else "name at least one",
+        )
+
+
+def seed_panels(
+    dataset: Dataset,
+    found: Sequence[tuple[SeedFeatures, SeedStatistics]],
+    *,
+    perplexity: float = PERPLEXITY,
+    seed: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[SeedPanel]:
+    """Embed the features of each image by t-SNE, each alone.
 
     Args:
-        scored: items that state their seeds (an entry in `seeds`, a result in
-            `method.parameters.seeds`), either all as counts or all as shares of the map's
-            positions. Intervals are drawn as bars.
-        ax: to draw on.
-        score: a key of `scores.SCORES`.
+        dataset: of the images, with their folder of photos.
+        found: the features and numbers of each image.
+        perplexity: about the number of neighbours of each point; below the number of positions.
+        seed: of the positions that are drawn, for each image afresh, and of t-SNE.
+        max_pixels: number of positions to embed: all seeds, and others drawn at random.
+        progress: called with (images done, images).
 
     Raises:
-        WsolbenchError: an item without seeds or without the score, counts mixed with shares, or
-            points of one line that have equal seeds or differ in other parameters.
+        WsolbenchError: an error of `embedding.tsne_coordinates`, more seeds than `max_pixels`, or a
+            photo that is missing or damaged.
     """
-    seeds = [_seeds(item) for item in scored]
-    shares = {isinstance(value, float) for value in seeds}
-    if len(shares) > 1:
-        raise WsolbenchError(
-            "seeds",
-            found=f"counts and shares: {some(seeds)}",
-            expected="either counts or shares",
-            cure="draw them in separate figures",
+    panels = []
+    for own, numbers in found:
+        rng = np.random.default_rng(seed)
+        positions = chosen_positions(own.groups, max_pixels, rng)
+        features = own.features.reshape(-1, own.features.shape[2])[positions]
+        coordinates = tsne_coordinates(features, own.image_id, perplexity=perplexity, seed=seed)
+        sample = dataset[own.image_id]
+        photo = np.asarray(sample.image)
+        panels.append(
+            SeedPanel(
+                own.image_id,
+                photo,
+                sample.mask,
+                own.groups,
+                own.window,
+                positions,
+                coordinates,
+                _caption(numbers),
+            )
         )
-    lines: dict[str, list[tuple[float, Scored]]] = {}
-    for value, item in zip(seeds, scored, strict=True):
-        _require_score(item, score)
-        lines.setdefault(legend(item, variant=False), []).append((value, item))
-    about = SCORES[score]
-    factor, unit = (100, " %") if shares == {True} else (1, "")
-    for place, (text, points) in enumerate(lines.items()):
-        _check_line(text, points)
-        points.sort(key=lambda point: point[0])
-        x = [factor * value for value, _ in points]
-        values = [item.scores[score] for _, item in points]
-        y = [about.scaled(value) for value in values]
-        best = min(range(len(y)), key=lambda at: about.order(values[at]))
-        line(ax, x, y, place, f"{text}: {about.text(values[best])} at {x[best]:g}{unit}")
-        colour = COLOURS[place % len(COLOURS)]
-        ax.plot(x, y, "o", color=colour, markersize=3.5)
-        ax.plot([x[best]], [y[best]], "o", color=colour, markersize=8, fillstyle="none")
-        for at, (_, item) in zip(x, points, strict=True):
-            if score in item.intervals:
-                low, high = map(about.scaled, item.intervals[score])
-                ax.vlines(at, low, high, colors=colour, linewidth=1)
-    ticks = [factor * value for value in sorted(set(seeds))]
-    gaps = [high - low for low, high in pairwise(ticks)]
-    if gaps and min(gaps) >= (ticks[-1] - ticks[0]) / 20:  # else their labels would overlap
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    named = "Seeds, share of the map (%)" if shares == {True} else "Seeds K"
-    ax.set(xlabel=named, ylabel=about.axis)
-    return with_legend(ax, f"{about.superlative} {about.title}")
+        if progress is not None:
+            progress(len(panels), len(found))
+    return panels
+
+
+def _caption(numbers: SeedStatistics) -> str:
+    cosines = [
+        f"{name} {value:.2f}"
+        for name, value in (
+            ("object", numbers.seed_object),
+            ("background", numbers.seed_background),
+        )
+        if value is not None
+    ]
+    words = [f"AUC {100 * numbers.auc:.0f} %"] if numbers.auc is not None else []
+    words += [f"cosine: {', '.join(cosines)}"] if cosines else []
+    return "\n".join(words)
+
+
+def photo_with_seeds(
+    photo: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    seeds: NDArray[np.bool_],
+    window: Sequence[float] | NDArray[np.float64],
+    ax: Axes,
+) -> Axes:
+    """A photo, the outline of the object's mask, and the centres of the seeds.
+
+    Args:
+        photo: uint8 (height, width, 3).
+        mask: bool (height, width).
+        seeds: bool (h, w), true at the seeds, on the grid of the map.
+        window: (x0, y0, x1, y1), the part of the photo that the map shows, in pixels.
+        ax: to draw on; its units are pixels.
+    """
+    if mask.any():
+        photo_with_mask(photo, mask, ax)
+    else:
+        photo_alone(photo, ax)
+    x0, y0, x1, y1 = map(float, window)
+    rows, columns = np.nonzero(seeds)
+    x = x0 + (columns + 0.5) * (x1 - x0) / seeds.shape[1]
+    y = y0 + (rows + 0.5) * (y1 - y0) / seeds.shape[0]
+    _, colour, marker, area = _LOOKS[SEED]
+    ax.scatter(x, y, s=area, c=colour, marker=marker, edgecolors="white", linewidths=0.4)
+    ax.set(xlim=(0, photo.shape[1]), ylim=(photo.shape[0], 0))
+    return ax
+
+
+def embedded_groups(coordinates: NDArray[np.float32], groups: NDArray[np.int8], ax: Axes) -> Axes:
+    """Embedded features in the colours of their groups.
+
+    Args:
+        coordinates: float32 (n, 2).
+        groups: int8 (n,) of `baselines.embedding`.
+        ax: to draw on; it gets no ticks, because directions and units of t-SNE mean nothing.
+    """
+    for group, (title, colour, marker, area) in _LOOKS.items():
+        x, y = coordinates[groups == group].T
+        edge = "white" if group == SEED else "none"
+        ax.scatter(
+            x, y, s=area, c=colour, marker=marker, edgecolors=edge, linewidths=0.3, label=title
+        )
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.spines[:].set_visible(True)
+    ax.spines[:].set_color("#cccccc")
+    return ax
 
 
 def save_seeds(
-    scored: Sequence[Scored], path: str | os.PathLike[str], style: str = "screen"
+    panels: Sequence[SeedPanel],
+    path: str | os.PathLike[str],
+    title: str = "",
+    style: str = "screen",
 ) -> None:
-    """Draw the ranking scores against the number of SEM seeds into a PNG, SVG or PDF file.
+    """Draw photos with seeds, and their embedded features below, into a PNG, SVG or PDF file.
 
-    Scores that some items lack are left out.
+    Args:
+        panels: from left to right, six in a row.
+        path: the file to write.
+        title: above the figure.
+        style: a key of `STYLES`.
 
     Raises:
-        WsolbenchError: unsupported file extension, different protocols, no common score, or an
-            error of `seed_scores`.
+        WsolbenchError: unsupported file extension, no image or too many.
     """
     require_form(path)
-    check_alike(scored)
-    ranking = [key for key, score in SCORES.items() if score.rank]
-    scores = [key for key in ranking if all(key in item.scores for item in scored)]
-    if not scores:
-        raise WsolbenchError(
-            "results",
-            found="no score that all results have",
-            expected=one_of(ranking),
-            cure="evaluate again with the same metrics",
-        )
-    with picture(path, 1, len(scores), (4.2 * len(scores), 3.6), style) as axes:
-        for key, ax in zip(scores, axes[0], strict=True):
-            seed_scores(scored, ax, key)
-        name_source(axes, scored[0])
+    require_panels(len(panels))
+    columns = min(len(panels), COLUMNS)
+    blocks = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    tall: list[float] = []
+    for block in blocks:
+        shapes = [panel.mask.shape for panel in block]
+        tall += [min(1.0, max(height / width for height, width in shapes)), 1.0]
+    size = (2.0 * max(columns, 2), 2.0 * sum(tall) + 0.45 * len(blocks) + 0.6)
+    with picture(path, len(tall), columns, size, style, tall) as axes:
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for place, block in enumerate(blocks):
+            for column, panel in enumerate(block):
+                _panel(panel, axes[2 * place, column], axes[2 * place + 1, column])
+        figure = axes[0, 0].figure
+        if title:
+            figure.suptitle(title, fontsize=9, parse_math=False)
+        _legend(figure)
 
 
-def _stated_seeds(item: Scored) -> Any:
-    """The seeds that an entry or a submission's header states, unchecked; None if missing."""
-    if isinstance(item, Entry):
-        return item.seeds
-    return item.parameters.get("seeds")
+def _panel(panel: SeedPanel, above: Axes, below: Axes) -> None:
+    for ax in (above, below):
+        ax.set_axis_on()
+    photo_with_seeds(panel.photo, panel.mask, panel.groups == SEED, panel.window, above)
+    above.set_title(panel.image_id[:30], fontsize=6, parse_math=False)
+    embedded_groups(panel.coordinates, panel.groups.ravel()[panel.positions], below)
+    below.set_title(panel.caption, fontsize=6)
 
 
-def _seeds(item: Scored) -> int | float:
-    seeds = _stated_seeds(item)
-    sound = isinstance(seeds, (int, float)) and not isinstance(seeds, bool) and seeds > 0
-    if not sound or (isinstance(seeds, float) and seeds > 1):
-        raise WsolbenchError(
-            where(item),
-            found=f"{'' if isinstance(item, Entry) else 'method.parameters.'}seeds {seeds}",
-            expected="a number of SEM seeds or a share of the map",
-            cure="name results or entries of SEM with different seeds",
-        )
-    checked: int | float = seeds
-    return checked
+def _legend(figure: Any) -> None:
+    from matplotlib.lines import Line2D
 
-
-def _require_score(item: Scored, score: str) -> None:
-    if score not in item.scores:
-        raise WsolbenchError(
-            where(item),
-            found=f"no {score}",
-            cure="evaluate with the metrics that it needs",
-        )
-
-
-def _check_line(text: str, points: Sequence[tuple[float, Scored]]) -> None:
-    """Raise if points of a line differ in more than their seeds, or have equal seeds."""
-    seeds = [value for value, _ in points]
-    others = {json.dumps(_settings(item), sort_keys=True) for _, item in points}
-    if len(set(seeds)) < len(seeds) or len(others) > 1:
-        different = "differences in other parameters" if len(others) > 1 else "the same seeds twice"
-        raise WsolbenchError(
-            f"results of {text}",
-            found=different,
-            expected="results that differ only in their seeds",
-            cure="draw them in separate figures, or give the methods different names",
-        )
-
-
-def _settings(item: Scored) -> dict[str, Any]:
-    """What all points of a line share besides their names; an entry's variant names its seeds."""
-    if isinstance(item, Entry):
-        named = ("label", "map_size", "pretraining", "study", "supervision")
-        return {"rule": item.threshold["rule"], **{key: getattr(item, key) for key in named}}
-    return {**item.method["parameters"], "seeds": None}
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=5, label=title)
+        for title, colour, marker, _ in reversed(_LOOKS.values())
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
