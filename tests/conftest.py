@@ -18,7 +18,10 @@ NEEDED = {
     "torch": [
         *(
             f"baselines/test_{name}.py"
-            for name in ("backbones", "cam", "class_map", "sem", "predict", "weights", "window")
+            for name in (
+                *("acol", "adl", "backbones", "cam", "class_map", "cutmix", "has", "predict"),
+                *("sem", "spg", "trunks", "weights", "window"),
+            )
         ),
         "data/test_torch_dataset.py",
         "mini/test_mini.py",
