@@ -30,6 +30,8 @@ def _importing(package: str) -> list[str]:
 NEEDED = {
     "torch": [
         *_importing("torch"),
+        "baselines/test_class_map.py",
+        "baselines/test_sharded.py",
         "cli/test_plot_seeds.py",
         "test_structure.py::test_the_public_names_are_there",
     ],
