@@ -18,7 +18,7 @@ import operator
 import torch
 from torch import Tensor
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from .cam import min_max
 
 __all__ = ["PAPER_SEEDS", "seed_count", "seed_similarities", "self_enhancement_maps"]
@@ -127,6 +127,8 @@ def seed_count(seeds: int | float, height: int, width: int) -> int:
 
 
 def _checked_shape(class_maps: Tensor, features: Tensor) -> tuple[int, int, int]:
+    for name, given in (("class maps", class_maps), ("features", features)):
+        require_type(name, given, (Tensor,), "a torch.Tensor")
     if (
         class_maps.ndim != 3
         or features.ndim != 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of, some
+from ..errors import WsolbenchError, one_of, require_type, some
 from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, unknown_classes
@@ -47,6 +47,8 @@ def check_match(dataset: Dataset, submission: Submission) -> None:
     Raises:
         WsolbenchError: it states another, or holds images that the split does not.
     """
+    require_type("dataset", dataset, (Dataset,), "a wsolbench.Dataset")
+    require_type("submission", submission, (Submission,), "wsolbench.Submission.open(path)")
     header = submission.header
     for name, theirs, ours in (
         ("data set", header.dataset, dataset.name),
