@@ -17,13 +17,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import WsolbenchError, one_of, require_choice
 from .files import require_file
 
-__all__ = ["EXIF", "MAX_SIDE", "open_picture", "photo_size", "read_photo", "turned_note"]
+__all__ = [
+    "EXIF",
+    "MAX_SIDE",
+    "PHOTO_ENDINGS",
+    "open_picture",
+    "photo_size",
+    "read_photo",
+    "turned_note",
+]
 
 PHOTO_FORMATS = ("JPEG", "PNG")
 """Pillow's names of the formats of photos."""
 
 EXIF = ("ignore", "apply")
 """What is done with the orientation in a photo's EXIF data."""
+
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png")
+"""File name endings of photos, in upper or lower case."""
 
 MAX_SIDE = 16384
 """Maximum side of a picture in pixels, far above that of any data set in use."""

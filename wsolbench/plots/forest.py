@@ -73,8 +73,8 @@ def save_forest(
     """
     from ..evaluation.comparison import Comparison
 
-    require_type("comparison", comparison, (Comparison,), "a Comparison")
     require_form(path)
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
     pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)

@@ -101,7 +101,7 @@ def as_protocols(given: Sequence[str | Protocol]) -> list[Protocol]:
     Raises:
         WsolbenchError: none, an unknown one, or two of one name.
     """
-    require_items("protocol", given, (str, Protocol), "a list of names or Protocol values")
+    require_items("protocol", given, (object,), "a list of names or Protocol values")
     found = [as_protocol(own) for own in given]
     names = [own.name for own in found]
     if not found or len(set(names)) < len(found):
