@@ -263,10 +263,10 @@ def test_hidden_xml_files_are_left_out_and_endings_may_be_capital(tmp_path):
 
 def test_a_class_beyond_the_names_is_refused(tmp_path):
     for name in ("a", "b"):
-        write(tmp_path / "xml" / f"{name}.xml", [xml("n1", BOXES[0])])
-    labels = write(tmp_path / "labels.txt", ["a.jpg,1", "b.jpg,2"])
-    names = write(tmp_path / "names.txt", ["n1 crab", "n2 dog"])
-    message = r"line 2: b '2' \(expected .*one class from 0 to 1 per image\); .*subtract 1"
+        write(tmp_path / "xml" / f"{name}.xml", [xml("n00000001", BOXES[0])])
+    labels = write(tmp_path / "labels.txt", ["a.jpg,1", "b.jpg,1000"])
+    names = write(tmp_path / "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
+    message = r"line 2: b '1000' \(expected .*one class from 0 to 999 per image\); .*subtract 1"
     with pytest.raises(WsolbenchError, match=message):
         import_boxes(tmp_path / "xml", labels=labels, class_names=names)
 
