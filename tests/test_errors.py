@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+import wsolbench
 from wsolbench.errors import WsolbenchError, some
 
 
@@ -34,3 +39,39 @@ def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:
     assert str(error).startswith(r"a\u202eb: \x1b[31mred x")
     assert len(str(error)) < 700
     assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: wsolbench.Dataset.open(None), "path: found an object of type NoneType, expected"),
+        (lambda: wsolbench.Submission.open(3), "path: found an object of type int, expected"),
+        (
+            lambda: wsolbench.normalisation_named(None),
+            "normalisation: found .* NoneType",
+        ),
+        (lambda: wsolbench.table([Path("r.json")]), "results: found an object of type .*Path"),
+        (lambda: wsolbench.table("r.json"), "results: found an object of type str"),
+        (lambda: wsolbench.signature("r.json"), "result: found an object of type str"),
+        (lambda: wsolbench.seed_groups("r.json"), "results: found an object of type str"),
+        (lambda: wsolbench.compare(None, wsolbench.Bootstrap(9)), "compared: found .* NoneType"),
+        (lambda: wsolbench.compare_files("a.h5", None), "files: found an object of type str"),
+        (lambda: wsolbench.run("a.h5"), "request: found .* str, expected a wsolbench.Request"),
+        (lambda: wsolbench.validate("a.h5", split=3), "split: found an object of type int"),
+        (lambda: wsolbench.validate("a.h5", []), r"annotations: found .*list.* \(dataset.store\)"),
+        (lambda: wsolbench.find_annotations(3, None), "annotations: found an object of type int"),
+        (lambda: wsolbench.SubmissionWriter("a.h5", {}), "header: found an object of type dict"),
+        (lambda: wsolbench.merge_submissions([3], "a.h5"), "shards: found an object of type int"),
+        (lambda: wsolbench.write_store("a.h5", []), "content: .*, expected an AnnotationSet"),
+        (lambda: wsolbench.export_png("a.h5", "b"), "store: found an object of type str"),
+        (lambda: wsolbench.Protocol.from_dict("sem"), "protocol: found an object of type str"),
+        (lambda: wsolbench.protocols.at_size("sem", 3), "protocol: found an object of type str"),
+        (lambda: wsolbench.leaderboard.read_entries(None), "root: found an object of type None"),
+        (lambda: wsolbench.plots.save_curves("r.json", "a.png"), "plots: found .* type str"),
+        (lambda: wsolbench.plots.save_curves([], 3), "path: found an object of type int"),
+        (lambda: wsolbench.plots.mask_alone("m.png", None), "mask: .* type str, .* NumPy array"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(WsolbenchError, match=message):
+        call()

@@ -11,7 +11,8 @@ The command line prints the error on one line and exits with `exit_status`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = [
     "SHOWN",
@@ -19,6 +20,8 @@ __all__ = [
     "one_of",
     "printable",
     "require_choice",
+    "require_items",
+    "require_path",
     "require_type",
     "some",
 ]
@@ -103,6 +106,28 @@ def require_type(where: object, value: object, kinds: tuple[type, ...], expected
             expected=expected,
             cure="pass one of these" if " or " in expected else "pass this",
         )
+
+
+def require_items(where: object, items: object, kinds: tuple[type, ...], expected: str) -> None:
+    """Check the type of a list and of each of its items; a text is no list.
+
+    Raises:
+        WsolbenchError: it is no collection, or one of its items has another type.
+    """
+    listed = isinstance(items, Collection) and not isinstance(items, (str, bytes, Mapping))
+    if not listed:
+        require_type(where, items, (), expected)
+    for item in items if isinstance(items, Collection) else ():
+        require_type(where, item, kinds, expected)
+
+
+def require_path(where: object, value: object, expected: str) -> None:
+    """Check that an argument is a path.
+
+    Raises:
+        WsolbenchError: it is no text and no path.
+    """
+    require_type(where, value, (str, os.PathLike), expected)
 
 
 def some(items: Sequence[object]) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import WsolbenchError, one_of, some
+from .errors import WsolbenchError, one_of, require_path, require_type, some
 
 __all__ = [
     "ENDINGS",
@@ -89,6 +89,9 @@ def require_target(
         WsolbenchError: the folder does not exist or is not writable, the path is a folder or a
             device, or it is one of the inputs.
     """
+    require_path("path", path, "the path of the file to write")
+    for other in inputs:
+        require_type("inputs", other, (str, os.PathLike, type(None)), "paths")
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise WsolbenchError(
@@ -211,6 +214,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 def require_file(path: str | os.PathLike[str], what: str, cure: str = "check the path") -> Path:
     """The path if it is an existing file; otherwise raise, naming `what` was expected."""
+    require_path("path", path, f"the path of {what}")
     file = Path(path)
     if not file.is_file():
         kind = "a device or pipe" if file.exists() else "no such file"
@@ -221,6 +225,7 @@ def require_file(path: str | os.PathLike[str], what: str, cure: str = "check the
 
 def require_folder(path: str | os.PathLike[str], what: str, cure: str = "check the path") -> Path:
     """The path if it is an existing folder; otherwise raise, naming `what` was expected."""
+    require_path("path", path, f"the path of {what}")
     folder = Path(path)
     if not folder.exists():
         raise WsolbenchError(folder, found="no such folder", expected=what, cure=cure)

@@ -25,6 +25,7 @@ __all__ = [
     "bare_name",
     "files_by_id",
     "files_under",
+    "image_id_of",
     "is_image_id",
     "one_file_each",
 ]
@@ -61,6 +62,21 @@ def bare_name(name: str) -> str:
     """
     last = PurePosixPath(name.replace("\\", "/")).name
     return _without(_without(last, MAP_ENDINGS), PICTURE_ENDINGS)
+
+
+def image_id_of(name: str, *, folders: bool = False) -> str | None:
+    """The image id in a file name, without picture ending; None if it is invalid.
+
+    Args:
+        name: the name, which may have folders before it.
+        folders: keep the folders in the id, with `FOLDER_MARK` for each slash.
+    """
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if folders and ".." in parts:
+        return None
+    kept = [part for part in parts if part != "/"] if folders else parts[-1:]
+    bare = _without(FOLDER_MARK.join(kept), PICTURE_ENDINGS)
+    return bare if is_image_id(bare) else None
 
 
 def are_file_names(ids: Collection[str], known: Collection[str]) -> bool:

@@ -20,6 +20,7 @@ from .files import require_file
 __all__ = [
     "EXIF",
     "MAX_SIDE",
+    "PHOTO_ENDINGS",
     "exif_orientation",
     "open_picture",
     "photo_size",
@@ -32,6 +33,9 @@ PHOTO_FORMATS = ("JPEG", "PNG")
 
 EXIF = ("ignore", "apply")
 """What is done with the orientation in a photo's EXIF data."""
+
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png")
+"""File name endings of photos, in upper or lower case."""
 
 MAX_SIDE = 16384
 """Maximum side of a picture in pixels, far above that of any data set in use."""

@@ -110,6 +110,39 @@ def test_permuted_images_and_merged_halves_change_not_one_bit(
     assert empty.result().to_json() == whole
 
 
+@pytest.mark.parametrize("kind", ["float64", "longdouble", ">f8", "bool"])
+@pytest.mark.parametrize("protocol", ["sem", "wsoleval-v1"])
+def test_maps_of_other_types_score_as_in_float32(
+    dataset: Dataset, kind: str, protocol: str
+) -> None:
+    exact = np.random.default_rng(3).random((COUNT, 1, 9, 7))
+    maps = (exact > 0.5) if kind == "bool" else exact.astype(kind)
+    given = Evaluator(dataset, protocol)
+    given.update(dataset.image_ids, maps)
+    same = Evaluator(dataset, protocol)
+    same.update(dataset.image_ids, maps[:, 0].astype(np.float32))
+    assert given.result().to_json() == same.result().to_json()
+
+
+@pytest.mark.parametrize(
+    ("map_", "found"),
+    [
+        (np.full((2, 2), 1.5), "4 of 4 values above 1, up to 1.5"),
+        (np.full((2, 2), 1e300), "4 of 4 values NaN or infinite"),
+        (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
+        (np.zeros((2, 2), np.int64), "dtype int64"),
+    ],
+)
+def test_other_maps_are_still_refused(dataset: Dataset, map_: np.ndarray, found: str) -> None:
+    with pytest.raises(WsolbenchError, match=f"map of image_000: found {found}"):
+        Evaluator(dataset).update(["image_000"], [map_])
+
+
+def test_a_path_is_no_submission(dataset: Dataset) -> None:
+    with pytest.raises(WsolbenchError, match="submission: found an object of type str, expected"):
+        Evaluator(dataset).score("maps.h5")
+
+
 def test_masks_as_maps_score_one(dataset: Dataset) -> None:
     maps = [dataset[i].mask * np.uint8(255) for i in range(COUNT)]
     result = scored(dataset, maps)

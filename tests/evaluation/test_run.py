@@ -170,8 +170,8 @@ def test_a_request_is_checked_when_it_is_made(options: dict[str, Any], found: st
             "map of image_000: found",
         ),
         (
-            lambda ds, maps: Evaluator(ds).update(["image_000"], np.ones((1, 2, 2))),
-            r"found dtype float64, expected uint8, float16 or float32",
+            lambda ds, maps: Evaluator(ds).update(["image_000"], np.ones((1, 2, 2), np.int64)),
+            r"found dtype int64, expected uint8, float16 or float32",
         ),
         (lambda ds, maps: Evaluator(ds).result(bootstrap=1000), "bootstrap: found 1000"),
         (lambda ds, maps: Submission(maps), r"expected what Submission.open\(path\) returns"),

@@ -152,6 +152,51 @@ def test_windows_by_other_libraries(tmp_path, dtype, store):
     assert Submission.open(path).windows.tolist() == windows.tolist()
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [(">f2", "float16"), (">f4", "float32"), ("<f8", "float32"), (">f8", "float32")],
+)
+def test_maps_by_other_libraries(tmp_path, stored, read, ragged, store):
+    maps = np.linspace(0, 1, 24).reshape(3, 2, 4).astype(stored)
+    bits = maps.astype(maps.dtype.newbyteorder("<"))
+    crc32 = np.array([zlib.crc32(own.tobytes()) for own in bits], np.uint32)
+    path = plain(tmp_path / "s.h5", maps=maps, crc32=crc32)
+    if ragged:
+        with h5py.File(path, "r+") as file:
+            del file["maps"]
+            file["maps/values"] = maps.ravel()
+            file["maps/offsets"] = np.arange(4) * 8
+            file["maps/shapes"] = np.full((3, 2), [2, 4])
+    assert validate(path, store) == []
+    with Submission.open(path) as submission:
+        assert submission.dtype == read
+        planes = submission.read([2, 0])
+    assert [str(own.dtype) for own in planes] == [read, read]
+    assert np.array_equal(planes, maps[[2, 0]].astype(read))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [(1.5, "8 of 8 values above 1"), (1e300, "8 of 8 values NaN or infinite")]
+)
+def test_values_of_doubles_are_checked(tmp_path, value, found):
+    path = plain(tmp_path / "s.h5", maps=np.full((3, 2, 4), value))
+    assert [fault.found.partition(",")[0] for fault in validate(path)] == [found] * 3
+    with pytest.raises(WsolbenchError, match=found):
+        Submission.open(path).read([1])
+
+
+def test_a_wrong_checksum_of_doubles_is_found(tmp_path):
+    path = plain(tmp_path / "s.h5", maps=np.zeros((3, 2, 4)), crc32=np.zeros(3, np.uint32))
+    assert kinds(path) == ["crc32"]
+
+
+def test_ids_in_a_column_of_a_matrix(tmp_path, store):
+    path = plain(tmp_path / "s.h5", image_id=np.array([["a"], ["b "], ["c"]], "S"))
+    assert validate(path, store) == []
+    assert Submission.open(path).image_ids == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     ("windows", "message"),
     [
@@ -494,8 +539,8 @@ def test_arrays_and_references_among_the_attributes_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "changes, kind, message",
     [
-        ({"maps": np.zeros((3, 2, 4))}, "structure", r"dtype float64.*numpy\.float32"),
-        ({"maps": np.zeros((3, 2, 4), ">f4")}, "structure", "big-endian float32"),
+        ({"maps": np.zeros((3, 2, 4), ">i2")}, "structure", "dtype big-endian int16"),
+        ({"image_id": np.array([["a", "b", "c"]], "S")}, "structure", r"shape \(1, 3\)"),
         ({"maps": np.zeros((3, 2, 4), np.int8)}, "structure", "dtype int8"),
         ({"maps": np.zeros((3, 2, 4), bool)}, "structure", "not a standard number"),
         ({"maps": np.zeros((2, 2, 4), np.uint8)}, "structure", r"shape \(2, 2, 4\)"),

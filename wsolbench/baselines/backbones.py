@@ -34,7 +34,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import WsolbenchError, one_of, require_choice, some
+from ..errors import WsolbenchError, one_of, require_choice, require_type, some
 from ..files import sha256_of
 from . import small
 from .networks import (
@@ -245,6 +245,7 @@ def known_backbone(name: str) -> str:
     Raises:
         WsolbenchError: the name is unknown.
     """
+    require_type("backbone", name, (str,), "the name of a backbone")
     known = ALIASES.get(name, name)
     if known not in POOLED and known not in PAPER:
         raise WsolbenchError(

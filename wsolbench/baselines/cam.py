@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 
 __all__ = ["class_activation_maps", "class_channels", "min_max"]
 
@@ -42,6 +42,8 @@ def class_channels(class_maps: Tensor, labels: Tensor) -> Tensor:
     Raises:
         WsolbenchError: a shape is wrong, or a label is out of range.
     """
+    for name, given in (("class maps", class_maps), ("labels", labels)):
+        require_type(name, given, (Tensor,), "a torch.Tensor")
     if class_maps.ndim != 4 or labels.shape != class_maps.shape[:1]:
         raise WsolbenchError(
             "class maps",
@@ -70,6 +72,7 @@ def min_max(maps: Tensor) -> Tensor:
     Returns:
         The same shape, float32. A constant map gives zeros, because it localizes nothing.
     """
+    require_type("maps", maps, (Tensor,), "a torch.Tensor")
     maps = maps.to(torch.float32)
     low = maps.amin(dim=(-2, -1), keepdim=True)
     spread = maps.amax(dim=(-2, -1), keepdim=True) - low

@@ -454,7 +454,7 @@ def _placed(
         keys, names = ([pair[place] for pair in store.classes] for place in (0, 1))
         for kind, texts in (("names", names), ("keys", keys)):
             times = Counter(texts)
-            tables[kind] = {text: texts.index(text) for text in texts if times[text] == 1}
+            tables[kind] = {text: at for at, text in enumerate(texts) if times[text] == 1}
     wanted = list(labels)
     hits = {
         kind: {label: table[label] for label in wanted if label in table}

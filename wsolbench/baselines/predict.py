@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of, require_choice, some
+from ..errors import WsolbenchError, one_of, require_choice, require_type, some
 from ..evaluation.notes import class_notes
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
@@ -204,6 +204,8 @@ def predict(
             shows another part of photos than the model states, or flips, turns or randomly crops
             them; a photo is missing, damaged or of another size.
     """
+    require_type("model", model, (ClassMapModel,), "a ClassMapModel, such as load_backbone(name)")
+    require_type("dataset", dataset, (Dataset,), "a wsolbench.Dataset")
     size = model.size if size is None else size
     require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))

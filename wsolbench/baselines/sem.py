@@ -18,7 +18,7 @@ import operator
 import torch
 from torch import Tensor
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from .cam import min_max
 
 __all__ = [
@@ -133,6 +133,8 @@ def seed_count(seeds: int | float, height: int, width: int) -> int:
 
 
 def _checked_shape(class_maps: Tensor, features: Tensor) -> tuple[int, int, int]:
+    for name, given in (("class maps", class_maps), ("features", features)):
+        require_type(name, given, (Tensor,), "a torch.Tensor")
     if (
         class_maps.ndim != 3
         or features.ndim != 4

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from .backbones import ClassMapModel
 
 __all__ = ["fault_in_user_code", "load_model_function"]
@@ -31,6 +31,7 @@ def load_model_function(where: str) -> ClassMapModel:
         WsolbenchError: there is no such module or function, it raises (the message states where),
             or it returns something else.
     """
+    require_type("model", where, (str,), "PACKAGE.MODULE:FUNCTION")
     match = re.fullmatch(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", where)
     if match is None:
         raise WsolbenchError(

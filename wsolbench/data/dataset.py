@@ -21,7 +21,7 @@ from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..formats.result import Subset
 from ..image_ids import are_file_names, files_by_id, files_under
-from ..images import EXIF, read_photo
+from ..images import EXIF, PHOTO_ENDINGS, read_photo
 from ..masks import area
 from ..tables import html_table
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from .torch_dataset import TorchDataset
 
 __all__ = ["Dataset", "Sample"]
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-"""File name endings of photos, in upper or lower case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,7 +299,7 @@ class Dataset:
                 cure="name a folder that contains only the photos",
             )
         if not paths:
-            files = [path.name for path in files_under(self.images, PHOTO_SUFFIXES)]
+            files = [path.name for path in files_under(self.images, PHOTO_ENDINGS)]
             raise WsolbenchError(
                 self.images,
                 found=f"no photo {image_id} among {len(files)} ({some(files) or 'none'})",
@@ -375,7 +372,7 @@ class Dataset:
     def _photos(self) -> dict[str, list[PurePath]]:
         # Ids may name folders above the one that was given.
         root = Path(self.images or "").absolute()
-        return files_by_id(self.image_ids, files_under(root, PHOTO_SUFFIXES))
+        return files_by_id(self.image_ids, files_under(root, PHOTO_ENDINGS))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_path, require_type, some
 from ..files import guard_cell, replacing, sync_folder
 from ..formats.annotations import UNLABELLED, AnnotationStore
 from ..masks import RunLengths, area, decode, tight_box, write_mask
@@ -45,6 +45,7 @@ def export_coco(
         path: the file, replaced if it exists.
         progress: called with (images written, images).
     """
+    require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     head = {"dataset": store.dataset, "classes": [list(pair) for pair in store.classes]}
     with replacing(path) as temporary, open(temporary, "w", encoding="ascii", newline="") as file:
         file.write(f'{{"info": {_json({"description": store.dataset})},\n')
@@ -72,6 +73,8 @@ def export_png(
         WsolbenchError: the folder is not empty, its parent is missing, an image has no mask or no
             box, or a class name cannot be stored in CSV.
     """
+    require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
+    require_path("folder", folder, "the path of the folder to create")
     target = Path(folder)
     _check_target(target)
     bare = [

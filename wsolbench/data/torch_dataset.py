@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils import data
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_items
 
 __all__ = ["Item", "TorchDataset", "collate"]
 
@@ -120,6 +120,7 @@ def collate(items: Sequence[Item]) -> Item:
         The same keys. Tensors of equal shape and dtype are stacked, (B, ...); other values become a
         list of length B. `boxes` is always a list, because the number of boxes varies.
     """
+    require_items("items", items, (dict,), "a list of items of a torch data set")
     return {key: _stacked(key, [item[key] for item in items]) for key in items[0]}
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of, some
+from ..errors import WsolbenchError, one_of, require_type, some
 from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, unknown_classes
 from ..image_ids import are_file_names, bare_name
 from ..metrics.levels import check_map
-from ..metrics.map_values import array_of
+from ..metrics.map_values import MAP_DTYPES, array_of
 from ..protocols import Protocol
 from ..protocols.record import Averaging
 from ..scores import LEVELS
@@ -47,6 +47,8 @@ def check_match(dataset: Dataset, submission: Submission) -> None:
     Raises:
         WsolbenchError: it states another, or holds images that the split does not.
     """
+    require_type("dataset", dataset, (Dataset,), "a wsolbench.Dataset")
+    require_type("submission", submission, (Submission,), "wsolbench.Submission.open(path)")
     header = submission.header
     for name, theirs, ours in (
         ("data set", header.dataset, dataset.name),
@@ -217,7 +219,9 @@ def checked_ids(image_ids: Sequence[str]) -> list[str]:
 
 
 def checked_map(name: str, map_: Any) -> NDArray[Any]:
-    """A map from memory as a legal array.
+    """A map from memory as a legal array (h, w).
+
+    Floats of other precisions and truth values become float32, as `array_of` does with tensors.
 
     Raises:
         WsolbenchError: no array, another shape or type, values out of [0, 1].
@@ -228,6 +232,11 @@ def checked_map(name: str, map_: Any) -> NDArray[Any]:
         raise WsolbenchError(
             f"map of {name}", found=error.found, expected=error.expected, cure=error.cure
         ) from error
+    if plane.ndim == 3 and len(plane) == 1:
+        plane = plane[0]
+    if plane.dtype.kind in "fb" and plane.dtype.name not in MAP_DTYPES:
+        with np.errstate(over="ignore"):  # infinite values are refused below
+            plane = plane.astype(np.float32)
     check_map(plane, name)
     return plane
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, printable
+from ..errors import WsolbenchError, printable, require_items
 from ..formats.describe import is_hdf5
 from ..formats.result import Bootstrap, Result, read_result
 from ..formats.submission.reader import Submission
@@ -52,6 +52,7 @@ def compare_files(
             `common` a file that lacks maps of images which others have, or one of the other faults
             of `compare`.
     """
+    require_items("files", files, (str, os.PathLike), "a list of paths")
     read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
     results = [item for item in read if isinstance(item, Result)]
     named = None if protocol is None else as_protocol(protocol).name

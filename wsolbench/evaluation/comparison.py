@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, printable, some
+from ..errors import WsolbenchError, printable, require_items, require_type, some
 from ..formats.names import telling, told_apart
 from ..formats.report import seeds_table, threshold_text
 from ..formats.result import Bootstrap, Result
@@ -171,6 +171,7 @@ def compare(
             pixels on and off the object are not as many in all; no score that all have.
     """
     check_bootstrap(bootstrap)
+    require_items("compared", compared, (object,), "a list of Counts")
     strange = [type(counts).__name__ for counts in compared if not isinstance(counts, Counts)]
     if strange:
         raise WsolbenchError(
@@ -297,6 +298,7 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
 
     Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
     """
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
     if form == "csv":
         return _csv(comparison)
     marks = [chr(ord("A") + place) for place in range(len(comparison.names))]

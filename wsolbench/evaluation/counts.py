@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.format import read_array_header_1_0, read_magic
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_path, require_type
 from ..files import replacing, require_file
 from ..formats.result import COUNTS_SUFFIX, Result
 from ..metrics.family import Statistics
@@ -67,12 +67,14 @@ class Counts:
 
 def counts_path(result: str | os.PathLike[str]) -> Path:
     """Where the counts of a result file lie: r.json has them in r.counts.npz."""
+    require_path("result", result, "the path of a result")
     path = Path(result)
     return path.with_name(path.name.removesuffix(".json") + COUNTS_SUFFIX)
 
 
 def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:
     """Write the file, whole or not at all; the same counts give the same bytes."""
+    require_type("counts", counts, (Counts,), "the Counts of a result")
     columns: dict[str, NDArray[Any]] = {
         "version": np.array(VERSION),
         "hashes": np.array(_hashes(counts.result)),
@@ -96,6 +98,7 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
     Raises:
         WsolbenchError: missing, damaged, of another result, or images that do not add up to it.
     """
+    require_type("result", result, (Result,), "the Result that the counts belong to")
     file = require_file(
         path,
         "the counts of a result",

@@ -150,7 +150,8 @@ class Evaluator:
 
         Args:
             image_ids: (n,), each of the data set and not seen before.
-            maps: n maps (h, w), uint8 or float in [0, 1], of any sizes.
+            maps: n maps (h, w) or (1, h, w), of any sizes: uint8 (value / 255), bool (0 or 1), or
+                floats in [0, 1], which are scored in float32.
             top5: int (n, 5) class indices, best first, -1 in last places that stay empty; in all
                 batches or in none.
             boxes: int (n, 4) boxes that the method predicts itself, half-open and within their

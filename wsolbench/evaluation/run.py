@@ -167,6 +167,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
         WsolbenchError: files that cannot be read, a submission of another data set or split, or
             one of the faults of `Evaluator`.
     """
+    require_type("request", request, (Request,), "a wsolbench.Request")
     threshold = request.threshold
     if isinstance(threshold, (str, os.PathLike)):
         threshold = read_result(threshold)

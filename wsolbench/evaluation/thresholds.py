@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_items, require_type
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..protocols import Protocol, label_of
@@ -112,6 +112,8 @@ def readings(
         WsolbenchError: a result without curves over 256 levels, or a `carried` one of another
             kind or without the thresholds.
     """
+    require_type("result", result, (Result,), "a Result")
+    require_type("carried", carried, (Result, type(None)), "a Result or None")
     curves = result.curves
     read_off = [score for score in _read_at_thresholds() if score.curve in curves]
     if len(curves.get("threshold", ())) != LEVELS or not read_off:
@@ -174,6 +176,7 @@ def readings_table(read: Sequence[ScoresAt], form: str = "text") -> str:
 
     CSV has the scores alone, as fractions.
     """
+    require_items("read", read, (ScoresAt,), "a list that readings(result) returns")
     shown = [
         score
         for score in _read_at_thresholds()

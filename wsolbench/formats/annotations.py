@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import masks
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_type, some
 from ..files import replacing, require_file, strict_json
 from ..image_ids import RULE, is_image_id
 from ..images import MAX_SIDE
@@ -114,6 +114,7 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
             empty or has malformed run lengths, ignored pixels have another size than the mask; all
             faults together.
     """
+    require_type("content", content, (AnnotationSet,), "an AnnotationSet")
     rows = sorted(content.annotations, key=lambda annotation: annotation.image_id)
     areas = _check(path, content, rows)
     columns: dict[str, NDArray[np.generic]] = {
@@ -563,6 +564,8 @@ def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) 
     Raises:
         WsolbenchError: no path is given, and neither of the other places has a file.
     """
+    require_type("annotations", given, (str, os.PathLike, type(None)), "a path or None")
+    require_type("dataset", dataset, (str, type(None)), "the name of a data set or None")
     if given is not None:
         return Path(given)
     name = f"{dataset if dataset and is_image_id(dataset) else '<dataset>'}.h5"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import WsolbenchError, printable, require_type
+from ..errors import WsolbenchError, printable, require_choice, require_items, require_type
 from ..protocols import label_of, versioned
 from ..scores import SCORES, Unit, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
@@ -30,6 +30,7 @@ _SHOWN_GROUPS = 20
 
 def signature(result: Result) -> str:
     """What must agree before two numbers may be compared, in one line."""
+    require_type("result", result, (Result,), "a Result")
     parts = {
         "wsolbench": result.wsolbench,
         "protocol": versioned(result.protocol),
@@ -134,6 +135,8 @@ def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
 
     On a terminal the brief scores alone; of more than 20 groups, the lowest and highest ten.
     """
+    require_type("result", result, (Result,), "a Result")
+    require_choice("kind", kind, result.breakdowns)
     groups = list(result.breakdowns[kind])
     keys = in_order({key for group in groups for key in group.scores})
     gap = None
@@ -166,6 +169,7 @@ def seeds_table(groups: Sequence[SeedGroup], form: str = "text") -> str:
         groups: one or more, of `seeds.seed_groups`.
         form: "text", "md" or "latex".
     """
+    require_items("groups", groups, (SeedGroup,), "a list of SeedGroup, of seed_groups")
     clean = markdown_text if form == "md" else str
     rows = [
         ["Data set", *(group.dataset for group in groups)],
@@ -196,6 +200,7 @@ def check_alike(results: Sequence[Result]) -> None:
         WsolbenchError: none at all, or some of another protocol than the first.
     """
     require_type("results", results, (list, tuple), "a list of results, even of one")
+    require_items("results", results, (Result,), "a list of results, even of one")
     if not results:
         raise WsolbenchError(
             "results", found="none", expected="one or more", cure="name a result file"

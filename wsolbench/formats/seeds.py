@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from ..errors import printable
+from ..errors import printable, require_items
 from .names import told_apart
 from .result import Result
 
@@ -51,6 +51,7 @@ def seed_groups(results: Sequence[Result]) -> list[SeedGroup]:
     A result without a stated seed belongs to no group. Of several with the same seed, the first
     counts; `seed_notes` says so.
     """
+    require_items("results", results, (Result,), "a list of Result")
     groups = []
     for places in _alike(results):
         firsts: dict[int | str, int] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import SHOWN, WsolbenchError, some
+from ..errors import SHOWN, WsolbenchError, require_path, require_type, some
 from ..files import require_folder
 from ..formats.result import Result
 from .entries import Entry, entry_from_json, entry_path, kept_curves, text_faults
@@ -51,6 +51,9 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
             an entry of that name or of the same submission exists; or a text is missing or not
             allowed in an entry, naming its option.
     """
+    require_type("result", result, (Result,), "a Result")
+    require_type("about", about, (About,), "an About")
+    require_path("root", root, "the path of the leaderboard's folder")
     if Path(root).exists():
         require_folder(root, "the leaderboard's folder", "name another folder with --root")
     entry = _measured(result, about)

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_path
 from ..files import require_folder, strict_json
 from .entries import Entry, entry_path, read_entry
 from .schema import MAX_BYTES
@@ -27,6 +27,7 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
         WsolbenchError: an entry is malformed or its path does not match its names; two entries have
             the same maps, protocol and threshold; the folder contains links, pipes or huge files.
     """
+    require_path("root", root, "the path of the leaderboard's folder")
     folder = Path(root, "entries")
     files = plain_files(root)
     require_folder(
@@ -66,6 +67,7 @@ def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
     Raises:
         WsolbenchError: `notes.json` does not map numbers to lines of text.
     """
+    require_path("root", root, "the path of the leaderboard's folder")
     path = Path(root, "notes.json")
     if not path.exists():
         return {}

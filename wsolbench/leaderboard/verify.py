@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from ..formats.result import Bootstrap, Result
 from ..progress import Progress
 from ..protocols import Protocol
@@ -48,6 +48,8 @@ def verify(
     from ..evaluation.families import fitting
     from ..evaluation.run import Request, run
     from ..formats.submission.reader import Submission
+
+    require_type("entry", entry, (Entry,), "an Entry, of read_entry")
 
     provenance = entry.provenance
     if entry.state == "reported":
@@ -114,6 +116,7 @@ def verify(
 
 def reproduced(entry: Entry) -> Entry:
     """The entry after a `verify` without differences."""
+    require_type("entry", entry, (Entry,), "an Entry, of read_entry")
     return replace(entry, state="reproduced")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from ..metrics.map_values import values_cure, values_fault
 
 __all__ = ["NORMALISATIONS", "Normalisation", "normalisation_named", "normalisations_named"]
@@ -164,6 +164,7 @@ def normalisation_named(text: str) -> Normalisation:
     Raises:
         WsolbenchError: the name is unknown, or the percentile is invalid.
     """
+    require_type("normalisation", text, (str,), "a name such as min-max")
     kind, colon, given = text.partition(":")
     known = NORMALISATIONS.get(kind)
     if known is not None and not colon:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from .style import COLOURS, picture, require_form, with_legend
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
     Raises:
         WsolbenchError: no image has a mask.
     """
+    from ..formats.annotations import AnnotationStore
+
+    require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     masked = store.masked
     if not masked.any():
         raise WsolbenchError(
@@ -54,6 +57,7 @@ def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes
         counts: by split, the number of images in each of equally wide bins from 0 to 1.
         ax: to draw on.
     """
+    require_type("counts", counts, (Mapping,), "counts by split, of count_area_rates")
     for place, (split, held) in enumerate(counts.items()):
         bin_width = 100 / len(held)
         bar_width = 0.9 * bin_width / len(counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import WsolbenchError, one_of
 from ..leaderboard.entries import Entry
 from ..scores import LEVELS, SCORES, Read, localization_key
-from .scored import Scored, check_alike, legends, name_source, protocol_of, where
+from .scored import Scored, check_alike, legends, name_source, protocol_of, require_scored, where
 from .style import COLOURS, limit_axis, line, percent, picture, require_form, with_legend
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def save_curves(
         WsolbenchError: unsupported file extension; different protocols; an item without the
             curve, such as any reported entry.
     """
+    require_scored(scored)
     require_form(path)
     for item in scored:
         if isinstance(item, Entry) and not item.curves:
@@ -121,6 +122,7 @@ def save_curves(
 
 def curves_held(scored: Sequence[Scored]) -> list[str]:
     """The kinds of curve that all items contain."""
+    require_scored(scored)
     return [kind for kind in CURVES if all(_holds(item, kind) for item in scored)]
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import printable
+from ..errors import printable, require_type
 from ..scores import SCORES, Better, Score, Unit, ends_text
 from .style import COLOURS, MINUS, picture, require_form
 
@@ -30,6 +30,9 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
         second: index of the second method.
         ax: to draw on.
     """
+    from ..evaluation.comparison import Comparison
+
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
     pairs = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
     for row, pair in enumerate(pairs):
         score = SCORES[pair.score]
@@ -68,7 +71,10 @@ def save_forest(
     Raises:
         WsolbenchError: unsupported file extension.
     """
+    from ..evaluation.comparison import Comparison
+
     require_form(path)
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
     pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_choice, require_items
 from ..formats.result import GROUPS, Result
 from ..scores import SCORES
 from .scored import check_alike, legends, name_source, where
@@ -31,6 +31,9 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
         score: a key of the groups' scores.
         ax: to draw on. With more than `FEW_GROUPS` groups, each line is sorted by its own score.
     """
+    require_items("results", results, (Result,), "a list of Result")
+    require_choice("score", score, SCORES)
+    require_choice("kind", kind, results[0].breakdowns if results else ())
     about = SCORES[score]
     names = [group.name for group in results[0].breakdowns[kind]]
     few = len(names) <= FEW_GROUPS
@@ -77,6 +80,7 @@ def save_groups(
         WsolbenchError: unsupported file extension, different protocols, missing or different
             groups, no common score.
     """
+    require_items("results", results, (Result,), "a list of Result")
     require_form(path)
     check_alike(results)
     groups = [[group.name for group in result.breakdowns.get(kind, ())] for result in results]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import printable
+from ..errors import printable, require_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +45,7 @@ HIT, MISS, FALSE_ALARM, IGNORED = "#0072B2", "#F0E442", "#D55E00", "#BBBBBB"
 
 def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
     """A photo, uint8 (height, width, 3), on axes whose units are pixels: no ticks, no frame."""
+    _require_arrays(photo=photo)
     height, width = photo.shape[:2]
     ax.imshow(photo, extent=(0.0, float(width), float(height), 0.0))
     return _bare(ax)
@@ -52,6 +53,7 @@ def photo_alone(photo: NDArray[np.uint8], ax: Axes) -> Axes:
 
 def mask_alone(mask: NDArray[np.bool_], ax: Axes) -> Axes:
     """A mask, bool (height, width): white on black, on axes whose units are pixels."""
+    _require_arrays(mask=mask)
     height, width = mask.shape
     extent = (0.0, float(width), float(height), 0.0)
     ax.imshow(mask, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
@@ -66,6 +68,7 @@ def photo_with_mask(photo: NDArray[np.uint8], mask: NDArray[np.bool_], ax: Axes)
         mask: bool (height, width).
         ax: to draw on; its units are pixels, so that half-open boxes keep their numbers.
     """
+    _require_arrays(photo=photo, mask=mask)
     height, width = mask.shape
     photo_alone(photo, ax)
     # A frame of background closes the outline of a mask that reaches the border.
@@ -93,6 +96,7 @@ def map_with_boxes(
         predicted: int32 (4,), or None.
         ax: to draw on.
     """
+    _require_arrays(photo=photo, levels=levels)
     height, width = levels.shape
     photo_alone(_grey(photo), ax)
     extent = (0.0, float(width), float(height), 0.0)
@@ -120,6 +124,8 @@ def foreground_with_mask(
     """
     from matplotlib.colors import to_rgba
 
+    _require_arrays(photo=photo, foreground=foreground, mask=mask)
+
     height, width = mask.shape
     colours = np.zeros((height, width, 4))
     for where, colour in (
@@ -132,6 +138,11 @@ def foreground_with_mask(
     photo_alone(_grey(photo), ax)
     ax.imshow(colours, extent=(0.0, float(width), float(height), 0.0))
     return _with_boxes((), predicted, ax)
+
+
+def _require_arrays(**arrays: object) -> None:
+    for name, array in arrays.items():
+        require_type(name, array, (np.ndarray,), "a NumPy array")
 
 
 def _with_boxes(

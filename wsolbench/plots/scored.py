@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, require_type, some
+from ..errors import WsolbenchError, require_items, some
 from ..formats.names import telling, told_apart
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
@@ -21,6 +21,7 @@ __all__ = [
     "legends",
     "name_source",
     "protocol_of",
+    "require_scored",
     "source_of",
     "where",
 ]
@@ -31,6 +32,7 @@ Scored = Result | Entry
 
 def check_alike(scored: Sequence[Scored]) -> None:
     """Raise if the numbers are not comparable: several protocols, or several papers."""
+    require_scored(scored)
     if not scored:
         raise WsolbenchError("plot", found="no results or entries", cure="name at least one")
     sources = dict(map(source_of, scored))
@@ -41,6 +43,15 @@ def check_alike(scored: Sequence[Scored]) -> None:
             expected="one protocol, or numbers reported in one paper",
             cure="draw them in separate figures",
         )
+
+
+def require_scored(scored: object) -> None:
+    """Check that an argument is a list of what can be drawn.
+
+    Raises:
+        WsolbenchError: it is not.
+    """
+    require_items("plots", scored, (Result, Entry), "a list of results or leaderboard entries")
 
 
 def source_of(item: Scored) -> tuple[str, str]:
@@ -81,8 +92,7 @@ def legend(item: Scored, variant: bool = True) -> str:
 
 def legends(scored: Sequence[Scored]) -> list[str]:
     """The names of all items; equal names are extended by a parameter that differs."""
-    for item in scored:
-        require_type("plots", item, (Result, Entry), "a list of results or leaderboard entries")
+    require_scored(scored)
     stated = [
         {"seeds": item.seeds} if isinstance(item, Entry) else telling(item) for item in scored
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import WsolbenchError, one_of, some
 from ..leaderboard.entries import Entry
 from ..scores import SCORES
-from .scored import Scored, check_alike, legend, name_source, where
+from .scored import Scored, check_alike, legend, name_source, require_scored, where
 from .style import COLOURS, line, picture, require_form, with_legend
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def seed_count_scores(scored: Sequence[Scored], ax: Axes, score: str = "peak_iou
         WsolbenchError: an item without seeds or without the score, counts mixed with shares, or
             points of one line that have equal seeds or differ in other parameters.
     """
+    require_scored(scored)
     seeds = [_seeds(item) for item in scored]
     shares = {isinstance(value, float) for value in seeds}
     if len(shares) > 1:

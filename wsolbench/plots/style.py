@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, one_of, require_choice
+from ..errors import WsolbenchError, one_of, require_choice, require_path
 from ..files import replacing
 from ..scores import Score, Unit
 
@@ -125,6 +125,7 @@ def require_form(path: str | os.PathLike[str]) -> str:
     Raises:
         WsolbenchError: unsupported file extension, or matplotlib is not installed.
     """
+    require_path("path", path, "the path of the figure to write")
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise WsolbenchError(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import WsolbenchError, require_choice
+from ..errors import WsolbenchError, require_choice, require_items, require_type
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from .adl import ADL
 from .bas import BAS, BAS_CUB, BAS_CUB_INCEPTION, BAS_INCEPTION, BAS_RESNET
@@ -78,6 +78,8 @@ PROTOCOLS: dict[str, Protocol] = {
 
 def changes(protocol: Protocol, other: Protocol) -> dict[str, object]:
     """The fields in which a protocol differs from another, apart from name, version and hash."""
+    for own in (protocol, other):
+        require_type("protocol", own, (Protocol,), "a Protocol")
     mine, theirs = protocol.as_dict(), other.as_dict()
     apart = {"name", "version", "sha256"}
     return {key: value for key, value in mine.items() if key not in apart and value != theirs[key]}
@@ -89,6 +91,7 @@ def protocols_named(names: str) -> list[Protocol]:
     Raises:
         WsolbenchError: an unknown one, or one named twice.
     """
+    require_type("protocol", names, (str,), "names with commas between them")
     return as_protocols([name.strip() for name in names.split(",")])
 
 
@@ -98,6 +101,7 @@ def as_protocols(given: Sequence[str | Protocol]) -> list[Protocol]:
     Raises:
         WsolbenchError: none, an unknown one, or two of one name.
     """
+    require_items("protocol", given, (object,), "a list of names or Protocol values")
     found = [as_protocol(own) for own in given]
     names = [own.name for own in found]
     if not found or len(set(names)) < len(found):

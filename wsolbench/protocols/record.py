@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, require_type, some
 from ..metrics.choices import BoxScore, Comparator, Component, PixelScore, Reduction
 from ..scores import LEVELS, MAX_BOX_ACC_KEYS
 
@@ -283,6 +283,7 @@ class Protocol:
         Raises:
             WsolbenchError: fields of another version of wsolbench, or a hash that is not theirs.
         """
+        require_type("protocol", content, (Mapping,), "fields, such as result.protocol")
         try:
             given = {key: value for key, value in content.items() if key != "sha256"}
             own = {item.name: item for item in fields(cls) if item.name != "source"}
@@ -323,6 +324,7 @@ def is_protocol_name(name: object) -> bool:
 
 def versioned(content: Mapping[str, Any]) -> str:
     """Name and version of a protocol as a result holds it."""
+    require_type("protocol", content, (Mapping,), "fields, such as result.protocol")
     return f"{content['name']}.v{content['version']}"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_type
 from .record import LARGEST_GRID, Protocol
 
 __all__ = ["at_size", "size_in"]
@@ -31,6 +31,7 @@ def at_size(protocol: Protocol, side: int) -> Protocol:
         WsolbenchError: the protocol has no grid, or its name has a size already; the side is no
             integer from 1 to 4096.
     """
+    require_type("protocol", protocol, (Protocol,), "a Protocol")
     where = f"protocol {protocol.name!r}"
     if protocol.grid is None:
         raise WsolbenchError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,49 @@ def test_a_photo_shows_that_a_size_is_swapped(tmp_path):
 def test_exif_cannot_be_applied_without_photos(tmp_path):
     with pytest.raises(WsolbenchError, match=r"exif: 'apply', but no photos .*--images DIR"):
         import_boxes(metadata(tmp_path / "val"), folder_ids=True, exif="apply")
+
+
+def test_hidden_xml_files_are_left_out_and_endings_may_be_capital(tmp_path):
+    write(tmp_path / "xml" / "a.XML", [xml("dog", BOXES[0])])
+    for hidden in ("._a.xml", ".cache/b.xml"):
+        write(tmp_path / "xml" / hidden, ["no xml"])
+    for folder_ids in (False, True):
+        content = import_boxes(tmp_path / "xml", folder_ids=folder_ids)
+        assert [item.image_id for item in content.annotations] == ["a"]
+    with tarfile.open(tmp_path / "xml.tar", "w") as archive:
+        for name in ("a.XML", "._a.xml"):
+            archive.add(tmp_path / "xml" / name, f"xml/{name}")
+    content = import_boxes(tmp_path / "xml.tar")
+    assert [item.image_id for item in content.annotations] == ["a"]
+
+
+def test_a_class_beyond_the_names_is_refused(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "xml" / f"{name}.xml", [xml("n00000001", BOXES[0])])
+    labels = write(tmp_path / "labels.txt", ["a.jpg,1", "b.jpg,1000"])
+    names = write(tmp_path / "names.txt", [f"n{n:08d} name {n}" for n in range(1000)])
+    message = r"line 2: b '1000' \(expected .*one class from 0 to 999 per image\); .*subtract 1"
+    with pytest.raises(WsolbenchError, match=message):
+        import_boxes(tmp_path / "xml", labels=labels, class_names=names)
+
+
+def test_damaged_photos_are_named_as_photos(tmp_path):
+    names = ["a.jpg", "b.jpg"]
+    images = photos(tmp_path / "photos", names)
+    for name in names:
+        (images / name).write_bytes(b"no picture")
+    boxes = write(tmp_path / "b.txt", [f"{name},0,0,2,2" for name in names])
+    with pytest.raises(WsolbenchError, match=r"2 unusable photos: a.jpg \(not a JPEG or PNG"):
+        import_boxes(boxes, images=images)
+
+
+def test_a_note_names_only_the_first_swapped_sizes(tmp_path):
+    names = "abcde"
+    for name in names:
+        write(tmp_path / "xml" / f"{name}.xml", [xml("dog", BOXES[0], "4 6")])
+    images = photos(tmp_path / "photos", [f"{name}.jpg" for name in names])
+    content = import_boxes(tmp_path / "xml", images=images)
+    assert content.notes[-1].endswith("agree with each other against them: a, b, c and 2 more")
 
 
 def test_kaggles_file_needs_sizes_and_may_name_classes(tmp_path):

@@ -13,10 +13,11 @@ from PIL import Image
 from wsolbench import masks
 from wsolbench.data.importers import IMPORTERS, importer
 from wsolbench.data.importers.mask_folder import import_masks
-from wsolbench.data.importers.tables import image_id_of, read_lines
+from wsolbench.data.importers.tables import read_lines
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import guard_cell, unguard_cell
 from wsolbench.formats.annotations import AnnotationStore, write_store
+from wsolbench.image_ids import image_id_of
 
 LEAF = np.array(
     [
@@ -203,6 +204,15 @@ def test_levels_that_leave_open_what_is_object_are_refused(tmp_path):
     folder = save(tmp_path / "m", "a", high=100)
     with pytest.raises(WsolbenchError, match=r"found grey level 100,"):
         import_masks(folder)
+
+
+def test_masks_in_folders_are_seen_whatever_the_case_of_their_ending(tmp_path):
+    folder = save(tmp_path / "m" / "sub", "a")
+    (folder / "a.png").rename(folder / "a.PNG")
+    with pytest.raises(WsolbenchError, match=r"masks only in folders below it, such as sub/a.PNG"):
+        import_masks(tmp_path / "m")
+    content = import_masks(tmp_path / "m", folder_ids=True)
+    assert [item.image_id for item in content.annotations] == ["sub~a"]
 
 
 def test_all_unusable_masks_are_told_at_once(tmp_path):

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from wsolbench.data.importers.tables import image_id_of, read_lines, read_table, whole_number
+from wsolbench.data.importers.tables import read_lines, read_table, whole_number
 from wsolbench.errors import WsolbenchError
+from wsolbench.image_ids import image_id_of
 
 IDS = ("0001", "0002", "v~3", "x.jpg")
 

@@ -128,8 +128,17 @@ def test_boxes_may_be_those_of_the_objects(year, without):
     content = import_voc(year, tight_boxes=without == "nothing")
     assert content.annotations[0].boxes.tolist() == [[10, 5, 20, 15], [30, 20, 45, 30]]
     assert "boxes are the tight boxes of the objects' pixels" in content.notes
+    path = year / "SegmentationObject" / "2007_000001.png"
+    path.rename(year / "object.png")
+    with pytest.raises(WsolbenchError, match=r"000001.png: found no such file, .*unpack the arch"):
+        import_voc(year, tight_boxes=True)
     (year / "SegmentationObject").rename(year / "none")
-    assert import_voc(year, tight_boxes=True).annotations[0].boxes.tolist() == [[10, 5, 45, 30]]
+    content = import_voc(year, tight_boxes=True)
+    assert content.annotations[0].boxes.tolist() == [[10, 5, 45, 30]]
+    assert (
+        "boxes are the tight boxes of the masks, one an image: no folder SegmentationObject"
+        in content.notes
+    )
 
 
 def test_grey_labels_are_read_like_those_of_a_palette(year):
@@ -175,7 +184,7 @@ def test_missing_or_other_parts_are_named(year, tmp_path):
         import_voc(year)
     (year / "Annotations" / "2007_000001.xml").unlink()
     (year / "SegmentationClass" / "2007_000003.png").unlink()
-    with pytest.raises(WsolbenchError, match=r"2 unusable masks: 2007_000001.xml \(no such file\)"):
+    with pytest.raises(WsolbenchError, match=r"2 unusable files: 2007_000001.xml \(no such file\)"):
         import_voc(year)
     (year / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_000001\n../x\n")
     with pytest.raises(WsolbenchError, match=r"2007_000001 is in train.txt, .*'../x' is not an im"):

@@ -21,8 +21,8 @@ from typing import TypeVar
 from ...errors import WsolbenchError, require_choice, some
 from ...files import require_file, require_folder
 from ...formats.annotations import UNLABELLED, AnnotationSet, Source
-from ...image_ids import FOLDER_MARK, files_by_id, files_under, is_image_id
-from ...images import EXIF, photo_size
+from ...image_ids import FOLDER_MARK, files_by_id, files_under, image_id_of, is_image_id
+from ...images import EXIF, PHOTO_ENDINGS, photo_size
 from ...masks import RunLengths
 from ...progress import Progress
 from .corners import (
@@ -50,7 +50,6 @@ from .ilsvrc_lists import (
 )
 from .mask_files import MaskRecord, annotations_of, read_each
 from .tables import (
-    image_id_of,
     read_lines,
     read_table,
     refuse,
@@ -64,7 +63,6 @@ __all__ = ["import_boxes"]
 
 _Value = TypeVar("_Value")
 
-_PHOTOS = (".jpg", ".jpeg", ".png")
 _BOXES, _SIZES, _LABELS, _IDS = (
     "localization.txt",
     "image_sizes.txt",
@@ -444,7 +442,8 @@ def _add_photos(
         return photo_size(photos[image_id], exif)
 
     ids = list(listed.boxes)
-    found = dict(zip(ids, read_each(ids, read, where=images, progress=progress), strict=True))
+    sizes = read_each(ids, read, where=images, kind="photos", progress=progress)
+    found = dict(zip(ids, sizes, strict=True))
     faults: list[str] = []
     swapped: list[str] = []
     for image_id, (height, width, _) in found.items():
@@ -469,7 +468,7 @@ def _add_photos(
     if swapped:
         listed.notes.append(
             f"{len(swapped)} sizes were taken as width and height swapped, because photo and boxes "
-            f"agree with each other against them: {', '.join(swapped)}"
+            f"agree with each other against them: {some(swapped)}"
         )
     if turned:
         done = "was applied" if exif == "apply" else "is ignored"
@@ -481,7 +480,7 @@ def _add_photos(
 
 def _photos(listed: _Listed, folder: Path) -> dict[str, Path]:
     """The photo of each image: of its name, or of its name with the folders that its id keeps."""
-    photos = files_under(folder.absolute(), _PHOTOS)
+    photos = files_under(folder.absolute(), PHOTO_ENDINGS)
     found = {one: list(map(Path, own)) for one, own in files_by_id(listed.boxes, photos).items()}
     missing = [f"no photo {image_id}" for image_id in listed.boxes if image_id not in found]
     double = [f"{len(paths)} photos {one}" for one, paths in found.items() if len(paths) > 1]
@@ -567,9 +566,16 @@ def _read_labels(
         what = "lines `name,class`"
         for number, image_id, (text,) in named_records(path, what, 1, folder_ids=folder_ids):
             label = whole_number(text)
-            if label is None or label < 0 or labels.setdefault(image_id, label) != label:
+            beyond = label is None or label < 0 or (class_names and label >= len(class_names))
+            if label is None or beyond or labels.setdefault(image_id, label) != label:
                 faults.append(f"line {number}: {image_id} {text!r}")
-        refuse(path, faults, expected=f"{what}, one class per image", cure="correct the list")
+        last = f" from 0 to {len(class_names) - 1}" if class_names else ""
+        refuse(
+            path,
+            faults,
+            expected=f"{what}, one class{last} per image",
+            cure="correct the list" + (", e.g. subtract 1 if it counts from 1" if last else ""),
+        )
     return labels, []
 
 

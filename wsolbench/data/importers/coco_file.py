@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from ...errors import WsolbenchError
 from ...files import require_file, strict_json
 from ...formats.annotations import UNLABELLED
-from ...image_ids import RULE, is_image_id
+from ...image_ids import RULE, image_id_of, is_image_id
 from ...images import MAX_SIDE
-from .tables import image_id_of, refuse, same_ids
+from .tables import refuse, same_ids
 
 __all__ = ["STORE_KEY", "Category", "CocoFile", "CocoImage", "CocoObject", "read_coco", "whole"]
 

@@ -22,6 +22,7 @@ from typing import TypeVar
 from ...errors import WsolbenchError
 from ...files import require_folder
 from ...formats.annotations import AnnotationSet
+from ...image_ids import image_id_of
 from ...masks import FOREGROUND_ABOVE, MaskRule, RunLengths, encode, read_picture, tight_box
 from ...progress import Progress
 from .corners import (
@@ -36,7 +37,7 @@ from .corners import (
 )
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
 from .rounding import snapped
-from .tables import image_id_of, read_lines, refuse, source_of, whole_number
+from .tables import read_lines, refuse, source_of, whole_number
 
 __all__ = ["import_cub"]
 

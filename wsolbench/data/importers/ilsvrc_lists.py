@@ -12,9 +12,10 @@ import os
 import re
 from collections.abc import Sequence
 
+from ...image_ids import image_id_of
 from .corners import RawBox
 from .rounding import snapped
-from .tables import image_id_of, read_lines, refuse, same_ids
+from .tables import read_lines, refuse, same_ids
 
 __all__ = [
     "CLASSES",

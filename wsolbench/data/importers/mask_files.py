@@ -138,9 +138,17 @@ def read_each(
     read: Callable[[_Item], _Outcome],
     *,
     where: object,
+    kind: str = "masks",
     progress: Progress | None = None,
 ) -> list[_Outcome]:
     """Call `read` on each item in several threads; return the results in order.
+
+    Args:
+        items: what to read.
+        read: reads one of them.
+        where: their folder, for messages.
+        kind: what they are, for messages.
+        progress: called with (items read, items).
 
     Raises:
         WsolbenchError: the error that `read` raised, or a summary if it raised several.
@@ -155,7 +163,7 @@ def read_each(
     outcomes: list[_Outcome] = []
     faults: list[WsolbenchError] = []
     threads = min(_MOST_THREADS, available_processors())
-    with ThreadPoolExecutor(threads, thread_name_prefix="masks") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         for start in range(0, len(items), _BATCH):
             for outcome in pool.map(attempt, items[start : start + _BATCH]):
                 if isinstance(outcome, WsolbenchError):
@@ -165,7 +173,7 @@ def read_each(
                 if progress is not None:
                     progress(len(outcomes) + len(faults), len(items))
     if faults:
-        raise summary(where, faults, "masks")
+        raise summary(where, faults, kind)
     return outcomes
 
 

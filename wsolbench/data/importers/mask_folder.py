@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError, some
 from ...files import require_folder
 from ...formats.annotations import UNLABELLED, AnnotationSet
-from ...image_ids import RULE, is_image_id
+from ...image_ids import RULE, files_under, is_image_id
 from ...images import MAX_SIDE
 from ...masks import MaskRule, encode, read_picture, tight_box
 from ...progress import Progress
@@ -117,7 +117,7 @@ def import_masks(
         listed = place / "classes.csv"
         classes = listed if classes is None and listed.is_file() else classes
         place = place / "masks"
-    pictures = [] if folder_ids else sorted(place.rglob("*.png"))
+    pictures = [] if folder_ids else sorted(files_under(place, (".png",)))
     below = [path for path in pictures if path.parent != place]
     if below and len(below) == len(pictures):
         raise WsolbenchError(

@@ -24,11 +24,12 @@ from PIL import Image
 from ...errors import WsolbenchError, require_choice, some
 from ...files import require_folder
 from ...formats.annotations import AnnotationSet
+from ...image_ids import image_id_of
 from ...images import EXIF, photo_size
 from ...masks import MaskRule, encode, read_picture, tight_box
 from ...progress import Progress
 from .mask_files import Box, MaskRecord, annotations_of, read_each, without_object
-from .tables import image_id_of, read_lines, refuse, source_of, whole_number
+from .tables import read_lines, refuse, source_of, whole_number
 
 __all__ = ["import_openimages"]
 

@@ -20,15 +20,14 @@ import re
 import shlex
 import zlib
 from collections.abc import Collection, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ...errors import WsolbenchError, some
 from ...files import require_file, sha256_of, unguard_cell
 from ...formats.annotations import Source
-from ...image_ids import FOLDER_MARK, PICTURE_ENDINGS, is_image_id
+from ...image_ids import image_id_of
 
 __all__ = [
-    "image_id_of",
     "read_lines",
     "read_table",
     "refuse",
@@ -147,23 +146,6 @@ def read_table(
 def split_fields(line: str) -> list[str]:
     """The fields of a line, separated by commas if it has any, otherwise by spaces."""
     return [field.strip() for field in line.split(",")] if "," in line else line.split()
-
-
-def image_id_of(name: str, *, folders: bool = False) -> str | None:
-    """The image id in a file name, without picture ending; None if it is invalid.
-
-    Args:
-        name: the name, which may have folders before it.
-        folders: keep the folders in the id, with `FOLDER_MARK` for each slash.
-    """
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if folders and ".." in parts:
-        return None
-    kept = [part for part in parts if part != "/"] if folders else parts[-1:]
-    bare = FOLDER_MARK.join(kept)
-    ending = next((end for end in PICTURE_ENDINGS if bare.lower().endswith(end)), "")
-    bare = bare[: len(bare) - len(ending)]
-    return bare if is_image_id(bare) else None
 
 
 def whole_number(text: str) -> int | None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, some
-from ...files import require_folder
+from ...files import require_file, require_folder
 from ...formats.annotations import AnnotationSet
 from ...image_ids import is_image_id
 from ...masks import encode, tight_box
@@ -42,6 +42,7 @@ VOC_CLASSES = (
 
 _SPLITS = ("train", "val", "test")
 _VOID = 255
+_OBJECTS = "SegmentationObject"
 _MAX_XML_BYTES = 1 << 20
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -81,7 +82,7 @@ def import_voc(
     def read(image_id: str) -> _Read:
         return _read_image(place, image_id, split_of[image_id], wanted, listed_boxes)
 
-    found = read_each(sorted(split_of), read, where=place, progress=progress)
+    found = read_each(sorted(split_of), read, where=place, kind="files", progress=progress)
     records = [item.record for item in found if item.record is not None]
     _check_boxes(place, found)
     if not records:
@@ -95,7 +96,7 @@ def import_voc(
         annotations_of(records),
         [(name, name) for name in VOC_CLASSES],
         [source_of(path) for path in lists],
-        _notes(found, categories, listed_boxes),
+        _notes(found, categories, listed_boxes, (place / _OBJECTS).is_dir()),
     )
 
 
@@ -202,7 +203,7 @@ def _read_image(
             else:
                 apart += 1
     else:
-        boxes = _object_boxes(place / "SegmentationObject" / f"{image_id}.png", mask)
+        boxes = _object_boxes(place / _OBJECTS / f"{image_id}.png", mask)
     record = MaskRecord(
         image_id,
         split,
@@ -228,9 +229,10 @@ def _read_labels(path: Path) -> NDArray[np.uint8]:
 
 
 def _object_boxes(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
-    """The tight boxes of the objects that make up a mask; one box if the file is not there."""
-    if not path.is_file():
+    """The tight boxes of the objects that make up a mask; one box if their folder is not there."""
+    if not path.parent.is_dir():
         return [tight_box(mask)]
+    require_file(path, "the objects of the image", "unpack the archive again")
     objects = label_levels(path)
     if objects.shape != mask.shape:
         raise WsolbenchError(
@@ -306,7 +308,9 @@ def _compared(image_id: str, boxes: Sequence[Box], tight: Box) -> Compared | Non
     return Compared(image_id, hull, tight)
 
 
-def _notes(found: Sequence[_Read], categories: Sequence[str], listed_boxes: bool) -> list[str]:
+def _notes(
+    found: Sequence[_Read], categories: Sequence[str], listed_boxes: bool, parted: bool
+) -> list[str]:
     several = [item.image_id for item in found if item.classes > 1]
     none = sum(item.classes == 0 for item in found)
     apart = sum(item.apart for item in found)
@@ -321,7 +325,9 @@ def _notes(found: Sequence[_Read], categories: Sequence[str], listed_boxes: bool
             f"{len(several)} images with objects of several classes were left out ({some(several)})"
             "; --category NAME imports the objects of one class"
         )
-    if not listed_boxes:
+    if not listed_boxes and not parted:
+        notes.append(f"boxes are the tight boxes of the masks, one an image: no folder {_OBJECTS}")
+    elif not listed_boxes:
         notes.append("boxes are the tight boxes of the objects' pixels")
     else:
         notes.append("boxes are those of the XML files, counted from 1 up to the last pixel")

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 from ...errors import WsolbenchError
 from ...files import require_file, sha256_of
 from ...formats.annotations import Source
+from ...image_ids import files_under, image_id_of
 from .corners import RawBox
 from .rounding import snapped
-from .tables import image_id_of, refuse, same_ids
+from .tables import refuse, same_ids
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -46,6 +47,7 @@ MAX_TOTAL_BYTES = 1 << 30
 """Maximum decompressed size of an archive in bytes."""
 
 _SUBFOLDERS = ("", "val", "CLS-LOC/val", "Annotation/CLS-LOC/val", "Annotations/CLS-LOC/val")
+_ENDING = ".xml"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -86,7 +88,7 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
         _xml_in_folder(place, deep=bool(folder_ids)) if place.is_dir() else _xml_in_archive(place)
     ):
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-        image_id = image_id_of(name.removesuffix(".xml"), folders=bool(folder_ids))
+        image_id = image_id_of(name[: -len(_ENDING)], folders=bool(folder_ids))
         if image_id is None:
             faults.append(f"{name!r} is not a valid image id")
             continue
@@ -108,7 +110,7 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
     )
     same_ids(place, list(ids), list(ids.values()), folder_ids=folder_ids)
     if not ids:
-        if folder_ids is False and place.is_dir() and any(place.rglob("*.xml")):
+        if folder_ids is False and place.is_dir() and any(files_under(place, (_ENDING,))):
             raise WsolbenchError(
                 place,
                 found=".xml files only in folders below it",
@@ -129,7 +131,9 @@ def _xml_in_folder(folder: Path, *, deep: bool) -> Iterator[tuple[str, bytes]]:
     """(path below the folder of the files, content) of each file; of all folders if `deep`."""
     places = [folder] if deep else [folder / below for below in _SUBFOLDERS]
     for place in places:
-        paths = sorted(place.rglob("*.xml") if deep else place.glob("*.xml"))
+        paths = sorted(
+            path for path in files_under(place, (_ENDING,)) if deep or path.parent == place
+        )
         if not paths:
             continue
         _check_count(folder, len(paths))
@@ -158,7 +162,10 @@ def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
                         cure="name the archive that contains only the boxes",
                     )
                 content = stream.extractfile(member) if member.isreg() else None
-                if content is not None and member.name.endswith(".xml"):
+                file_name = PurePosixPath(member.name).name
+                if file_name.startswith(".") or not file_name.lower().endswith(_ENDING):
+                    continue
+                if content is not None:
                     _check_bytes(archive / member.name, member.size)
                     parts = [part for part in PurePosixPath(member.name).parts if part != ".."]
                     yield "/".join(parts).lstrip("/"), content.read()

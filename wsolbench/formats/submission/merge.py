@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError, some
+from ...errors import WsolbenchError, require_items, some
 from ...files import require_target
 from ...progress import Progress
 from ..annotations import AnnotationStore
@@ -95,6 +95,8 @@ def merge_submissions(
             status 2 or 1); shards disagree, two hold the same image, or one holds an image outside
             the given order (1).
     """
+    if not isinstance(shards, (str, os.PathLike)):
+        require_items("shards", shards, (str, os.PathLike), "a list of paths")
     paths = [shards] if isinstance(shards, (str, os.PathLike)) else list(shards)
     if not paths:
         raise WsolbenchError("merge", found="no submission", cure="name the files to merge")

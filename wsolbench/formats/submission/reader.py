@@ -29,7 +29,7 @@ from .rules import (
     SubmissionHeader,
     raised,
 )
-from .scan import BLOCK_BYTES, Maps, Scan, block_faults, scan_file
+from .scan import BLOCK_BYTES, Maps, Scan, block_faults, in_float32, scan_file
 from .writer import SubmissionWriter
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Submission:
             faults = block_faults(name, block, start, self.image_ids, crc32)
             for fault in faults:
                 raise fault.error(self.path)
-            planes += block
+            planes += map(in_float32, block)
         return planes
 
 

@@ -53,6 +53,7 @@ __all__ = [
     "Maps",
     "Scan",
     "block_faults",
+    "in_float32",
     "row_fault",
     "scan_file",
 ]
@@ -78,7 +79,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Maps or edges in either layout; `starts` (N + 1) is None in the dense one."""
+    """Maps or edges in either layout; `starts` (N + 1) is None in the dense one.
+
+    Values are read in little-endian order, doubles as doubles, so that checksums can be compared.
+    """
 
     column: Column
     shapes: NDArray[np.int64]
@@ -86,15 +90,16 @@ class Maps:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the maps."""
-        return self.column.dtype
+        """Of the maps: uint8, float16 or float32, which doubles become once they are checked."""
+        stored = self.column.dtype
+        return np.dtype(np.float32 if stored.itemsize == 8 else stored.newbyteorder("<"))
 
     def read(self, start: int, stop: int) -> list[NDArray[Any]]:
         """The maps of these rows, unchecked."""
         if self.starts is None:
-            return list(self.column.rows(start, stop))
+            return list(self._values(start, stop))
         first = int(self.starts[start])
-        values = self.column.rows(first, int(self.starts[stop]))
+        values = self._values(first, int(self.starts[stop]))
         ends = self.starts[start : stop + 1] - first
         return [
             values[low:high].reshape(height, width)
@@ -103,9 +108,13 @@ class Maps:
             )
         ]
 
+    def _values(self, start: int, stop: int) -> NDArray[Any]:
+        rows = self.column.rows(start, stop)
+        return rows.astype(rows.dtype.newbyteorder("<"), copy=False)
+
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of rows with at most `BLOCK_BYTES`, but at least one row."""
-        sizes = self.shapes[:, 0] * self.shapes[:, 1] * self.dtype.itemsize
+        sizes = self.shapes[:, 0] * self.shapes[:, 1] * self.column.dtype.itemsize
         start, total = 0, 0
         for row, size in enumerate(sizes.tolist()):
             if row > start and total + size > BLOCK_BYTES:
@@ -172,10 +181,19 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
     scan.header = _scan_header(scan, gate)
     ids = scan.attempt(
         "structure",
-        lambda: gate.column(
-            "image_id",
-            Bounds(("S",), ((1, MAX_ROWS),), f"(N,) fixed strings of at most {MAX_BYTES} bytes"),
-        ).all(),
+        lambda: (
+            gate.column(
+                "image_id",
+                Bounds(
+                    ("S",),
+                    ((1, MAX_ROWS),),
+                    f"(N,) fixed strings of at most {MAX_BYTES} bytes",
+                    upright=True,
+                ),
+            )
+            .all()
+            .reshape(-1)
+        ),
     )
     rows: int | tuple[int, int] = (1, MAX_ROWS) if ids is None else len(ids)
     if ids is not None:
@@ -287,7 +305,7 @@ def _scan_ids(scan: Scan, raw: list[bytes]) -> list[str]:
 
 def _maps(gate: Gate, name: str, rows: int | tuple[int, int]) -> Maps:
     side = (1, MAX_SIDE)
-    kinds = "uint8, float16 or float32, little-endian"
+    kinds = "uint8, float16, float32 or float64"
     if gate.kind(name) != "group":
         meant = f"{kinds}, (N, height, width), N as in image_id, sides 1 to {MAX_SIDE}"
         column = gate.column(name, Bounds(DTYPES, (rows, side, side), meant))
@@ -379,9 +397,17 @@ def block_faults(
                 f"{int(crc32[row]):08x} as in crc32",
                 cure="the file is damaged: download or write it again",
             )
-        elif fault := map_fault(plane):
+        elif fault := map_fault(in_float32(plane)):
             found, expected, cure = fault
             yield row_fault(name, name, row, ids, found, expected, cure=cure)
+
+
+def in_float32(plane: NDArray[Any]) -> NDArray[Any]:
+    """A stored map as it is scored: doubles become float32, other types stay."""
+    if plane.dtype != np.float64:
+        return plane
+    with np.errstate(over="ignore"):  # infinite values are refused as such
+        return plane.astype(np.float32)
 
 
 def row_fault(

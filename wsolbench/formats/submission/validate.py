@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError
+from ...errors import WsolbenchError, require_type
 from ...image_ids import are_file_names, bare_name
 from ...progress import Progress
 from ..annotations import AnnotationStore
@@ -41,6 +41,13 @@ def validate(
     Raises:
         WsolbenchError: the file is missing or not HDF5.
     """
+    require_type(
+        "annotations",
+        store,
+        (AnnotationStore, str, os.PathLike, type(None)),
+        "an AnnotationStore (dataset.store) or its path",
+    )
+    require_type("split", split, (str, type(None)), "the name of a split or None")
     if isinstance(store, (str, os.PathLike)):
         store = AnnotationStore.open(store)
     scan = scan_file(path)

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import WsolbenchError, some
+from ...errors import WsolbenchError, require_path, require_type, some
 from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import array_of
@@ -82,6 +82,8 @@ class SubmissionWriter:
         overwrite: bool = False,
         inputs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        require_path("path", path, "the path of the submission to write")
+        require_type("header", header, (SubmissionHeader,), "a SubmissionHeader")
         self.path = Path(path)
         self.header = header
         self._inputs = dict(inputs)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError
+from ...errors import WsolbenchError, require_path
 from ...files import require_file
 
 __all__ = ["ByteFile"]
@@ -26,6 +26,7 @@ class ByteFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        require_path("path", path, f"the path of {what}")
         self.path = Path(path)
         if not (self.path.is_file() or self.path.is_dir()) and self.path.exists():
             raise self._irregular(what)

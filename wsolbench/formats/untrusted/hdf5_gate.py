@@ -86,11 +86,13 @@ class Bounds:
         dtypes: NumPy kinds (`"u"`, `"i"`, `"f"`, `"S"`) or full types (`"|u1"`, `"<f4"`).
         shape: one entry per dimension; an int is a length, a pair an inclusive range.
         meant: the same in words, for messages.
+        upright: whether (N, 1) stands for (N,) too, as programs of matrices write columns.
     """
 
     dtypes: tuple[str, ...]
     shape: tuple[int | tuple[int, int], ...]
     meant: str
+    upright: bool = False
 
 
 _USER_BLOCKS = [512 << power for power in range(12)]  # where HDF5 looks for its signature
@@ -176,7 +178,8 @@ class Gate:
             if space.get_simple_extent_type() != h5s.SIMPLE:
                 raise self._refusal(name, "not an array", bounds.meant)
             shape = tuple(int(length) for length in space.get_simple_extent_dims())
-            if not _fits(shape, bounds.shape):
+            flat = shape[:1] if bounds.upright and shape[1:] == (1,) else shape
+            if not _fits(flat, bounds.shape):
                 raise self._refusal(name, f"shape {shape}", bounds.meant)
             return self._ranges(name, data_set, creation, dtype, shape)
 
@@ -277,9 +280,7 @@ class Gate:
         if standard is None:
             raise self._refusal(name, "a type that is not a standard number", bounds.meant)
         if standard.kind not in bounds.dtypes and standard.str not in bounds.dtypes:
-            float64 = standard.str in ("<f8", ">f8") and "<f4" in bounds.dtypes
-            cure = "write it as numpy.float32" if float64 else None
-            raise self._refusal(name, f"dtype {_named(standard)}", bounds.meant, cure=cure)
+            raise self._refusal(name, f"dtype {_named(standard)}", bounds.meant)
         return standard
 
     def _ranges(
