@@ -21,11 +21,13 @@ TINY = {
     "startup": "--images 10 --rounds 1 --compiled 0",
     "store": "--images 50",
     "submission": "--maps 100 --rounds 1",
+    "training": "--quick",
     "writer_memory": "--counts 100",
 }
 NEEDS = {
     "dataloader": "torch",
     "sem": "torch",
+    "training": "torch",
     "kernels": "cv2",
     "protocols": "cv2",
     "scaling": "cv2",
