@@ -25,6 +25,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def measured(
 ) -> tuple[float, float]:
     """Photos a second, and the peak memory of this process in MiB; the first step warms up."""
     torch.set_num_threads(threads)
-    module: Method = build_method("cam", backbone, CLASSES, {}, seed=0)
+    module: Method[Any] = build_method("cam", backbone, CLASSES, {}, seed=0)
     module.to(memory_format=torch.channels_last).train(training)
     optimizer = torch.optim.SGD(parameter_groups(module, Recipe()), momentum=0.9, nesterov=True)
     generator = torch.Generator().manual_seed(0)

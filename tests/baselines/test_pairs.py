@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 from PIL import Image
 
+from tests.baselines.narrow import narrow_networks
 from tests.conftest import annotation
 from wsolbench.baselines import networks
 from wsolbench.baselines.backbones import backbone_names, known_backbone
@@ -49,17 +49,11 @@ MAP_SIDES = {
 }
 """Side of the maps of each backbone."""
 
-NARROW_VGG = [8, 8, "M", 8, 8, "M", 16, 16, 16, "M", 16, 16, 16, "M", 16, 16, 512]
-
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks with few channels, on one thread."""
-    monkeypatch.setattr(networks, "HEAD_CHANNELS", 8)
-    monkeypatch.setitem(torchvision.models.vgg.cfgs, "D", [*NARROW_VGG, "M"])
-    for name in ("resnet50", "resnet101"):
-        whole = getattr(torchvision.models, name)
-        monkeypatch.setattr(torchvision.models, name, partial(whole, width_per_group=4))
+    narrow_networks(monkeypatch)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
