@@ -397,7 +397,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(
     process = command(folder, "--out", "c.pt", "--batch-size", 3, processes=2)
     _, stderr = process.communicate(timeout=SECONDS)
     assert process.returncode != 0
-    assert "batch_size: 3 photos a step for 2 processes, expected a multiple" in stderr
+    assert "batch_size: found 3 photos a step for 2 processes, expected a multiple" in stderr
     assert not (folder / "c.pt").exists()
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
