@@ -18,11 +18,12 @@ from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts
 from wsolbench.formats.result import Bootstrap, Result, read_result
 from wsolbench.study.claims import Claim, claims, judged
+from wsolbench.study.estimate import Estimate
 from wsolbench.study.mini import mini_plan
 from wsolbench.study.plan import Maps, Plan
 from wsolbench.study.report import study_json, study_tables, study_text, write_report
 from wsolbench.study.run import run_study
-from wsolbench.study.summary import Estimate, Study, summarise
+from wsolbench.study.summary import Study, summarise
 
 DRAWN = Bootstrap(60)
 SHARES = (0.02, 0.2)
@@ -191,15 +192,20 @@ def test_another_plan_is_refused(folder: Path, tmp_path: Path) -> None:
         run_study(plan_in(own, shares=(0.02, 0.3)), own, methods=("cam",), device="cpu")
 
 
-def test_a_method_without_a_seed_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_seed_without_a_method_is_left_out(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder, own)
     shutil.copytree(own / "seed-0" / "cam", own / "seed-0" / "has")
-    with pytest.raises(WsolbenchError, match="no finished run of HaS of seed 1"):
+    found = summarise(own, DRAWN)
+    assert found.seeds == (0,)
+    assert found.notes == ("left out: seed 1 lacks HaS",)
+    assert "Note: left out: seed 1 lacks HaS." in study_text(found)
+    shutil.rmtree(own / "seed-0" / "cam")
+    with pytest.raises(WsolbenchError, match="found seed 0 lacks CAM; seed 1 lacks HaS, expected"):
         summarise(own, DRAWN)
     shutil.rmtree(own / "seed-0")
     shutil.rmtree(own / "seed-1")
-    with pytest.raises(WsolbenchError, match="no finished run, expected the same seeds"):
+    with pytest.raises(WsolbenchError, match="found no finished run, expected at least one seed"):
         summarise(own, DRAWN)
 
 
@@ -271,7 +277,6 @@ def test_the_command_adds_a_method_and_prints_the_tables(folder: Path, tmp_path:
         ("mini --set has.patch=1", "'patch' is not a setting of has, which has: patch_sizes, hide"),
         ("mini --set acol.delta=x", "'x' is not a value of acol.delta, e.g. 0.6"),
         ("mini --set delta=1", "'delta=1' is not a setting such as acol.delta=0.7"),
-        ("mini --set acol.delta=2", "delta: found 2.0, expected a number from 0 to 1"),
         ("photos --annotations a --images b --backbone mini", "name either --train SPLIT or"),
         (
             "photos --annotations a --images b --backbone mini --train t --weights-key k",
@@ -283,6 +288,13 @@ def test_usage_errors(tmp_path: Path, arguments: str, message: str) -> None:
     done = CliRunner().invoke(cli, ["study", *arguments.split(), "--out", str(tmp_path / "o")])
     assert done.exit_code == 2
     assert message in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_setting_out_of_range_is_refused_before_scenes_are_drawn(tmp_path: Path) -> None:
+    arguments = ["study", "mini", "--set", "acol.delta=2", "--out", str(tmp_path / "o")]
+    done = CliRunner().invoke(cli, arguments)
+    assert str(done.exception).startswith("delta: found 2.0, expected a number from 0 to 1")
     assert not (tmp_path / "o").exists()
 
 

@@ -31,6 +31,9 @@ LOWERED = 0.7
 
 IGNORED = -1.0
 
+SIDE = 96
+"""Side of the empty photo on which channels are counted; torchvision's InceptionV3 needs 75."""
+
 
 def seed_labels(maps: Tensor, high: float, low: float) -> Tensor:
     """Foreground and background of maps.
@@ -119,6 +122,6 @@ def _channels(network: ClassMapNetwork, taps: tuple[str, str]) -> tuple[int, int
     training = network.training
     device = next(network.parameters()).device
     with torch.no_grad(), recorded(network.eval(), taps) as outputs:
-        last = network(torch.zeros((1, 3, 64, 64), device=device))[1]
+        last = network(torch.zeros((1, 3, SIDE, SIDE), device=device))[1]
     network.train(training)
     return outputs[taps[0]].shape[1], outputs[taps[1]].shape[1], last.shape[1]

@@ -14,12 +14,14 @@ from ..baselines.settings import METHODS, Recipe
 from ..progress import bar
 from .options import (
     FILE,
+    exif_option,
     images_option,
     json_option,
     listed,
     quiet_option,
     require_torch,
 )
+from .printing import print_notes
 from .settings_options import given_settings, integers, settings_options
 
 if TYPE_CHECKING:
@@ -213,6 +215,7 @@ def mini(train_scenes: int, scenes: int, out: Path, **options: Any) -> None:
     type=click.Choice(["imagenet", "half-range"]),
     help="Values on which --trunk-weights were trained [default: that of torchvision's].",
 )
+@exif_option
 @click.option("--title", help="Title of the study [default: the data set and backbone].")
 @_study_options
 def photos(
@@ -226,6 +229,7 @@ def photos(
     trunk_weights: Path | None,
     weights_key: str | None,
     preprocessing: str | None,
+    exif: str,
     title: str | None,
     out: Path,
     **options: Any,
@@ -249,6 +253,7 @@ def photos(
         trunk_weights=trunk_weights,
         weights_key=weights_key,
         preprocessing=preprocessing,
+        exif=exif,
         **_given(options),
     )
     _run(plan, out, **options)
@@ -311,6 +316,7 @@ def _report(folder: Path, as_json: bool, quiet: bool) -> None:
 
     with bar("summary", "result", quiet=quiet) as progress:
         summary = summarise(folder, progress=progress)
+    print_notes(summary.notes)
     written = write_report(summary, folder)
     click.echo(study_json(summary).rstrip("\n") if as_json else study_text(summary, "text"))
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

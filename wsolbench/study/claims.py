@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..baselines.settings import METHODS
-
-if TYPE_CHECKING:
-    from .summary import Estimate
+from .estimate import Estimate
+from .plan import FEAT5
 
 __all__ = ["Claim", "Finding", "claims", "judged"]
-
-FEAT5 = ("feat5",)
 
 WORSE_DEPTHS = {("feat3",), ("feat4",), ("feat4", "feat5")}
 """Features of which the supplement's Table 1 says that they localize worse than feat5."""

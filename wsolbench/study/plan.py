@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from ..baselines.settings import METHODS, as_values, recipe_for, settings_from
+from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice
 from ..files import require_file, sha256_of, write_text
 from ..formats.annotations import AnnotationStore
 
 __all__ = [
     "DEPTHS",
+    "FEAT5",
     "FORMAT",
     "OWN",
     "SHARES",
@@ -46,6 +48,7 @@ SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 """SEM's K as fractions of the map's positions; the paper's 60 of 40x40 is 0.0375."""
 
 FEAT5 = ("feat5",)
+"""The features of SEM in the paper: the input of the last classification layer."""
 
 DEPTHS = (
     ("feat3",),
@@ -100,6 +103,7 @@ class Plan:
         trunk_weights: a state dict from which the trunk starts; None for random weights.
         weights_key: its entry, if it has several.
         preprocessing: as `baselines.train.train` takes it.
+        exif: "ignore" or "apply" (see `images.read_photo`).
         recipe: settings of training, without the seed.
         settings: of methods, by name of the method.
         shares: SEM's K, rising.
@@ -117,6 +121,7 @@ class Plan:
     trunk_weights: Path | None = None
     weights_key: str | None = None
     preprocessing: str | None = None
+    exif: str = "ignore"
     recipe: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shares: tuple[float | int, ...] = SHARES
@@ -148,6 +153,14 @@ class Plan:
         """The name in the annotations of "val" or "test"."""
         return self.val if part == "val" else self.test
 
+    def dataset(self, part: str) -> Dataset:
+        """The split "val" or "test" with its photos.
+
+        Raises:
+            WsolbenchError: it is missing, or a photo is.
+        """
+        return Dataset.open(self.annotations, self.split(part), self.images, exif=self.exif)
+
     def kinds(self, method: str) -> list[Maps]:
         """The kinds of map that are made of a method's classifier."""
         depths = (FEAT5, *(self.depths if method == self.depth_method else ()))
@@ -177,6 +190,7 @@ class Plan:
             "trunk_weights": weights,
             "weights_key": self.weights_key,
             "preprocessing": self.preprocessing,
+            "exif": self.exif,
             "recipe": {
                 name: value
                 for name, value in as_values(recipe_for(self.backbone, self.recipe)).items()

@@ -15,7 +15,8 @@ from ..files import write_text
 from ..plots.study import SeedCountCurve, save_seed_count_curves
 from ..scores import SCORES
 from ..tables import grid
-from .summary import CHOSEN_BY, KEYS, Estimate, Study
+from .estimate import Estimate
+from .summary import CHOSEN_BY, KEYS, Study
 
 __all__ = ["FORMAT", "study_json", "study_tables", "study_text", "write_report"]
 
@@ -99,6 +100,7 @@ def _about(study: Study) -> str:
         f"interval of the mean over {drawn.resamples} resamples of the photos, the same for all. "
         "It covers neither the choice of K nor that of the seeds. **Bold** differences have an "
         "interval without zero and one sign in all seeds."
+        + "".join(f" Note: {note}." for note in study.notes)
     )
 
 
@@ -227,13 +229,13 @@ def _findings(study: Study) -> Section:
         for own in study.findings
     ]
     words = (
-        "The paper's statements, made there of InceptionV3 on ImageNet, and the differences here: "
-        "a statement holds if the interval excludes zero and all seeds agree."
+        "The paper makes these claims of InceptionV3 on ImageNet. The difference is the one measured "
+        "here; a claim holds if its interval excludes zero and all seeds agree."
     )
     return (
-        "What the paper says, and what this study says of it",
+        "The paper's claims in this study",
         words,
-        ["statement", "source", "here", "difference"],
+        ["claim", "source", "here", "difference"],
         rows,
     )
 

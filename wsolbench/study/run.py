@@ -98,7 +98,7 @@ def run_study(
 def _training_photos(plan: Plan) -> LabelledPhotos:
     if isinstance(plan.train, Path):
         return labelled_folder(plan.train)
-    return labelled_split(Dataset.open(plan.annotations, plan.train, plan.images))
+    return labelled_split(Dataset.open(plan.annotations, plan.train, plan.images, exif=plan.exif))
 
 
 def _require_apart(plan: Plan, data: dict[str, Dataset]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -30,12 +30,12 @@ from ..formats.result import Bootstrap, read_result
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from .claims import Claim, Finding, claims, judged
+from .estimate import Estimate
 from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, read_plan
 
 __all__ = [
     "CHOSEN_BY",
     "KEYS",
-    "Estimate",
     "MethodSummary",
     "Point",
     "Study",
@@ -52,31 +52,6 @@ CHOSEN_BY = {"iou_at_threshold": "peak_iou"}
 """The score on val by which K is chosen, where it is another than on test."""
 
 Drawn = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A score, or a difference of two, over seeds and photos.
-
-    Attributes:
-        values: one a seed.
-        mean: of them.
-        std: their sample standard deviation; None for one seed.
-        interval: [low, high] of the mean over resamples of the photos.
-    """
-
-    values: tuple[float, ...]
-    mean: float
-    std: float | None
-    interval: tuple[float, float]
-
-    @property
-    def sign(self) -> int:
-        """1 if surely above 0, -1 if surely below it, 0 if undecided (see the module)."""
-        low, high = self.interval
-        if low > 0 and min(self.values) > 0:
-            return 1
-        return -1 if high < 0 and max(self.values) < 0 else 0
 
 
 @dataclass(frozen=True)
@@ -145,6 +120,7 @@ class Study:
         trivial: scores of network-free baselines by name, part and key.
         over_trivial: SEM's (or, for "own", CAM's own) difference to the centre Gaussian on test.
         findings: the paper's statements, and what this study says of them.
+        notes: seeds that were left out, and why.
     """
 
     plan: Mapping[str, Any]
@@ -156,7 +132,8 @@ class Study:
     depths: Sequence[Depth]
     trivial: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     over_trivial: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-    findings: Sequence[Finding] = field(default_factory=tuple)
+    findings: Sequence[Finding] = ()
+    notes: Sequence[str] = ()
 
 
 def summarise(
@@ -172,8 +149,8 @@ def summarise(
         progress: called with (runs read, runs).
 
     Raises:
-        WsolbenchError: there is no finished run; a method lacks a seed that another has; files are
-            damaged or of different annotations or protocols.
+        WsolbenchError: no seed is finished for all methods that have results; files are damaged or
+            of different annotations or protocols.
     """
     root = Path(folder)
     plan = read_plan(root)
@@ -189,7 +166,7 @@ class _Runs:
         self.root = root
         self.plan = plan
         self.bootstrap = bootstrap
-        self.seeds, self.methods = _finished(root, plan)
+        self.seeds, self.methods, self.notes = _finished(root, plan)
         self.progress = progress
         self.read = 0
         self.total = sum(len(self.kinds(own)) for own in self.methods) * len(self.seeds) * 2
@@ -385,6 +362,7 @@ class _Runs:
         """The whole summary."""
         methods = [self.method(name) for name in self.methods]
         return Study(
+            notes=self.notes,
             plan=self.plan,
             seeds=self.seeds,
             images={part: len(ids) for part, ids in self.image_ids.items()},
@@ -431,11 +409,13 @@ def _estimate(values: Sequence[float], drawn: NDArray[Any], bootstrap: Bootstrap
     )
 
 
-def _finished(root: Path, plan: Mapping[str, Any]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The seeds and methods of which every result is there.
+def _finished(
+    root: Path, plan: Mapping[str, Any]
+) -> tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]:
+    """The methods that have results, the seeds of which all of these have, and notes on the others.
 
     Raises:
-        WsolbenchError: there is none; a method lacks a seed that another has.
+        WsolbenchError: there is no such seed.
     """
     depths = {plan["depth_method"]: [FEAT5, *(tuple(own) for own in plan["depths"])]}
 
@@ -455,20 +435,19 @@ def _finished(root: Path, plan: Mapping[str, Any]) -> tuple[tuple[int, ...], tup
         for own in root.glob("seed-*")
         if own.name.removeprefix("seed-").isdecimal()
     )
-    done = {(seed, method) for seed in seeds for method in METHODS if whole(seed, method)}
-    methods = tuple(method for method in METHODS if any((seed, method) in done for seed in seeds))
-    complete = tuple(seed for seed in seeds if any((seed, own) in done for own in methods))
-    missing = [
-        f"{METHODS[method].title} of seed {seed}"
-        for seed in complete
-        for method in methods
-        if (seed, method) not in done
-    ]
-    if not methods or missing:
+    done = {seed: [method for method in METHODS if whole(seed, method)] for seed in seeds}
+    methods = tuple(method for method in METHODS if any(method in own for own in done.values()))
+    lacking = {
+        seed: [METHODS[method].title for method in methods if method not in own]
+        for seed, own in done.items()
+    }
+    complete = tuple(seed for seed in seeds if not lacking[seed])
+    notes = [f"seed {seed} lacks {', '.join(own)}" for seed, own in lacking.items() if own]
+    if not methods or not complete:
         raise WsolbenchError(
             root,
-            found=f"no finished run of {missing[0]}" if missing else "no finished run",
-            expected="the same seeds of all methods",
+            found="; ".join(notes) or "no finished run",
+            expected="at least one seed of all methods that have results",
             cure="give the command of the study again, with these seeds and methods",
         )
-    return complete, methods
+    return complete, methods, tuple(f"left out: {note}" for note in notes)
