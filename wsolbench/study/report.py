@@ -229,8 +229,8 @@ def _findings(study: Study) -> Section:
         for own in study.findings
     ]
     words = (
-        "The paper makes these claims of InceptionV3 on ImageNet. The difference is the one measured "
-        "here; a claim holds if its interval excludes zero and all seeds agree."
+        "The paper makes these claims of InceptionV3 on ImageNet. The difference is the one "
+        "measured here; a claim holds if its interval excludes zero and all seeds agree."
     )
     return (
         "The paper's claims in this study",
