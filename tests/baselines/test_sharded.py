@@ -75,7 +75,7 @@ def test_two_processes_write_what_one_writes(run: Run, farm: Path) -> None:  # n
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

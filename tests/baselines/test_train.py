@@ -36,7 +36,7 @@ from wsolbench.formats.annotations import AnnotationSet, write_store
 
 SMALL: dict[str, Any] = {"batch_size": 4, "resize": 18, "size": 16}
 CLASSES = ("ant", "bee", "cat")
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture(autouse=True)
@@ -401,4 +401,4 @@ def test_a_batch_that_processes_cannot_share_is_refused(
     assert not (folder / "c.pt").exists()
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    refused("the environment: RANK '2' and WORLD_SIZE '2'", folder)
+    refused("the environment: found RANK '2' and WORLD_SIZE '2'", folder)
