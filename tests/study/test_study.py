@@ -218,6 +218,55 @@ def test_results_of_other_annotations_are_refused(folder: Path, tmp_path: Path) 
         summarise(own, DRAWN)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("seed-0", "seed-1", "found seed 0, expected 1, as its folder and name say"),
+        ("seed-0/cam", "seed-0/has", "found name CAM, expected HaS"),
+        ("seed-0/cam/val", "seed-0/cam/test", "found split val, expected test"),
+    ],
+)
+def test_a_copied_folder_is_refused(
+    folder: Path, tmp_path: Path, first: str, second: str, message: str
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own, ignore=shutil.ignore_patterns("seed-1"))
+    shutil.copytree(own / first, own / second, dirs_exist_ok=True)
+    with pytest.raises(WsolbenchError, match=message):
+        summarise(own, DRAWN)
+
+
+def test_results_exchanged_within_a_run_are_refused(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    place = own / "seed-0" / "cam" / "val"
+    for end in (".json", ".counts.npz"):
+        shutil.copy(place / f"sem-0.2{end}", place / f"sem-0.02{end}")
+    with pytest.raises(WsolbenchError, match=r"sem-0\.02\.json: found K 0\.2, expected 0\.02"):
+        summarise(own, DRAWN)
+    shutil.copytree(folder / "seed-0" / "cam" / "val", place, dirs_exist_ok=True)
+    other = folder / "seed-1" / "cam" / "val"
+    for end in (".json", ".counts.npz"):
+        shutil.copy(other / f"own{end}", place / f"own{end}")
+    content = json.loads((place / "own.json").read_text())
+    content["method"]["seed"] = 0
+    (place / "own.json").write_text(json.dumps(content))
+    with pytest.raises(
+        WsolbenchError, match=r"found (weights|thresholds of) [0-9a-f]{64}, expected"
+    ):
+        summarise(own, DRAWN)
+
+
+def test_what_predictions_would_refuse_is_refused_before_training(tmp_path: Path) -> None:
+    for changed, message in (
+        ({"shares": (0.1, 2000)}, "seeds: found 2000, expected"),
+        ({"depths": (("feat9",),)}, "features: found 'feat9'"),
+    ):
+        with pytest.raises(WsolbenchError, match=message):
+            run_study(plan_in(tmp_path, **changed), tmp_path, methods=("cam",), device="cpu")
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "scenes.h5"}
+
+
 def test_plans_are_checked(tmp_path: Path) -> None:
     options = {"title": "t", "annotations": tmp_path, "images": tmp_path, "backbone": "mini"}
     with pytest.raises(WsolbenchError, match=r"K: found 0\.2, 0\.1, expected rising numbers"):

@@ -167,7 +167,7 @@ def _scores(study: Study, part: str) -> Section:
 def _differences(
     study: Study, title: str, words: str, rows: Mapping[str, Mapping[str, Estimate]]
 ) -> Section:
-    keys = KEYS["test"]
+    keys = [key for key in KEYS["test"] if any(key in scores for scores in rows.values())]
     return (
         title,
         words,

@@ -13,9 +13,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..baselines.backbones import known_backbone
-from ..baselines.checkpoints import load_checkpoint
-from ..baselines.predict import MapKind, predict
+import torch
+
+from ..baselines.backbones import ClassMapModel, feature_layers, known_backbone
+from ..baselines.checkpoints import input_of, load_checkpoint
+from ..baselines.networks import build_network
+from ..baselines.predict import MapKind, predict, probe
+from ..baselines.sem import seed_count
 from ..baselines.settings import METHODS, recipe_for
 from ..baselines.train import train
 from ..baselines.training_data import LabelledPhotos, labelled_folder, labelled_split
@@ -27,7 +31,7 @@ from ..evaluation.run import Request
 from ..evaluation.run import run as evaluate_files
 from ..formats.result import Result, read_result
 from ..progress import Progress
-from .plan import OWN, SPLITS, TRIVIAL, Maps, Plan, agree_on_plan
+from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, Plan, agree_on_plan
 
 __all__ = ["run_study"]
 
@@ -80,6 +84,7 @@ def run_study(
     data = {part: Dataset.open(plan.annotations, plan.split(part), plan.images) for part in SPLITS}
     photos = _training_photos(plan)
     _require_apart(plan, data)
+    _require_maps(plan, data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,8 +95,8 @@ def run_study(
     options = _Options(device, workers, bars, say)
     for name in TRIVIAL:
         _run_trivial(folder / "trivial" / name, name, data, options)
-    for seed in seeds:
-        for method in methods:
+    for seed in dict.fromkeys(seeds):
+        for method in dict.fromkeys(methods):
             _run_method(plan, folder / f"seed-{seed}" / method, method, seed, photos, data, options)
 
 
@@ -114,6 +119,29 @@ def _require_apart(plan: Plan, data: dict[str, Dataset]) -> None:
             expected="other photos than those that are evaluated",
             cure="leave them out of the folder",
         )
+
+
+def _require_maps(plan: Plan, data: dict[str, Dataset]) -> None:
+    """Refuse, before anything is trained, what predictions and intervals would refuse."""
+    for own in data.values():
+        own.require_masks("a study")
+        if len(own) < 2:
+            raise WsolbenchError(
+                own.title,
+                found="one image",
+                expected="at least two, which a confidence interval needs",
+                cure="name a split with more images",
+            )
+    name = known_backbone(plan.backbone)
+    known = (*feature_layers(name), *FEAT5)
+    for features in plan.depths:
+        for own_name in features:
+            require_choice("features", own_name, known)
+    recipe = recipe_for(plan.backbone, plan.recipe)
+    model = ClassMapModel(name, build_network(name, 2, seed=0).eval(), input_of(name))
+    _, height, width = probe(model, recipe.size, torch.device("cpu"))
+    for share in plan.shares:
+        seed_count(share, height, width)
 
 
 def _run_method(

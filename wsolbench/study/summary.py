@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..baselines.settings import METHODS
 from ..errors import WsolbenchError
 from ..evaluation.counts import Counts, counts_path, read_counts
-from ..formats.result import Bootstrap, read_result
+from ..formats.result import Bootstrap, Result, read_result
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from .claims import Claim, Finding, claims, judged
@@ -172,6 +172,7 @@ class _Runs:
         self.total = sum(len(self.kinds(own)) for own in self.methods) * len(self.seeds) * 2
         self.weights: dict[str, NDArray[np.uint16]] = {}
         self.image_ids: dict[str, Sequence[str]] = {}
+        self.weights_of: dict[tuple[str, int], object] = {}
         self.alike: tuple[Any, ...] = ()
         self.protocol = ""
         self.cache: dict[Path, tuple[Mapping[str, float | int], Drawn]] = {}
@@ -183,21 +184,63 @@ class _Runs:
             depths += [tuple(own) for own in self.plan["depths"]]
         return [OWN, *(Maps(share, own) for own in depths for share in self.plan["shares"])]
 
-    def one(self, path: Path, part: str) -> tuple[Mapping[str, float | int], Drawn]:
-        """The scores of one result, and those of its resamples."""
+    def one(
+        self, path: Path, part: str, run: tuple[str, int, Maps] | None = None
+    ) -> tuple[Mapping[str, float | int], Drawn]:
+        """The scores of one result, and those of its resamples; `run` is what it must be of."""
         if path not in self.cache:
             result = read_result(path)
+            self._check_place(path, result, part, run)
             counts = read_counts(counts_path(path), result)
             self._check(path, counts, part)
             drawn = counts.scoring.resampled(
                 counts.kept, self._drawn(counts, part), result.threshold
             )
             self.cache[path] = (result.scores, drawn)
-            if path.parts[-4:][0].startswith("seed-"):
+            if run is not None:
                 self.read += 1
                 if self.progress is not None:
                     self.progress(self.read, self.total)
         return self.cache[path]
+
+    def _check_place(
+        self, path: Path, result: Result, part: str, run: tuple[str, int, Maps] | None
+    ) -> None:
+        """Refuse a result that is not of the run, maps and split that its place says."""
+        stated: dict[str, object] = {"split": result.split}
+        expected: dict[str, object] = {"split": self.plan[part]}
+        if run is not None:
+            method, seed, kind = run
+            title = METHODS[method].title
+            features = result.parameters.get("features", FEAT5[0])
+            stated |= {
+                "name": result.method.get("name"),
+                "seed": result.method.get("seed"),
+                "K": result.parameters.get("seeds"),
+                "features": features,
+                "weights": result.method.get("weights_sha256"),
+            }
+            expected |= {
+                "name": title if kind == OWN else f"{title} + SEM",
+                "seed": seed,
+                "K": kind.seeds,
+                "features": " + ".join(kind.features),
+                "weights": self.weights_of.setdefault((method, seed), stated["weights"]),
+            }
+        if part == "test":
+            source = result.threshold.source or {}
+            beside = path.parents[1] / "val" / path.name if run else path.with_name("val.json")
+            stated["thresholds of"] = source.get("submission_sha256")
+            expected["thresholds of"] = read_result(beside).submission_sha256
+        wrong = [name for name in stated if stated[name] != expected[name]]
+        if wrong:
+            raise WsolbenchError(
+                path,
+                found=f"{wrong[0]} {stated[wrong[0]]}",
+                expected=f"{expected[wrong[0]]}, as its folder and name say",
+                cure="delete the file, and its .h5 if that is of another run too, and run the "
+                "study again",
+            )
 
     def _check(self, path: Path, counts: Counts, part: str) -> None:
         result = counts.result
@@ -231,7 +274,10 @@ class _Runs:
 
     def over_seeds(self, method: str, part: str, kind: Maps) -> list[tuple[Any, Drawn]]:
         """The results of all seeds."""
-        return [self.one(self.path(method, seed, part, kind), part) for seed in self.seeds]
+        return [
+            self.one(self.path(method, seed, part, kind), part, (method, seed, kind))
+            for seed in self.seeds
+        ]
 
     def estimate(self, method: str, part: str, kind: Maps, key: str) -> Estimate:
         """A score over seeds and photos."""
