@@ -18,7 +18,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.baselines.narrow import narrow_networks
 from tests.conftest import annotation
+from wsolbench.baselines import networks
 from wsolbench.baselines.checkpoints import build_method, load_checkpoint, read_checkpoint
 from wsolbench.baselines.settings import Recipe
 from wsolbench.baselines.train import (
@@ -265,6 +267,33 @@ def test_the_learning_rate_drops_after_the_second_epoch(folder: Path) -> None:
         "0.001",
         "0.0001",
     ]
+
+
+@pytest.mark.parametrize("backbone", sorted(networks.PAPER))
+def test_only_what_torchvision_does_not_fill_learns_ten_times_as_fast(
+    backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow_networks(monkeypatch)
+    of_trunk: set[str] | None = None
+    for method, beside in (
+        ("cam", ()),
+        ("acol", ("second",)),
+        ("spg", ("b1", "b2", "shared", "c")),
+    ):
+        settings = {"width": 4} if method == "spg" else {}
+        module = build_method(method, backbone, 3, settings, seed=0)
+        trunk, head = parameter_groups(module, Recipe())
+        names = {id(own): name for name, own in module.named_parameters()}
+        found = {names[id(own)] for own in trunk["params"]}
+        others = {names[id(own)] for own in head["params"]}
+        assert found | others == set(names.values())
+        assert not found & others
+        assert all(name.startswith("network.trunk.") for name in found)
+        assert not any(name.startswith("network.trunk.") for name in others)
+        assert {name.split(".")[0] for name in others} == {"network", *beside}
+        assert of_trunk in (None, found)  # the same for every method
+        of_trunk = found
+        assert (trunk["lr"], head["lr"]) == (0.001, 0.01)
 
 
 def test_the_head_learns_ten_times_as_fast() -> None:
