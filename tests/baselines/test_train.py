@@ -277,7 +277,7 @@ def test_only_what_torchvision_does_not_fill_learns_ten_times_as_fast(
     of_trunk: set[str] | None = None
     for method, beside in (
         ("cam", ()),
-        ("acol", ("second",)),
+        ("acol", ("branch",)),
         ("spg", ("b1", "b2", "shared", "c")),
     ):
         settings = {"width": 4} if method == "spg" else {}
