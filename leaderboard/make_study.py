@@ -4,7 +4,7 @@
     python leaderboard/make_study.py mini-study
 
 Each run has an entry without SEM, and one with SEM at the K that Peak-IoU chooses on val; all are
-on test, at the thresholds of val. The summary is copied to `leaderboard/study.json`.
+on test, at the thresholds of val. docs/studies/ has the summary.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from pathlib import Path
 from wsolbench.baselines.settings import METHODS
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.run import evaluate
-from wsolbench.files import write_text
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.leaderboard import About, add
 from wsolbench.study.plan import OWN, TRIVIAL, Maps
-from wsolbench.study.report import study_json
 from wsolbench.study.summary import summarise
 
 ROOT = Path(__file__).resolve().parent
@@ -49,7 +47,6 @@ def main() -> None:
                 _add(place, kind, own.name, seed, dataset)
     for name in TRIVIAL:
         _add_trivial(folder / "trivial" / name, dataset)
-    write_text(ROOT / "study.json", study_json(study))
 
 
 def _add(place: Path, kind: Maps, method: str, seed: int, dataset: Dataset) -> None:

@@ -32,7 +32,15 @@ NAN, INFINITE = float("nan"), float("inf")
             "vgg16-sem",
             {
                 **{"b2_high": 0.7, "b2_low": 0.05, "b1_high": 0.5, "b1_low": 0.05},
-                **{"c_high": 0.7, "c_low": 0.1},
+                **{"c_high": 0.7, "c_low": 0.1, "width": 512},
+            },
+        ),
+        (
+            "spg",
+            "mini",
+            {
+                **{"b2_high": 0.7, "b2_low": 0.05, "b1_high": 0.5, "b1_low": 0.05},
+                **{"c_high": 0.7, "c_low": 0.1, "width": 64},
             },
         ),
         ("adl", "vgg16-sem", {"gamma": 0.8, "drop_rate": 0.75}),
@@ -87,7 +95,7 @@ def test_a_given_gamma_wins_over_that_of_resnets() -> None:
         ("adl", {"drop_rate": True}, "drop_rate: found True"),
         ("spg", {"b1_low": 0.6}, "b1_low: found 0.6 above b1_high 0.5, .*; exchange them"),
         ("spg", {"c_high": 0.05}, "c_low: found 0.1 above c_high 0.05"),
-        ("spg", {"delta": 0.6}, "settings of SPG: found 'delta', expected b2_high, .* or c_low"),
+        ("spg", {"delta": 0.6}, "settings of SPG: found 'delta', expected width, .* or c_low"),
         ("cam", {"delta": 0.6}, "settings of CAM: found 'delta', expected none, .*; leave it out"),
         ("gradcam", {}, "method: found 'gradcam', expected cam, has, acol, cutmix, spg or adl"),
     ],

@@ -431,3 +431,18 @@ def test_a_batch_that_processes_cannot_share_is_refused(
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
     refused("the environment: found RANK '2' and WORLD_SIZE '2'", folder)
+
+
+def test_a_log_never_replaces_another_file(folder: Path) -> None:
+    (folder / "mine.csv").write_text("mine")
+    refused("mine.csv: a file that exists, without the checkpoint", folder, out="mine.pt")
+    refused("c.csv: found the ending .csv, which the log has", folder, out="c.csv")
+    assert log_path("lr0.1").name == "lr0.1.csv"
+    assert log_path("a/cam.pth") == Path("a/cam.csv")
+
+
+def test_a_finished_training_without_its_log(folder: Path) -> None:
+    run(folder, "c.pt")
+    (folder / "c.csv").unlink()
+    again = run(folder, "c.pt", resume=True)
+    assert again.rows == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -135,6 +136,7 @@ def test_the_trivial_baselines_have_no_classes(study: Study) -> None:
     ("values", "interval", "sign"),
     [
         ((0.1, 0.2), (0.05, 0.3), 1),
+        ((0.1,), (0.05, 0.3), 0),  # one seed decides nothing
         ((0.1, -0.01), (0.01, 0.3), 0),  # one seed disagrees
         ((0.1, 0.2), (-0.01, 0.3), 0),  # the photos do not decide
         ((-0.1, -0.2), (-0.3, -0.05), -1),
@@ -144,7 +146,7 @@ def test_the_trivial_baselines_have_no_classes(study: Study) -> None:
 def test_a_sign_needs_photos_and_seeds(
     values: tuple[float, ...], interval: tuple[float, float], sign: int
 ) -> None:
-    own = Estimate(values, fmean(values), stdev(values), interval)
+    own = Estimate(values, fmean(values), None, interval)
     assert own.sign == sign
     claim = Claim("", "", "ap", ("cam", None), ("has", None), -1)
     verdict = {1: "is contradicted", 0: "undecided", -1: "holds"}[sign]
@@ -261,7 +263,7 @@ def test_results_exchanged_within_a_run_are_refused(folder: Path, tmp_path: Path
 
 def test_what_predictions_would_refuse_is_refused_before_training(tmp_path: Path) -> None:
     for changed, message in (
-        ({"shares": (0.1, 2000)}, "seeds: found 2000 on maps of 32x32, expected"),
+        ({"shares": (2000,)}, "seeds: found 2000 on maps of 32x32, expected"),
         ({"depths": (("feat9",),)}, "features: found 'feat9'"),
     ):
         with pytest.raises(WsolbenchError, match=message):
@@ -273,6 +275,11 @@ def test_plans_are_checked(tmp_path: Path) -> None:
     options = {"title": "t", "annotations": tmp_path, "images": tmp_path, "backbone": "mini"}
     with pytest.raises(WsolbenchError, match=r"K: found 0\.2, 0\.1, expected rising numbers"):
         Plan(train="a", val="b", test="c", shares=(0.2, 0.1), **options)  # type: ignore[arg-type]
+    for shares in ((0.2, 60), (0.5, 1.5)):
+        with pytest.raises(WsolbenchError, match="expected either counts or fractions"):
+            Plan(train="a", val="b", test="c", shares=shares, **options)  # type: ignore[arg-type]
+    with pytest.raises(WsolbenchError, match="expected other features than feat5 alone"):
+        Plan(train="a", val="b", test="c", depths=(("feat5",),), **options)  # type: ignore[arg-type]
     with pytest.raises(WsolbenchError, match="expected three different splits"):
         Plan(train="a", val="a", test="c", **options)  # type: ignore[arg-type]
     with pytest.raises(WsolbenchError, match="settings of ACoL: found 'gamma'"):
@@ -347,6 +354,21 @@ def test_a_setting_out_of_range_is_refused_before_scenes_are_drawn(tmp_path: Pat
     done = CliRunner().invoke(cli, arguments)
     assert str(done.exception).startswith("delta: found 2.0, expected a number from 0 to 1")
     assert not (tmp_path / "o").exists()
+
+
+def test_other_numbers_of_scenes_are_refused(folder: Path) -> None:
+    with pytest.raises(
+        WsolbenchError, match=r"found 32 scenes in train, 16 .*expected 64 to train"
+    ):
+        mini_plan(folder, train=64, scenes=16)
+
+
+def test_photos_are_turned_in_val_and_test_too(folder: Path) -> None:
+    plan = plan_in(folder)
+    assert {plan.dataset(part).exif for part in ("val", "test")} == {"ignore"}
+    turned = replace(plan, exif="apply")
+    assert {turned.dataset(part).exif for part in ("val", "test")} == {"apply"}
+    assert turned.described()["exif"] == "apply"
 
 
 def test_photos_of_val_in_the_training_folder_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -46,7 +47,7 @@ def _fraction(default: float, words: str, but: str = "") -> Any:
 
 
 def _positive(default: float, words: str) -> Any:
-    return _setting(default, words, "a number above 0", lambda own: own > 0)
+    return _setting(default, words, "a number above 0", lambda own: 0 < own < inf)
 
 
 def _count(default: int, words: str, least: int = 1, but: str = "") -> Any:
@@ -65,14 +66,30 @@ class Settings:
 
     def __post_init__(self) -> None:
         for own in fields(self):
-            value = getattr(self, own.name)
-            if not own.metadata["check"](value):
+            value = _plain(getattr(self, own.name))
+            object.__setattr__(self, own.name, value)
+            if not _is_like(value, _default(own)) or not own.metadata["check"](value):
                 raise WsolbenchError(
                     own.name,
                     found=str(value),
                     expected=own.metadata["expected"],
                     cure=f"the default is {_default(own)}",
                 )
+
+
+def _plain(value: Any) -> Any:
+    """The value, or Python's own number for one of NumPy, which a checkpoint must not hold."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if hasattr(value, "item") else value
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Whether a value has the type of a default; integers are numbers, booleans are not."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and all(type(part) is int for part in value)
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _default(own: Any) -> object:
@@ -276,7 +293,7 @@ class Recipe(Settings):
     drop_factor: float = _positive(0.1, "Factor of that drop")
     momentum: float = _fraction(0.9, "Nesterov momentum; 0 for none")
     weight_decay: float = _setting(
-        0.0005, "Weight decay", "a number of at least 0", lambda own: own >= 0
+        0.0005, "Weight decay", "a number of at least 0", lambda own: 0 <= own < inf
     )
     batch_size: int = _count(32, "Number of photos a step, over all processes together")
     resize: int = _count(256, "Side in pixels to which photos are resized", 8, "; 144 for mini")
@@ -304,7 +321,10 @@ def recipe_for(backbone: str, values: Mapping[str, Any]) -> Recipe:
         WsolbenchError: a value is out of range.
     """
     usual = {"resize": 144, "size": 128} if backbone == "mini" else {}
-    return Recipe(**{**usual, **values})
+    known = [own.name for own in fields(Recipe)]
+    for given in values:
+        require_choice("recipe", given, known)
+    return Recipe(**{**usual, **_as_tuples(values)})
 
 
 def recipe_from(values: Mapping[str, Any]) -> Recipe:

@@ -3,9 +3,9 @@
 Follows Zhang et al., ECCV 2018. Branches B1 and B2 look at shallow and deep features of the trunk,
 C at the last features; each gives one logit a position. From a map in [0, 1], pixels above a high
 level are foreground, below a low level background, and the others are ignored; if an image has
-fewer than 30 foreground pixels, the high level of that image alone becomes .7 of its maximum. B2
-learns from the class map, B1 from B2, C from the mean of B1 and B2; the map of a class is the
-network's own class map. The branches are not used at test.
+fewer than 30 foreground pixels, the high level of that image alone becomes .7 of its maximum,
+even where that is higher. B2 learns from the class map, B1 from B2, C from the mean of B1 and B2;
+the map of a class is the network's own class map. The branches are not used at test.
 
 Conventions: maps and logits are upsampled (bilinear) to the input's size before they are compared;
 the class map is detached and min-maxed after that; no branch learns through another's seeds.
@@ -24,10 +24,10 @@ from .settings import SpgSettings
 __all__ = ["FEWEST", "IGNORED", "SelfProducedGuidance", "seed_labels", "seed_loss"]
 
 FEWEST = 30
-"""Foreground pixels below which an image's high level is lowered."""
+"""Foreground pixels below which an image's high level is replaced."""
 
 LOWERED = 0.7
-"""The lowered level, as a share of the image's maximum."""
+"""The other level, as a share of the image's maximum; lower, unless the high one is below .7."""
 
 IGNORED = -1.0
 

@@ -8,8 +8,9 @@ Beside the checkpoint stands a CSV file of the same name with the mean loss, acc
 rate of each stretch of steps.
 
 Under `torchrun`, each process takes its share of every batch and gradients are averaged
-(DistributedDataParallel). Without batch norm this computes the same as one process up to rounding;
-batch norm counts its statistics in each process, as is usual.
+(DistributedDataParallel). Batch norm counts its statistics, and dropout and methods draw their
+random numbers, in each process, so that only CAM and ACoL on networks with neither compute the same
+as one process, up to rounding.
 """
 
 from __future__ import annotations
@@ -199,7 +200,12 @@ def _train(
         half_range=bool(network.half_range),
         classes=photos.classes,
         recipe=as_values(recipe),
-        data={"title": photos.title, "photos": len(photos), "sha256": photos.sha256},
+        data={
+            "title": photos.title,
+            "photos": len(photos),
+            "sha256": photos.sha256,
+            "exif": photos.exif,
+        },
         trunk=described,
     )
     found = _found(out, fresh, resume=resume, overwrite=overwrite)
@@ -267,6 +273,20 @@ def _start(
 
 def _found(out: Path, fresh: Checkpoint, *, resume: bool, overwrite: bool) -> Checkpoint | None:
     """The checkpoint to continue, if there is one."""
+    log = log_path(out)
+    if log == out:
+        raise WsolbenchError(
+            out,
+            found="the ending .csv, which the log has",
+            expected="the name of a checkpoint",
+            cure=f"name it {out.with_suffix('.pt').name}",
+        )
+    if log.exists() and not out.exists() and not overwrite:
+        raise WsolbenchError(
+            log,
+            found="a file that exists, without the checkpoint whose log it would be",
+            cure="move it away, or discard it with --overwrite (overwrite=True)",
+        )
     if not out.exists() or overwrite:
         return None
     if not resume:
@@ -277,8 +297,20 @@ def _found(out: Path, fresh: Checkpoint, *, resume: bool, overwrite: bool) -> Ch
             "(overwrite=True)",
         )
     found = read_checkpoint(out)
-    compared = ("method", "backbone", "settings", "recipe", "classes", "data", "trunk")
-    require_same(out, found, {name: getattr(fresh, name) for name in compared})
+    compared = (
+        "method",
+        "backbone",
+        "settings",
+        "recipe",
+        "classes",
+        "data",
+        "trunk",
+        "half_range",
+    )
+    wanted = {name: getattr(fresh, name) for name in compared}
+    # The same folder may be named in another way.
+    wanted["data"] = {**fresh.data, "title": found.data.get("title")}
+    require_same(out, found, wanted)
     return found
 
 
@@ -449,8 +481,10 @@ def _save(
 
 
 def log_path(checkpoint: str | os.PathLike[str]) -> Path:
-    """The CSV file beside a checkpoint."""
-    return Path(checkpoint).with_suffix(".csv")
+    """The CSV file beside a checkpoint: `cam.csv` of `cam.pt`, `lr0.1.csv` of `lr0.1`."""
+    path = Path(checkpoint)
+    known = path.suffix.lower() in (".pt", ".pth", ".ckpt", ".csv")
+    return path.with_suffix(".csv") if known else path.with_name(f"{path.name}.csv")
 
 
 def _write_log(path: Path, rows: Sequence[LogRow]) -> None:

@@ -165,11 +165,16 @@ def _train(
         )
     if not first:
         return
-    last = trained.rows[-1]
+    ending = "its log is not there"
+    if trained.rows:
+        last = trained.rows[-1]
+        ending = (
+            f"loss {last.loss:.3f}, accuracy {last.accuracy:.1%} in the last steps; log in "
+            f"{trained.log}"
+        )
     click.echo(
         f"{out}: {METHODS[method].title} on {backbone}, {len(photos)} photos of "
-        f"{len(photos.classes)} classes, {recipe.epochs} epochs, loss {last.loss:.3f}, accuracy "
-        f"{last.accuracy:.1%} in the last steps; log in {trained.log}"
+        f"{len(photos.classes)} classes, {recipe.epochs} epochs, {ending}"
     )
     print_notes(trained.notes)
 

@@ -25,8 +25,10 @@ class Estimate:
 
     @property
     def sign(self) -> int:
-        """1 if surely above 0, -1 if surely below it, 0 if undecided (see `summary`)."""
+        """1 if significantly above 0, -1 if below it, 0 if undecided (see `summary`)."""
         low, high = self.interval
+        if len(self.values) < 2:
+            return 0
         if low > 0 and min(self.values) > 0:
             return 1
         return -1 if high < 0 and max(self.values) < 0 else 0

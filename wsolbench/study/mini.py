@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..baselines.settings import HasSettings
-from ..formats.annotations import write_store
+from ..errors import WsolbenchError
+from ..formats.annotations import AnnotationStore, write_store
 from ..mini.scenes import STUDY, write_benchmark
 from ..progress import Progress
 from .plan import DEPTHS, SHARES, Plan
@@ -65,4 +66,13 @@ def mini_plan(
             root, train=train, val=scenes, test=scenes, difficulty=STUDY, progress=progress
         )
         write_store(plan.annotations, content)
+    store = AnnotationStore.open(plan.annotations)
+    drawn = {split: store.splits.count(split) for split in ("train", "val", "test")}
+    if drawn != {"train": train, "val": scenes, "test": scenes}:
+        raise WsolbenchError(
+            plan.annotations,
+            found=", ".join(f"{count} scenes in {split}" for split, count in drawn.items()),
+            expected=f"{train} to train on, {scenes} in val and test",
+            cure="give the numbers of before, or name another folder",
+        )
     return plan

@@ -81,7 +81,7 @@ class Maps:
         if self.seeds is None:
             return "own"
         depth = "" if self.features == FEAT5 else f"-{'+'.join(self.features)}"
-        return f"sem-{self.seeds:g}{depth}"
+        return f"sem-{self.seeds!r}{depth}"
 
 
 OWN = Maps()
@@ -136,6 +136,22 @@ class Plan:
                 found=", ".join(f"{share:g}" for share in self.shares) or "none",
                 expected="rising numbers above 0",
                 cure="name each once: a count such as 60, or a fraction such as 0.05",
+            )
+        if len({type(share) for share in self.shares}) > 1 or not all(
+            isinstance(share, int) or share <= 1 for share in self.shares
+        ):
+            raise WsolbenchError(
+                "K",
+                found=", ".join(map(repr, self.shares)),
+                expected="either counts or fractions of the positions up to 1",
+                cure="give all K as one of the two",
+            )
+        if FEAT5 in self.depths or len(set(self.depths)) < len(self.depths):
+            raise WsolbenchError(
+                "features",
+                found=", ".join("+".join(depth) for depth in self.depths),
+                expected="other features than feat5 alone, each once",
+                cure="leave them out: feat5 is always compared",
             )
         if len({self.val, self.test, str(self.train)}) < 3:
             raise WsolbenchError(

@@ -89,17 +89,20 @@ def _about(study: Study) -> str:
     plan, recipe, drawn = study.plan, study.plan["recipe"], study.bootstrap
     weights = plan["trunk_weights"].get("file", "none: random weights")
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    return printable(
-        f"Data set {plan['dataset']}, annotations {plan['annotations_sha256'][:8]}; trained on "
-        f"{plan['train']}, K and thresholds chosen on {plan['val']} ({study.images['val']} photos),"
-        f" used on {plan['test']} ({study.images['test']} photos). Backbone {plan['backbone']}, "
-        f"trunk weights {weights}, {recipe['epochs']} epochs, learning rate "
+    return (
+        f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
+        f"trained on {printable(plan['train'])}, K and thresholds chosen on {printable(plan['val'])} "
+        f"({study.images['val']} photos), used on {printable(plan['test'])} "
+        f"({study.images['test']} photos). Backbone {plan['backbone']}, "
+        f"trunk weights {printable(weights)}, {recipe['epochs']} epochs, learning rate "
         f"{recipe['learning_rate']:g} (head x {recipe['head_factor']:g}), photos of "
-        f"{recipe['size']}; {seeds}, protocol {study.protocol}. Numbers are percent: mean and "
-        f"sample standard deviation over seeds; [low, high] is the {100 * drawn.level:g} % "
-        f"interval of the mean over {drawn.resamples} resamples of the photos, the same for all. "
-        "It covers neither the choice of K nor that of the seeds. **Bold** differences have an "
-        "interval without zero and one sign in all seeds."
+        f"{recipe['size']}x{recipe['size']}; {seeds}, protocol {study.protocol}. Numbers are "
+        f"percent: mean and sample standard deviation over seeds; [low, high] is the "
+        f"{100 * drawn.level:g} % interval of the mean over {drawn.resamples} resamples of the "
+        "photos, the same for all. "
+        "It covers neither the choice of K and, on test, of thresholds, nor that of the seeds; "
+        "nothing is corrected for the number of differences. **Bold** differences have an interval "
+        "without zero and one sign in all of several seeds."
         + "".join(f" Note: {note}." for note in study.notes)
     )
 
@@ -124,7 +127,7 @@ def study_tables(study: Study) -> list[Section]:
         _differences(
             study,
             "Against the centre Gaussian on test",
-            "Percentage points above a Gaussian at the centre of every photo, which sees nothing.",
+            "Percentage points above a centred Gaussian, the same for every photo.",
             {
                 f"{METHODS[name].title} {words}": scores
                 for name, own in study.over_trivial.items()
@@ -157,7 +160,7 @@ def _scores(study: Study, part: str) -> Section:
         ]
         rows.append([_TRIVIAL[name], *cells, *(["-"] if part == "val" else []), "-"])
     words = (
-        "K and thresholds were chosen on val."
+        "Thresholds were chosen on val, and so was K, for each score by itself (best K: below)."
         if part == "test"
         else "Thresholds, and K of each score, are the best on these photos themselves."
     )

@@ -18,7 +18,7 @@ import torch
 from ..baselines.backbones import ClassMapModel, feature_layers, known_backbone
 from ..baselines.checkpoints import input_of, load_checkpoint
 from ..baselines.networks import build_network
-from ..baselines.predict import MapKind, predict, probe
+from ..baselines.predict import MapKind, predict, probe, require_classes
 from ..baselines.sem import seed_count
 from ..baselines.settings import METHODS, recipe_for
 from ..baselines.train import train
@@ -26,6 +26,7 @@ from ..baselines.training_data import LabelledPhotos, labelled_folder, labelled_
 from ..baselines.trivial import predict_trivial
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice, require_type
+from ..evaluation.checks import lacking
 from ..evaluation.counts import counts_path, write_counts
 from ..evaluation.run import Request
 from ..evaluation.run import run as evaluate_files
@@ -81,7 +82,7 @@ def run_study(
         require_choice("method", method, METHODS)
     folder = Path(out)
     described = plan.described()
-    data = {part: Dataset.open(plan.annotations, plan.split(part), plan.images) for part in SPLITS}
+    data = {part: plan.dataset(part) for part in SPLITS}
     photos = _training_photos(plan)
     _require_apart(plan, data)
     _require_maps(plan, data)
@@ -124,7 +125,14 @@ def _require_apart(plan: Plan, data: dict[str, Dataset]) -> None:
 def _require_maps(plan: Plan, data: dict[str, Dataset]) -> None:
     """Refuse, before anything is trained, what predictions and intervals would refuse."""
     for own in data.values():
-        own.require_masks("a study")
+        for kind, count in lacking(own).items():
+            raise WsolbenchError(
+                own.title,
+                found=f"no {kind} for {count} of {len(own)} images",
+                expected="a mask, a box and a class for each image, which a study scores",
+                cure="import them, or name a split without these images",
+            )
+        require_classes(own)
         if len(own) < 2:
             raise WsolbenchError(
                 own.title,
@@ -202,7 +210,8 @@ def _run_method(
                 )
         with options.bars(f"scores of {part}, {title}", "kind") as progress:
             for done, kind in enumerate(kinds, start=1):
-                result = _evaluated(place / f"{kind.stem}.h5", data[part], thresholds.get(kind))
+                chosen = None if part == "val" else thresholds[kind]
+                result = _evaluated(place / f"{kind.stem}.h5", data[part], chosen)
                 if part == "val":
                     thresholds[kind] = result
                     scores[kind] = result.scores["peak_iou"]

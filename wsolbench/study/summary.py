@@ -3,8 +3,8 @@
 A mean is over the seeds; its spread is the sample standard deviation (n - 1) between them. An
 interval covers the choice of photos: each resample draws photos with replacement, the same for all
 runs, and averages the score over the seeds. Intervals do not cover the choice of K, nor that of the
-seeds, so a difference is called higher or lower only if its interval excludes zero *and* all seeds
-agree on its sign.
+seeds, so a difference is called higher or lower only if its interval excludes zero *and* all of at
+least two seeds agree on its sign. Nothing is corrected for the number of differences.
 
 K and thresholds are chosen on val: K as the one with the highest mean score over the seeds, for
 each method and score, and each run's own threshold. On val, scores with chosen K are therefore too
@@ -118,7 +118,8 @@ class Study:
         methods: in the order of the paper's Table 1.
         depths: SEM on features of other depths.
         trivial: scores of network-free baselines by name, part and key.
-        over_trivial: SEM's (or, for "own", CAM's own) difference to the centre Gaussian on test.
+        over_trivial: by method, "own" or "sem", and key: the score on test minus that of the centre
+            Gaussian.
         findings: the paper's statements, and what this study says of them.
         notes: seeds that were left out, and why.
     """
