@@ -91,8 +91,8 @@ def _about(study: Study) -> str:
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
     return (
         f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
-        f"trained on {printable(plan['train'])}, K and thresholds chosen on {printable(plan['val'])} "
-        f"({study.images['val']} photos), used on {printable(plan['test'])} "
+        f"trained on {printable(plan['train'])}, K and thresholds chosen on "
+        f"{printable(plan['val'])} ({study.images['val']} photos), used on {printable(plan['test'])} "
         f"({study.images['test']} photos). Backbone {plan['backbone']}, "
         f"trunk weights {printable(weights)}, {recipe['epochs']} epochs, learning rate "
         f"{recipe['learning_rate']:g} (head x {recipe['head_factor']:g}), photos of "
