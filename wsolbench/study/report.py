@@ -89,11 +89,11 @@ def _about(study: Study) -> str:
     plan, recipe, drawn = study.plan, study.plan["recipe"], study.bootstrap
     weights = plan["trunk_weights"].get("file", "none: random weights")
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
+    train, val, test = (printable(plan[name]) for name in ("train", "val", "test"))
     return (
         f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
-        f"trained on {printable(plan['train'])}, K and thresholds chosen on "
-        f"{printable(plan['val'])} ({study.images['val']} photos), used on {printable(plan['test'])} "
-        f"({study.images['test']} photos). Backbone {plan['backbone']}, "
+        f"trained on {train}, K and thresholds chosen on {val} ({study.images['val']} photos), used "
+        f"on {test} ({study.images['test']} photos). Backbone {plan['backbone']}, "
         f"trunk weights {printable(weights)}, {recipe['epochs']} epochs, learning rate "
         f"{recipe['learning_rate']:g} (head x {recipe['head_factor']:g}), photos of "
         f"{recipe['size']}x{recipe['size']}; {seeds}, protocol {study.protocol}. Numbers are "
