@@ -92,8 +92,8 @@ def _about(study: Study) -> str:
     train, val, test = (printable(plan[name]) for name in ("train", "val", "test"))
     return (
         f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
-        f"trained on {train}, K and thresholds chosen on {val} ({study.images['val']} photos), used "
-        f"on {test} ({study.images['test']} photos). Backbone {plan['backbone']}, "
+        f"trained on {train}, K and thresholds chosen on {val} ({study.images['val']} photos), "
+        f"used on {test} ({study.images['test']} photos). Backbone {plan['backbone']}, "
         f"trunk weights {printable(weights)}, {recipe['epochs']} epochs, learning rate "
         f"{recipe['learning_rate']:g} (head x {recipe['head_factor']:g}), photos of "
         f"{recipe['size']}x{recipe['size']}; {seeds}, protocol {study.protocol}. Numbers are "
