@@ -137,7 +137,7 @@ def test_both_ends_of_a_rate_are_allowed(name: str) -> None:
         ({"size": 7}, "size: found 7"),
         ({"size": 257}, "size: found a crop of 257 from photos of 256, .*resize=257"),
         ({"precision": "double"}, "precision: found '?double'?, expected float32, bfloat16 or flo"),
-        ({"seed": -1}, "seed: found -1, expected an integer of at least 0; the default is 0"),
+        ({"seed": -1}, "seed: found -1, expected an integer from 0 to 2"),
         ({"seed": 1.0}, "seed: found 1.0, expected an integer"),
     ],
 )

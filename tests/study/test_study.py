@@ -207,8 +207,15 @@ def test_a_seed_without_a_method_is_left_out(folder: Path, tmp_path: Path) -> No
     shutil.copytree(folder / "seed-0" / "cam", own / "seed-2" / "cam")
     with pytest.raises(WsolbenchError, match="seed 1 lacks CAM; seed 2 lacks HaS, expected at lea"):
         summarise(own, DRAWN)
-    for seed in (0, 1, 2):
-        shutil.rmtree(own / f"seed-{seed}")
+    shutil.copytree(folder / "seed-0" / "cam", own / "seed-00" / "cam")
+    shutil.copytree(folder / "seed-0" / "cam", own / "seed-0" / "cam", dirs_exist_ok=True)
+    shutil.rmtree(own / "seed-1")
+    shutil.rmtree(own / "seed-2")
+    (own / "seed-0" / "adl").mkdir()
+    found = summarise(own, DRAWN)
+    assert found.seeds == (0,)
+    assert found.notes == ("left out: ADL, which no seed has finished",)
+    shutil.rmtree(own / "seed-0")
     with pytest.raises(WsolbenchError, match="found no finished run, expected at least one seed"):
         summarise(own, DRAWN)
 
@@ -258,6 +265,24 @@ def test_results_exchanged_within_a_run_are_refused(folder: Path, tmp_path: Path
     with pytest.raises(
         WsolbenchError, match=r"found (weights|thresholds of) [0-9a-f]{64}, expected"
     ):
+        summarise(own, DRAWN)
+
+
+def test_a_plan_that_the_results_do_not_state_is_refused(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    plan = json.loads((own / "plan.json").read_text())
+    for changed, message in (
+        ({"backbone": "resnet50-sem"}, "found backbone mini, expected resnet50-sem"),
+        ({"recipe": {**plan["recipe"], "epochs": 9}}, "found training .*'epochs': 1.* expected"),
+        ({"val": "test", "test": "val"}, "found split val, expected test"),
+    ):
+        (own / "plan.json").write_text(json.dumps({**plan, **changed}))
+        with pytest.raises(WsolbenchError, match=message):
+            summarise(own, DRAWN)
+    del plan["shares"]
+    (own / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(WsolbenchError, match=r"plan\.json: found no plan of a study"):
         summarise(own, DRAWN)
 
 

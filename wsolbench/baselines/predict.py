@@ -314,13 +314,13 @@ def _kinds(
 def require_features(model: ClassMapModel, names: Sequence[str]) -> None:
     """Raise unless the model has features of all these names, one or more."""
     known = (*model.feature_layers, *OWN_FEATURES)
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in known or names.count(name) > 1]
     if unknown or not names:
         raise WsolbenchError(
             f"features of {model.name}",
             found=", ".join(unknown) or "none",
             expected=one_of(known),
-            cure="name one or several of these",
+            cure="name one or several of these, each once",
         )
 
 

@@ -301,7 +301,9 @@ class Recipe(Settings):
     precision: str = _setting(
         "float32", "Numbers in training", one_of(PRECISIONS), lambda own: own in PRECISIONS
     )
-    seed: int = _count(0, "Random seed", 0)
+    seed: int = _setting(
+        0, "Random seed", "an integer from 0 to 2**63 - 1", lambda own: 0 <= own < 2**63
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

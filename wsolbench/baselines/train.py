@@ -231,8 +231,10 @@ def _train(
     if found is None or not found.finished:
         start = (0, 0) if found is None else (found.epoch, found.step)
         _loop(run, photos, recipe, start, fresh, out, rows, where, workers, group, progress, say)
-    elif progress is not None:
-        progress(1, 1)
+    else:
+        notes = ["the training was complete before: nothing was done"]
+        if progress is not None:
+            progress(1, 1)
     group.wait()
     return Trained(out, log, tuple(rows), tuple(notes))
 

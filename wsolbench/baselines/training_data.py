@@ -74,8 +74,18 @@ def labelled_folder(folder: str | os.PathLike[str]) -> LabelledPhotos:
         WsolbenchError: the folder is missing, has no subfolders, or a class has no photo.
     """
     from torchvision.datasets import ImageFolder
+    from torchvision.datasets.folder import is_image_file
 
     root = require_folder(folder, "a folder with one subfolder of photos for each class")
+    classes_here = sorted(path for path in root.iterdir() if path.is_dir())
+    bare = [path.name for path in classes_here if not any(map(is_image_file, _names(path)))]
+    if bare:
+        raise WsolbenchError(
+            root,
+            found=f"no photo in {some(bare)}",
+            expected="photos of each class in its subfolder",
+            cure="add photos, or remove the empty folders",
+        )
     try:
         found = ImageFolder(str(root))
     except (FileNotFoundError, OSError) as error:
@@ -112,6 +122,11 @@ def labelled_split(dataset: Dataset) -> LabelledPhotos:
     _require_two(dataset.title, len(classes))
     paths = [dataset.image_path(place) for place in range(len(dataset))]
     return LabelledPhotos(dataset.title, paths, labels.tolist(), classes, dataset.exif)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """The names of all files in a folder and those below it."""
+    return (name for _, _, names in os.walk(folder, followlinks=True) for name in names)
 
 
 def _require_two(where: object, count: int) -> None:

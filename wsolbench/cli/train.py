@@ -174,7 +174,8 @@ def _train(
         )
     click.echo(
         f"{out}: {METHODS[method].title} on {backbone}, {len(photos)} photos of "
-        f"{len(photos.classes)} classes, {recipe.epochs} epochs, {ending}"
+        f"{len(photos.classes)} classes, {recipe.epochs} "
+        f"{'epoch' if recipe.epochs == 1 else 'epochs'}, {ending}"
     )
     print_notes(trained.notes)
 

@@ -224,6 +224,12 @@ class Plan:
         }
 
 
+_KEYS = {
+    *("title", "dataset", "annotations_sha256", "train", "val", "test", "backbone"),
+    *("trunk_weights", "recipe", "settings", "shares", "depths", "depth_method"),
+}
+
+
 def agree_on_plan(folder: Path, described: Mapping[str, Any]) -> None:
     """Write a study's plan, or check that the folder holds no other.
 
@@ -262,7 +268,7 @@ def read_plan(folder: str | os.PathLike[str]) -> dict[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WsolbenchError(path, found="no JSON", cure="run the study again") from error
     known = isinstance(content, dict) and content.get("format") == FORMAT
-    if not known or content.get("format_version") != FORMAT_VERSION:
+    if not known or content.get("format_version") != FORMAT_VERSION or _KEYS - content.keys():
         raise WsolbenchError(
             path,
             found="no plan of a study, or one of another version",

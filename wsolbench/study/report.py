@@ -109,7 +109,7 @@ def _about(study: Study) -> str:
 
 def study_tables(study: Study) -> list[Section]:
     """The tables, in the order of the paper's."""
-    return [
+    sections = [
         _scores(study, "test"),
         _scores(study, "val"),
         _differences(
@@ -139,6 +139,7 @@ def study_tables(study: Study) -> list[Section]:
         *_depths(study),
         _findings(study),
     ]
+    return [section for section in sections if section[3]]
 
 
 def _scores(study: Study, part: str) -> Section:

@@ -17,6 +17,7 @@ import torch
 
 from ..baselines.backbones import ClassMapModel, feature_layers, known_backbone
 from ..baselines.checkpoints import input_of, load_checkpoint
+from ..baselines.class_map import join_classes, known_classes, mapped_images
 from ..baselines.networks import build_network
 from ..baselines.predict import MapKind, predict, probe, require_classes
 from ..baselines.sem import seed_count
@@ -85,14 +86,15 @@ def run_study(
     data = {part: plan.dataset(part) for part in SPLITS}
     photos = _training_photos(plan)
     _require_apart(plan, data)
-    _require_maps(plan, data)
+    _require_maps(plan, data, photos)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WsolbenchError(
             folder, found=f"{error.strerror}", expected="a folder", cure="name another --out"
         ) from error
-    agree_on_plan(folder, described)
+    trained_on = {"photos": len(photos), "sha256": photos.sha256}
+    agree_on_plan(folder, {**described, "trained_on": trained_on})
     options = _Options(device, workers, bars, say)
     for name in TRIVIAL:
         _run_trivial(folder / "trivial" / name, name, data, options)
@@ -122,7 +124,7 @@ def _require_apart(plan: Plan, data: dict[str, Dataset]) -> None:
         )
 
 
-def _require_maps(plan: Plan, data: dict[str, Dataset]) -> None:
+def _require_maps(plan: Plan, data: dict[str, Dataset], photos: LabelledPhotos) -> None:
     """Refuse, before anything is trained, what predictions and intervals would refuse."""
     for own in data.values():
         for kind, count in lacking(own).items():
@@ -145,6 +147,10 @@ def _require_maps(plan: Plan, data: dict[str, Dataset]) -> None:
     for features in plan.depths:
         for own_name in features:
             require_choice("features", own_name, known)
+    for own in data.values():
+        source = known_classes(own.store, photos.classes)
+        joined = join_classes(own.store, len(photos.classes), "the classifier", source)
+        mapped_images(own, joined, skip=False)
     recipe = recipe_for(plan.backbone, plan.recipe)
     model = ClassMapModel(name, build_network(name, 2, seed=0).eval(), input_of(name))
     _, height, width = probe(model, recipe.size, torch.device("cpu"))

@@ -174,6 +174,7 @@ class _Runs:
         self.weights: dict[str, NDArray[np.uint16]] = {}
         self.image_ids: dict[str, Sequence[str]] = {}
         self.weights_of: dict[tuple[str, int], object] = {}
+        self.photos: object = None
         self.alike: tuple[Any, ...] = ()
         self.protocol = ""
         self.cache: dict[Path, tuple[Mapping[str, float | int], Drawn]] = {}
@@ -220,14 +221,25 @@ class _Runs:
                 "K": result.parameters.get("seeds"),
                 "features": features,
                 "weights": result.method.get("weights_sha256"),
+                "backbone": result.method.get("backbone"),
+                "training": result.parameters.get("training"),
+                "number of training photos": result.method.get("trained_photos"),
             }
+            training = {**self.plan["recipe"], **self.plan["settings"][method]}
+            told = result.parameters.get("training")
+            kept = told if isinstance(told, Mapping) else {}
             expected |= {
                 "name": title if kind == OWN else f"{title} + SEM",
                 "seed": seed,
                 "K": kind.seeds,
                 "features": " + ".join(kind.features),
                 "weights": self.weights_of.setdefault((method, seed), stated["weights"]),
+                "backbone": self.plan["backbone"],
+                # A submission states what of a recipe tells most, not all of it.
+                "training": {key: own for key, own in training.items() if key in kept},
+                "number of training photos": self.photos or stated["number of training photos"],
             }
+            self.photos = expected["number of training photos"]
         if part == "test":
             source = result.threshold.source or {}
             beside = path.parents[1] / "val" / path.name if run else path.with_name("val.json")
@@ -477,11 +489,8 @@ def _finished(
         ]
         return all(file.exists() and counts_path(file).exists() for file in files)
 
-    seeds = sorted(
-        int(own.name.removeprefix("seed-"))
-        for own in root.glob("seed-*")
-        if own.name.removeprefix("seed-").isdecimal()
-    )
+    numbers = [own.name.removeprefix("seed-") for own in root.glob("seed-*")]
+    seeds = sorted(int(text) for text in numbers if text.isdecimal() and text == str(int(text)))
     done = {seed: [method for method in METHODS if whole(seed, method)] for seed in seeds}
     methods = tuple(method for method in METHODS if any(method in own for own in done.values()))
     lacking = {
@@ -490,6 +499,14 @@ def _finished(
     }
     complete = tuple(seed for seed in seeds if not lacking[seed])
     notes = [f"seed {seed} lacks {', '.join(own)}" for seed, own in lacking.items() if own]
+    begun = [
+        METHODS[method].title
+        for method in METHODS
+        if method not in methods
+        and any((root / f"seed-{seed}" / method).exists() for seed in seeds)
+    ]
+    if begun:
+        notes.append(f"{', '.join(begun)}, which no seed has finished")
     if not methods or not complete:
         raise WsolbenchError(
             root,
