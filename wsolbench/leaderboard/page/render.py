@@ -23,6 +23,9 @@ from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
 
 __all__ = ["bibtex", "latex_row", "markdown_row", "page"]
 
+_STUDIES = {"mini-study": "mini"}
+"""Data sets of studies, and those that they are variants of."""
+
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
     "{": r"\textbraceleft{}",
@@ -156,8 +159,8 @@ def _threshold(entry: Entry) -> str:
 
 
 def _ordered(tables: Sequence[Table]) -> list[Table]:
-    """Tables by data set, those with most entries first, each followed by its box data set."""
-    homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
+    """Tables by data set, those with most entries first; related data sets follow theirs."""
+    homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()} | _STUDIES
     counts: dict[str, int] = {}
     for table in tables:
         counts[table.dataset] = counts.get(table.dataset, 0) + len(table.entries)
