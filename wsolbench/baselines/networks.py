@@ -13,6 +13,7 @@ class maps whose mean over positions is the logits. Three kinds:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,26 +67,26 @@ HEAD_DROPOUT = 0.5
 """Dropout rate before each convolution of that head, in training only."""
 
 
-class ClassMapNetwork(nn.Module):
+class ClassMapNetwork(nn.Module, ABC):
     """A network of two parts: `trunk_features`, and `classify` on them."""
 
     half_range: bool = False
 
+    @abstractmethod
     def trunk_features(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, c, h, w)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, features: Tensor) -> Outputs:
         """Trunk features -> class maps (B, C, h, w), last features (B, c, h, w), logits (B, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_branch(self) -> nn.Module:
         """A second classifying part with random weights of its own: features -> as `classify`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trunk_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that torchvision's weights fill; all others are the head's."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Outputs:
         """(B, 3, S, S) -> class maps (B, C, h, w), features (B, c, h, w), logits (B, C)."""
