@@ -35,6 +35,7 @@ __all__ = [
     "Maps",
     "Plan",
     "agree_on_plan",
+    "kinds_of",
     "read_plan",
 ]
 
@@ -179,8 +180,7 @@ class Plan:
 
     def kinds(self, method: str) -> list[Maps]:
         """The kinds of map that are made of a method's classifier."""
-        depths = (FEAT5, *(self.depths if method == self.depth_method else ()))
-        return [OWN, *(Maps(share, depth) for depth in depths for share in self.shares)]
+        return kinds_of(vars(self), method)
 
     def described(self) -> dict[str, Any]:
         """What `plan.json` holds.
@@ -222,6 +222,14 @@ class Plan:
             "depths": [list(depth) for depth in self.depths],
             "depth_method": self.depth_method,
         }
+
+
+def kinds_of(plan: Mapping[str, Any], method: str) -> list[Maps]:
+    """The kinds of map that a plan, or `plan.json`, makes of a method's classifier."""
+    depths = [FEAT5]
+    if method == plan["depth_method"]:
+        depths += map(tuple, plan["depths"])
+    return [OWN, *(Maps(share, depth) for depth in depths for share in plan["shares"])]
 
 
 _KEYS = {

@@ -31,7 +31,7 @@ from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from .claims import Claim, Finding, claims, judged
 from .estimate import Estimate
-from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, read_plan
+from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, kinds_of, read_plan
 
 __all__ = [
     "CHOSEN_BY",
@@ -170,7 +170,9 @@ class _Runs:
         self.seeds, self.methods, self.notes = _finished(root, plan)
         self.progress = progress
         self.read = 0
-        self.total = sum(len(self.kinds(own)) for own in self.methods) * len(self.seeds) * 2
+        self.total = (
+            sum(len(kinds_of(self.plan, own)) for own in self.methods) * len(self.seeds) * 2
+        )
         self.weights: dict[str, NDArray[np.uint16]] = {}
         self.image_ids: dict[str, Sequence[str]] = {}
         self.weights_of: dict[tuple[str, int], object] = {}
@@ -178,13 +180,6 @@ class _Runs:
         self.alike: tuple[Any, ...] = ()
         self.protocol = ""
         self.cache: dict[Path, tuple[Mapping[str, float | int], Drawn]] = {}
-
-    def kinds(self, method: str) -> list[Maps]:
-        """As `plan.Plan.kinds`, from the file."""
-        depths = [FEAT5]
-        if method == self.plan["depth_method"]:
-            depths += [tuple(own) for own in self.plan["depths"]]
-        return [OWN, *(Maps(share, own) for own in depths for share in self.plan["shares"])]
 
     def one(
         self, path: Path, part: str, run: tuple[str, int, Maps] | None = None
@@ -316,7 +311,9 @@ class _Runs:
     def best(self, method: str, key: str, features: tuple[str, ...] = FEAT5) -> Maps:
         """The K with the highest mean on val, the smallest of equals."""
         chosen = CHOSEN_BY.get(key, key)
-        kinds = [own for own in self.kinds(method) if own.seeds and own.features == features]
+        kinds = [
+            own for own in kinds_of(self.plan, method) if own.seeds and own.features == features
+        ]
         means = [self.estimate(method, "val", own, chosen).mean for own in kinds]
         return kinds[means.index(max(means))]
 
@@ -327,7 +324,7 @@ class _Runs:
             return {part: {key: what(part, key) for key in KEYS[part]} for part in SPLITS}
 
         best_iou = self.best(name, "peak_iou")
-        own_kinds = [own for own in self.kinds(name) if own.features == FEAT5]
+        own_kinds = [own for own in kinds_of(self.plan, name) if own.features == FEAT5]
         return MethodSummary(
             name=name,
             accuracy={part: self.estimate(name, part, OWN, "top1_cls") for part in SPLITS},
@@ -476,16 +473,12 @@ def _finished(
     Raises:
         WsolbenchError: there is no such seed.
     """
-    depths = {plan["depth_method"]: [FEAT5, *(tuple(own) for own in plan["depths"])]}
 
     def whole(seed: int, method: str) -> bool:
-        stems = [OWN.stem] + [
-            Maps(share, own).stem for own in depths.get(method, [FEAT5]) for share in plan["shares"]
-        ]
         files = [
-            root / f"seed-{seed}" / method / part / f"{stem}.json"
+            root / f"seed-{seed}" / method / part / f"{kind.stem}.json"
             for part in SPLITS
-            for stem in stems
+            for kind in kinds_of(plan, method)
         ]
         return all(file.exists() and counts_path(file).exists() for file in files)
 
