@@ -8,7 +8,7 @@ random numbers are drawn from (seed, epoch, step) and need no state.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -32,16 +32,41 @@ from .small import preprocess as small_input
 from .spg import SelfProducedGuidance
 
 __all__ = [
+    "EDGES_FORMAT",
     "Checkpoint",
     "build_method",
+    "checkpoint_from",
+    "checkpoint_values",
     "input_of",
     "load_checkpoint",
+    "model_of",
     "read_checkpoint",
+    "read_content",
     "require_same",
     "write_checkpoint",
+    "write_content",
 ]
 
 FORMAT, FORMAT_VERSION = "wsolbench-checkpoint", 1
+EDGES_FORMAT = "wsolbench-edges"
+"""The format of a boundary detector, whose checkpoints are read elsewhere."""
+
+FORMATS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        FORMAT: (
+            "a checkpoint of a classifier",
+            "a checkpoint of wsolbench train",
+            "name one; a state dict is loaded with --backbone and --weights",
+        ),
+        EDGES_FORMAT: (
+            "a checkpoint of a boundary detector (wsolbench train edges)",
+            "a checkpoint of wsolbench train edges",
+            "train one with wsolbench train edges --classifier FILE",
+        ),
+    }
+)
+"""Formats of checkpoints: what one is where another is expected, what is expected where it is not
+found, and the cure."""
 
 _MODULES: Mapping[str, type[Method[Any]]] = MappingProxyType(
     {
@@ -94,15 +119,22 @@ _FIELDS = tuple(Checkpoint.__dataclass_fields__)
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint: all of it, or nothing."""
-    content = {name: getattr(checkpoint, name) for name in _FIELDS}
-    content |= {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "wsolbench": __version__,
-        "classes": [list(one) for one in checkpoint.classes],
-    }
+    write_content(path, checkpoint_values(checkpoint), FORMAT, FORMAT_VERSION)
+
+
+def write_content(
+    path: str | os.PathLike[str], values: Mapping[str, Any], form: str, version: int
+) -> None:
+    """Write plain values and tensors as a checkpoint of a format: all of it, or nothing."""
+    content = {**values, "format": form, "format_version": version, "wsolbench": __version__}
     with replacing(path) as temporary:
         torch.save({key: _plain(value) for key, value in content.items()}, temporary)
+
+
+def checkpoint_values(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The content of a checkpoint as plain values and tensors."""
+    values = {name: _plain(getattr(checkpoint, name)) for name in _FIELDS}
+    return {**values, "classes": [list(one) for one in checkpoint.classes]}
 
 
 def _plain(value: Any) -> Any:
@@ -116,21 +148,48 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         WsolbenchError: the file is missing, damaged, or no checkpoint of this version.
     """
     file = require_file(path, "a checkpoint", "train one with wsolbench train")
+    content = read_content(file, FORMAT, FORMAT_VERSION, _FIELDS)
+    return checkpoint_from(content, file)
+
+
+def read_content(file: Path, form: str, version: int, names: Collection[str]) -> Mapping[str, Any]:
+    """The values of a checkpoint; code in the file is never run.
+
+    Args:
+        file: an existing file.
+        form: the format that it must have, a key of `FORMATS`.
+        version: of that format.
+        names: the values that it must hold.
+
+    Raises:
+        WsolbenchError: the file is damaged, or no checkpoint of this format and version.
+    """
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
-        raise _no_checkpoint(file, "a file that cannot be read") from error
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        raise _no_checkpoint(file, "another file of torch.save")
-    if content.get("format_version") != FORMAT_VERSION or any(
-        name not in content for name in _FIELDS
-    ):
+        raise _no_checkpoint(file, "a file that cannot be read", form) from error
+    own = content.get("format") if isinstance(content, Mapping) else None
+    if own != form:
+        other = FORMATS.get(str(own), ("another file of torch.save",))[0]
+        raise _no_checkpoint(file, other, form)
+    if content.get("format_version") != version or any(name not in content for name in names):
         raise WsolbenchError(
             file,
             found=f"a checkpoint of format version {content.get('format_version')}",
-            expected=f"version {FORMAT_VERSION}",
+            expected=f"version {version}",
             cure="train it again with this version of wsolbench",
         )
+    return dict(content)
+
+
+def checkpoint_from(content: Mapping[str, Any], file: Path) -> Checkpoint:
+    """A checkpoint from the values of `checkpoint_values`, read from `file`.
+
+    Raises:
+        WsolbenchError: a value is missing, or the method or backbone is unknown.
+    """
+    if any(name not in content for name in _FIELDS):
+        raise _no_checkpoint(file, "an incomplete checkpoint", FORMAT)
     values = {name: content[name] for name in _FIELDS}
     classes = tuple((str(key), str(name)) for key, name in content["classes"])
     checkpoint = Checkpoint(**{**values, "classes": classes})
@@ -148,23 +207,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return checkpoint
 
 
-def _no_checkpoint(file: Path, found: str) -> WsolbenchError:
-    return WsolbenchError(
-        file,
-        found=found,
-        expected="a checkpoint of wsolbench train",
-        cure="name one; a state dict is loaded with --backbone and --weights",
-    )
+def _no_checkpoint(file: Path, found: str, form: str) -> WsolbenchError:
+    _, expected, cure = FORMATS[form]
+    return WsolbenchError(file, found=found, expected=expected, cure=cure)
 
 
-def require_same(
-    path: str | os.PathLike[str], found: Checkpoint, wanted: Mapping[str, Any]
-) -> None:
+def require_same(path: str | os.PathLike[str], found: object, wanted: Mapping[str, Any]) -> None:
     """Check that a checkpoint belongs to this training.
 
     Args:
         path: of the checkpoint.
-        found: the checkpoint.
+        found: its content, with an attribute for each field.
         wanted: fields that must be the same, in the order in which they are compared.
 
     Raises:
@@ -239,6 +292,20 @@ def load_checkpoint(
                 expected=wanted,
                 cure=f"use predict {found}" if what == "method" else f"leave out --{what}",
             )
+    return model_of(checkpoint, path, sha256_of(path))
+
+
+def model_of(checkpoint: Checkpoint, path: str | os.PathLike[str], sha256: str) -> ClassMapModel:
+    """The network of a checkpoint that was read, on the CPU, in evaluation mode.
+
+    Args:
+        checkpoint: its content.
+        path: the file, whose name is recorded.
+        sha256: of the file, recorded too.
+
+    Raises:
+        WsolbenchError: its parameters do not fit its method and backbone.
+    """
     module = build_method(
         checkpoint.method,
         checkpoint.backbone,
@@ -264,7 +331,7 @@ def load_checkpoint(
         checkpoint.backbone,
         module.eval(),
         input_of(checkpoint.backbone),
-        provenance=MappingProxyType(_provenance(Path(path), checkpoint, module)),
+        provenance=MappingProxyType(_provenance(Path(path).name, sha256, checkpoint, module)),
         feature_layers=MappingProxyType(layers),
         size=int(checkpoint.recipe["size"]),
         classes=checkpoint.classes,
@@ -272,7 +339,9 @@ def load_checkpoint(
     )
 
 
-def _provenance(path: Path, checkpoint: Checkpoint, module: Method[Any]) -> dict[str, object]:
+def _provenance(
+    name: str, sha256: str, checkpoint: Checkpoint, module: Method[Any]
+) -> dict[str, object]:
     """What a submission records of a checkpoint."""
     recipe = recipe_from(checkpoint.recipe)
     record = method_record(checkpoint.method)
@@ -293,8 +362,8 @@ def _provenance(path: Path, checkpoint: Checkpoint, module: Method[Any]) -> dict
         "trained_on": str(checkpoint.data["title"]),
         "trained_photos": int(checkpoint.data["photos"]),
         "training": training,
-        "weights": path.name,
-        "weights_sha256": sha256_of(path),
+        "weights": name,
+        "weights_sha256": sha256,
         "training_seed": recipe.seed,
         **({"preprocessing": "half-range"} if checkpoint.half_range else {}),
     }

@@ -61,12 +61,15 @@ __all__ = [
     "MapKind",
     "Predicted",
     "class_outputs",
+    "fingerprint",
     "joined_features",
     "predict",
     "probe",
     "ready",
     "require_classes",
     "require_features",
+    "seen_note",
+    "top_classes",
 ]
 
 Out = (
@@ -237,7 +240,7 @@ def predict(
         check_window(model, dataset, size)
         inputs = {
             "annotations": dataset.store.stated_sha256,
-            "network": _fingerprint(model.module),
+            "network": fingerprint(model.module),
             "photos": str(dataset.images and dataset.images.resolve()),
         }
         several = len({kind.normalisation for kind in kinds}) > 1
@@ -337,7 +340,7 @@ def _normalisation_words(kind: MapKind) -> str:
     return f"{normalisation_named(kind.normalisation).words}, at feature size"
 
 
-def _fingerprint(module: nn.Module) -> str:
+def fingerprint(module: nn.Module) -> str:
     """A hash of all parameters and buffers."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
@@ -362,13 +365,17 @@ def _maps_of(
 
     used = {name for kind in kinds if kind.method == "sem" for name in kind.features}
     channels, named, logits = class_outputs(model, images, ids, labels, joined, used)
+    with torch.no_grad():
+        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
+    return raw, top_classes(logits, joined)
+
+
+def top_classes(logits: Tensor, joined: ClassMap) -> NDArray[np.int64]:
+    """The best classes of the annotations, int64 (B, 5), filled with -1; logits are (B, C)."""
     ranked = _ranked(logits)
     empty = (0, max(0, TOP - ranked.shape[1]))
     top = joined.translated(ranked[:, :TOP].cpu().numpy())
-    top = np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
-    with torch.no_grad():
-        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
-    return raw, top
+    return np.pad(top, ((0, 0), empty), constant_values=NO_CLASS)
 
 
 def class_outputs(

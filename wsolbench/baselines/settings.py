@@ -6,7 +6,7 @@ the papers are silent (docs/training.md says which).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import inf
 from types import MappingProxyType
@@ -24,36 +24,57 @@ __all__ = [
     "HasSettings",
     "MethodRecord",
     "Recipe",
+    "Schedule",
     "Settings",
     "SpgSettings",
+    "as_tuples",
     "as_values",
+    "choice",
+    "count",
+    "fraction",
     "method_record",
+    "positive",
     "recipe_for",
     "recipe_from",
+    "setting",
     "settings_from",
 ]
 
 _Check = Callable[[Any], bool]
 
 
-def _setting(default: Any, words: str, expected: str, check: _Check, but: str = "") -> Any:
-    """A field; `but` says where the default is another."""
+def setting(default: Any, words: str, expected: str, check: _Check, but: str = "") -> Any:
+    """A field of `Settings`.
+
+    Args:
+        default: its value if none is given, whose type all values must have.
+        words: what it is, as a help text without its full stop.
+        expected: which values are possible, for messages.
+        check: whether a value is possible.
+        but: where the default is another, e.g. "; 64 for mini".
+    """
     told = {"help": words, "expected": expected, "check": check, "but": but}
     return field(default=default, metadata=told)
 
 
-def _fraction(default: float, words: str, but: str = "") -> Any:
-    return _setting(default, words, "a number from 0 to 1", lambda own: 0 <= own <= 1, but)
+def fraction(default: float, words: str, but: str = "") -> Any:
+    """A field: a number from 0 to 1."""
+    return setting(default, words, "a number from 0 to 1", lambda own: 0 <= own <= 1, but)
 
 
-def _positive(default: float, words: str) -> Any:
-    return _setting(default, words, "a number above 0", lambda own: 0 < own < inf)
+def positive(default: float, words: str, but: str = "") -> Any:
+    """A field: a number above 0."""
+    return setting(default, words, "a number above 0", lambda own: 0 < own < inf, but)
 
 
-def _count(default: int, words: str, least: int = 1, but: str = "") -> Any:
-    return _setting(
-        default, words, f"an integer of at least {least}", lambda own: own >= least, but
-    )
+def choice(default: str, words: str, names: Collection[str]) -> Any:
+    """A field: one of a few names."""
+    return setting(default, words, one_of(names), lambda own: own in names)
+
+
+def count(default: int, words: str, least: int = 1, but: str = "") -> Any:
+    """A field: an integer of at least `least`."""
+    return setting(default, words, f"an integer of at least {least}", lambda own: own >= least, but)
 
 
 @dataclass(frozen=True)
@@ -105,41 +126,41 @@ class CamSettings(Settings):
 class HasSettings(Settings):
     """Hide-and-Seek."""
 
-    patch_sizes: tuple[int, ...] = _setting(
+    patch_sizes: tuple[int, ...] = setting(
         (0, 16, 32, 44, 56),
         "Sides of the patches in pixels, one drawn for each image; 0 hides nothing",
         "integers of at least 0",
         lambda own: len(own) > 0 and all(size >= 0 for size in own),
     )
-    hide_rate: float = _fraction(0.5, "Probability with which a patch is hidden")
+    hide_rate: float = fraction(0.5, "Probability with which a patch is hidden")
 
 
 @dataclass(frozen=True)
 class AcolSettings(Settings):
     """ACoL."""
 
-    delta: float = _fraction(0.6, "Level of the first class map from which the features are erased")
+    delta: float = fraction(0.6, "Level of the first class map from which the features are erased")
 
 
 @dataclass(frozen=True)
 class CutMixSettings(Settings):
     """CutMix."""
 
-    alpha: float = _positive(1.0, "Both parameters of the Beta distribution of lambda")
-    mix_rate: float = _fraction(1.0, "Probability with which a batch is mixed")
+    alpha: float = positive(1.0, "Both parameters of the Beta distribution of lambda")
+    mix_rate: float = fraction(1.0, "Probability with which a batch is mixed")
 
 
 @dataclass(frozen=True)
 class SpgSettings(Settings):
     """SPG: (high, low) of the seeds of each branch, and its size."""
 
-    width: int = _count(512, "Channels of the branches", but="; 64 for mini")
-    b2_high: float = _fraction(0.7, "Level of the class map above which B2 learns foreground")
-    b2_low: float = _fraction(0.05, "Level of the class map below which B2 learns background")
-    b1_high: float = _fraction(0.5, "Level of B2 above which B1 learns foreground")
-    b1_low: float = _fraction(0.05, "Level of B2 below which B1 learns background")
-    c_high: float = _fraction(0.7, "Level of the mean of B1 and B2 above which C learns foreground")
-    c_low: float = _fraction(0.1, "Level of the mean of B1 and B2 below which C learns background")
+    width: int = count(512, "Channels of the branches", but="; 64 for mini")
+    b2_high: float = fraction(0.7, "Level of the class map above which B2 learns foreground")
+    b2_low: float = fraction(0.05, "Level of the class map below which B2 learns background")
+    b1_high: float = fraction(0.5, "Level of B2 above which B1 learns foreground")
+    b1_low: float = fraction(0.05, "Level of B2 below which B1 learns background")
+    c_high: float = fraction(0.7, "Level of the mean of B1 and B2 above which C learns foreground")
+    c_low: float = fraction(0.1, "Level of the mean of B1 and B2 below which C learns background")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,12 +179,12 @@ class SpgSettings(Settings):
 class AdlSettings(Settings):
     """ADL."""
 
-    gamma: float = _fraction(
+    gamma: float = fraction(
         0.8,
         "Share of an image's highest attention from which positions are dropped",
         "; 0.9 for ResNets",
     )
-    drop_rate: float = _fraction(0.75, "Probability of the drop mask, else the importance map")
+    drop_rate: float = fraction(0.75, "Probability of the drop mask, else the importance map")
 
 
 @dataclass(frozen=True)
@@ -254,7 +275,7 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
         defaults = {"gamma": 0.9}
     if name == "spg" and backbone == "mini":
         defaults = {"width": 64}
-    return kind(**{**defaults, **_as_tuples(values)})
+    return kind(**{**defaults, **as_tuples(values)})
 
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -262,8 +283,8 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
-class Recipe(Settings):
-    """The settings of training; the defaults are those of the paper (section 4.1.3).
+class Schedule(Settings):
+    """The settings of a training loop; the defaults are those of the paper (section 4.1.3).
 
     The paper gives the learning rates, their drop after the second epoch and the five epochs.
     Momentum and weight decay are those of ACoL and SPG, whose training it follows; the batch size
@@ -271,39 +292,49 @@ class Recipe(Settings):
 
     Attributes:
         epochs: passes over the images.
-        learning_rate: of the trunk.
-        head_factor: the learning rate of all other parameters is higher by this factor.
+        learning_rate: at the start.
         drop_after: epochs after which learning rates are multiplied by `drop_factor`.
         batch_size: images a step, over all processes together.
-        resize: side in pixels to which photos are resized before the crop.
-        size: side of the random crop, which is the input; it is mirrored with probability 0.5.
         precision: one of `PRECISIONS`.
-        seed: of the head's weights, order, crops, and everything that the methods draw.
+        seed: of everything that is drawn.
     """
 
-    epochs: int = _count(5, "Number of passes over the images")
-    learning_rate: float = _positive(0.001, "Learning rate of the trunk")
-    head_factor: float = _positive(10.0, "Factor by which the head's learning rate is higher")
-    drop_after: tuple[int, ...] = _setting(
+    epochs: int = count(5, "Number of passes over the images")
+    learning_rate: float = positive(0.001, "Learning rate")
+    drop_after: tuple[int, ...] = setting(
         (2,),
         "Epochs after which the learning rate drops, separated by commas",
         "rising integers of at least 1",
         lambda own: list(own) == sorted(set(own)) and all(epoch >= 1 for epoch in own),
     )
-    drop_factor: float = _positive(0.1, "Factor of that drop")
-    momentum: float = _fraction(0.9, "Nesterov momentum; 0 for none")
-    weight_decay: float = _setting(
+    drop_factor: float = positive(0.1, "Factor of that drop")
+    momentum: float = fraction(0.9, "Nesterov momentum; 0 for none")
+    weight_decay: float = setting(
         0.0005, "Weight decay", "a number of at least 0", lambda own: 0 <= own < inf
     )
-    batch_size: int = _count(32, "Number of photos a step, over all processes together")
-    resize: int = _count(256, "Side in pixels to which photos are resized", 8, "; 144 for mini")
-    size: int = _count(224, "Side in pixels of the random crop", 8, "; 128 for mini")
-    precision: str = _setting(
-        "float32", "Numbers in training", one_of(PRECISIONS), lambda own: own in PRECISIONS
-    )
-    seed: int = _setting(
+    batch_size: int = count(32, "Number of photos a step, over all processes together")
+    precision: str = choice("float32", "Numbers in training", PRECISIONS)
+    seed: int = setting(
         0, "Random seed", "an integer from 0 to 2**63 - 1", lambda own: 0 <= own < 2**63
     )
+
+
+@dataclass(frozen=True)
+class Recipe(Schedule):
+    """The settings of the training of a classifier; see `Schedule`.
+
+    Attributes:
+        learning_rate: of the trunk.
+        head_factor: the learning rate of all other parameters is higher by this factor.
+        resize: side in pixels to which photos are resized before the crop.
+        size: side of the random crop, which is the input; it is mirrored with probability 0.5.
+        seed: of the head's weights, order, crops, and everything that the methods draw.
+    """
+
+    learning_rate: float = positive(0.001, "Learning rate of the trunk")
+    head_factor: float = positive(10.0, "Factor by which the head's learning rate is higher")
+    resize: int = count(256, "Side in pixels to which photos are resized", 8, "; 144 for mini")
+    size: int = count(224, "Side in pixels of the random crop", 8, "; 128 for mini")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -326,7 +357,7 @@ def recipe_for(backbone: str, values: Mapping[str, Any]) -> Recipe:
     known = [own.name for own in fields(Recipe)]
     for given in values:
         require_choice("recipe", given, known)
-    return Recipe(**{**usual, **_as_tuples(values)})
+    return Recipe(**{**usual, **as_tuples(values)})
 
 
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
@@ -343,10 +374,11 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
             expected=", ".join(sorted(known)),
             cure="use a checkpoint of this version of wsolbench",
         )
-    return Recipe(**_as_tuples(values))
+    return Recipe(**as_tuples(values))
 
 
-def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+def as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a checkpoint or command line, with tuples for lists."""
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }

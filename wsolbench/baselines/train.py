@@ -15,12 +15,9 @@ as one process, up to rounding.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WsolbenchError
-from ..files import sha256_of, write_text
+from ..files import sha256_of
 from ..progress import Progress
 from .backbones import HALF_RANGE, known_backbone, load_trunk, require_published
 from .checkpoints import (
@@ -45,20 +42,26 @@ from .devices import device_named
 from .method import Method
 from .networks import PaperNetwork, PooledNetwork
 from .processes import Processes, joined_processes
-from .settings import Recipe, as_values, settings_from
+from .settings import Recipe, Schedule, as_values, settings_from
 from .training_data import LabelledPhotos, Step, batches, steps_of
+from .training_files import (
+    ROWS_PER_EPOCH,
+    SAVE_SECONDS,
+    STEPS_PER_ROW,
+    Row,
+    continues,
+    diverged,
+    log_path,
+    reproducible,
+    rows_until,
+    write_log,
+)
 
 __all__ = ["LogRow", "Trained", "learning_rate_at", "log_path", "parameter_groups", "train"]
 
-ROWS_PER_EPOCH, STEPS_PER_ROW = 10, 20
-"""At most so many rows of the log, and chances to save, per epoch; at least so many steps a row."""
-
-SAVE_SECONDS = 300.0
-"""A checkpoint is written at the end of each epoch, and in between if the last is older."""
-
 
 @dataclass(frozen=True)
-class LogRow:
+class LogRow(Row):
     """Means over the steps since the last row, over all processes.
 
     epoch, step: from 1; loss: of the method's objective; accuracy: share of photos whose highest
@@ -66,8 +69,6 @@ class LogRow:
     seconds: since the last row.
     """
 
-    epoch: int
-    step: int
     loss: float
     accuracy: float
     learning_rate: float
@@ -144,7 +145,7 @@ def train(
             expected="float32 or bfloat16 there",
             cure="use bfloat16, or a CUDA device",
         )
-    with joined_processes(where) as group, _reproducible(where):
+    with joined_processes(where) as group, reproducible(where):
         return _train(
             photos,
             Path(out),
@@ -224,7 +225,7 @@ def _train(
         torch.amp.GradScaler(where.type, enabled=recipe.precision == "float16"),
     )
     log = log_path(out)
-    rows = [] if found is None else _rows_until(log, found.epoch, found.step)
+    rows = [] if found is None else rows_until(log, LogRow, found.epoch, found.step)
     if found is not None and found.optimizer:
         run.optimizer.load_state_dict(dict(found.optimizer["sgd"]))
         run.scaler.load_state_dict(dict(found.optimizer["scale"]))
@@ -275,29 +276,8 @@ def _start(
 
 def _found(out: Path, fresh: Checkpoint, *, resume: bool, overwrite: bool) -> Checkpoint | None:
     """The checkpoint to continue, if there is one."""
-    log = log_path(out)
-    if log == out:
-        raise WsolbenchError(
-            out,
-            found="the ending .csv, which the log has",
-            expected="the name of a checkpoint",
-            cure=f"name it {out.with_suffix('.pt').name}",
-        )
-    if log.exists() and not out.exists() and not overwrite:
-        raise WsolbenchError(
-            log,
-            found="a file that exists, without the checkpoint whose log it would be",
-            cure="move it away, or discard it with --overwrite (overwrite=True)",
-        )
-    if not out.exists() or overwrite:
+    if not continues(out, resume=resume, overwrite=overwrite):
         return None
-    if not resume:
-        raise WsolbenchError(
-            out,
-            found="a file that exists",
-            cure="continue with --resume (resume=True), or start again with --overwrite "
-            "(overwrite=True)",
-        )
     found = read_checkpoint(out)
     compared = (
         "method",
@@ -331,8 +311,8 @@ def parameter_groups(module: Method[Any], recipe: Recipe) -> list[dict[str, Any]
     ]
 
 
-def learning_rate_at(recipe: Recipe, epoch: int) -> float:
-    """The trunk's learning rate in an epoch, from 0."""
+def learning_rate_at(recipe: Schedule, epoch: int) -> float:
+    """The learning rate in an epoch, from 0; of a classifier, the trunk's."""
     drops = sum(epoch >= after for after in recipe.drop_after)
     return recipe.learning_rate * recipe.drop_factor**drops
 
@@ -380,7 +360,7 @@ def _loop(
             continue
         summed = group.summed(seen.to(where if where.type == "cuda" else "cpu")).cpu().tolist()
         if not np.isfinite(summed[0]):
-            raise _diverged(epoch, step, rate)
+            raise diverged(epoch, step, rate)
         now = time.monotonic()
         speed = summed[2] / max(now - began, 1e-9)
         row = LogRow(epoch + 1, step + 1, summed[0] / summed[2], summed[1] / summed[2], rate, speed)
@@ -446,15 +426,6 @@ def _step(
     return float(loss.detach()), int((logits.detach().argmax(dim=1) == labels).sum())
 
 
-def _diverged(epoch: int, step: int, rate: float) -> WsolbenchError:
-    return WsolbenchError(
-        f"epoch {epoch + 1}, step {step + 1}",
-        found="a loss that is not finite",
-        cure=f"use a lower learning rate than {rate:g} (--learning-rate); the last checkpoint is "
-        "kept",
-    )
-
-
 def _save(
     out: Path,
     run: _Run,
@@ -465,7 +436,7 @@ def _save(
     finished: bool,
 ) -> None:
     """Write the log, then the checkpoint, so that a checkpoint is never ahead of its log."""
-    _write_log(log_path(out), rows)
+    write_log(log_path(out), LogRow, rows)
     state = {name: own.detach().cpu().clone() for name, own in run.module.state_dict().items()}
     optimizer = {"sgd": run.optimizer.state_dict(), "scale": run.scaler.state_dict()}
     now = replace(
@@ -477,58 +448,3 @@ def _save(
         optimizer={} if finished else optimizer,
     )
     write_checkpoint(out, now)
-
-
-# The log
-
-
-def log_path(checkpoint: str | os.PathLike[str]) -> Path:
-    """The CSV file beside a checkpoint: `cam.csv` of `cam.pt`, `lr0.1.csv` of `lr0.1`."""
-    path = Path(checkpoint)
-    known = path.suffix.lower() in (".pt", ".pth", ".ckpt", ".csv")
-    return path.with_suffix(".csv") if known else path.with_name(f"{path.name}.csv")
-
-
-def _write_log(path: Path, rows: Sequence[LogRow]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(LogRow.__dataclass_fields__)
-    for row in rows:
-        numbers = (row.loss, row.accuracy, row.learning_rate, row.photos_per_second)
-        writer.writerow((row.epoch, row.step, *(f"{number:.6g}" for number in numbers)))
-    write_text(path, text.getvalue())
-
-
-def _rows_until(path: Path, epoch: int, step: int) -> list[LogRow]:
-    """The rows of the log that a checkpoint has reached; none if the log is gone."""
-    try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-        rows = [
-            LogRow(
-                int(own["epoch"]),
-                int(own["step"]),
-                *(float(own[name]) for name in list(LogRow.__dataclass_fields__)[2:]),
-            )
-            for own in lines
-        ]
-    except FileNotFoundError:
-        return []
-    except (KeyError, TypeError, ValueError) as error:
-        raise WsolbenchError(
-            path,
-            found="no log of this training",
-            cure="move the file away; the log then starts at the checkpoint",
-        ) from error
-    return [row for row in rows if (row.epoch - 1, row.step) <= (epoch, step)]
-
-
-@contextmanager
-def _reproducible(where: torch.device) -> Iterator[None]:
-    """Deterministic algorithms on the CPU; settings are restored."""
-    before = torch.are_deterministic_algorithms_enabled()
-    if where.type == "cpu":
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)

@@ -25,7 +25,7 @@ from ..errors import WsolbenchError, some
 from ..files import require_folder
 from ..images import read_photo
 from .reading import read_ahead
-from .settings import Recipe
+from .settings import Recipe, Schedule
 
 __all__ = ["LabelledPhotos", "Step", "batches", "labelled_folder", "labelled_split", "steps_of"]
 
@@ -139,7 +139,7 @@ def _require_two(where: object, count: int) -> None:
         )
 
 
-def steps_of(photos: int, recipe: Recipe, epoch: int) -> list[list[int]]:
+def steps_of(photos: int, recipe: Schedule, epoch: int) -> list[list[int]]:
     """The photos of each step of an epoch.
 
     Each epoch has its own order; what does not fill a last step is left out of that epoch.
