@@ -1,0 +1,1 @@
+"""Boundaries of objects from class labels alone (paper section 3.3)."""
