@@ -174,8 +174,10 @@ def _share(key: str, title: str, family: str, curve: str) -> Score:
     return Score(key, title, family, unit, better=better, curve=curve, read=Read.ARGMAX)
 
 
-def _boundary(key: str, title: str, high: float = 1.0) -> Score:
-    return Score(key, title, "boundary", high=high, shown=True)
+def _boundary(
+    key: str, title: str, high: float = 1.0, *, shown: bool = True, brief: bool = False
+) -> Score:
+    return Score(key, title, "boundary", high=high, shown=shown, grouped=True, brief=brief)
 
 
 _RECORDS = (
@@ -285,10 +287,19 @@ _RECORDS = (
     Score("max_box_acc_v2", "MaxBoxAcc mean", "box", shown=True),
     Score("top1_cls", "Top-1 class", "class", shown=True, grouped=True),
     Score("top5_cls", "Top-5 class", "class", grouped=True),
-    _boundary("boundary_ods", "Boundary ODS"),
+    _boundary("boundary_ods", "Boundary ODS", brief=True),
+    Score(
+        "boundary_threshold",
+        "Boundary T (fraction)",
+        "boundary",
+        Unit.SHARE,
+        better=Better.NEITHER,
+    ),
     _boundary("boundary_ois", "Boundary OIS"),
     # The toolbox sums precision at 101 recalls and divides by 100.
     _boundary("boundary_ap", "Boundary AP", high=1.01),
+    _boundary("boundary_ap_full", "Boundary AP (full)"),
+    _boundary("boundary_r50", "Boundary R50", shown=False),
 )
 
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}

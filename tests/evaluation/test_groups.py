@@ -200,4 +200,7 @@ def test_groups_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_the_brief_scores() -> None:
     titles = [score.title for score in SCORES.values() if score.brief]
-    assert titles == ["AP", "IoU at T", "GT-known", "Predicted-class loc", "Top-1 loc"]
+    assert titles == [
+        *("AP", "IoU at T", "GT-known", "Predicted-class loc", "Top-1 loc"),
+        "Boundary ODS",
+    ]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -36,6 +37,9 @@ from .options import (
 )
 from .printing import print_notes, print_results
 
+if TYPE_CHECKING:
+    from ..metrics.choices import BoundaryRule
+
 __all__ = ["evaluate", "protocols", "thresholds", "validate"]
 
 SHOWN_FAULTS = 20
@@ -57,8 +61,25 @@ _TABLES = "print a table with --format csv, md or latex, or write one with --per
 )
 @click.option(
     "--metrics",
-    metavar="pixel,box",
-    help="Metrics to compute [default: all that the protocol and the annotations support].",
+    metavar="pixel,box,boundary",
+    help="Metrics to compute [default: all that protocol, annotations and submission support].",
+)
+@click.option(
+    "--no-nms",
+    is_flag=True,
+    help="Score edges as they are, without non-maximum suppression, e.g. if they are thin already.",
+)
+@click.option(
+    "--boundary-truth",
+    type=click.Choice(["thinned", "inner"]),
+    help="True boundary: the outline of the mask thinned, or the object's own outermost pixels "
+    "[default: thinned].",
+)
+@click.option(
+    "--boundary-distance",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Greatest distance of a correct edge pixel, as a share of the image's diagonal "
+    "[default: 0.0075].",
 )
 @click.option(
     "--out",
@@ -96,6 +117,9 @@ def evaluate(
     split: str | None,
     names: str,
     metrics: str | None,
+    no_nms: bool,
+    boundary_truth: str | None,
+    boundary_distance: float | None,
     out: Path | None,
     per_image: Path | None,
     threshold_from: Path | None,
@@ -112,7 +136,11 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score a submission's maps."""
+    """Score a submission's maps, and its edges if it has some.
+
+    Boundary scores need edges in the submission (see `wsolbench predict edges`, `wsolbench
+    import-edges`) and take about 30 ms an image.
+    """
     from ..data.id_lists import read_ids
     from ..evaluation.counts import counts_path, write_counts
     from ..evaluation.run import Request, find_dataset, run
@@ -137,6 +165,7 @@ def evaluate(
         split=split,
         protocols=protocols,
         metrics=None if metrics is None else listed(metrics),
+        boundary=_boundary(no_nms, boundary_truth, boundary_distance),
         threshold=threshold if threshold_from is None else threshold_from,
         bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
         by=listed(by),
@@ -175,6 +204,19 @@ def evaluate(
     write_all(writes)
     print_results(outcome.results, form, as_json)
     print_notes(outcome.notes)
+
+
+def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> BoundaryRule | None:
+    """The rule of boundary scores; None for the usual one."""
+    if not no_nms and truth is None and distance is None:
+        return None
+    from ..metrics.choices import MAX_DISTANCE, BoundaryRule, BoundaryTruth
+
+    return BoundaryRule(
+        not no_nms,
+        BoundaryTruth(truth or "thinned"),
+        MAX_DISTANCE if distance is None else distance,
+    )
 
 
 @click.command()

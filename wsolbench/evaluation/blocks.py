@@ -10,25 +10,33 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blocks_of", "in_flight"]
+__all__ = ["EDGES_AT_A_TIME", "IMAGES_AT_A_TIME", "blocks_of", "in_flight"]
 
-_BLOCK = 128  # images read and scored at a time
+IMAGES_AT_A_TIME = 128
+"""Images read and scored at a time."""
+
+EDGES_AT_A_TIME = 8
+"""The same where boundaries are scored, which takes a hundred times as long."""
+
 _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
 _T = TypeVar("_T")
 
 
-def blocks_of(rows: Sequence[int], sizes: NDArray[np.int64]) -> Iterator[list[int]]:
-    """The rows in runs of at most `_BLOCK` images and `_BLOCK_BYTES`, one image at least.
+def blocks_of(
+    rows: Sequence[int], sizes: NDArray[np.int64], most: int = IMAGES_AT_A_TIME
+) -> Iterator[list[int]]:
+    """The rows in runs of at most `most` images and `_BLOCK_BYTES`, one image at least.
 
     Args:
         rows: of a submission, in order.
         sizes: int64 (N,), bytes of each of its maps.
+        most: images at a time.
     """
     block: list[int] = []
     total = 0
     for row in rows:
-        if block and (len(block) == _BLOCK or total + sizes[row] > _BLOCK_BYTES):
+        if block and (len(block) == most or total + sizes[row] > _BLOCK_BYTES):
             yield block
             block, total = [], 0
         block.append(row)

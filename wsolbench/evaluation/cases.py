@@ -191,7 +191,10 @@ def find_cases(
             cure="import boxes too",
         )
     given = None if result is None or result.threshold.rule == "max" else result.threshold
-    request = Request(submission, dataset, threshold=given, per_image=True, jobs=jobs)
+    metrics = ("pixel", "box")
+    request = Request(
+        submission, dataset, metrics=metrics, threshold=given, per_image=True, jobs=jobs
+    )
     outcome = run(request, lambda title, unit: nullcontext(progress))
     scored = result or outcome.results[0]
     at = None if submission.boxes is not None else int(scored.scores["box_threshold"])

@@ -14,26 +14,30 @@ from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, unknown_classes
 from ..image_ids import are_file_names, bare_name
+from ..metrics.choices import BoundaryRule
 from ..metrics.levels import check_map
 from ..metrics.map_values import MAP_DTYPES, array_of
 from ..protocols import Protocol
 from ..protocols.record import Averaging
 from ..scores import LEVELS
-from .families import ALWAYS, FAMILIES, fitting
+from .families import ALWAYS, EDGES, FAMILIES, fitting, need_maps
 
 __all__ = [
     "MOST_CLASSES",
     "bad_row",
     "check_against_data",
     "check_bootstrap",
+    "check_given",
     "check_match",
     "check_options",
+    "checked_boundary",
     "checked_ids",
     "checked_map",
     "checked_metrics",
     "checked_rows",
     "checked_threshold",
     "classes_averaged",
+    "default_metrics",
     "lacking",
 ]
 
@@ -218,10 +222,56 @@ def checked_ids(image_ids: Sequence[str]) -> list[str]:
     return list(map(str, names))
 
 
-def checked_map(name: str, map_: Any) -> NDArray[Any]:
+def checked_boundary(rule: BoundaryRule | None, metrics: Sequence[str]) -> BoundaryRule:
+    """How boundaries are scored.
+
+    Raises:
+        WsolbenchError: another type, or a rule where no boundaries are scored.
+    """
+    require_type("boundary", rule, (BoundaryRule, type(None)), "a wsolbench.BoundaryRule")
+    if rule is not None and rule != BoundaryRule() and EDGES not in metrics:
+        raise WsolbenchError(
+            "boundary",
+            found=f"a rule for boundaries, and the metrics {some(metrics)}",
+            expected=f"{EDGES} among the metrics",
+            cure="request it (--metrics boundary), or leave the rule out",
+        )
+    return rule or BoundaryRule()
+
+
+def check_given(metrics: Sequence[str], *, maps: bool, edges: bool) -> None:
+    """Raise if maps or edges are missing that the metrics need, or edges have no effect.
+
+    Args:
+        metrics: metric families that are scored.
+        maps: whether there are maps.
+        edges: whether there are edges.
+    """
+    problem = ""
+    if need_maps(metrics) and not maps:
+        problem = "no maps"
+    elif EDGES in metrics and not edges:
+        problem = "no edges"
+    elif edges and EDGES not in metrics:
+        problem = "edges"
+    if problem:
+        raise WsolbenchError(
+            "update",
+            found=f"{problem} for the metrics {some(metrics)}",
+            expected="maps for pixel and box scores, edges for boundary scores",
+            cure="pass them, or choose other metrics: Evaluator(dataset, metrics=[...])",
+        )
+
+
+def checked_map(name: str, map_: Any, of: str = "map") -> NDArray[Any]:
     """A map from memory as a legal array (h, w).
 
     Floats of other precisions and truth values become float32, as `array_of` does with tensors.
+
+    Args:
+        name: its image.
+        map_: anything.
+        of: what it is, for messages.
 
     Raises:
         WsolbenchError: no array, another shape or type, values out of [0, 1].
@@ -230,14 +280,14 @@ def checked_map(name: str, map_: Any) -> NDArray[Any]:
         plane = array_of(map_)
     except WsolbenchError as error:
         raise WsolbenchError(
-            f"map of {name}", found=error.found, expected=error.expected, cure=error.cure
+            f"{of} of {name}", found=error.found, expected=error.expected, cure=error.cure
         ) from error
     if plane.ndim == 3 and len(plane) == 1:
         plane = plane[0]
     if plane.dtype.kind in "fb" and plane.dtype.name not in MAP_DTYPES:
         with np.errstate(over="ignore"):  # infinite values are refused below
             plane = plane.astype(np.float32)
-    check_map(plane, name)
+    check_map(plane, name, of)
     return plane
 
 
@@ -320,12 +370,11 @@ def checked_metrics(
 
     Raises:
         WsolbenchError: an unknown one, none that the protocol defines, box scores where an image
-            has no box, pixel scores where one has no mask.
+            has no box, pixel scores where one has no mask, boundaries where one has ignored pixels.
     """
     bare = lacking(dataset)
     defined = fitting(protocol)
-    possible = [name for name in defined if not _lacks(name, bare)]
-    asked = (possible or defined) if metrics is None else metrics
+    asked = default_metrics(dataset, protocol) if metrics is None else metrics
     known = [name for name in FAMILIES if name != ALWAYS]
     unknown = [name for name in asked if name not in known]
     if unknown or not asked:
@@ -343,7 +392,7 @@ def checked_metrics(
             expected=one_of(defined),
             cure="request one of these, or another protocol (see wsolbench protocols)",
         )
-    impossible = [name for name in kept if name not in possible]
+    impossible = [name for name in kept if _lacks(name, bare)]
     if impossible:
         missing = _lacks(impossible[0], bare)
         raise WsolbenchError(
@@ -353,7 +402,40 @@ def checked_metrics(
             cure=f"import {_PLURALS[missing]} too, leave these images out (--ids), or request "
             f"other scores (--metrics)",
         )
+    if EDGES in kept:
+        _require_every_pixel(dataset)
     return kept
+
+
+def default_metrics(
+    dataset: Dataset, protocol: Protocol, *, maps: bool = True, edges: bool = False
+) -> list[str]:
+    """The metric families that are scored unless others are requested.
+
+    Args:
+        dataset: families that need a mask or box of every image are left out where some lack it,
+            unless that leaves none.
+        protocol: which families it defines.
+        maps: whether there are localization maps.
+        edges: whether there are edges.
+    """
+    bare = lacking(dataset)
+    given = [name for name in fitting(protocol) if (edges if name == EDGES else maps)]
+    return [name for name in given if not _lacks(name, bare)] or given
+
+
+def _require_every_pixel(dataset: Dataset) -> None:
+    """Refuse boundaries where some pixels are neither object nor ground."""
+    starts = dataset.store.packed("ignored", dataset.rows).starts
+    ignored = int((np.diff(starts) > 0).sum())
+    if ignored:
+        raise WsolbenchError(
+            dataset.store.path,
+            found=f"{ignored} of {len(dataset)} images with pixels that are neither object nor "
+            "ground",
+            expected="none, since such pixels leave open where the boundary is",
+            cure="leave these images out (--ids), or request other scores (--metrics pixel,box)",
+        )
 
 
 _PLURALS = {"mask": "masks", "box": "boxes"}

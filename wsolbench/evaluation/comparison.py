@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, printable, require_items, require_type, some
 from ..formats.names import telling, told_apart
-from ..formats.report import seeds_table, threshold_text
+from ..formats.report import boundary_text, seeds_table, threshold_text
 from ..formats.result import Bootstrap, Result
 from ..formats.seeds import SeedGroup, seed_groups, seed_notes
 from ..formats.submission.rules import SubmissionHeader, is_class_agnostic
@@ -436,6 +436,11 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
                 "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
                 "threshold": (first.threshold.rule, other.threshold.rule),
             }
+            if first.boundary and other.boundary:
+                fields["boundary rule"] = (
+                    boundary_text(first.boundary),
+                    boundary_text(other.boundary),
+                )
         differing = [name for name, (ours, own) in fields.items() if ours != own]
         if differing:
             name = differing[0]
@@ -455,6 +460,8 @@ _CURES = {
     "trivial:NAME, may differ in it",
     "protocol": "evaluate both under the same --protocol",
     "annotations": "evaluate both with the same --annotations",
+    "boundary rule": "evaluate both with the same --no-nms, --boundary-truth and "
+    "--boundary-distance",
     "threshold": "evaluate both with --threshold-from, both with --threshold, or both without",
 }
 """What to do about a difference, by its field."""

@@ -22,34 +22,35 @@ from ..formats.result import Bootstrap, Group, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from ..image_ids import are_file_names, bare_name
+from ..metrics.choices import BoundaryRule
 from ..metrics.family import Statistics, Sums
 from ..metrics.opencv import opencv
 from ..progress import Progress
 from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
-from ..scores import LEVELS
 from ..tables import html_table
-from .blocks import blocks_of, in_flight
+from .blocks import EDGES_AT_A_TIME, IMAGES_AT_A_TIME, blocks_of, in_flight
 from .checks import (
     bad_row,
     check_against_data,
     check_bootstrap,
+    check_given,
     check_match,
     check_options,
+    checked_boundary,
     checked_ids,
     checked_map,
     checked_metrics,
     checked_rows,
-    checked_threshold,
     classes_averaged,
     lacking,
 )
 from .counts import Counts
-from .families import ALWAYS, FAMILIES
+from .families import ALWAYS, EDGES, FAMILIES, need_maps
 from .image_table import image_table
 from .intervals import intervals_and_groups
 from .statistics import Scoring, added, part, put, room_for
-from .thresholds import carried
+from .thresholds import chosen_threshold
 from .windowed import bytes_on_images, check_within, checked_windows, on_images
 
 __all__ = ["Evaluator", "score_together"]
@@ -77,10 +78,11 @@ class Evaluator:
         dataset: the images; each must come once.
         protocol: a protocol's name, or a protocol of your own.
         metrics: names of metric families; of these the ones that the protocol defines. Box scores
-            need boxes for every image.
+            need boxes for every image; "boundary", which must be named, needs edges.
         header: of the submission; None for maps from memory, taken as ground-truth class maps.
         keep_images: keep the statistics of each image, for intervals, groups and tables (4.9 kB an
-            image under `sem`).
+            image under `sem`, and .8 kB for boundaries).
+        boundary: how boundaries are scored, if they are.
 
     Raises:
         WsolbenchError: no such protocol or metric, none that the protocol defines; box scores where
@@ -96,6 +98,7 @@ class Evaluator:
         *,
         header: SubmissionHeader | None = None,
         keep_images: bool = False,
+        boundary: BoundaryRule | None = None,
     ) -> None:
         if not isinstance(dataset, Dataset):
             raise WsolbenchError(
@@ -111,6 +114,7 @@ class Evaluator:
         if self.protocol.needs_opencv:
             opencv()
         self.header = header
+        self.boundary = checked_boundary(boundary, self.metrics)
         self.keep_images = keep_images
         self._places = {image_id: index for index, image_id in enumerate(dataset.image_ids)}
         self._seen = np.zeros(len(dataset), dtype=np.bool_)
@@ -141,23 +145,26 @@ class Evaluator:
     def update(
         self,
         image_ids: Sequence[str],
-        maps: Sequence[NDArray[Any]],
+        maps: Sequence[NDArray[Any]] | None,
         top5: NDArray[np.integer[Any]] | None = None,
         boxes: NDArray[np.integer[Any]] | None = None,
         windows: NDArray[np.floating[Any]] | None = None,
+        edges: Sequence[NDArray[Any]] | None = None,
     ) -> None:
         """Score a batch.
 
         Args:
             image_ids: (n,), each of the data set and not seen before.
             maps: n maps (h, w) or (1, h, w), of any sizes: uint8 (value / 255), bool (0 or 1), or
-                floats in [0, 1], which are scored in float32.
+                floats in [0, 1], which are scored in float32. None if boundaries alone are scored.
             top5: int (n, 5) class indices, best first, -1 in last places that stay empty; in all
                 batches or in none.
             boxes: int (n, 4) boxes that the method predicts itself, half-open and within their
                 images; in all batches or in none.
             windows: (n, 4), x0, y0, x1, y1 in pixels: the part of its image that each map covers,
                 if the network saw a crop; None if each covers its whole image.
+            edges: n maps of boundary probabilities, like `maps`, of the whole images; needed by the
+                metric "boundary" and refused without it.
 
         Raises:
             WsolbenchError: lengths that differ, an unknown or repeated id, a map, class, box or
@@ -169,6 +176,7 @@ class Evaluator:
             ("top5", top5),
             ("boxes", boxes),
             ("windows", windows),
+            ("edges", edges),
         ):
             if other is not None and len(other) != len(names):
                 raise WsolbenchError(
@@ -177,7 +185,13 @@ class Evaluator:
                     expected="as many as image ids",
                     cure="pass one of each an image",
                 )
-        planes = [checked_map(name, map_) for name, map_ in zip(names, maps, strict=True)]
+        check_given(self.metrics, maps=maps is not None, edges=edges is not None)
+        planes, edge_planes = (
+            None
+            if own is None
+            else [checked_map(name, map_, of) for name, map_ in zip(names, own, strict=True)]
+            for own, of in ((maps, "map"), (edges, "edges"))
+        )
         rows = {"top5": (top5, 5), "boxes": (boxes, 4)}
         checked = {
             name: None if own is None else checked_rows(name, own, len(names), width)
@@ -191,7 +205,9 @@ class Evaluator:
             if own is not None and (wrong := bad(own)):
                 raise bad_row(name, names[wrong[0]], own[wrong[0]], expected)
         shown = None if windows is None else checked_windows(names, windows)
-        measured = self._checked(names, planes, checked["top5"], checked["boxes"], shown)
+        measured = self._checked(
+            names, planes, checked["top5"], checked["boxes"], shown, edge_planes
+        )
         self._absorb(measured, top5 is not None, boxes is not None)
 
     def score(
@@ -220,7 +236,7 @@ class Evaluator:
         Raises:
             WsolbenchError: they differ in one of these, or both hold the same image.
         """
-        for name in ("protocol", "metrics", "keep_images", "header"):
+        for name in ("protocol", "metrics", "keep_images", "header", "boundary"):
             if getattr(self, name) != getattr(other, name):
                 raise WsolbenchError(
                     "merge",
@@ -279,7 +295,10 @@ class Evaluator:
         check_bootstrap(bootstrap)
         if bootstrap is not None or by:
             self._require_kept("bootstrap" if bootstrap is not None else "by")
-        chosen = self._threshold(threshold, submission_sha256)
+        chosen = chosen_threshold(
+            *(threshold, self.dataset, self.protocol, self.label, submission_sha256, self.metrics),
+            boxed=bool(self._boxed),
+        )
         missing = self._missing(allow_missing)
         scoring = self.scoring
         scores, curves = scoring.scored(added(self._sums, missing.sums), chosen)
@@ -317,6 +336,7 @@ class Evaluator:
             intervals=intervals,
             bootstrap=bootstrap,
             breakdowns=breakdowns,
+            boundary=self.boundary.as_dict() if EDGES in self.metrics else {},
         )
 
     def counts(self, result: Result) -> Counts:
@@ -381,10 +401,11 @@ class Evaluator:
     def _checked(
         self,
         image_ids: Sequence[str],
-        maps: Sequence[NDArray[Any]],
+        maps: Sequence[NDArray[Any]] | None,
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
         windows: NDArray[np.float64] | None,
+        edges: Sequence[NDArray[Any]] | None,
     ) -> _Batch:
         """The statistics of a batch; changes nothing in the evaluator, so threads may call it.
 
@@ -408,22 +429,24 @@ class Evaluator:
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
         check_against_data(self.dataset, self.protocol, self.metrics, indices, top5, boxes)
-        return self._measured(indices, maps, top5, boxes, windows)
+        return self._measured(indices, maps, top5, boxes, windows, edges)
 
     def _measured(
         self,
         indices: list[int],
-        maps: Sequence[NDArray[Any]],
+        maps: Sequence[NDArray[Any]] | None,
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
         windows: NDArray[np.float64] | None = None,
+        edges: Sequence[NDArray[Any]] | None = None,
     ) -> _Batch:
         store, rows = self.dataset.store, self.dataset.rows[indices]
         sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
         names = [self.dataset.image_ids[index] for index in indices]
         if windows is not None:
             check_within(names, windows, sizes)
-        on_image = on_images(maps, windows, sizes)
+        with_maps = need_maps(self.metrics)
+        on_image = on_images(maps if with_maps and maps else [], windows, sizes)
         block = Block(
             self.protocol,
             names,
@@ -436,11 +459,13 @@ class Evaluator:
             top5,
             boxes,
             with_boxes="box" in self.metrics,
+            edges=edges or (),
+            boundary=self.boundary,
         )
         scoring = self._scoring(top5 is not None, boxes is not None)
         kept = scoring.measure(block)
         full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
-        constant = int(block.constant.sum()) + on_image.constant
+        constant = int(block.constant.sum()) + on_image.constant if with_maps else 0
         return _Batch(
             indices, kept, scoring.sums(kept), constant, int(full.sum()), on_image.windowed
         )
@@ -485,31 +510,14 @@ class Evaluator:
                 "as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
+        nothing = [np.zeros((1, 1), dtype=np.uint8)] * len(indices)
         return self._measured(
             indices,
-            [np.zeros((1, 1), dtype=np.uint8)] * len(indices),
+            nothing,
             np.full((len(indices), 5), -1) if self._ranked else None,
             np.zeros((len(indices), 4), dtype=np.int64) if self._boxed else None,
+            edges=nothing if EDGES in self.metrics else None,
         )
-
-    def _threshold(self, threshold: int | Result | Threshold | None, own: str) -> Threshold:
-        if threshold is None:
-            return Threshold("max" if self.protocol.fixed_threshold is None else "fixed")
-        # Boxes that are the same at every threshold need none.
-        needed = [name for name in ("pixel", "box") if name in self.metrics]
-        families = [name for name in needed if name != "box" or not self._boxed]
-        if isinstance(threshold, Threshold):
-            return checked_threshold(threshold, families)
-        if isinstance(threshold, Result):
-            return carried(threshold, self.dataset, self.protocol, self.label, own, families)
-        if type(threshold) is not int or not 0 <= threshold < LEVELS:
-            raise WsolbenchError(
-                "threshold",
-                found=repr(threshold),
-                expected="a whole number from 0 to 255, or a result",
-                cure="give one of these",
-            )
-        return Threshold("fixed", pixel=threshold, box=threshold)
 
 
 def score_together(
@@ -543,19 +551,26 @@ def score_together(
     known = set(dataset.image_ids)
     rows = [row for row, image in enumerate(submission.image_ids) if image in known]
     ranked, boxed = submission.top5 is not None, submission.boxes is not None
+    metrics = {name for evaluator in evaluators for name in evaluator.metrics}
+    of_maps, of_edges = need_maps([*metrics]), EDGES in metrics
 
     def measure(block: Sequence[int]) -> list[_Batch]:
-        ids, maps = [submission.image_ids[row] for row in block], submission.read(block)
+        ids = [submission.image_ids[row] for row in block]
+        maps = submission.read(block) if of_maps else None
+        edges = submission.read_edges(block) if of_edges else None
         top5 = None if submission.top5 is None else submission.top5[block]
         boxes = None if submission.boxes is None else submission.boxes[block]
         windows = None if submission.windows is None else submission.windows[block]
-        return [evaluator._checked(ids, maps, top5, boxes, windows) for evaluator in evaluators]
+        return [
+            evaluator._checked(ids, maps, top5, boxes, windows, edges) for evaluator in evaluators
+        ]
 
     done, threads = 0, jobs or available_processors()
-    sizes = bytes_on_images(dataset, submission)
+    sizes = bytes_on_images(dataset, submission, maps=of_maps, edges=of_edges)
+    queue = blocks_of(rows, sizes, EDGES_AT_A_TIME if of_edges else IMAGES_AT_A_TIME)
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for blocks in in_flight(pool, measure, blocks_of(rows, sizes), 2 * threads):
+            for blocks in in_flight(pool, measure, queue, 2 * threads):
                 for evaluator, block in zip(evaluators, blocks, strict=True):
                     evaluator._absorb(block, ranked, boxed)
                 done += len(blocks[0].indices)

@@ -5,17 +5,32 @@ Adding one is adding its module here and its records to `scores.SCORES`.
 
 from __future__ import annotations
 
-from ..metrics import boxes, classes, pixel
+from collections.abc import Sequence
+
+from ..metrics import boundary, boxes, classes, pixel
 from ..metrics.family import Family
 from ..protocols import Protocol
 
-__all__ = ["ALWAYS", "FAMILIES", "fitting"]
+__all__ = ["ALWAYS", "EDGES", "FAMILIES", "fitting", "need_maps"]
 
-FAMILIES: dict[str, Family] = {"pixel": pixel, "box": boxes, "class": classes}
+FAMILIES: dict[str, Family] = {
+    "pixel": pixel,
+    "box": boxes,
+    "class": classes,
+    "boundary": boundary,
+}
 """By name, in the order of tables."""
 
 ALWAYS = "class"
 """The family that is never requested: it is scored whenever there are class predictions."""
+
+EDGES = "boundary"
+"""The family that scores a submission's edges."""
+
+
+def need_maps(families: Sequence[str]) -> bool:
+    """Whether some of the families are scored on localization maps."""
+    return any(name not in (ALWAYS, EDGES) for name in families)
 
 
 def fitting(protocol: Protocol) -> list[str]:

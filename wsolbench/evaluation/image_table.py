@@ -9,6 +9,7 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..formats.result import Result, levels_read
 from ..metrics import pixel as pixel_metrics
+from ..metrics.boundary import THRESHOLDS
 from ..metrics.family import Statistics
 from ..protocols.block import best_overlaps
 from .statistics import Scoring, part
@@ -16,6 +17,7 @@ from .statistics import Scoring, part
 __all__ = ["image_table"]
 
 _AT_A_TIME = 1024  # images
+_BOUNDARY = ("matched", "predicted", "true")
 
 
 def image_table(
@@ -26,7 +28,9 @@ def image_table(
     `image_id`, `class_index`, `area` (of the mask, pixels; None without one); `best_iou` and
     `best_threshold` of the image's own curve, `threshold` (the shared one) and `iou` there, `ap`;
     `x0, y0, x1, y1` (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is
-    enough; `top1` and `top5`: whether the class is among them. An image without map scores as zeros
+    enough; `top1` and `top5`: whether the class is among them; `boundary_pixels` (true ones),
+    `boundary_best_f` and `boundary_best_threshold` of the image alone, `boundary_f`: F at the
+    threshold of ODS, rounded to .01. An image without map scores as zeros
     do.
 
     Args:
@@ -76,6 +80,14 @@ def _columns(
             found[name] = corner.tolist()
         found["box_iou"] = best_overlaps(protocol, boxes, truth)[:, 0].tolist()
         found["box_right"] = kept["correct"][:, 0, level].tolist()
+    if "boundary_true" in kept:
+        matched, predicted, true = (kept[f"boundary_{own}"] for own in _BOUNDARY)
+        values = 2 * matched / np.maximum(predicted.astype(np.int64) + true[:, None], 1)
+        shared = round(100 * float(result.scores["boundary_threshold"])) - 1
+        found["boundary_pixels"] = true.tolist()
+        found["boundary_best_f"] = values.max(axis=1).tolist()
+        found["boundary_best_threshold"] = THRESHOLDS[values.argmax(axis=1)].tolist()
+        found["boundary_f"] = values[:, shared].tolist()
     if scoring.ranked and "top" in kept:
         for name, met in zip(("top1", "top5"), kept["top"].T, strict=True):
             found[name] = met.tolist()

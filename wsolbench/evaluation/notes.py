@@ -83,7 +83,7 @@ def shape_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
     """
     rows = dict(zip(dataset.image_ids, dataset.rows, strict=True))
     held = [place for place, name in enumerate(submission.image_ids) if name in rows]
-    if not held:
+    if not held or submission.shapes is None:
         return ()
     own = np.array([rows[submission.image_ids[place]] for place in held])
     store, shapes = dataset.store, submission.shapes[held]

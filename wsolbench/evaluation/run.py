@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, require_type
+from ..errors import WsolbenchError, require_type, some
 from ..formats.annotations import find_annotations
 from ..formats.result import Bootstrap, Result, Threshold, read_result
 from ..formats.submission.reader import Submission
+from ..metrics.choices import BoundaryRule
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
-from .checks import check_bootstrap, check_options
+from .checks import check_bootstrap, check_options, default_metrics
 from .counts import Counts
 from .evaluator import Evaluator, score_together
+from .families import EDGES, fitting, need_maps
 from .notes import carried_notes, class_notes, shape_notes
 
 __all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
@@ -43,7 +45,9 @@ class Request:
             `formats.annotations.find_annotations` says.
         split: what the submission must be for; None for its own.
         protocols: a name or a value, or several of them, which are scored in one pass.
-        metrics: names of metric families; None for all that protocol and annotations allow.
+        metrics: names of metric families; None for all that protocol, annotations and submission
+            allow.
+        boundary: how boundaries are scored, if they are.
         threshold: a level 0..255, another result or its file, or how thresholds were chosen
             elsewhere; None for the best on this split.
         bootstrap: how intervals are drawn; None for none.
@@ -64,6 +68,7 @@ class Request:
     split: str | None = None
     protocols: str | Protocol | Sequence[str | Protocol] = ("sem",)
     metrics: Sequence[str] | None = None
+    boundary: BoundaryRule | None = None
     threshold: int | Result | Threshold | PathLike | None = None
     bootstrap: Bootstrap | None = None
     by: Sequence[str] = ()
@@ -182,9 +187,10 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
             Evaluator(
                 dataset,
                 protocol,
-                request.metrics,
+                _metrics(request, protocol, dataset, submission),
                 header=submission.header,
                 keep_images=keep,
+                boundary=request.boundary,
             )
             for protocol in request.checked_protocols
         ]
@@ -225,6 +231,7 @@ def evaluate(
     protocol: str | Protocol = "sem",
     metrics: Sequence[str] | None = None,
     *,
+    boundary: BoundaryRule | None = None,
     threshold: int | Result | Threshold | PathLike | None = None,
     allow_missing: bool = False,
     limit: int | None = None,
@@ -240,7 +247,9 @@ def evaluate(
         dataset: the split; or the annotation file, whose split is then the submission's.
         submission: the file, or its path.
         protocol: a protocol's name, or a protocol of your own; `run` scores several in one pass.
-        metrics: names of metric families; None for all that protocol and annotations allow.
+        metrics: names of metric families; None for all that protocol, annotations and submission
+            allow.
+        boundary: how boundaries are scored, if they are.
         threshold: see `Evaluator.result`; or a result file.
         allow_missing: score images without map as maps of zeros.
         limit: score the first images only; the result is marked as a trial.
@@ -259,6 +268,7 @@ def evaluate(
         dataset,
         protocols=(protocol,),
         metrics=metrics,
+        boundary=boundary,
         threshold=threshold,
         allow_missing=allow_missing,
         limit=limit,
@@ -272,6 +282,35 @@ def evaluate(
         return nullcontext(progress if title == "evaluate" else None)
 
     return run(request, bars).results[0]
+
+
+def _metrics(
+    request: Request, protocol: Protocol, dataset: Dataset, submission: Submission
+) -> Sequence[str]:
+    """The metric families to score, for which the submission has maps or edges.
+
+    Raises:
+        WsolbenchError: requested ones for which it has none.
+    """
+    maps, edges = submission.shapes is not None, submission.edge_shapes is not None
+    if request.metrics is None:
+        found = default_metrics(dataset, protocol, maps=maps, edges=edges)
+        asked = found or fitting(protocol)
+    else:
+        asked = [*request.metrics]
+    fitted = [name for name in asked if name in fitting(protocol)]
+    missing = "edges" if EDGES in fitted and not edges else ""
+    if need_maps(fitted) and not maps:
+        missing = "localization maps"
+    if missing:
+        raise WsolbenchError(
+            submission.path,
+            found=f"no {missing}",
+            expected=f"{missing}, for the metrics {some(fitted)} under protocol {protocol.name}",
+            cure="request other scores (--metrics), or add them to the submission",
+            exit_status=1,
+        )
+    return asked
 
 
 def opened(submission: Submission | PathLike) -> Submission:

@@ -19,7 +19,7 @@ from ..metrics.bootstrap import weighted_sums
 from ..metrics.family import Images, Reading, Scored, Statistics, Sums, by_class
 from ..progress import Progress
 from ..protocols import Protocol
-from .families import FAMILIES
+from .families import FAMILIES, need_maps
 
 __all__ = ["Scoring", "added", "part", "put", "room_for"]
 
@@ -160,7 +160,7 @@ class Scoring:
         one = {name: own[None] for name, own in sums.items()}
         scores, curves = self.scores(one, *_levels(threshold, 1))
         listed = {key: curve[0].tolist() for key, curve in curves.items()}
-        if self.protocol.has_curves:
+        if self.protocol.has_curves and need_maps(self.families):
             listed["threshold"] = self.protocol.curve_thresholds.tolist()
         return {key: values[0].item() for key, values in scores.items()}, listed
 

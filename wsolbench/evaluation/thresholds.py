@@ -12,14 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, require_items, require_type
+from ..errors import WsolbenchError, require_items, require_type, some
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..protocols import Protocol, label_of
 from ..scores import LEVELS, SCORES, Read, Score, level_key, localization_key
 from ..tables import csv_text, grid, markdown_text
+from .checks import checked_threshold
 
-__all__ = ["FIXED", "ScoresAt", "carried", "readings", "readings_table"]
+__all__ = ["FIXED", "ScoresAt", "carried", "chosen_threshold", "readings", "readings_table"]
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""
@@ -91,6 +92,55 @@ def carried(
         source["ids"] = asdict(other.ids)
     pixel, box = (_level(other, key) for key in _LEVEL_KEYS.values())
     return Threshold("carried", pixel=pixel, box=box, source=source)
+
+
+def chosen_threshold(
+    threshold: int | Result | Threshold | None,
+    dataset: Dataset,
+    protocol: Protocol,
+    label: str,
+    submission_sha256: str,
+    metrics: Sequence[str],
+    *,
+    boxed: bool,
+) -> Threshold:
+    """How the thresholds of an evaluation are chosen.
+
+    Args:
+        threshold: as `Evaluator.result` takes it.
+        dataset: of the maps.
+        protocol: they are scored under.
+        label: "gt" or "predicted": whose class's maps they are.
+        submission_sha256: of their file.
+        metrics: metric families that are scored.
+        boxed: whether boxes are the same at every threshold, and so need none.
+
+    Raises:
+        WsolbenchError: no threshold, none that can be carried, or one that no score is read at.
+    """
+    if threshold is None:
+        return Threshold("max" if protocol.fixed_threshold is None else "fixed")
+    needed = [name for name in _LEVEL_KEYS if name in metrics]
+    if not needed:
+        raise WsolbenchError(
+            "threshold",
+            found=f"a threshold for the metrics {some(metrics)}",
+            expected="pixel or box scores, which are read at one",
+            cure="leave it out: boundary scores are read at their own best threshold",
+        )
+    families = [name for name in needed if name != "box" or not boxed]
+    if isinstance(threshold, Threshold):
+        return checked_threshold(threshold, families)
+    if isinstance(threshold, Result):
+        return carried(threshold, dataset, protocol, label, submission_sha256, families)
+    if type(threshold) is not int or not 0 <= threshold < LEVELS:
+        raise WsolbenchError(
+            "threshold",
+            found=repr(threshold),
+            expected="a whole number from 0 to 255, or a result",
+            cure="give one of these",
+        )
+    return Threshold("fixed", pixel=threshold, box=threshold)
 
 
 def readings(

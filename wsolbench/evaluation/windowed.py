@@ -103,11 +103,26 @@ def check_within(
         raise _bad_window(names[row], windows[row], expected)
 
 
-def bytes_on_images(dataset: Dataset, submission: Submission) -> NDArray[np.int64]:
-    """How many bytes each map of a submission takes while it is scored: int64 (N,)."""
-    stored = submission.shapes.prod(axis=1) * submission.dtype.itemsize
-    if submission.windows is None:
-        return np.asarray(stored)
+def bytes_on_images(
+    dataset: Dataset, submission: Submission, *, maps: bool = True, edges: bool = False
+) -> NDArray[np.int64]:
+    """How many bytes each map of a submission takes while it is scored: int64 (N,).
+
+    Args:
+        dataset: the images.
+        submission: their maps.
+        maps: whether localization maps are read.
+        edges: whether edges are.
+    """
+    stored = np.zeros(len(submission), np.int64)
+    for wanted, shapes, dtype in (
+        (maps, submission.shapes, submission.dtype),
+        (edges, submission.edge_shapes, submission.edge_dtype),
+    ):
+        if wanted and shapes is not None and dtype is not None:
+            stored += shapes.prod(axis=1) * dtype.itemsize
+    if submission.windows is None or not maps:
+        return stored
     store = dataset.store
     rows = dict(zip(dataset.image_ids, dataset.rows.tolist(), strict=True))
     held = [rows.get(image_id, 0) for image_id in submission.image_ids]

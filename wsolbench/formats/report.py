@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import WsolbenchError, printable, require_choice, require_items, require_type
 from ..protocols import label_of, versioned
@@ -13,6 +14,7 @@ from .result import GROUPS, Group, Result
 from .seeds import SeedGroup, seed_groups
 
 __all__ = [
+    "boundary_text",
     "breakdown_table",
     "check_alike",
     "score_cell",
@@ -46,6 +48,8 @@ def signature(result: Result) -> str:
         parts["boxes"] = "the submission's"
     if result.protocol.get("averaging") == "classes":
         parts["accuracies"] = "means over classes"
+    if result.boundary:
+        parts["boundaries"] = boundary_text(result.boundary)
     if result.bootstrap is not None:
         drawn = result.bootstrap
         parts["intervals"] = (
@@ -62,6 +66,12 @@ def signature(result: Result) -> str:
     if result.ids is not None:
         parts["SUBSET"] = f"{result.ids}, not comparable with the whole split"
     return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def boundary_text(rule: Mapping[str, Any]) -> str:
+    """How boundaries were scored, in a few words."""
+    nms = "NMS" if rule["suppression"] else "no NMS"
+    return f"{nms}, {rule['truth']} truth, {rule['max_distance']:g} of the diagonal, best on split"
 
 
 def threshold_text(result: Result) -> str:
@@ -212,6 +222,15 @@ def check_alike(results: Sequence[Result]) -> None:
                 "results",
                 found=f"protocols {label_of(first)} and {label_of(own)}",
                 expected="one protocol side by side",
+                cure="show them apart",
+            )
+    rules = [result.boundary for result in results if result.boundary]
+    for rule in rules:
+        if rule != rules[0]:
+            raise WsolbenchError(
+                "results",
+                found=f"boundaries scored with {boundary_text(rules[0])} and {boundary_text(rule)}",
+                expected="one rule side by side",
                 cure="show them apart",
             )
 

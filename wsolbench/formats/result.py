@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import WsolbenchError, printable
 from ..files import require_file, strict_json, write_text
 from ..image_ids import is_image_id
+from ..metrics.choices import BoundaryRule
 from ..protocols import fields_sha256, is_protocol_name, label_of, versioned
 from ..scores import LEVELS, SCORES, ends_text, in_order, level_key
 from ..tables import html_table
@@ -46,7 +47,9 @@ MAX_BYTES = 64 << 20
 CONFIDENCE = 0.95
 """Confidence level of intervals: the share of the resamples within one."""
 
-_OPTIONAL = {"ids", "limit", "submission_sha256", "intervals", "bootstrap", "breakdowns"}
+_OPTIONAL = {
+    *("ids", "limit", "submission_sha256", "intervals", "bootstrap", "breakdowns", "boundary"),
+}
 
 GROUPS = {"area": "Object area / image area", "boxes": "True boxes", "class": "Class"}
 """What images may be grouped by, and what tables call it."""
@@ -143,9 +146,12 @@ class Result:
         limit: of a trial on the first images: how many; None for the whole split.
         ids: which images were chosen by a list of ids; None for the whole split.
         scores: by key (see `scores.SCORES`).
-        curves: lists by key, as long as `threshold` among them: 256 under `sem`.
+        curves: lists by key, as long as `threshold` among them: 256 under `sem`; those of
+            boundaries, whose keys start so, as long as `boundary_threshold`.
         counts: of images, by what is worth knowing about them.
         breakdowns: scores of groups of images, by kind of group: "area", "boxes", "class".
+        boundary: how boundaries were scored (`metrics.boundary.BoundaryRule`); empty if they were
+            not.
     """
 
     method: Mapping[str, Any]
@@ -167,6 +173,7 @@ class Result:
     intervals: Mapping[str, Sequence[float | int]] = field(default_factory=dict)
     bootstrap: Bootstrap | None = None
     breakdowns: Mapping[str, Sequence[Group]] = field(default_factory=dict)
+    boundary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -261,6 +268,8 @@ class Result:
             del content["ids"]
         else:
             content["ids"] = asdict(self.ids)
+        if not self.boundary:
+            del content["boundary"]
         if not self.submission_sha256:
             del content["submission_sha256"]
         return (
@@ -432,9 +441,10 @@ def _fault(result: Result) -> str:
         "threshold rule": result.threshold.rule in ("max", "carried", "fixed")
         and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
         "curves": all(
-            len(curve) == len(result.curves["threshold"]) and all(map(_is_number, curve))
-            for curve in result.curves.values()
+            len(curve) == len(result.curves[_coordinate(name)]) and all(map(_is_number, curve))
+            for name, curve in result.curves.items()
         ),
+        "boundary": _is_boundary(result),
     }
     wrong = [name for name, sound in checks.items() if not sound]
     return f"invalid {', '.join(wrong)}" if wrong else ""
@@ -460,6 +470,22 @@ def _are_intervals(intervals: Mapping[str, Any], scores: Mapping[str, Any]) -> b
         len(ends) == 2 and all(map(SCORES[key].is_legal, ends)) and ends[0] <= ends[1]
         for key, ends in intervals.items()
     )
+
+
+def _coordinate(name: str) -> str:
+    """The curve that holds the thresholds of a curve."""
+    return "boundary_threshold" if name.startswith("boundary_") else "threshold"
+
+
+def _is_boundary(result: Result) -> bool:
+    """Whether the rule of boundaries is one, and there where it must be."""
+    scored = any(SCORES[key].family == "boundary" for key in result.scores if key in SCORES)
+    if not scored or not result.boundary:
+        return not scored and not result.boundary
+    try:
+        return BoundaryRule(**result.boundary).as_dict() == dict(result.boundary)
+    except WsolbenchError:
+        return False
 
 
 def _is_subset(ids: Subset, images: int) -> bool:

@@ -1,14 +1,30 @@
-"""The choices of a protocol that metric families read, as enums; light to load."""
+"""The choices that metric families read, of a protocol and of boundaries; light to load."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoxScore", "Comparator", "Component", "PixelScore", "Reduction"]
+from ..errors import WsolbenchError, one_of, require_type
+
+__all__ = [
+    "MAX_DISTANCE",
+    "BoundaryRule",
+    "BoundaryTruth",
+    "BoxScore",
+    "Comparator",
+    "Component",
+    "PixelScore",
+    "Reduction",
+    "require_distance",
+]
+
+MAX_DISTANCE = 0.0075
+"""How far apart matched pixels may be, as a share of the image's diagonal (paper section 4.4)."""
 
 
 class Comparator(str, Enum):
@@ -59,3 +75,59 @@ class BoxScore(str, Enum):
     """GT-known, Top-1 and Top-5 localization, all at one threshold."""
     MAXIMUM = "maximum"
     """MaxBoxAcc: the highest accuracy over all thresholds."""
+
+
+class BoundaryTruth(str, Enum):
+    """Which pixels are the boundary of a mask."""
+
+    THINNED = "thinned"
+    """Where the mask changes to the right, below or to the lower right, then thinned."""
+    INNER = "inner"
+    """The object's own pixels beside a pixel that is not of the object."""
+
+
+@dataclass(frozen=True)
+class BoundaryRule:
+    """The choices on which boundary scores depend; a result states them.
+
+    Attributes:
+        suppression: whether maps undergo non-maximum suppression first; not for maps that did.
+        truth: which pixels are the boundary of a mask.
+        max_distance: see `MAX_DISTANCE`.
+
+    Raises:
+        WsolbenchError: another type, or a distance that is not above 0 and at most 1.
+    """
+
+    suppression: bool = True
+    truth: BoundaryTruth = BoundaryTruth.THINNED
+    max_distance: float = MAX_DISTANCE
+
+    def __post_init__(self) -> None:
+        """Check the fields, and turn texts into truths."""
+        require_type("suppression", self.suppression, (bool,), "True or False")
+        try:
+            object.__setattr__(self, "truth", BoundaryTruth(self.truth))
+        except ValueError as error:
+            raise WsolbenchError(
+                "truth",
+                found=repr(self.truth),
+                expected=one_of([own.value for own in BoundaryTruth]),
+                cure="name one of these",
+            ) from error
+        require_distance(self.max_distance)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, as results hold them."""
+        return {**asdict(self), "truth": self.truth.value}
+
+
+def require_distance(value: object) -> None:
+    """Raise unless a value is a share of the diagonal within which pixels can be matched."""
+    if not isinstance(value, float) or not 0 < value <= 1:
+        raise WsolbenchError(
+            "max_distance",
+            found=repr(value),
+            expected="a share of the image's diagonal above 0 and at most 1",
+            cure=f"the usual one is {MAX_DISTANCE}",
+        )

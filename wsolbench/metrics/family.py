@@ -21,7 +21,7 @@ how many threads made it; the mean is off by less than 2**-40.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,6 +76,18 @@ class Images(Protocol):
     @property
     def seen(self) -> Sequence[Any]:
         """Each image's levels, mask, ignored pixels and true boxes on the grid."""
+
+    @property
+    def boundary(self) -> Any:
+        """How boundaries are scored: a `boundary.BoundaryRule`."""
+
+    @property
+    def edges(self) -> Sequence[NDArray[Any]]:
+        """Each image's map of boundary probabilities."""
+
+    @property
+    def pictures(self) -> Iterator[NDArray[np.bool_]]:
+        """Each image's mask, at its own size."""
 
     @property
     def class_indices(self) -> NDArray[np.int32]:

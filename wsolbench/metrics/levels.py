@@ -42,17 +42,18 @@ def level_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
     return levels
 
 
-def check_map(map_: NDArray[Any], name: str = "") -> None:
+def check_map(map_: NDArray[Any], name: str = "", of: str = "map") -> None:
     """Refuse a map that cannot be scored.
 
     Args:
         map_: any array.
         name: of its image, for the message; the error then has exit status 1.
+        of: what it is, for the message.
 
     Raises:
         WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
     """
     if fault := map_fault(map_):
         found, expected, cure = fault
-        where, status = (f"map of {name}", 1) if name else ("map", 2)
+        where, status = (f"{of} of {name}", 1) if name else (of, 2)
         raise WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=status)

@@ -7,8 +7,8 @@ whole block instead, with the same outcome bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError
 from ..masks import RunLengths, decode
 from ..metrics import images as image_metrics
-from ..metrics.choices import Comparator, Component
+from ..metrics.choices import BoundaryRule, Comparator, Component
 from ..metrics.packed import Packed
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see
@@ -60,6 +60,8 @@ class Block:
         top5: int (n, 5), predicted classes, or None.
         submitted: int (n, 4), boxes that the method predicts itself, or None.
         with_boxes: whether to infer boxes, which takes most of the time.
+        edges: (h, w) each, legal maps of boundary probabilities, if boundaries are scored.
+        boundary: how they are scored.
     """
 
     rules: Protocol
@@ -73,6 +75,8 @@ class Block:
     top5: NDArray[np.integer[Any]] | None = None
     submitted: NDArray[np.integer[Any]] | None = None
     with_boxes: bool = True
+    edges: Sequence[NDArray[Any]] = ()
+    boundary: BoundaryRule = field(default_factory=BoundaryRule)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,10 +116,15 @@ class Block:
             return self._at_once[2]
         return np.array([map_.min() == map_.max() for map_ in self.maps], np.bool_)
 
+    @property
+    def pictures(self) -> Iterator[NDArray[np.bool_]]:
+        """Each mask at its image's size, decoded when its turn comes."""
+        return map(self._mask, range(len(self)), self.masks.parts())
+
     @_Once
     def seen(self) -> list[Seen]:
         """Each image on the protocol's grid."""
-        masks = map(self._mask, range(len(self)), self.masks.parts())
+        masks = self.pictures
         ignored = map(self._mask, range(len(self)), self.ignored.parts())
         truths = self.truth.parts()
         return [

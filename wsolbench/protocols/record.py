@@ -257,6 +257,14 @@ class Protocol:
         return read and self.counts_levels and self.fixed_threshold is None
 
     @property
+    def scores_boundaries(self) -> bool:
+        """Whether boundary scores stand beside its own; they do not depend on its fields.
+
+        The paper has them, and no other program that is reproduced here.
+        """
+        return self.carries_thresholds
+
+    @property
     def keeps_boxes(self) -> bool:
         """Whether each threshold has one box, in pixels of the image."""
         return self.grid is None and self.component is Component.MOST_PIXELS
