@@ -20,7 +20,18 @@ from ..metrics.opencv import opencv
 from .crf import conv_crf
 from .pseudo_settings import PseudoSettings
 
-__all__ = ["PseudoSteps", "contour_of", "pseudo_boundary", "pseudo_steps", "resized_map"]
+__all__ = [
+    "CONTRAST",
+    "PseudoSteps",
+    "contour_of",
+    "pseudo_boundary",
+    "pseudo_steps",
+    "resized_map",
+]
+
+
+CONTRAST = 1 / 512
+"""A map with less, half a level, shows no object: neighbours would decide by rounding errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +90,8 @@ def pseudo_steps(
     channels = torch.from_numpy(np.array(photo).transpose(2, 0, 1))[None]
     with torch.no_grad():
         crf = conv_crf(torch.from_numpy(large)[None], channels, own)[0].numpy()
-    contour = contour_of(crf > 0.5)
+    shown = float(large.max() - large.min()) > CONTRAST
+    contour = contour_of((crf > 0.5) & shown)
     grey = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2GRAY)
     canny = cv2.Canny(grey, own.canny_low, own.canny_high, L2gradient=True) > 0
     kept = canny & (_distance_to(contour) <= own.reach)
@@ -103,7 +115,7 @@ def resized_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.float
         mode="bilinear",
         align_corners=False,
     )
-    return np.asarray(resized[0, 0].numpy().clip(0, 1))
+    return np.asarray(resized[0, 0].numpy().clip(0, 1), np.float32)
 
 
 def contour_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -133,7 +145,7 @@ def _distance_to(pixels: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _without_frame(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    found = pixels.copy()
+    found: NDArray[np.bool_] = pixels.copy()
     found[[0, -1]] = False
     found[:, [0, -1]] = False
     return found

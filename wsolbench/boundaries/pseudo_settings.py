@@ -35,7 +35,7 @@ class PseudoSettings(Settings):
     """
 
     crf_window: int = setting(
-        7,
+        11,
         "Side of the CRF's neighbourhood in cells",
         "an odd integer from 3 to 31",
         lambda own: 3 <= own <= 31 and own % 2 == 1,
@@ -51,8 +51,8 @@ class PseudoSettings(Settings):
         10.0, "Weight of the CRF's kernel of colours", "a number of at least 0", _not_negative
     )
     colour_deviation: float = positive(13.0, "Deviation of that kernel in levels 0 to 255")
-    canny_low: float = positive(50.0, "Lower threshold of Canny's edges")
-    canny_high: float = positive(100.0, "Upper threshold of Canny's edges")
+    canny_low: float = positive(100.0, "Lower threshold of Canny's edges")
+    canny_high: float = positive(200.0, "Upper threshold of Canny's edges")
     reach: float = positive(3.0, "Distance in pixels of Canny edges that are kept")
 
     def __post_init__(self) -> None:

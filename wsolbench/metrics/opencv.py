@@ -1,4 +1,4 @@
-"""OpenCV, which only the reproduced protocols need."""
+"""OpenCV, which the reproduced protocols and pseudo-boundaries need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opencv() -> ModuleType:
         raise WsolbenchError(
             "opencv",
             found="cv2 not installed",
-            expected="OpenCV, whose resizing and contours this protocol reproduces",
+            expected="OpenCV, for protocols other than sem and for pseudo-boundaries",
             cure="pip install 'wsolbench[opencv]', or score with --protocol sem",
         ) from error
     return cv2
