@@ -71,7 +71,14 @@ def cli() -> None:
 for _command in (
     *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
     *(compare.compare, info.info, imports.import_, imports.export),
-    *(predict.predict, import_maps.import_maps, merge.merge, plot.plot, demo.demo),
+    *(
+        predict.predict,
+        import_maps.import_maps,
+        import_maps.import_edges,
+        merge.merge,
+        plot.plot,
+        demo.demo,
+    ),
     *(train.train, study.study, leaderboard.leaderboard),
 ):
     cli.add_command(_command)

@@ -1,4 +1,4 @@
-"""Submissions from folders of maps: `import-maps`."""
+"""Submissions from folders of maps or edges: `import-maps`, `import-edges`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .options import (
 )
 from .printing import print_notes
 
-__all__ = ["import_maps"]
+__all__ = ["import_edges", "import_maps"]
 
 
 @click.command("import-maps")
@@ -121,4 +121,81 @@ def import_maps(
         )
     for target in outs.values():
         click.echo(f"{target}: {imported.maps} maps of {opened.name} {split}")
+    print_notes(imported.notes)
+
+
+@click.command("import-edges")
+@click.argument("folder", type=FILE)
+@annotations_option
+@dataset_option
+@click.option("--split", default="val", show_default=True, help="Split of the images.")
+@click.option("--name", help="Name of the method in tables [default: the folder's name].")
+@click.option("--backbone", help="Name of the network in tables.")
+@training_seed_option
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint8", "float16", "float32"]),
+    help="Number type in which edges are stored [default: float32, or uint8 for 8-bit files].",
+)
+@click.option(
+    "--allow-missing", is_flag=True, help="Write the submission even if some images have no edges."
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["1", "255", "65535"]),
+    help="Number that means 1 in the files [default: 255 in 8 bits, 65535 in 16 bits, 1 in "
+    "floats, unless all files together leave it open].",
+)
+@resume_option
+@overwrite_option
+@submission_option
+@quiet_option
+def import_edges(
+    folder: Path,
+    annotations: Path | None,
+    dataset: str | None,
+    split: str,
+    name: str | None,
+    backbone: str | None,
+    training_seed: int | None,
+    out: Path,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make a submission of edges alone from a folder of edge maps.
+
+    The folder contains a file for each image of the split, such as <image id>.png, .npy, .jpg or
+    .tif: the probability of a boundary at each pixel, from 0 to 1, or 8 bits. Any size is read;
+    that of the photo keeps the most.
+
+    \b
+    wsolbench import-edges hed --annotations animals.h5 --out hed.h5
+    wsolbench evaluate hed.h5 --annotations animals.h5
+    """
+    from ..data.dataset import Dataset
+    from ..formats.annotations import find_annotations
+    from ..maps.folders import import_maps as write_maps
+    from ..maps.normalisations import normalisation_named
+
+    check_store_options(annotations, dataset)
+    require_ending(out, "HDF5")
+    found = find_annotations(annotations, dataset)
+    require_target(out, [found])
+    method: dict[str, object] = {"name": name or folder.resolve().name}
+    if backbone:
+        method["backbone"] = backbone
+    if training_seed is not None:
+        method["seed"] = training_seed
+    with resumable(), bar("import-edges", "map", quiet=quiet) as progress:
+        opened = Dataset.open(found, split)
+        imported = write_maps(
+            folder,
+            opened,
+            {normalisation_named("none"): out},
+            method=method,
+            edges=True,
+            progress=progress,
+            **options,
+        )
+    click.echo(f"{out}: edges of {imported.maps} images of {opened.name} {split}")
     print_notes(imported.notes)

@@ -19,6 +19,9 @@ from ..errors import WsolbenchError
 from ..files import require_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .annotations import AnnotationStore
     from .submission.reader import Submission
 
@@ -100,19 +103,32 @@ def _describe_store(store: AnnotationStore) -> dict[str, Any]:
 
 
 def _describe_submission(submission: Submission) -> dict[str, Any]:
-    shapes = sorted({tuple(shape) for shape in submission.shapes.tolist()})
-    sizes = [f"{height}x{width}" for height, width in shapes]
+    own, edges = {}, {}
+    if submission.shapes is not None:
+        own = {"sizes": _sizes(submission.shapes), "dtype": str(submission.dtype)}
+    if submission.edge_shapes is not None:
+        edges = {
+            "edges": len(submission),
+            "edge_sizes": _sizes(submission.edge_shapes),
+            "edge_dtype": str(submission.edge_dtype),
+        }
     return {
         "dataset": submission.header.dataset,
         "split": submission.header.split,
         "label": submission.header.label,
         "normalisation": submission.header.normalisation,
         "method": dict(submission.header.method),
-        "maps": len(submission.image_ids),
-        "sizes": sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}",
-        "dtype": str(submission.dtype),
+        "maps": 0 if submission.shapes is None else len(submission),
+        **own,
+        **edges,
         "top5": submission.top5 is not None,
         "boxes": submission.boxes is not None,
         "windows": submission.windows is not None,
         "sha256": submission.sha256,
     }
+
+
+def _sizes(shapes: NDArray[np.int64]) -> str:
+    ordered = sorted({tuple(shape) for shape in shapes.tolist()})
+    sizes = [f"{height}x{width}" for height, width in ordered]
+    return sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}"

@@ -68,6 +68,7 @@ def import_maps(
     clip: bool = False,
     scale: str | None = None,
     window: CentreCrop | None = None,
+    edges: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
     """Write the maps of a folder as submissions, one per normalisation.
@@ -94,6 +95,8 @@ def import_maps(
         clip: cut values that leave [0, 1] by at most 1e-3, as rounding does, and count their maps.
         window: the crop of the photo that the maps show, see `wsolbench.centre_crop`; None if they
             show the whole photo.
+        edges: whether the files are probabilities of a boundary; the submissions then hold edges
+            alone.
         progress: called with (files read, files).
 
     Returns:
@@ -169,7 +172,10 @@ def import_maps(
                     ranks = None if classes is None else np.array([classes[name] for name in names])
                     shown = None if window is None else window_rows(window, dataset, names)
                     maps = [planes[at][number] for at in missing]
-                    writer.append(names, maps, ranks, windows=shown)
+                    if edges:
+                        writer.append(names, None, ranks, edges=maps)
+                    else:
+                        writer.append(names, maps, ranks, windows=shown)
             done += len(batch)
             if progress:
                 progress(done, len(ids))

@@ -198,7 +198,7 @@ def _field_in_words(field: str, value: object, other: object) -> str:
 
 
 def _columns_in_words(shard: Submission) -> dict[str, str]:
-    words = {"maps": f"maps of {shard.dtype}"}
+    words = {"maps": "no maps" if shard.dtype is None else f"maps of {shard.dtype}"}
     words["edges"] = "no edges" if shard.edge_dtype is None else f"edges of {shard.edge_dtype}"
     for name in _COLUMNS:
         words[name] = f"no {name}" if getattr(shard, name) is None else name
@@ -321,21 +321,25 @@ def _write(
 
 def _read(
     shards: Sequence[Submission], first_places: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
+) -> tuple[list[NDArray[Any]] | None, list[NDArray[Any]] | None]:
     """The maps and edges at these positions, which count through all shards."""
     owners = np.searchsorted(first_places, rows, side="right") - 1
-    has_edges = shards[0].edge_shapes is not None
+    has_maps, has_edges = shards[0].shapes is not None, shards[0].edge_shapes is not None
     maps: dict[int, NDArray[Any]] = {}
     edges: dict[int, NDArray[Any]] = {}
     for owner in np.unique(owners).tolist():
         # Ascending, since consecutive rows are read together.
         own = np.sort(rows[owners == owner])
         wanted = (own - first_places[owner]).tolist()
-        maps.update(zip(own.tolist(), shards[owner].read(wanted), strict=True))
+        if has_maps:
+            maps.update(zip(own.tolist(), shards[owner].read(wanted), strict=True))
         if has_edges:
             edges.update(zip(own.tolist(), shards[owner].read_edges(wanted), strict=True))
     in_order = rows.tolist()
-    return [maps[row] for row in in_order], [edges[row] for row in in_order] if has_edges else None
+    return (
+        [maps[row] for row in in_order] if has_maps else None,
+        [edges[row] for row in in_order] if has_edges else None,
+    )
 
 
 def _joined(shards: Sequence[Submission], name: str) -> NDArray[Any] | None:
@@ -345,11 +349,14 @@ def _joined(shards: Sequence[Submission], name: str) -> NDArray[Any] | None:
 
 def _bytes_of_images(shards: Sequence[Submission]) -> NDArray[np.int64]:
     """Bytes of the map and the edges of each image."""
-    sizes = [shard.shapes.prod(axis=1) * shard.dtype.itemsize for shard in shards]
-    for place, shard in enumerate(shards):
-        if shard.edge_shapes is not None and shard.edge_dtype is not None:
-            edges = shard.edge_shapes.prod(axis=1) * shard.edge_dtype.itemsize
-            sizes[place] = sizes[place] + edges
+    sizes = [np.zeros(len(shard), np.int64) for shard in shards]
+    for size, shard in zip(sizes, shards, strict=True):
+        for shapes, dtype in (
+            (shard.shapes, shard.dtype),
+            (shard.edge_shapes, shard.edge_dtype),
+        ):
+            if shapes is not None and dtype is not None:
+                size += shapes.prod(axis=1) * dtype.itemsize
     return np.concatenate(sizes)
 
 

@@ -35,12 +35,12 @@ from ...image_ids import MAX_BYTES
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "RECORD", "Journal"]
+__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "NO_MAPS", "RECORD", "Journal"]
 
 VERSION = 2
 """Version of the part's format; a part of another version cannot be resumed."""
 
-HAS_TOP5, HAS_BOXES, HAS_EDGES, HAS_WINDOWS = 1, 2, 4, 8
+HAS_TOP5, HAS_BOXES, HAS_EDGES, HAS_WINDOWS, NO_MAPS = 1, 2, 4, 8, 16
 
 RECORD = np.dtype(
     [

@@ -56,8 +56,8 @@ class Submission:
         path: the file.
         header: its header.
         image_ids: (N,) in the order of the file.
-        shapes: int64 (N, 2), (height, width) of each map.
-        dtype: dtype of the maps: uint8, float16 or float32.
+        shapes: int64 (N, 2), (height, width) of each map; None if the file has edges alone.
+        dtype: dtype of the maps: uint8, float16 or float32; None if there are none.
         top5: int32 (N, 5) class indices, best first, -1 for no class; or None.
         boxes: int32 (N, 4), half-open (x0, y0, x1, y1) pixels, or None.
         windows: float64 (N, 4), the part of the image (x0, y0, x1, y1) that each map covers; None
@@ -68,14 +68,15 @@ class Submission:
 
     def __init__(self, scan: Scan) -> None:
         require_type("Submission", scan, (Scan,), "what Submission.open(path) returns")
-        if scan.faults or scan.header is None or scan.image_ids is None or scan.maps is None:
+        bare = scan.maps is None and scan.edges is None
+        if scan.faults or scan.header is None or scan.image_ids is None or bare:
             scan.file.close()
             raise raised(scan.file.path, scan.faults)
         self.path = scan.file.path
         self.header = scan.header
         self.image_ids = scan.image_ids
-        self.shapes = scan.maps.shapes
-        self.dtype = scan.maps.dtype
+        self.shapes = None if scan.maps is None else scan.maps.shapes
+        self.dtype = None if scan.maps is None else scan.maps.dtype
         self.top5 = scan.top5
         self.boxes = scan.boxes
         self.windows = scan.windows
@@ -85,6 +86,7 @@ class Submission:
         self._maps = scan.maps
         self._edges = scan.edges
         self._crc32 = scan.crc32
+        self._edges_crc32 = scan.edges_crc32
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Submission:
@@ -99,7 +101,8 @@ class Submission:
         return len(self.image_ids)
 
     def __repr__(self) -> str:
-        return f"Submission({str(self.path)!r}, {len(self)} maps)"
+        held = "edges" if self.shapes is None else "maps"
+        return f"Submission({str(self.path)!r}, {len(self)} {held})"
 
     def __enter__(self) -> Submission:
         return self
@@ -125,8 +128,16 @@ class Submission:
 
         Raises:
             WsolbenchError: a row is out of range; a map does not match its checksum, is not finite
-                or exceeds [0, 1]; the file is damaged or truncated.
+                or exceeds [0, 1]; the file is damaged or truncated, or has edges alone.
         """
+        if self._maps is None:
+            raise WsolbenchError(
+                self.path,
+                found="edges alone",
+                expected="localization maps",
+                cure="name a submission with maps, or score its boundaries (--metrics boundary)",
+                exit_status=1,
+            )
         return self._read(self._maps, "maps", self._crc32, rows)
 
     def read_edges(self, rows: Sequence[int]) -> list[NDArray[Any]]:
@@ -137,7 +148,7 @@ class Submission:
         """
         if self._edges is None:
             raise WsolbenchError(self.path, found="no edges", cure="write a submission with edges")
-        return self._read(self._edges, "edges", None, rows)
+        return self._read(self._edges, "edges", self._edges_crc32, rows)
 
     @cached_property
     def sha256(self) -> str:

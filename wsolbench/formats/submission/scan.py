@@ -138,6 +138,7 @@ class Scan:
     boxes: NDArray[np.int32] | None = None
     windows: NDArray[np.float64] | None = None
     edges: Maps | None = None
+    edges_crc32: NDArray[np.uint32] | None = None
 
     def attempt(self, kind: str, act: Callable[[], _T]) -> _T | None:
         """The result of `act`; None, with the fault recorded, if it raises."""
@@ -198,12 +199,15 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
     rows: int | tuple[int, int] = (1, MAX_ROWS) if ids is None else len(ids)
     if ids is not None:
         scan.image_ids = _scan_ids(scan, ids.tolist())
-    scan.maps = scan.attempt("structure", lambda: _maps(gate, "maps", rows))
+    edged = scan.attempt("structure", lambda: gate.kind("edges")) is not None
+    if not edged or scan.attempt("structure", lambda: gate.kind("maps")) is not None:
+        scan.maps = scan.attempt("structure", lambda: _maps(gate, "maps", rows))
     if isinstance(rows, tuple) and scan.maps is not None:
         rows = len(scan.maps.shapes)
-    if scan.attempt("structure", lambda: gate.kind("edges")):
+    if edged:
         scan.edges = scan.attempt("structure", lambda: _maps(gate, "edges", rows))
-    scan.crc32 = _optional(scan, gate, "crc32", ("<u4", ">u4"), (rows,), "uint32 (N,)")
+    for name in ("crc32", "edges_crc32"):
+        setattr(scan, name, _optional(scan, gate, name, ("<u4", ">u4"), (rows,), "uint32 (N,)"))
     integers = ("u", "i")
     for name, width, bad, words in (
         ("top5", 5, bad_top5, TOP5_RULE),
@@ -394,7 +398,7 @@ def block_faults(
                 row,
                 ids,
                 f"CRC-32 {zlib.crc32(plane.data):08x}",
-                f"{int(crc32[row]):08x} as in crc32",
+                f"{int(crc32[row]):08x} as in {'crc32' if name == 'maps' else 'edges_crc32'}",
                 cure="the file is damaged: download or write it again",
             )
         elif fault := map_fault(in_float32(plane)):

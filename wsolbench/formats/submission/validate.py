@@ -53,9 +53,14 @@ def validate(
     scan = scan_file(path)
     faults = list(scan.faults)
     try:
-        for name, maps, crc32 in (("maps", scan.maps, scan.crc32), ("edges", scan.edges, None)):
+        for name, maps, crc32 in (
+            ("maps", scan.maps, scan.crc32),
+            ("edges", scan.edges, scan.edges_crc32),
+        ):
             if maps is not None:
-                faults += _content_faults(name, maps, crc32, scan.image_ids, progress)
+                faults += _content_faults(
+                    name, maps, crc32, scan.image_ids, progress, alone=scan.maps is None
+                )
     finally:
         scan.file.close()
     if split is not None and scan.header is not None and scan.header.split != split:
@@ -79,6 +84,8 @@ def _content_faults(
     crc32: NDArray[np.uint32] | None,
     ids: Sequence[str] | None,
     progress: Progress | None,
+    *,
+    alone: bool,
 ) -> list[Fault]:
     faults: list[Fault] = []
     for start, stop in maps.blocks():
@@ -87,7 +94,7 @@ def _content_faults(
         except WsolbenchError:
             for row in range(start, stop):
                 faults += _single_faults(name, maps, row, ids, crc32)
-        if progress is not None and name == "maps":
+        if progress is not None and (name == "maps" or alone):
             progress(stop, len(maps.shapes))
     return faults
 

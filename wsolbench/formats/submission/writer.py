@@ -23,7 +23,7 @@ from ...errors import WsolbenchError, require_path, require_type, some
 from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import array_of
-from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, HAS_WINDOWS, RECORD, Journal
+from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, HAS_WINDOWS, NO_MAPS, RECORD, Journal
 from .rules import (
     FORMAT,
     FORMAT_VERSION,
@@ -138,7 +138,7 @@ class SubmissionWriter:
     def append(
         self,
         image_ids: Sequence[str],
-        maps: ArrayLike | Sequence[ArrayLike],
+        maps: ArrayLike | Sequence[ArrayLike] | None,
         top5: ArrayLike | None = None,
         boxes: ArrayLike | None = None,
         edges: ArrayLike | Sequence[ArrayLike] | None = None,
@@ -152,12 +152,14 @@ class SubmissionWriter:
         Args:
             image_ids: (B,) ids, see `image_ids.RULE`.
             maps: (B, height, width), or B arrays (height, width) of any sizes; uint8 (value / 255),
-                float16 or float32 in [0, 1]; sides 1..4096; the same dtype in all batches.
+                float16 or float32 in [0, 1]; sides 1..4096; the same dtype in all batches. None,
+                in all batches or none, for a submission of edges alone.
             top5: integers (B, 5), class indices, best first, all different; the last ones are -1
                 if there are fewer classes; in all batches or none.
             boxes: integers (B, 4), pixels, half-open, of methods that predict boxes directly; in
                 all batches or none.
-            edges: like `maps`, for boundaries; sizes and dtype may differ from the maps.
+            edges: like `maps`, the probabilities of a boundary; sizes and dtype may differ from
+                the maps; in all batches or none.
             windows: (B, 4), x0, y0, x1, y1 in pixels of the image: the part that each map covers,
                 if the network saw a crop (see `wsolbench.centre_crop`), or the image with padding;
                 at least one pixel wide and high; in all batches or none. Without them, each map
@@ -171,7 +173,13 @@ class SubmissionWriter:
             raise self._refused("a single string", "a sequence of ids", "pass a list of ids")
         ids = list(image_ids)
         faults = _Faults(self.path, ids)
-        planes = self._planes("maps", maps, len(ids))
+        if maps is None and edges is None:
+            raise self._refused("neither maps nor edges", "one of them", "pass a map per image")
+        if maps is None and windows is not None:
+            raise self._refused(
+                "windows without maps", "windows of maps", "leave them out: edges have none"
+            )
+        planes = None if maps is None else self._planes("maps", maps, len(ids))
         edge_planes = None if edges is None else self._planes("edges", edges, len(ids))
         five = None if top5 is None else self._integers("top5", top5, (len(ids), 5))
         corners = None if boxes is None else self._integers("boxes", boxes, (len(ids), 4))
@@ -186,7 +194,7 @@ class SubmissionWriter:
                 faults.add(row, "an id that is already stored", "each id once")
             else:
                 seen.add(image_id)
-        for name, part in (("map", planes), ("edges", edge_planes or [])):
+        for name, part in (("map", planes or []), ("edges", edge_planes or [])):
             for row, plane in enumerate(part):
                 wrong = plane_fault(plane)
                 if wrong:
@@ -204,8 +212,11 @@ class SubmissionWriter:
 
         records = np.zeros(len(ids), dtype=RECORD)
         records["image_id"] = [image_id.encode() for image_id in ids]
-        _describe(records, planes, "")
         has = 0
+        if planes is None:
+            has |= NO_MAPS
+        else:
+            _describe(records, planes, "")
         if edge_planes is not None:
             _describe(records, edge_planes, "edges_")
             has |= HAS_EDGES
@@ -224,7 +235,7 @@ class SubmissionWriter:
             raise self._refused(
                 f"more than {MAX_ROWS} maps", f"at most {MAX_ROWS}", "split the submission"
             )
-        journal.append(records, planes, edge_planes or [])
+        journal.append(records, planes or [], edge_planes or [])
 
     def _open_journal(self) -> Journal:
         if self._journal is None:
@@ -315,6 +326,16 @@ class SubmissionWriter:
                     expected=f"{np.dtype(first[name].decode())}, as in the previous batches",
                     cure="pass the same dtype in all batches",
                 )
+        if (first["has"] ^ records[0]["has"]) & NO_MAPS:
+            here, there = "no maps", "maps"
+            if first["has"] & NO_MAPS:
+                here, there = there, here
+            raise WsolbenchError(
+                f"{self.path}: {records[0]['image_id'].decode()}",
+                found=here,
+                expected=f"{there}, as in the previous batches",
+                cure="pass maps in all batches or in none",
+            )
         for bit, name in (
             (HAS_TOP5, "top5"),
             (HAS_BOXES, "boxes"),
@@ -412,7 +433,8 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             file.attrs["normalisation"] = header.normalisation
             file.attrs["method"] = dumped(header.method)
             _store_columns(file, journal)
-            _store_maps(file, "maps", journal, "", "values.bin")
+            if not journal.first["has"] & NO_MAPS:
+                _store_maps(file, "maps", journal, "", "values.bin")
             if journal.first["has"] & HAS_EDGES:
                 _store_maps(file, "edges", journal, "edges_", "edges.bin")
     except (OSError, RuntimeError, WsolbenchError) as error:
@@ -429,7 +451,8 @@ def _store_columns(file: h5py.File, journal: Journal) -> None:
     has = int(journal.first["has"])
     columns = [
         ("image_id", "image_id", (count,), f"S{longest}", True),
-        ("crc32", "crc32", (count,), "<u4", True),
+        ("crc32", "crc32", (count,), "<u4", not has & NO_MAPS),
+        ("edges_crc32", "edges_crc32", (count,), "<u4", has & HAS_EDGES),
         ("top5", "top5", (count, 5), "<i4", has & HAS_TOP5),
         ("boxes", "boxes", (count, 4), "<i4", has & HAS_BOXES),
         ("window", "window", (count, 4), "<f8", has & HAS_WINDOWS),
