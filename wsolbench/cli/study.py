@@ -391,7 +391,13 @@ def _also(text: str) -> tuple[str, Path]:
     metavar="NAME=SUBMISSION",
     help="Score this submission of edges of the test split beside them; may be repeated.",
 )
-@settings_options(EdgeSettings, leave_out=("maps", "loss"))
+@click.option(
+    "--sem-seeds",
+    type=float,
+    metavar="FRACTION",
+    help="Seeds of SEM as a fraction of the map's positions [default: 0.05].",
+)
+@settings_options(EdgeSettings, leave_out=("maps", "loss", "seeds"))
 @settings_options(EdgeRecipe, leave_out=("seed",))
 @settings_options(PseudoSettings)
 @click.option(
@@ -422,6 +428,7 @@ def edges(
     seeds: tuple[int, ...],
     variants: tuple[str, ...] | None,
     also: tuple[tuple[str, Path], ...],
+    sem_seeds: float | None,
     out: Path,
     workers: int,
     device: str,
@@ -442,6 +449,7 @@ def edges(
     if train_split is not None and train_images is not None:
         raise click.UsageError("--train and --train-images exclude each other.")
     settings = given_settings(EdgeSettings, options)
+    settings |= {} if sem_seeds is None else {"seeds": sem_seeds}
     recipe = given_settings(EdgeRecipe, options)
     pseudo = given_settings(PseudoSettings, options)
     require_torch("study")
