@@ -17,6 +17,7 @@ from ..errors import WsolbenchError
 from . import (
     compare,
     demo,
+    edges,
     evaluate,
     import_maps,
     imports,
@@ -82,6 +83,9 @@ for _command in (
     *(train.train, study.study, leaderboard.leaderboard),
 ):
     cli.add_command(_command)
+train.train.add_command(edges.train_edges)
+for _command in edges.PREDICT:
+    predict.predict.add_command(_command)
 
 
 def _leave(message: str, status: int) -> None:

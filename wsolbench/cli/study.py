@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..baselines.settings import METHODS, Recipe
+from ..boundaries.pseudo_settings import PseudoSettings
+from ..boundaries.settings import EdgeRecipe, EdgeSettings
 from ..progress import bar
 from .options import (
     FILE,
@@ -48,6 +50,21 @@ def _methods(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(METHODS)}.")
+    return names
+
+
+EDGE_VARIANTS = (  # as study.edges.VARIANTS, which would load too much for --help
+    *("cam-hns", "sem-vanilla", "sem-hns", "sem-hns-cutmix", "sem-hns-has"),
+    *("sem-pseudo", "cam-pseudo", "sem-gradient"),
+)
+
+
+def _variants(text: str) -> tuple[str, ...]:
+    """Names of rows, separated by commas."""
+    names = tuple(listed(text))
+    unknown = [name for name in names if name not in EDGE_VARIANTS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(EDGE_VARIANTS)}.")
     return names
 
 
@@ -320,3 +337,156 @@ def _report(folder: Path, as_json: bool, quiet: bool) -> None:
     written = write_report(summary, folder)
     click.echo(study_json(summary).rstrip("\n") if as_json else study_text(summary, "text"))
     click.echo(f"written: {', '.join(map(str, written))}", err=True)
+
+
+def _also(text: str) -> tuple[str, Path]:
+    """Title and submission of "HED=hed.h5"."""
+    title, equals, path = text.partition("=")
+    if not equals or not title or not path or "/" in title:
+        raise click.BadParameter(f"{text!r} is not of the form NAME=SUBMISSION.")
+    return title, Path(path)
+
+
+@study.command()
+@click.option(
+    "--classifiers",
+    type=FILE,
+    required=True,
+    help="Folder of a study, whose classifiers of cam, has and cutmix to use.",
+)
+@click.option("--annotations", type=FILE, required=True, help="Annotation file of the test split.")
+@images_option
+@click.option(
+    "--train",
+    "train_split",
+    metavar="SPLIT",
+    help="Split of --annotations whose photos and classes to train on [default: train].",
+)
+@click.option(
+    "--train-images",
+    type=FILE,
+    help="Instead of --train: folder with one subfolder of photos per class.",
+)
+@click.option("--test", default="test", show_default=True, help="Split to score.")
+@exif_option
+@click.option("--title", help="Title of the study [default: the data set].")
+@click.option(
+    "--seeds",
+    type=integers,
+    default="0",
+    show_default=True,
+    metavar="N,N",
+    help="Seeds of the classifiers; more may be added later.",
+)
+@click.option(
+    "--variants",
+    type=_variants,
+    metavar="NAME,NAME",
+    help=f"Rows of the table [default: {','.join(EDGE_VARIANTS)}].",
+)
+@click.option(
+    "--also",
+    type=_also,
+    multiple=True,
+    metavar="NAME=SUBMISSION",
+    help="Score this submission of edges of the test split beside them; may be repeated.",
+)
+@click.option(
+    "--sem-seeds",
+    type=float,
+    metavar="FRACTION",
+    help="Seeds of SEM as a fraction of the map's positions [default: 0.05].",
+)
+@settings_options(EdgeSettings, leave_out=("maps", "loss", "seeds"))
+@settings_options(EdgeRecipe, leave_out=("seed",))
+@settings_options(PseudoSettings)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Number of processes that load photos.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to run on: cpu, cuda, mps or auto.",
+)
+@click.option("--out", type=FILE, required=True, help="Folder of the study.")
+@json_option
+@quiet_option
+def edges(
+    classifiers: Path,
+    annotations: Path,
+    images: Path,
+    train_split: str | None,
+    train_images: Path | None,
+    test: str,
+    exif: str,
+    title: str | None,
+    seeds: tuple[int, ...],
+    variants: tuple[str, ...] | None,
+    also: tuple[tuple[str, Path], ...],
+    sem_seeds: float | None,
+    out: Path,
+    workers: int,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Compare boundary detectors in the shape of the paper's Table 7.
+
+    CAM-HNS, SEM-vanilla and SEM-HNS on the classifiers of CAM, SEM-HNS on those of HaS and CutMix,
+    beside pseudo-boundaries, the gradient of SEM's maps and Canny.
+
+    \b
+    wsolbench study mini --out mini-study --seeds 0,1,2 --methods cam,has,cutmix
+    wsolbench study edges --classifiers mini-study --annotations mini-study/scenes.h5 \\
+        --images mini-study/images --seeds 0,1,2 --out edges-study
+    """
+    if train_split is not None and train_images is not None:
+        raise click.UsageError("--train and --train-images exclude each other.")
+    settings = given_settings(EdgeSettings, options)
+    settings |= {} if sem_seeds is None else {"seeds": sem_seeds}
+    recipe = given_settings(EdgeRecipe, options)
+    pseudo = given_settings(PseudoSettings, options)
+    require_torch("study")
+    from ..files import write_text
+    from ..study.edge_summary import edge_study_json, edge_study_text, summarise_edges
+    from ..study.edges import EdgePlan, run_edge_study
+
+    plan = EdgePlan(
+        title=title or f"Boundaries on {annotations.stem}",
+        classifiers=classifiers,
+        annotations=annotations,
+        images=images,
+        train=train_images or train_split or "train",
+        test=test,
+        exif=exif,
+        settings=settings,
+        recipe=recipe,
+        pseudo=pseudo,
+        also=dict(also),
+    )
+    try:
+        run_edge_study(
+            plan,
+            out,
+            seeds=seeds,
+            variants=variants or EDGE_VARIANTS,
+            device=device,
+            workers=workers,
+            bars=partial(bar, quiet=quiet),
+            say=lambda line: click.echo(line, err=True),
+        )
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("run the same command again to continue") from error
+    with bar("summary", "result", quiet=quiet) as progress:
+        summary = summarise_edges(out, progress=progress)
+    write_text(out / "boundaries.json", edge_study_json(summary))
+    write_text(out / "boundaries.md", edge_study_text(summary))
+    text = edge_study_json(summary).rstrip("\n") if as_json else edge_study_text(summary, "text")
+    click.echo(text)
+    click.echo(f"written: {out / 'boundaries.json'}, {out / 'boundaries.md'}", err=True)

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from ..baselines.train import LogRow
     from ..baselines.training_data import LabelledPhotos
 
-__all__ = ["train"]
+__all__ = ["check_photos", "photos_of", "train"]
 
 
 @click.group()
 def train() -> None:
-    """Train a classifier on class labels with a WSOL method.
+    """Train a classifier on class labels with a WSOL method, or a boundary detector on top of one.
 
     \b
     wsolbench train cam --backbone resnet50-sem --trunk-weights resnet50.pth \\
@@ -129,11 +129,7 @@ def _train(
     trunk_weights: Path | None,
     **options: Any,
 ) -> None:
-    check_store_options(annotations, dataset)
-    if split is None and (annotations is not None or dataset is not None):
-        raise click.UsageError("--annotations and --dataset need --split, e.g. --split train.")
-    if split is None and (limit is not None or exif != "ignore"):
-        raise click.UsageError("--limit and --exif need --annotations and --split.")
+    check_photos(annotations, dataset, split, exif, limit)
     if trunk_weights is None and options["weights_key"] is not None:
         raise click.UsageError("--weights-key needs --trunk-weights.")
     settings = given_settings(METHODS[method].settings, options)
@@ -144,7 +140,7 @@ def _train(
     from ..baselines.train import train as train_method
 
     first = processes_here().first
-    photos = _photos(images, annotations, dataset, split, exif, limit)
+    photos = photos_of(images, annotations, dataset, split, exif, limit)
 
     def say(row: LogRow) -> None:
         if not quiet:
@@ -188,7 +184,22 @@ def _line(row: LogRow, epochs: int) -> str:
     )
 
 
-def _photos(
+def check_photos(
+    annotations: Path | None,
+    dataset: str | None,
+    split: str | None,
+    exif: str,
+    limit: int | None,
+) -> None:
+    """Raise unless the options name a folder of classes, or a split."""
+    check_store_options(annotations, dataset)
+    if split is None and (annotations is not None or dataset is not None):
+        raise click.UsageError("--annotations and --dataset need --split, e.g. --split train.")
+    if split is None and (limit is not None or exif != "ignore"):
+        raise click.UsageError("--limit and --exif need --annotations and --split.")
+
+
+def photos_of(
     images: Path,
     annotations: Path | None,
     dataset: str | None,

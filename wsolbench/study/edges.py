@@ -1,0 +1,349 @@
+"""The study of boundaries: the paper's Table 7 on any classifiers, with several seeds.
+
+Each variant is a boundary detector on a classifier of a study (`run`), trained with the
+classifier's seed; edges without a detector stand beside them. All are scored on test, where, as in
+the paper, ODS and OIS choose their thresholds too.
+
+Layout of the folder:
+
+    edges-plan.json                          what all runs have in common
+    canny/test.h5 ...                        edges without a network
+    seed-<s>/<variant>/detector.pt, .csv     the detector and the log of its training
+    seed-<s>/<variant>/test.h5 ...           a submission, its result (.json) and its counts
+    boundaries.json, .md, .png               the summary
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..baselines.checkpoints import read_checkpoint
+from ..baselines.settings import as_values
+from ..baselines.training_data import LabelledPhotos, labelled_folder, labelled_split
+from ..boundaries.predict import REFERENCES, predict_canny, predict_edges, predict_reference
+from ..boundaries.pseudo_settings import PseudoSettings
+from ..boundaries.settings import edge_recipe_for, edge_settings_for
+from ..boundaries.train import train_edges
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, require_choice
+from ..evaluation.counts import counts_path, write_counts
+from ..evaluation.run import Request
+from ..evaluation.run import run as evaluate_files
+from ..files import require_file, sha256_of, write_text
+from ..formats.result import Result, read_result
+from ..progress import Progress
+from ..scores import SCORES
+
+__all__ = [
+    "CANNY",
+    "KEYS",
+    "VARIANTS",
+    "EdgePlan",
+    "Variant",
+    "read_edge_plan",
+    "run_edge_study",
+]
+
+Bars = Callable[[str, str], AbstractContextManager[Progress | None]]
+
+KEYS = ("boundary_ods", "boundary_ois", "boundary_ap", "boundary_ap_full")
+"""The scores of the study: those of Table 7, and the AP that does not depend on calibration."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Edges that a study makes of each seed.
+
+    Attributes:
+        title: in tables.
+        method: of the classifier, a key of `baselines.settings.METHODS`.
+        maps: "sem" or "cam".
+        loss: "hns" or "vanilla"; empty for edges without detector.
+        kind: one of `boundaries.predict.REFERENCES`; empty for a detector.
+    """
+
+    title: str
+    method: str
+    maps: str
+    loss: str = ""
+    kind: str = ""
+
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "cam-hns": Variant("CAM-HNS", "cam", "cam", "hns"),
+        "sem-vanilla": Variant("SEM-vanilla", "cam", "sem", "vanilla"),
+        "sem-hns": Variant("SEM-HNS", "cam", "sem", "hns"),
+        "sem-hns-cutmix": Variant("SEM-HNS (CutMix)", "cutmix", "sem", "hns"),
+        "sem-hns-has": Variant("SEM-HNS (HaS)", "has", "sem", "hns"),
+        "sem-pseudo": Variant("SEM pseudo-boundaries", "cam", "sem", kind=REFERENCES[1]),
+        "cam-pseudo": Variant("CAM pseudo-boundaries", "cam", "cam", kind=REFERENCES[1]),
+        "sem-gradient": Variant("SEM map's gradient", "cam", "sem", kind=REFERENCES[0]),
+    }
+)
+"""In the order of Table 7, then edges without detector."""
+
+CANNY = "Canny"
+
+
+@dataclass(frozen=True)
+class EdgePlan:
+    """What all runs of a study of boundaries have in common.
+
+    Attributes:
+        title: of the study.
+        classifiers: the folder of a study, with seed-<s>/<method>/checkpoint.pt.
+        annotations: the annotation file with the test split.
+        images: the folder of the photos.
+        train: the split whose photos and classes to train on, or a folder with one subfolder for
+            each class; that of the classifiers.
+        test: the split to score.
+        exif: "ignore" or "apply".
+        settings: fields of `EdgeSettings` but maps and loss.
+        recipe: fields of `EdgeRecipe` but the seed.
+        pseudo: fields of `PseudoSettings`.
+        also: submissions of edges of the test split to score beside them, by title.
+    """
+
+    title: str
+    classifiers: Path
+    annotations: Path
+    images: Path
+    train: str | Path = "train"
+    test: str = "test"
+    exif: str = "ignore"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    pseudo: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Path] = field(default_factory=dict)
+
+    def checkpoint(self, seed: int, method: str) -> Path:
+        """A classifier.
+
+        Raises:
+            WsolbenchError: it is not there.
+        """
+        return require_file(
+            self.classifiers / f"seed-{seed}" / method / "checkpoint.pt",
+            f"the classifier of {method}, seed {seed}",
+            f"train it: wsolbench study ... --out {self.classifiers} --methods cam,has,cutmix "
+            f"--seeds {seed}",
+        )
+
+    def dataset(self) -> Dataset:
+        """The test split with its photos."""
+        return Dataset.open(self.annotations, self.test, self.images, exif=self.exif)
+
+    def photos(self) -> LabelledPhotos:
+        """The photos to train on."""
+        if isinstance(self.train, Path):
+            return labelled_folder(self.train)
+        opened = Dataset.open(self.annotations, self.train, self.images, exif=self.exif)
+        return labelled_split(opened)
+
+    def described(self, backbone: str) -> dict[str, Any]:
+        """What `edges-plan.json` holds.
+
+        Raises:
+            WsolbenchError: a setting is unknown or out of range.
+        """
+        settings = as_values(edge_settings_for(backbone, self.settings))
+        recipe = as_values(edge_recipe_for(backbone, self.recipe))
+        dataset = self.dataset()
+        return {
+            "title": self.title,
+            "dataset": dataset.name,
+            "annotations_sha256": dataset.store.stated_sha256,
+            "train": self.train if isinstance(self.train, str) else f"{self.train.name}/",
+            "test": self.test,
+            "exif": self.exif,
+            "backbone": backbone,
+            "settings": {key: own for key, own in settings.items() if key not in _VARIED},
+            "recipe": {key: own for key, own in recipe.items() if key != "seed"},
+            "pseudo": as_values(PseudoSettings(**self.pseudo)),
+        }
+
+
+_VARIED = ("maps", "loss")
+
+
+def run_edge_study(
+    plan: EdgePlan,
+    out: str | os.PathLike[str],
+    *,
+    seeds: Sequence[int] = (0,),
+    variants: Sequence[str] = tuple(VARIANTS),
+    device: str = "auto",
+    workers: int = 2,
+    bars: Bars = lambda title, unit: nullcontext(),
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Train, predict and evaluate what a plan says, as far as it is not done.
+
+    Args:
+        plan: what to compare.
+        out: the study's folder, created if necessary.
+        seeds: of classifiers and detectors.
+        variants: keys of `VARIANTS`.
+        device: "cpu", "cuda", "mps" or "auto".
+        workers: number of processes that read photos.
+        bars: makes a progress bar from a title and a unit.
+        say: called with a line after each step.
+
+    Raises:
+        WsolbenchError: the folder holds a study with another plan, a classifier is missing, or as
+            `train_edges`, the predictions and `evaluate` raise.
+    """
+    for name in variants:
+        require_choice("variant", name, VARIANTS)
+    checkpoints = {
+        (seed, name): plan.checkpoint(seed, VARIANTS[name].method)
+        for seed in dict.fromkeys(seeds)
+        for name in dict.fromkeys(variants)
+    }
+    backbone = read_checkpoint(next(iter(checkpoints.values()))).backbone
+    folder = Path(out)
+    described = plan.described(backbone)
+    dataset, photos = plan.dataset(), plan.photos()
+    dataset.require_masks("boundaries")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WsolbenchError(
+            folder, found=f"{error.strerror}", expected="a folder", cure="name another --out"
+        ) from error
+    _agree(folder / "edges-plan.json", described)
+    canny = folder / "canny"
+    canny.mkdir(exist_ok=True)
+    if not (canny / "test.h5").exists():
+        with bars(CANNY, "photo") as progress:
+            predict_canny(dataset, canny / "test.h5", resume=True, progress=progress)
+    _score(canny / "test.h5", dataset, bars, CANNY)
+    for title, submission in plan.also.items():
+        place = folder / "also" / title
+        place.mkdir(parents=True, exist_ok=True)
+        _score(submission, dataset, bars, title, place / "test.json")
+    for (seed, name), classifier in checkpoints.items():
+        variant, place = VARIANTS[name], folder / f"seed-{seed}" / name
+        title = f"{variant.title}, seed {seed}"
+        if counts_path(place / "test.json").exists() and (place / "test.json").exists():
+            say(f"{title}: done before")
+            continue
+        place.mkdir(parents=True, exist_ok=True)
+        target = place / "test.h5"
+        if variant.loss:
+            detector = place / "detector.pt"
+            trained = train_edges(
+                photos,
+                classifier,
+                detector,
+                settings={**plan.settings, "maps": variant.maps, "loss": variant.loss},
+                recipe={**plan.recipe, "seed": seed},
+                pseudo=plan.pseudo,
+                device=device,
+                workers=workers,
+                resume=True,
+                bars=_titled(bars, title),
+            )
+            for note in trained.notes:
+                say(f"{title}: {note}")
+            if not target.exists():
+                with bars(f"edges, {title}", "photo") as progress:
+                    predict_edges(
+                        detector, dataset, target, device=device, resume=True, progress=progress
+                    )
+        elif not target.exists():
+            own = edge_settings_for(backbone, plan.settings)
+            with bars(f"edges, {title}", "photo") as progress:
+                predict_reference(
+                    variant.kind,
+                    classifier,
+                    dataset,
+                    target,
+                    maps=variant.maps,
+                    seeds=own.seeds,
+                    size=edge_recipe_for(backbone, plan.recipe).size,
+                    pseudo=plan.pseudo,
+                    device=device,
+                    resume=True,
+                    progress=progress,
+                )
+        result = _score(target, dataset, bars, title)
+        shown = ", ".join(
+            f"{SCORES[key].title} {SCORES[key].text(result.scores[key], 1)}" for key in KEYS
+        )
+        say(f"{title}: {shown}")
+
+
+def _titled(bars: Bars, title: str) -> Bars:
+    """The same bars with more in their titles."""
+    return lambda stage, unit: bars(f"{stage}, {title}", unit)
+
+
+def _agree(path: Path, described: Mapping[str, Any]) -> None:
+    """Write a study's plan, or check that the folder holds no other."""
+    text = json.dumps(described, indent=1, sort_keys=True) + "\n"
+    if not path.exists():
+        write_text(path, text)
+        return
+    found = read_edge_plan(path.parent)
+    differing = [name for name in described if found.get(name) != described[name]]
+    if differing:
+        name = differing[0]
+        raise WsolbenchError(
+            path,
+            found=f"a study with another plan: {name} {found.get(name)}",
+            expected=f"{described[name]}",
+            cure="give the same options as before, or name another folder with --out",
+        )
+
+
+def read_edge_plan(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The plan of a study's folder.
+
+    Raises:
+        WsolbenchError: there is none, or it is damaged.
+    """
+    path = require_file(
+        Path(folder) / "edges-plan.json",
+        "the plan of a study of boundaries",
+        "name the folder that `wsolbench study edges` wrote (--out)",
+    )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WsolbenchError(path, found="no JSON", cure="run the study again") from error
+    if not isinstance(content, dict) or not {"title", "recipe", "backbone"} <= content.keys():
+        raise WsolbenchError(
+            path, found="no plan of a study of boundaries", cure="run the study again"
+        )
+    return dict(content)
+
+
+def _score(
+    submission: Path, dataset: Dataset, bars: Bars, title: str, place: Path | None = None
+) -> Result:
+    """The result of a submission, made if it is not there."""
+    path = submission.with_suffix(".json") if place is None else place
+    if path.exists() and counts_path(path).exists():
+        found = read_result(path)
+        if found.submission_sha256 != sha256_of(submission):
+            raise WsolbenchError(
+                path,
+                found=f"the result of another submission than {submission}",
+                expected="that of the submission as it is now",
+                cure="delete the result and run the study again",
+            )
+        return found
+    request = Request(submission, dataset, metrics=("boundary",), counts=True)
+    outcome = evaluate_files(request, lambda _, unit: bars(f"scores, {title}", unit))
+    write_counts(counts_path(path), outcome.counts[0])
+    outcome.results[0].write(path)
+    return outcome.results[0]
