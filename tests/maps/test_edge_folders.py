@@ -208,6 +208,19 @@ def test_damaged_files_are_named_together(pictures: Path, dataset: Dataset, tmp_
     assert f"{dataset.image_ids[0]}.png" in str(caught.value)
 
 
+def test_files_of_other_images_are_counted_for_each_folder(
+    pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    np.save(maps / "stranger.npy", np.zeros((3, 3)))
+    for name in ("one", "two"):
+        Image.fromarray(np.zeros((3, 3), np.uint8)).save(pictures / f"{name}.png")
+    outs = {normalisation_named("max"): tmp_path / "m.h5"}
+    assert import_maps(maps, dataset, outs, method=METHOD, edges=pictures).notes == (
+        "1 files of images outside random val were left out",
+        "2 edge map files of images outside random val were left out",
+    )
+
+
 def test_files_and_images_must_match(
     pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -527,7 +527,8 @@ def _files_of(
             cure="name the split of these images (--split)" if others and not files else cure,
         )
     left = others + len(strange)
-    notes = [f"{left} files of images outside {where} were left out"] if left else []
+    kind = "files" if what == "map" else f"{what} files"
+    notes = [f"{left} {kind} of images outside {where} were left out"] if left else []
     return files, notes
 
 
