@@ -6,7 +6,7 @@ used, so that `import wsolbench` costs nothing:
 - Data: `Dataset`, `AnnotationStore`; `importer`, `AnnotationSet`, `Annotation`, `write_store`,
   `export_coco`, `export_png`.
 - Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`, `merge_submissions`;
-  `import_maps`, `maps_of`, `normalisation_named`, `centre_crop`.
+  `import_maps`, `import_edges`, `maps_of`, `normalisation_named`, `centre_crop`.
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .formats.submission.validate import validate
     from .formats.submission.writer import SubmissionWriter
     from .maps.adapters import maps_of
-    from .maps.folders import import_maps
+    from .maps.folders import import_edges, import_maps
     from .maps.normalisations import normalisation_named
     from .maps.windows import centre_crop
     from .protocols import PROTOCOLS, Protocol
@@ -94,6 +94,7 @@ _HOMES = {
     "export_png": "data.export",
     "find_annotations": "formats.annotations",
     "find_cases": "evaluation.cases",
+    "import_edges": "maps.folders",
     "import_maps": "maps.folders",
     "importer": "data.importers",
     "maps_of": "maps.adapters",
@@ -152,6 +153,7 @@ __all__ = [
     "export_png",
     "find_annotations",
     "find_cases",
+    "import_edges",
     "import_maps",
     "importer",
     "leaderboard",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import h5py
@@ -22,8 +23,8 @@ EDGES = [RNG.integers(0, 256, RNG.integers(60, 90, 2)).astype(np.uint8) for _ in
 IDS = [f"i{place}" for place in range(6)]
 
 
-def write(path: Path, places: range = range(6), **options: bool) -> Path:
-    with SubmissionWriter(path, HEADER, **options) as writer:
+def write(path: Path, places: range = range(6)) -> Path:
+    with SubmissionWriter(path, HEADER) as writer:
         for place in places:
             writer.append([IDS[place]], None, edges=[EDGES[place]])
     return path
@@ -39,10 +40,10 @@ def test_edges_come_back_as_they_were(tmp_path: Path) -> None:
             np.testing.assert_array_equal(found, expected)
         with pytest.raises(WsolbenchError, match="found edges alone, expected localization maps"):
             opened.read([0])
-    found = describe(path)
-    assert found["maps"] == 0
-    assert found["edges"] == 6
-    assert "dtype" not in found
+    told = describe(path)
+    assert told["maps"] == 0
+    assert told["edges"] == 6
+    assert "dtype" not in told
 
 
 def test_parts_are_joined_and_runs_resumed_to_the_byte(tmp_path: Path) -> None:
@@ -110,3 +111,52 @@ def test_refusals(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "one.h5", "r+") as file:
         del file["edges"]
     assert any("maps" in str(fault) for fault in validate(tmp_path / "one.h5"))
+
+
+def test_maps_may_be_left_out_of_the_call(tmp_path: Path) -> None:
+    with SubmissionWriter(tmp_path / "e.h5", HEADER) as writer:
+        writer.append(IDS, edges=EDGES)
+    assert (tmp_path / "e.h5").read_bytes() == write(tmp_path / "other.h5").read_bytes()
+
+
+def test_edges_of_one_size_are_dense(tmp_path: Path) -> None:
+    edges = np.stack([np.resize(own, (60, 70)) for own in EDGES])
+    with SubmissionWriter(tmp_path / "e.h5", HEADER) as writer:
+        writer.append(IDS, edges=edges)
+    with h5py.File(tmp_path / "e.h5") as file:
+        assert file["edges"].shape == (6, 60, 70)
+        assert file["edges_crc32"][()].tolist() == [zlib.crc32(own.tobytes()) for own in edges]
+        assert sorted(file) == ["edges", "edges_crc32", "image_id"]
+    assert validate(tmp_path / "e.h5") == []
+
+
+def test_a_window_without_maps_is_a_fault(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.h5")
+    with h5py.File(path, "r+") as file:
+        file["window"] = np.tile([0.0, 0.0, 5.0, 5.0], (6, 1))
+    (fault,) = validate(path)
+    assert str(fault) == (
+        "window: found windows without maps, expected none, since edges cover their whole images; "
+        "delete it"
+    )
+
+
+def test_checksums_of_edges_beside_maps_are_checked(tmp_path: Path) -> None:
+    maps = np.zeros((6, 3, 3), np.uint8)
+    with SubmissionWriter(tmp_path / "b.h5", HEADER) as writer:
+        writer.append(IDS, maps, edges=EDGES)
+    with h5py.File(tmp_path / "b.h5", "r+") as file:
+        file["edges_crc32"][4] ^= 1
+    with Submission.open(tmp_path / "b.h5") as opened:
+        assert len(opened.read(range(6))) == 6
+        with pytest.raises(WsolbenchError, match=r"edges row 4 \(i4\): found CRC-32"):
+            opened.read_edges(range(6))
+    assert [fault.where for fault in validate(tmp_path / "b.h5")] == ["edges row 4 (i4)"]
+
+
+def test_merging_counts_images_without_edges(tmp_path: Path) -> None:
+    part = write(tmp_path / "part.h5", range(4))
+    merged = merge_submissions([part], tmp_path / "m.h5", order=IDS)
+    assert merged.edges_alone
+    assert (merged.maps, merged.missing) == (4, 2)
+    assert merged.notes == ("2 of 6 images of shapes val have no edges yet: i4, i5",)

@@ -529,20 +529,3 @@ def test_the_command_takes_the_crop(folder: Path, dataset: Dataset) -> None:
     assert windows[3] == pytest.approx(expected)
     wrong = CliRunner().invoke(cli, [*command, "224"])
     assert "found '224', expected RESIZE/CROP; write 256/224" in str(wrong.exception)
-
-
-def test_edges_make_a_submission_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
-    place = tmp_path / "edges"
-    place.mkdir()
-    rng = np.random.default_rng(0)
-    drawn = {
-        name: rng.integers(0, 2, (30, 40)).astype(np.uint8) * 255 for name in dataset.image_ids
-    }
-    for name, edges in drawn.items():
-        Image.fromarray(edges).save(place / f"{name}.png")
-    read = imported(place, dataset, "none", edges=True)["none"]
-    assert read.shapes is None
-    assert read.edge_dtype == np.uint8
-    rows = [read.image_ids.index(name) for name in drawn]
-    for found, expected in zip(read.read_edges(rows), drawn.values(), strict=True):
-        np.testing.assert_array_equal(found, expected)

@@ -27,13 +27,40 @@ from .printing import print_notes
 __all__ = ["import_edges", "import_maps"]
 
 
+_folder_argument = click.argument("folder", type=FILE)
+_split_option = click.option(
+    "--split", default="val", show_default=True, help="Split of the images."
+)
+_name_option = click.option(
+    "--name", help="Name of the method in tables [default: the folder's name]."
+)
+_backbone_option = click.option("--backbone", help="Name of the network in tables.")
+_scale_option = click.option(
+    "--scale",
+    type=click.Choice(["1", "255", "65535"]),
+    help="Number that means 1 in the files [default: 255 in 8 bits, 65535 in 16 bits, 1 in "
+    "floats, unless all files together leave it open].",
+)
+_clip_option = click.option(
+    "--clip", is_flag=True, help="Cut values that leave 0 to 1 by rounding (at most 0.001)."
+)
+_dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["uint8", "float16", "float32"]),
+    help="Number type in which maps are stored [default: float32, or uint8 for 8-bit files].",
+)
+_missing_option = click.option(
+    "--allow-missing", is_flag=True, help="Write the submission even if some images have no file."
+)
+
+
 @click.command("import-maps")
-@click.argument("folder", type=FILE)
+@_folder_argument
 @annotations_option
 @dataset_option
-@click.option("--split", default="val", show_default=True, help="Split of the images.")
-@click.option("--name", help="Name of the method in tables [default: the folder's name].")
-@click.option("--backbone", help="Name of the network in tables.")
+@_split_option
+@_name_option
+@_backbone_option
 @training_seed_option
 @normalise_option
 @click.option(
@@ -47,13 +74,13 @@ __all__ = ["import_edges", "import_maps"]
     "--top5", type=FILE, help="CSV file of predicted classes: columns image_id, top1 to top5."
 )
 @click.option(
-    "--dtype",
-    type=click.Choice(["uint8", "float16", "float32"]),
-    help="Number type in which maps are stored [default: float32, or uint8 for 8-bit files].",
+    "--edges",
+    type=FILE,
+    help="Folder of boundary probabilities of the same images, to store with the maps; see "
+    "import-edges.",
 )
-@click.option(
-    "--allow-missing", is_flag=True, help="Write the submission even if some images have no map."
-)
+@_dtype_option
+@_missing_option
 @click.option(
     "--centre-crop",
     metavar="RESIZE/CROP",
@@ -61,15 +88,8 @@ __all__ = ["import_edges", "import_maps"]
     "256 pixels and the middle 224x224 kept; 256x256/224 resizes to 256x256 first [default: the "
     "whole photo].",
 )
-@click.option(
-    "--scale",
-    type=click.Choice(["1", "255", "65535"]),
-    help="Number that means 1 in the files [default: 255 in 8 bits, 65535 in 16 bits, 1 in "
-    "floats, unless all files together leave it open].",
-)
-@click.option(
-    "--clip", is_flag=True, help="Cut values that leave 0 to 1 by rounding (at most 0.001)."
-)
+@_scale_option
+@_clip_option
 @resume_option
 @overwrite_option
 @submission_option
@@ -84,6 +104,7 @@ def import_maps(
     training_seed: int | None,
     normalise: str | None,
     centre_crop: str | None,
+    edges: Path | None,
     out: Path,
     quiet: bool,
     **options: Any,
@@ -93,7 +114,8 @@ def import_maps(
     The folder contains a file for each image of the split, such as <image id>.npy, .png, .jpg or
     .tif, perhaps in subfolders. Files of other images are left out.
 
-    Values must be floats from 0 to 1 or 8-bit integers; --normalise converts other values.
+    Values must be floats from 0 to 1 or 8-bit integers; --normalise converts other values. Edges
+    are never normalised.
     """
     from ..data.dataset import Dataset
     from ..formats.annotations import find_annotations
@@ -109,43 +131,37 @@ def import_maps(
     found = find_annotations(annotations, dataset)
     for target in outs.values():
         require_target(target, [found])
-    method: dict[str, object] = {"name": name or folder.resolve().name}
-    if backbone:
-        method["backbone"] = backbone
-    if training_seed is not None:
-        method["seed"] = training_seed
+    method = _method(folder, name, backbone, training_seed)
     with resumable(), bar("import-maps", "map", quiet=quiet) as progress:
         opened = Dataset.open(found, split)
         imported = write_maps(
-            folder, opened, outs, method=method, window=window, progress=progress, **options
+            folder,
+            opened,
+            outs,
+            method=method,
+            edges=edges,
+            window=window,
+            progress=progress,
+            **options,
         )
+    held = "maps" if edges is None else "maps and edges"
     for target in outs.values():
-        click.echo(f"{target}: {imported.maps} maps of {opened.name} {split}")
+        click.echo(f"{target}: {imported.maps} {held} of {opened.name} {split}")
     print_notes(imported.notes)
 
 
 @click.command("import-edges")
-@click.argument("folder", type=FILE)
+@_folder_argument
 @annotations_option
 @dataset_option
-@click.option("--split", default="val", show_default=True, help="Split of the images.")
-@click.option("--name", help="Name of the method in tables [default: the folder's name].")
-@click.option("--backbone", help="Name of the network in tables.")
+@_split_option
+@_name_option
+@_backbone_option
 @training_seed_option
-@click.option(
-    "--dtype",
-    type=click.Choice(["uint8", "float16", "float32"]),
-    help="Number type in which edges are stored [default: float32, or uint8 for 8-bit files].",
-)
-@click.option(
-    "--allow-missing", is_flag=True, help="Write the submission even if some images have no edges."
-)
-@click.option(
-    "--scale",
-    type=click.Choice(["1", "255", "65535"]),
-    help="Number that means 1 in the files [default: 255 in 8 bits, 65535 in 16 bits, 1 in "
-    "floats, unless all files together leave it open].",
-)
+@_dtype_option
+@_missing_option
+@_scale_option
+@_clip_option
 @resume_option
 @overwrite_option
 @submission_option
@@ -174,28 +190,26 @@ def import_edges(
     """
     from ..data.dataset import Dataset
     from ..formats.annotations import find_annotations
-    from ..maps.folders import import_maps as write_maps
-    from ..maps.normalisations import normalisation_named
+    from ..maps.folders import import_edges as write_edges
 
     check_store_options(annotations, dataset)
     require_ending(out, "HDF5")
     found = find_annotations(annotations, dataset)
     require_target(out, [found])
+    method = _method(folder, name, backbone, training_seed)
+    with resumable(), bar("import-edges", "map", quiet=quiet) as progress:
+        opened = Dataset.open(found, split)
+        imported = write_edges(folder, opened, out, method=method, progress=progress, **options)
+    click.echo(f"{out}: edges of {imported.maps} images of {opened.name} {split}")
+    print_notes(imported.notes)
+
+
+def _method(
+    folder: Path, name: str | None, backbone: str | None, training_seed: int | None
+) -> dict[str, object]:
     method: dict[str, object] = {"name": name or folder.resolve().name}
     if backbone:
         method["backbone"] = backbone
     if training_seed is not None:
         method["seed"] = training_seed
-    with resumable(), bar("import-edges", "map", quiet=quiet) as progress:
-        opened = Dataset.open(found, split)
-        imported = write_maps(
-            folder,
-            opened,
-            {normalisation_named("none"): out},
-            method=method,
-            edges=True,
-            progress=progress,
-            **options,
-        )
-    click.echo(f"{out}: edges of {imported.maps} images of {opened.name} {split}")
-    print_notes(imported.notes)
+    return method

@@ -71,5 +71,6 @@ def merge(
         click.echo(json.dumps(content, indent=1, sort_keys=True))
     else:
         files = f"{merged.files} file{'' if merged.files == 1 else 's'}"
-        click.echo(f"{out}: {merged.maps} maps of {merged.dataset} {merged.split} from {files}")
+        held = f"edges of {merged.maps} images" if merged.edges_alone else f"{merged.maps} maps"
+        click.echo(f"{out}: {held} of {merged.dataset} {merged.split} from {files}")
     print_notes(merged.notes)

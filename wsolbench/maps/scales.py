@@ -21,13 +21,22 @@ from ..errors import WsolbenchError, require_choice, some
 from ..files import available_processors
 from .map_files import read_map_and_kind
 
-__all__ = ["SCALES", "Survey", "check_scale", "notes_of_values", "scaled", "survey_of"]
+__all__ = [
+    "SCALES",
+    "SCALE_CURE",
+    "Survey",
+    "check_scale",
+    "notes_of_values",
+    "scaled",
+    "survey_of",
+]
 
 SCALES = ("1", "255", "65535")
 """Numbers that may mean 1 in a folder of maps."""
 
-_CURE = "state the number that means 1: --scale 1, 255 or 65535 (Python scale=), or choose "
-_CURE += "--normalise max"
+SCALE_CURE = "state the number that means 1: --scale 1, 255 or 65535 (Python scale=)"
+"""What to do about files that leave their scale open."""
+
 _DARK = 1 / 255
 
 
@@ -48,8 +57,8 @@ class Survey:
     high: float
 
 
-def survey_of(place: Path, files: Mapping[str, Path]) -> list[Survey]:
-    """The ranges of all maps of a folder, in the order of `files`.
+def survey_of(place: Path, files: Mapping[str, Path], what: str = "map") -> list[Survey]:
+    """The ranges of all maps of a folder, in the order of `files`; `what` names one of them.
 
     Raises:
         WsolbenchError: files cannot be read; all together.
@@ -68,11 +77,17 @@ def survey_of(place: Path, files: Mapping[str, Path]) -> list[Survey]:
         found = list(pool.map(attempt, files.values()))
     faults = [item for item in found if isinstance(item, WsolbenchError)]
     if faults:
-        raise summary(place, faults, "maps")
+        raise summary(place, faults, f"{what}s")
     return [item for item in found if isinstance(item, Survey)]
 
 
-def check_scale(place: Path, surveys: Sequence[Survey], scale: str | None) -> None:
+def check_scale(
+    place: Path,
+    surveys: Sequence[Survey],
+    scale: str | None,
+    what: str = "map",
+    cure: str = f"{SCALE_CURE}, or choose --normalise max",
+) -> None:
     """Refuse a folder whose maps leave open, or contradict, which number means 1.
 
     Args:
@@ -80,13 +95,15 @@ def check_scale(place: Path, surveys: Sequence[Survey], scale: str | None) -> No
         surveys: the ranges of all its maps.
         scale: the number as stated; None if 255 is meant in 8 bits, 65535 in 16 bits and 1 in
             floats.
+        what: what one file is, for messages: "map" or "edge map", which cannot be normalised.
+        cure: what to do if the files leave it open.
 
     Raises:
         WsolbenchError: `scale` is None and 8-bit maps have levels 0 and 1 alone, 16-bit maps
             levels of 8 bits, or floats values up to 255; or maps exceed the stated number.
     """
     if scale is not None:
-        _check_stated(place, surveys, scale)
+        _check_stated(place, surveys, scale, what)
         return
     for kind, most, words in (
         ("8-bit", 1.0, "levels 0 and 1 alone"),
@@ -99,8 +116,8 @@ def check_scale(place: Path, surveys: Sequence[Survey], scale: str | None) -> No
             others = f" and of the others up to {top}" if len(low) < len(own) else ""
             raise WsolbenchError(
                 place,
-                found=f"{len(low)} of {len(own)} {kind} maps with {words}{others}: {some(low)}",
-                cure=_CURE,
+                found=f"{len(low)} of {len(own)} {kind} {what}s with {words}{others}: {some(low)}",
+                cure=cure,
             )
     floats = [item for item in surveys if item.kind == "float"]
     high = [item.name for item in floats if item.high > 1]
@@ -108,21 +125,22 @@ def check_scale(place: Path, surveys: Sequence[Survey], scale: str | None) -> No
     if 128 < highest <= 255 and min(item.low for item in floats) >= 0:
         raise WsolbenchError(
             place,
-            found=f"{len(high)} of {len(floats)} maps of floats or wide integers have "
+            found=f"{len(high)} of {len(floats)} {what}s of floats or wide integers have "
             f"values above 1, up to {highest:.6g}: {some(high)}",
-            cure=_CURE.replace("1, 255 or 65535", "255"),
+            cure=cure.replace("1, 255 or 65535", "255"),
         )
 
 
-def _check_stated(place: Path, surveys: Sequence[Survey], scale: str) -> None:
+def _check_stated(place: Path, surveys: Sequence[Survey], scale: str, what: str) -> None:
     require_choice("scale", scale, SCALES)
     beyond = [f"{item.name} up to {_top(item):.6g}" for item in surveys if _top(item) > int(scale)]
     if beyond:
         raise WsolbenchError(
             place,
-            found=f"{len(beyond)} of {len(surveys)} maps with values above {scale}: {some(beyond)}",
+            found=f"{len(beyond)} of {len(surveys)} {what}s with values above {scale}: "
+            f"{some(beyond)}",
             expected=f"0 to {scale}, as --scale states",
-            cure="state another scale, or choose --normalise",
+            cure="state another scale" + (", or choose --normalise" if what == "map" else ""),
         )
 
 
@@ -131,21 +149,23 @@ def _top(item: Survey) -> float:
     return round(item.high * 65535) if item.kind == "16-bit" else item.high
 
 
-def notes_of_values(surveys: Sequence[Survey], scale: str | None) -> list[str]:
+def notes_of_values(surveys: Sequence[Survey], scale: str | None, what: str = "map") -> list[str]:
     """Notes on maps of two kinds, and on maps that are all nearly black."""
     notes = []
     kinds = {kind: [item for item in surveys if item.kind == kind] for kind in _MEANING}
     held = [kind for kind in kinds if kinds[kind]]
     if len(held) > 1 and scale is None:
-        meant = ", ".join(f"{len(kinds[kind])} {kind} maps {_MEANING[kind]}" for kind in held)
-        notes.append(f"maps of several kinds: {meant} (--scale states another)")
+        meant = ", ".join(f"{len(kinds[kind])} {kind} {what}s {_MEANING[kind]}" for kind in held)
+        other = " (--scale states another)" if what == "map" else ""
+        notes.append(f"{what}s of several kinds: {meant}{other}")
     for kind in held:
         divisor = {"8-bit": 255, "16-bit": 65535, "float": 1}[kind] if scale is None else int(scale)
         highest = max(map(_top, kinds[kind])) / divisor
+        cure = "choose --normalise or --scale" if what == "map" else "save them again"
         if 0 < highest <= _DARK:
             notes.append(
-                f"no value of {len(kinds[kind])} {kind} maps is above {highest:.2g}, where 1 is "
-                "possible; if they were scaled twice, choose --normalise or --scale"
+                f"no value of {len(kinds[kind])} {kind} {what}s is above {highest:.2g}, where 1 is "
+                f"possible; if they were scaled twice, {cure}"
             )
     return notes
 

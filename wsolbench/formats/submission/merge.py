@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,12 @@ class Merged:
     """What `merge_submissions` did.
 
     Attributes:
-        maps: number of maps in the submission.
+        maps: number of maps in the submission, or of images with edges if it holds edges alone.
         files: number of shards.
         dataset, split: what the maps are of.
         missing: number of images of the given order without a map; None if no order was given.
         notes: what a reader of the submission should know, e.g. that images are missing.
+        edges_alone: whether the submission holds edges and no maps.
     """
 
     maps: int
@@ -62,6 +63,7 @@ class Merged:
     split: str
     missing: int | None = None
     notes: tuple[str, ...] = ()
+    edges_alone: bool = False
 
 
 def merge_submissions(
@@ -111,16 +113,17 @@ def merge_submissions(
         listed = _ids_in_order(order, opened, places)
         ids = [image_id for image_id in listed if image_id in places]
         _write(opened, ids, places, out, resume=resume, overwrite=overwrite, progress=progress)
-    header = opened[0].header
+    header, alone = opened[0].header, opened[0].shapes is None
+    merged = Merged(len(ids), len(opened), header.dataset, header.split, edges_alone=alone)
     if order is None:
-        return Merged(len(ids), len(opened), header.dataset, header.split)
+        return merged
     missing = [image_id for image_id in listed if image_id not in places]
     notes: tuple[str, ...] = ()
     if missing:
         title = f"{header.dataset} {header.split}"
         count = f"{len(missing)} of {len(listed)} images of {title}"
-        notes = (f"{count} have no map yet: {some(missing)}",)
-    return Merged(len(ids), len(opened), header.dataset, header.split, len(missing), notes)
+        notes = (f"{count} have no {'edges' if alone else 'map'} yet: {some(missing)}",)
+    return replace(merged, missing=len(missing), notes=notes)
 
 
 def _require_different_files(shards: Sequence[Submission]) -> None:

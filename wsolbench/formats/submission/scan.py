@@ -206,6 +206,8 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
         rows = len(scan.maps.shapes)
     if edged:
         scan.edges = scan.attempt("structure", lambda: _maps(gate, "edges", rows))
+    if isinstance(rows, tuple) and scan.edges is not None:
+        rows = len(scan.edges.shapes)
     for name in ("crc32", "edges_crc32"):
         setattr(scan, name, _optional(scan, gate, name, ("<u4", ">u4"), (rows,), "uint32 (N,)"))
     integers = ("u", "i")
@@ -217,6 +219,9 @@ def _scan_columns(scan: Scan, gate: Gate) -> None:
         setattr(scan, name, _sound(scan, name, column, bad, words, np.int32))
     windows = _optional(scan, gate, "window", _FLOATS, (rows, 4), "float32 or float64 (N, 4)")
     scan.windows = _sound(scan, "window", windows, bad_windows, WINDOW_RULE, np.float64)
+    if windows is not None and scan.maps is None and scan.edges is not None:
+        found, expected = "windows without maps", "none, since edges cover their whole images"
+        scan.faults.append(Fault("structure", "window", found, expected, "delete it"))
 
 
 def _sound(

@@ -138,13 +138,18 @@ def _store_faults(scan: Scan, store: AnnotationStore, split: str | None) -> list
         wanted = None
     place = {image_id: at for at, image_id in enumerate(store.image_ids)}
     if scan.image_ids is not None:
-        faults += _membership_faults(scan.image_ids, store, place, wanted)
+        held = "map" if scan.maps is not None or scan.edges is None else "edges"
+        faults += _membership_faults(scan.image_ids, store, place, wanted, held)
         faults += _range_faults(scan, store, place)
     return faults
 
 
 def _membership_faults(
-    ids: Sequence[str], store: AnnotationStore, place: Mapping[str, int], split: str | None
+    ids: Sequence[str],
+    store: AnnotationStore,
+    place: Mapping[str, int],
+    split: str | None,
+    held: str,
 ) -> list[Fault]:
     homes = Counter(store.splits[place[image_id]] for image_id in ids if image_id in place)
     if split is not None and homes and split not in homes:
@@ -183,9 +188,9 @@ def _membership_faults(
                 Fault(
                     "missing-id",
                     "image_id",
-                    f"no map of {image_id}",
-                    f"one for each image of {split!r}",
-                    "make it, or evaluate with --allow-missing",
+                    f"no {held} of {image_id}",
+                    f"{'one' if held == 'map' else held} for each image of {split!r}",
+                    f"make {'it' if held == 'map' else 'them'}, or evaluate with --allow-missing",
                     image_id,
                 )
             )

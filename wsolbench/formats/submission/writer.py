@@ -138,7 +138,7 @@ class SubmissionWriter:
     def append(
         self,
         image_ids: Sequence[str],
-        maps: ArrayLike | Sequence[ArrayLike] | None,
+        maps: ArrayLike | Sequence[ArrayLike] | None = None,
         top5: ArrayLike | None = None,
         boxes: ArrayLike | None = None,
         edges: ArrayLike | Sequence[ArrayLike] | None = None,
