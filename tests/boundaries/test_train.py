@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageOps
 
 from tests.boundaries.conftest import Bench
+from wsolbench.baselines import checkpoints
 from wsolbench.baselines.checkpoints import (
     input_of,
     load_checkpoint,
@@ -144,7 +145,7 @@ def test_the_classifier_stays_as_it_is(
 ) -> None:
     taken: list[Any] = []
     modes: set[bool] = set()
-    whole = training.model_of
+    whole = checkpoints.model_of
 
     def kept(*given: Any) -> Any:
         model = whole(*given)
