@@ -30,7 +30,7 @@ from ..baselines.sem import self_enhancement_maps
 from ..errors import WsolbenchError
 from ..files import require_file, sha256_of
 from .head import EdgeHead, blocks_of, build_head
-from .settings import EdgeSettings
+from .settings import EdgeSettings, edge_settings_for
 
 __all__ = [
     "EdgeCheckpoint",
@@ -206,7 +206,7 @@ def load_detector(path: str | os.PathLike[str]) -> EdgeDetector:
     file = Path(path)
     classifier = checkpoint_from(checkpoint.classifier, file)
     model = model_of(classifier, checkpoint.classifier_name, checkpoint.classifier_sha256)
-    settings = EdgeSettings(**checkpoint.settings)
+    settings = edge_settings_for(model.name, checkpoint.settings)
     head, places = detector_of(model, checkpoint.channels, settings, seed=0)
     try:
         head.load_state_dict(dict(checkpoint.state))

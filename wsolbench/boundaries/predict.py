@@ -55,7 +55,7 @@ from ..progress import Progress
 from .detector import EdgeDetector, Outputs, load_detector, outputs_of
 from .pseudo import pseudo_boundary
 from .pseudo_settings import PseudoSettings
-from .settings import EdgeSettings, edge_recipe_for, edge_settings_for
+from .settings import EdgeSettings, edge_recipe_for, edge_settings_for, pseudo_settings_from
 from .trivial import CANNY_THRESHOLDS, canny_edges, map_gradient
 
 __all__ = ["REFERENCES", "EdgesPredicted", "predict_canny", "predict_edges", "predict_reference"]
@@ -121,6 +121,7 @@ def predict_edges(
         WsolbenchError: no boundary detector; classes of annotations and classifier that do not
             agree; a photo that is missing, damaged or of another size.
     """
+    require_choice("map_dtype", map_dtype, STORED_AS)
     detector = load_detector(checkpoint)
     where = device_named(device)
     size = detector.size
@@ -205,7 +206,7 @@ def predict_reference(
     given: dict[str, Any] = {"maps": maps} | ({} if seeds is None else {"seeds": seeds})
     settings = edge_settings_for(read.backbone, given)
     recipe = edge_recipe_for(read.backbone, {} if size is None else {"size": size})
-    drawn = PseudoSettings(**(pseudo or {}))
+    drawn = pseudo_settings_from(pseudo or {})
     where = device_named(device)
     run = _Run(model, dataset, label, class_map, recipe.size, where)
     with run.opened():
@@ -432,7 +433,7 @@ def _of_detector(
         "parameters": {
             **run.joined.described(),
             "size": run.size,
-            **as_values(own),
+            **_stated(own),
             "edge_training": {**training, **unfinished},
             "pseudo_boundaries": dict(made.pseudo),
         },
@@ -441,6 +442,12 @@ def _of_detector(
         "seed": int(made.recipe["seed"]),
     }
     return {**_described(detector.model), **described, **metadata}
+
+
+def _stated(settings: EdgeSettings) -> dict[str, object]:
+    """The settings as they are recorded: maps that are the classifier's own have no seeds."""
+    without = () if settings.maps == "sem" else ("seeds",)
+    return {name: own for name, own in as_values(settings).items() if name not in without}
 
 
 def _of_reference(
@@ -458,10 +465,8 @@ def _of_reference(
     parameters: dict[str, object] = {
         **run.joined.described(),
         "size": run.size,
-        "maps": settings.maps,
+        **{name: own for name, own in _stated(settings).items() if name in ("maps", "seeds")},
     }
-    if settings.maps == "sem":
-        parameters["seeds"] = settings.seeds
     if kind == "pseudo":
         parameters["pseudo_boundaries"] = as_values(pseudo)
     word = "gradient" if kind == "map-gradient" else "pseudo-boundaries"

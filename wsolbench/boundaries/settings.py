@@ -8,8 +8,15 @@ from typing import Any, TypeVar
 
 from ..baselines.settings import Schedule, Settings, as_tuples, choice, count, positive, setting
 from ..errors import require_choice
+from .pseudo_settings import PseudoSettings
 
-__all__ = ["EdgeRecipe", "EdgeSettings", "edge_recipe_for", "edge_settings_for"]
+__all__ = [
+    "EdgeRecipe",
+    "EdgeSettings",
+    "edge_recipe_for",
+    "edge_settings_for",
+    "pseudo_settings_from",
+]
 
 MAPS = ("sem", "cam")
 LOSSES = ("hns", "vanilla")
@@ -64,6 +71,7 @@ class EdgeRecipe(Schedule):
     """
 
     learning_rate: float = positive(0.01, "Learning rate of the head", "; 1 for mini")
+    batch_size: int = count(32, "Number of photos a step", but="; 16 for mini")
     size: int = count(224, "Side in pixels to which photos are resized", 8, "; 128 for mini")
 
 
@@ -88,6 +96,15 @@ def edge_recipe_for(backbone: str, values: Mapping[str, Any]) -> EdgeRecipe:
     """
     usual = {"size": 128, "learning_rate": 1.0, "batch_size": 16} if backbone == "mini" else {}
     return _made(EdgeRecipe, "recipe", usual, values)
+
+
+def pseudo_settings_from(values: Mapping[str, Any]) -> PseudoSettings:
+    """The settings of pseudo-boundaries, with the defaults for what is not given.
+
+    Raises:
+        WsolbenchError: a setting is unknown or out of range.
+    """
+    return _made(PseudoSettings, "pseudo-boundaries", {}, values)
 
 
 def _made(kind: type[Own], where: str, usual: Mapping[str, Any], values: Mapping[str, Any]) -> Own:

@@ -35,6 +35,7 @@ from ..baselines.checkpoints import (
 )
 from ..baselines.devices import device_named
 from ..baselines.predict import ready
+from ..baselines.processes import processes_here
 from ..baselines.reading import read_ahead
 from ..baselines.settings import as_values
 from ..baselines.train import learning_rate_at
@@ -68,7 +69,13 @@ from .head import EdgeHead, blocks_of
 from .loss import hns_loss
 from .pseudo import pseudo_boundary
 from .pseudo_settings import PseudoSettings
-from .settings import EdgeRecipe, EdgeSettings, edge_recipe_for, edge_settings_for
+from .settings import (
+    EdgeRecipe,
+    EdgeSettings,
+    edge_recipe_for,
+    edge_settings_for,
+    pseudo_settings_from,
+)
 
 __all__ = ["EdgeRow", "EdgesTrained", "train_edges"]
 
@@ -139,14 +146,16 @@ def train_edges(
         WsolbenchError: an option is unknown or out of range; the classifier is no checkpoint, of
             other classes than the photos, or of a backbone without known blocks; no photo has a
             pseudo-boundary; the checkpoint exists and neither `resume` nor `overwrite` is given, or
-            it is of another training; a photo is damaged; the loss is not finite.
+            it is of another training; a photo is damaged; the loss is not finite; several
+            processes of `torchrun`.
     """
     opencv()
+    _require_one_process()
     target, source = Path(out), Path(classifier)
     read = read_checkpoint(source)
     own = edge_settings_for(read.backbone, settings or {})
     schedule = edge_recipe_for(read.backbone, recipe or {})
-    drawn = PseudoSettings(**(pseudo or {}))
+    drawn = pseudo_settings_from(pseudo or {})
     where = device_named(device)
     if schedule.precision == "float16" and where.type != "cuda":
         raise WsolbenchError(
@@ -198,6 +207,17 @@ def train_edges(
         with bars("train edges", "photo") as progress:
             _loop(training, reader, run, boundaries, workers, progress, say)
     return EdgesTrained(target, log_path(target), tuple(rows), notes)
+
+
+def _require_one_process() -> None:
+    count = processes_here().count
+    if count > 1:
+        raise WsolbenchError(
+            "train edges",
+            found=f"{count} processes",
+            expected="one",
+            cure="start it without torchrun",
+        )
 
 
 def _require_classes(

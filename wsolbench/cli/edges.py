@@ -107,6 +107,8 @@ def train_edges(
     settings = given_settings(EdgeSettings, options)
     recipe = given_settings(EdgeRecipe, options)
     pseudo = given_settings(PseudoSettings, options)
+    if settings.get("maps") == "cam" and "seeds" in settings:
+        raise click.UsageError("--seeds needs --maps sem.")
     require_target(out, [annotations, classifier])
     require_torch("train edges")
     from ..boundaries.train import train_edges as train_detector
@@ -297,7 +299,8 @@ def _map_gradient(**options: Any) -> None:
 def _pseudo(**options: Any) -> None:
     """Write the pseudo-boundaries of a classifier's localization maps as edges.
 
-    They are what a boundary detector learns from.
+    A boundary detector learns from them; there they are made at the size of its grid, here at the
+    photo's.
     """
     pseudo = given_settings(PseudoSettings, options)
     _reference("pseudo", pseudo=pseudo, **options)
