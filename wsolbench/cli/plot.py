@@ -53,6 +53,7 @@ __all__ = [
     "plot_areas",
     "plot_cases",
     "plot_curves",
+    "plot_edges",
     "plot_groups",
     "plot_maps",
     "plot_seed_counts",
@@ -83,7 +84,7 @@ _style = click.option(
     "--curve",
     "kinds",
     multiple=True,
-    type=click.Choice(["iou", "precision-recall", "box"]),
+    type=click.Choice(["iou", "precision-recall", "box", "boundary"]),
     help="Curve to draw; may be repeated [default: all that the files contain].",
 )
 @annotations_option
@@ -98,7 +99,7 @@ def plot_curves(
     style: str,
     quiet: bool,
 ) -> None:
-    """Draw IoU-Threshold, precision-recall and box accuracy curves.
+    """Draw IoU-Threshold, precision-recall, box accuracy and boundary curves.
 
     A FILE is a result, a measured leaderboard entry, or a submission, which is scored first.
     """
@@ -399,6 +400,70 @@ def plot_maps(
         chosen = choose_images(dataset, opened, count or 4, rng, common=common)
     save_maps(dataset, opened, out, chosen, [read_result(file) for file in results], style)
     click.echo(f"{out}: {', '.join(chosen)}")
+
+
+@plot.command("edges")
+@click.argument("submissions", metavar="SUBMISSION...", nargs=-1, required=True, type=FILE)
+@annotations_option
+@images_option
+@exif_option
+@click.option(
+    "--split", help="Fail if the submissions are for another split [default: that of the first]."
+)
+@click.option("--count", type=click.IntRange(1), help="Number of random photos [default: 4].")
+@click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0].")
+@ids_option
+@click.option(
+    "--nms", is_flag=True, help="Draw the edges after non-maximum suppression, as they are scored."
+)
+@_picture
+@_style
+def plot_edges(
+    submissions: tuple[Path, ...],
+    annotations: Path | None,
+    images: Path,
+    exif: str,
+    split: str | None,
+    count: int | None,
+    seed: int | None,
+    ids: Path | None,
+    nms: bool,
+    out: Path,
+    style: str,
+) -> None:
+    """Draw photos, the edges of submissions and the true boundary, as in the paper's Fig. 10."""
+    if ids is not None and (count is not None or seed is not None):
+        raise click.UsageError("--ids excludes --count and --seed.")
+    from contextlib import ExitStack
+
+    import numpy as np
+
+    from ..data.dataset import Dataset
+    from ..data.id_lists import read_ids
+    from ..formats.annotations import find_annotations
+    from ..formats.submission.reader import Submission
+    from ..metrics.choices import BoundaryRule
+    from ..plots import require_form, save_edges
+
+    require_form(out)
+    require_target(out, [*submissions, annotations, ids])
+    with ExitStack() as stack:
+        opened = [stack.enter_context(Submission.open(path)) for path in submissions]
+        header = opened[0].header
+        store = find_annotations(annotations, header.dataset)
+        require_target(out, [store])
+        dataset = Dataset.open(store, split or header.split, images, exif=exif)
+        shared = [
+            name for name in dataset.image_ids if all(name in own.image_ids for own in opened)
+        ]
+        if ids is not None:
+            names = list(read_ids(ids))
+        else:
+            rng = np.random.default_rng(seed or 0)
+            number = min(count or 4, len(shared))
+            names = sorted(rng.choice(shared, size=number, replace=False).tolist())
+        save_edges(dataset, opened, out, names, BoundaryRule() if nms else None, style)
+    click.echo(f"{out}: {_plural(len(names), 'photo')}")
 
 
 @plot.command("cases")

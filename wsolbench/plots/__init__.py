@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .cases import save_cases
     from .curves import (
         CURVES,
+        boundary,
         box_accuracy,
         curves_held,
         iou_threshold,
         precision_recall,
         save_curves,
     )
+    from .edges import edges_on_white, save_edges
     from .forest import differences, save_forest
     from .groups import group_scores, save_groups
     from .maps import save_maps
@@ -40,10 +42,12 @@ _HOMES = {
     "SeedPanel": "seeds",
     "STYLES": "style",
     "area_rates": "areas",
+    "boundary": "curves",
     "box_accuracy": "curves",
     "count_area_rates": "areas",
     "curves_held": "curves",
     "differences": "forest",
+    "edges_on_white": "edges",
     "embedded_groups": "seeds",
     "foreground_with_mask": "photos",
     "group_scores": "groups",
@@ -59,6 +63,7 @@ _HOMES = {
     "save_areas": "areas",
     "save_cases": "cases",
     "save_curves": "curves",
+    "save_edges": "edges",
     "save_forest": "forest",
     "save_groups": "groups",
     "save_maps": "maps",
@@ -73,10 +78,12 @@ __all__ = [
     "STYLES",
     "SeedPanel",
     "area_rates",
+    "boundary",
     "box_accuracy",
     "count_area_rates",
     "curves_held",
     "differences",
+    "edges_on_white",
     "embedded_groups",
     "foreground_with_mask",
     "group_scores",
@@ -92,6 +99,7 @@ __all__ = [
     "save_areas",
     "save_cases",
     "save_curves",
+    "save_edges",
     "save_forest",
     "save_groups",
     "save_maps",

@@ -1,10 +1,10 @@
-"""IoU-Threshold, precision-recall and box accuracy curves (paper Figs. 1d and 5)."""
+"""IoU-Threshold, precision-recall, box accuracy and boundary curves (paper Figs. 1d and 5)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WsolbenchError, one_of
 from ..leaderboard.entries import Entry
@@ -18,12 +18,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURVES",
+    "boundary",
     "box_accuracy",
     "curves_held",
     "iou_threshold",
     "precision_recall",
     "save_curves",
 ]
+
+
+_ISO_F = tuple(place / 10 for place in range(1, 10))
+_ISO_STYLE: dict[str, Any] = {"color": "#cccccc", "linewidth": 0.7, "zorder": 0}
+_ISO_TEXT: dict[str, Any] = {
+    "fontsize": 6,
+    "color": "#888888",
+    "va": "center",
+    "annotation_clip": False,
+}
 
 
 def iou_threshold(scored: Sequence[Scored], ax: Axes) -> Axes:
@@ -68,10 +79,42 @@ def box_accuracy(scored: Sequence[Scored], ax: Axes) -> Axes:
     return with_legend(ax, f"Highest box accuracy (IoU {limit})")
 
 
+def boundary(scored: Sequence[Scored], ax: Axes) -> Axes:
+    """Precision against recall of boundaries, with lines of equal F, and ODS marked.
+
+    Thresholds run from .99 on the left to .01; those that predict nothing are left out. ODS may lie
+    between two thresholds, and is marked at the nearer one.
+    """
+    for equal in _ISO_F:
+        recall = [place / 200 for place in range(1, 201) if equal < 2 * place / 200]
+        precision = [equal * own / (2 * own - equal) for own in recall]
+        pairs = [(r, p) for r, p in zip(recall, precision, strict=True) if p <= 1]
+        ax.plot(*zip(*((100 * r, 100 * p) for r, p in pairs), strict=True), **_ISO_STYLE)
+        ax.annotate(f"{100 * equal:.0f}", (101, 100 * equal / (2 - equal)), **_ISO_TEXT)
+    about = SCORES["boundary_ods"]
+    for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
+        text = f"{name}: {about.text(item.scores[about.key])}"
+        points = [
+            (100 * r, 100 * p)
+            for r, p in zip(
+                item.curves["boundary_recall"], item.curves["boundary_precision"], strict=True
+            )
+        ]
+        at = round(100 * item.scores["boundary_threshold"]) - 1
+        kept = [point for point in points if any(point)]
+        x, y = zip(*kept, strict=True) if kept else ((), ())
+        line(ax, x, y, place, text)
+        colour = COLOURS[place % len(COLOURS)]
+        ax.plot(*points[at], "o", color=colour, markersize=5, clip_on=False)
+    ax.set(xlabel="Recall (%)", ylabel="Precision (%)", xlim=(0, 100), ylim=(0, 100))
+    return with_legend(ax, f"{about.title}, lines of equal F")
+
+
 CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
     "iou": iou_threshold,
     "precision-recall": precision_recall,
     "box": box_accuracy,
+    "boundary": boundary,
 }
 """Functions that draw a curve, by the name of the curve."""
 
@@ -132,6 +175,10 @@ def _holds(item: Scored, kind: str) -> bool:
         "iou": ({"iou"}, {"peak_iou", _peak_threshold(item)}),
         "precision-recall": ({"precision", "recall"}, {"ap"}),
         "box": ({localization_key(item.label)}, set()),
+        "boundary": (
+            {"boundary_recall", "boundary_precision"},
+            {"boundary_ods", "boundary_threshold"},
+        ),
     }[kind]
     return curves <= item.curves.keys() and scores <= item.scores.keys()
 

@@ -1,0 +1,126 @@
+"""Photos, the edges of several submissions, and the true boundary (paper Fig. 10)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import WsolbenchError, printable
+from ..metrics.boundary import edge_levels, suppress, true_boundary
+from ..metrics.choices import BoundaryRule
+from .style import picture, require_form
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from ..data.dataset import Dataset
+    from ..formats.submission.reader import Submission
+
+__all__ = ["MAX_PHOTOS", "edges_on_white", "save_edges"]
+
+MAX_PHOTOS = 40
+"""Maximum number of photos in one figure."""
+
+_INCHES = 1.75  # a column
+
+
+def edges_on_white(levels: NDArray[np.uint8], ax: Axes) -> Axes:
+    """Edges as edge papers draw them: dark lines on white.
+
+    Args:
+        levels: uint8 (height, width).
+        ax: to draw on.
+    """
+    ax.imshow(levels, cmap="gray_r", vmin=0, vmax=255)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+        spine.set_color("#bbbbbb")
+    return ax
+
+
+def save_edges(
+    dataset: Dataset,
+    submissions: Sequence[Submission],
+    path: str | os.PathLike[str],
+    image_ids: Sequence[str],
+    rule: BoundaryRule | None = None,
+    style: str = "screen",
+) -> None:
+    """Draw photos, edges and true boundaries into a PNG, SVG or PDF file, one row per photo.
+
+    Args:
+        dataset: the split, with a folder of photos.
+        submissions: of edges, drawn in one column each.
+        path: the file to write.
+        image_ids: the photos, from top to bottom, `MAX_PHOTOS` at most.
+        rule: how the edges are scored: suppressed edges are drawn where it suppresses them, and its
+            true boundary. None draws edges as they are, and the usual boundary.
+        style: a key of `STYLES`.
+
+    Raises:
+        WsolbenchError: unsupported file extension; no photo or too many; a photo without mask, or
+            without edges in a submission; a submission without edges, or of another data set.
+    """
+    from ..evaluation.checks import check_match
+
+    require_form(path)
+    if not 1 <= len(image_ids) <= MAX_PHOTOS:
+        raise WsolbenchError(
+            "images",
+            found=f"{len(image_ids)} images",
+            expected=f"1 to {MAX_PHOTOS}",
+            cure="draw fewer in one figure" if image_ids else "name at least one",
+        )
+    own = BoundaryRule(suppression=False) if rule is None else rule
+    rows = [dataset.image_ids.index(name) for name in image_ids if name in dataset.image_ids]
+    if len(rows) < len(image_ids):
+        missing = next(name for name in image_ids if name not in dataset.image_ids)
+        raise WsolbenchError(
+            dataset.title,
+            found=f"no image {missing!r}",
+            expected="ids of this split",
+            cure="name others (--ids)",
+        )
+    for opened in submissions:
+        check_match(dataset, opened)
+    samples = [dataset[row] for row in rows]
+    shown = [[_edges(opened, name, own) for opened in submissions] for name in image_ids]
+    titles = ["photo", *(printable(str(own.header.method["name"])) for own in submissions)]
+    titles.append("true boundary")
+    heights = [sample.mask.shape[0] / sample.mask.shape[1] for sample in samples]
+    size = (_INCHES * len(titles) + 0.2, _INCHES * sum(heights) + 0.06 * len(heights) + 0.4)
+    with picture(path, len(samples), len(titles), size, style, heights) as axes:
+        for row, sample, planes in zip(axes, samples, shown, strict=True):
+            height, width = sample.mask.shape
+            row[0].imshow(np.asarray(sample.image.convert("RGB")))
+            row[0].set_xticks([])
+            row[0].set_yticks([])
+            row[0].grid(visible=False)
+            row[0].set_ylabel(sample.image_id[:30], fontsize=6, parse_math=False)
+            for ax, edges in zip(row[1:-1], planes, strict=True):
+                levels = edge_levels(edges, height, width)
+                edges_on_white(suppress(levels) if own.suppression else levels, ax).grid(
+                    visible=False
+                )
+            truth = true_boundary(sample.mask, own.truth).astype(np.uint8) * 255
+            edges_on_white(truth, row[-1]).grid(visible=False)
+        for ax, title in zip(axes[0], titles, strict=True):
+            ax.set_title(title, fontsize=8, parse_math=False)
+
+
+def _edges(opened: Submission, name: str, rule: BoundaryRule) -> NDArray[np.uint8]:
+    if name not in opened.image_ids:
+        raise WsolbenchError(
+            opened.path,
+            found=f"no edges of {name}",
+            expected="edges of each image that is drawn",
+            cure="draw others (--ids)",
+            exit_status=1,
+        )
+    return opened.read_edges([opened.image_ids.index(name)])[0]
