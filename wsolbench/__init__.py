@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .maps.folders import import_edges, import_maps
     from .maps.normalisations import normalisation_named
     from .maps.windows import centre_crop
+    from .metrics.choices import BoundaryRule
     from .protocols import PROTOCOLS, Protocol
     from .scores import SCORES, Score
 
@@ -67,6 +68,7 @@ _HOMES = {
     "AnnotationSet": "formats.annotations",
     "AnnotationStore": "formats.annotations",
     "Bootstrap": "formats.result",
+    "BoundaryRule": "metrics.choices",
     "Comparison": "evaluation.comparison",
     "Counts": "evaluation.counts",
     "Dataset": "data.dataset",
@@ -123,6 +125,7 @@ __all__ = [
     "AnnotationSet",
     "AnnotationStore",
     "Bootstrap",
+    "BoundaryRule",
     "Comparison",
     "Counts",
     "Dataset",

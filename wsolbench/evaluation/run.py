@@ -306,8 +306,8 @@ def _metrics(
         raise WsolbenchError(
             submission.path,
             found=f"no {missing}",
-            expected=f"{missing}, for the metrics {some(fitted)} under protocol {protocol.name}",
-            cure="request other scores (--metrics), or add them to the submission",
+            expected=f"some for the metrics {some(fitted)} under protocol {protocol.name}",
+            cure=f"request other scores (--metrics), or add {missing} to the submission",
             exit_status=1,
         )
     return asked

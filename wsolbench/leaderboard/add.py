@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import SHOWN, WsolbenchError, require_path, require_type, some
 from ..files import require_folder
 from ..formats.result import Result
+from ..metrics.choices import BoundaryRule
 from .entries import Entry, entry_from_json, entry_path, kept_curves, text_faults
 from .files import read_entries, scored_alike
 from .schema import FORMAT, FORMAT_VERSION, schema, schema_faults
@@ -84,6 +85,10 @@ def _measured(result: Result, about: About) -> Entry:
         "thresholds chosen on a subset": (
             "ids" in (result.threshold.source or {}),
             "carry those of a result without --ids",
+        ),
+        "boundaries scored by another rule than the usual one": (
+            bool(result.boundary) and result.boundary != BoundaryRule().as_dict(),
+            "evaluate again without --no-nms, --boundary-truth and --boundary-distance",
         ),
         f"{result.counts.get('missing', 0)} missing images": (
             bool(result.counts.get("missing")),
