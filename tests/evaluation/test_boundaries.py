@@ -321,3 +321,19 @@ def test_the_command_line(
     status, _, message = called("--metrics", "pixel", "--no-nms")
     assert status == 2
     assert "expected boundary among the metrics" in message
+
+
+def test_counts_of_boundaries_and_classes_are_read(
+    dataset: Dataset, edges: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "classed.h5"
+    with SubmissionWriter(path, HEADER) as writer:
+        top5 = np.tile(np.arange(5), (COUNT, 1))
+        writer.append([*edges], random_maps(COUNT), top5=top5, edges=[*edges.values()])
+    for metrics in (("boundary",), ("pixel", "boundary"), None):
+        outcome = run(Request(path, dataset, metrics=metrics, counts=True))
+        result = outcome.results[0]
+        assert {"top1_cls", "boundary_ods"} <= result.scores.keys()
+        write_counts(tmp_path / "r.counts.npz", outcome.counts[0])
+        again = read_counts(tmp_path / "r.counts.npz", result)
+        assert again.scoring.families == outcome.counts[0].scoring.families

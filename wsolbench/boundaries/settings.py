@@ -70,6 +70,7 @@ class EdgeRecipe(Schedule):
         seed: of the head's weights, order and mirroring.
     """
 
+    epochs: int = count(5, "Number of passes over the images", but="; 3 for mini")
     learning_rate: float = positive(0.01, "Learning rate of the head", "; 1 for mini")
     batch_size: int = count(32, "Number of photos a step", but="; 16 for mini")
     size: int = count(224, "Side in pixels to which photos are resized", 8, "; 128 for mini")
@@ -94,7 +95,9 @@ def edge_recipe_for(backbone: str, values: Mapping[str, Any]) -> EdgeRecipe:
     Raises:
         WsolbenchError: a setting is unknown or out of range.
     """
-    usual = {"size": 128, "learning_rate": 1.0, "batch_size": 16} if backbone == "mini" else {}
+    usual: dict[str, Any] = {}
+    if backbone == "mini":
+        usual = {"size": 128, "epochs": 3, "learning_rate": 1.0, "batch_size": 16}
     return _made(EdgeRecipe, "recipe", usual, values)
 
 

@@ -16,8 +16,8 @@ __all__ = ["ALWAYS", "EDGES", "FAMILIES", "fitting", "need_maps"]
 FAMILIES: dict[str, Family] = {
     "pixel": pixel,
     "box": boxes,
-    "class": classes,
     "boundary": boundary,
+    "class": classes,
 }
 """By name, in the order of tables."""
 

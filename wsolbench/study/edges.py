@@ -208,7 +208,7 @@ def run_edge_study(
         for seed in dict.fromkeys(seeds)
         for name in dict.fromkeys(variants)
     }
-    backbone = read_checkpoint(next(iter(checkpoints.values()))).backbone
+    backbone = _backbone_of(checkpoints)
     folder = Path(out)
     described = plan.described(backbone)
     dataset, photos = plan.dataset(), plan.photos()
@@ -280,6 +280,40 @@ def run_edge_study(
             f"{SCORES[key].title} {SCORES[key].text(result.scores[key], 1)}" for key in KEYS
         )
         say(f"{title}: {shown}")
+
+
+def _backbone_of(checkpoints: Mapping[tuple[int, str], Path]) -> str:
+    """The backbone of all classifiers, each of which is of the method and seed of its place."""
+    found: dict[Path, str] = {}
+    for (seed, name), path in checkpoints.items():
+        if path in found:
+            continue
+        read = read_checkpoint(path)
+        own = (read.method, read.recipe.get("seed"))
+        if own != (VARIANTS[name].method, seed):
+            raise WsolbenchError(
+                path,
+                found=f"a classifier of {own[0]}, seed {own[1]}",
+                expected=f"{VARIANTS[name].method}, seed {seed}, as its place says",
+                cure="name the folder of a study (--classifiers)",
+            )
+        if not read.finished:
+            raise WsolbenchError(
+                path,
+                found="an unfinished training",
+                expected="a classifier that is trained to its end",
+                cure="run its study again, which continues it",
+            )
+        found[path] = read.backbone
+    backbones = sorted(set(found.values()))
+    if len(backbones) > 1:
+        raise WsolbenchError(
+            "classifiers",
+            found=f"the backbones {', '.join(backbones)}",
+            expected="one backbone",
+            cure="name the folder of one study (--classifiers)",
+        )
+    return backbones[0]
 
 
 def _titled(bars: Bars, title: str) -> Bars:
