@@ -278,16 +278,22 @@ def predict_canny(
         normalisation="none: the share of thresholds at which a pixel is an edge",
         method={**method, **(metadata or {})},
     )
-    inputs = {"annotations": dataset.store.stated_sha256}
+    inputs = {
+        "annotations": dataset.store.stated_sha256,
+        "photos": str(dataset.images and dataset.images.resolve()),
+    }
+    turned = 0
     with SubmissionWriter(out, header, resume=resume, overwrite=overwrite, inputs=inputs) as writer:
         for row, name in enumerate(dataset.image_ids):
             if name not in writer.written:
-                photo = np.asarray(dataset.read_photo(row)[0].convert("RGB"))
+                picture, orientation = dataset.read_photo(row)
+                turned += orientation > 1
+                photo = np.asarray(picture.convert("RGB"))
                 edges = _stored_edges(canny_edges(photo), "uint8")
                 writer.append([name], None, edges=[edges])
             if progress is not None:
                 progress(row + 1, len(dataset))
-    return EdgesPredicted(dataset)
+    return EdgesPredicted(dataset, (turned_note(turned, dataset.exif),) if turned else ())
 
 
 def _stored_edges(edges: NDArray[np.float32], dtype: str) -> NDArray[Any]:

@@ -51,7 +51,7 @@ def describe(file: str | os.PathLike[str]) -> dict[str, Any]:
                     file,
                     found="neither HDF5 nor a JSON object",
                     expected="annotations, a submission or a result",
-                    cure="name a file that wsolbench wrote",
+                    cure="name one of these; a checkpoint is for predict --checkpoint",
                 )
         return {"kind": "result", **json.loads(read_result(file).to_json())}
     from .annotations import FORMAT, AnnotationStore
