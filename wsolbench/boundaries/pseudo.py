@@ -78,6 +78,7 @@ def pseudo_steps(
         WsolbenchError: a map that is not legal, a photo of another type or shape, no OpenCV.
     """
     cv2, own = opencv(), settings or PseudoSettings()
+    photo = np.asarray(photo)
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
         raise WsolbenchError(
             "photo",
@@ -105,12 +106,13 @@ def resized_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.float
     Raises:
         WsolbenchError: a map that is not legal.
     """
-    check_map(map_)
-    values = np.asarray(map_, np.float32)
-    if map_.dtype == np.uint8:
+    own = np.asarray(map_)
+    check_map(own)
+    values = own.astype(np.float32)
+    if own.dtype == np.uint8:
         values = values / np.float32(255)
     resized = torch.nn.functional.interpolate(
-        torch.from_numpy(np.array(values))[None, None],
+        torch.from_numpy(values)[None, None],
         size=(height, width),
         mode="bilinear",
         align_corners=False,
