@@ -95,6 +95,7 @@ class Comparison:
         maps: images that each has a map of; others than `images` only with `common`.
         limit: the fewest images that one of them was tried on; None where none is a trial.
         bootstrap: how resamples were drawn.
+        boundary: how boundaries were scored; empty if they were not.
         scores: by key the score of each method on these images.
         intervals: by key [low, high] of each.
         pairs: of every two methods, or of each with the first, every score.
@@ -117,6 +118,7 @@ class Comparison:
     maps: tuple[int, ...]
     limit: int | None
     bootstrap: Bootstrap
+    boundary: Mapping[str, Any]
     scores: Mapping[str, Sequence[float]]
     intervals: Mapping[str, Sequence[tuple[float, float]]]
     pairs: Sequence[Pair]
@@ -225,6 +227,7 @@ def compare(
         maps=tuple(map(len, held)),
         limit=min((own.limit for own in results if own.limit is not None), default=None),
         bootstrap=bootstrap,
+        boundary=next((own.boundary for own in results if own.boundary), {}),
         scores={key: [float(scores[key]) for scores in scored] for key in keys},
         intervals={
             key: [percentile_interval(own[key].tolist(), bootstrap.level) for own in drawn]
@@ -374,6 +377,8 @@ def signature(comparison: Comparison) -> str:
         "intervals": f"{100 * drawn.level:g} % of {drawn.resamples} paired resamples of images, "
         f"seed {drawn.seed}",
     }
+    if comparison.boundary:
+        parts["boundaries"] = boundary_text(comparison.boundary)
     if comparison.left_out:
         parts["not shared"] = ", ".join(SCORES[key].title for key in comparison.left_out)
     if comparison.limit is not None:

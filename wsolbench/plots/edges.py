@@ -36,8 +36,14 @@ def edges_on_white(levels: NDArray[np.uint8], ax: Axes) -> Axes:
         ax: to draw on.
     """
     ax.imshow(levels, cmap="gray_r", vmin=0, vmax=255)
+    return _framed(ax)
+
+
+def _framed(ax: Axes) -> Axes:
+    """A picture in a light frame, without ticks and grid."""
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(True)
         spine.set_color("#bbbbbb")
@@ -99,17 +105,12 @@ def save_edges(
         for row, sample, planes in zip(axes, samples, shown, strict=True):
             height, width = sample.mask.shape
             row[0].imshow(np.asarray(sample.image.convert("RGB")))
-            row[0].set_xticks([])
-            row[0].set_yticks([])
-            row[0].grid(visible=False)
-            row[0].set_ylabel(sample.image_id[:30], fontsize=6, parse_math=False)
+            _framed(row[0]).set_ylabel(sample.image_id[:30], fontsize=6, parse_math=False)
             for ax, edges in zip(row[1:-1], planes, strict=True):
                 levels = edge_levels(edges, height, width)
-                edges_on_white(suppress(levels) if own.suppression else levels, ax).grid(
-                    visible=False
-                )
+                edges_on_white(suppress(levels) if own.suppression else levels, ax)
             truth = true_boundary(sample.mask, own.truth).astype(np.uint8) * 255
-            edges_on_white(truth, row[-1]).grid(visible=False)
+            edges_on_white(truth, row[-1])
         for ax, title in zip(axes[0], titles, strict=True):
             ax.set_title(title, fontsize=8, parse_math=False)
 
