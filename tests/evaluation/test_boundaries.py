@@ -14,6 +14,7 @@ from wsolbench.cli import main
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
+from wsolbench.evaluation.comparison import signature as line_of
 from wsolbench.evaluation.counts import read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import Request, run
@@ -232,7 +233,9 @@ def test_methods_are_compared_under_one_rule(
         return run(request).counts[0]
 
     first, second = counts(submission), counts(tmp_path / "half.h5")
-    pairs = {pair.score: pair for pair in compare([first, second], Bootstrap(50)).pairs}
+    comparison = compare([first, second], Bootstrap(50))
+    assert "|boundaries:NMS, thinned truth, 0.0075 of the diagonal" in line_of(comparison)
+    pairs = {pair.score: pair for pair in comparison.pairs}
     found = pairs["boundary_ods"]
     assert found.difference == pytest.approx(
         second.result.scores["boundary_ods"] - first.result.scores["boundary_ods"]

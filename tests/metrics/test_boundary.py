@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -523,3 +525,10 @@ def test_too_many_pairs_are_refused_before_they_are_held() -> None:
     every = np.ones((700, 700), np.bool_)
     with pytest.raises(WsolbenchError, match=r"pairs of pixels within reach, expected at most"):
         boundary_counts(np.full(every.shape, 255, np.uint8), every, max_distance=0.03)
+
+
+def test_the_snippet_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "boundaries.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(compile(code, str(page), "exec"), {})
+    assert 0.9 < float(capsys.readouterr().out) < 1
