@@ -1,16 +1,15 @@
-"""Pseudo-boundaries of a drawn shape, of maps that show nothing, and edges without training."""
+"""Pseudo-boundaries of a drawn shape, and of maps and photos that show nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch  # noqa: F401  (left out without PyTorch)
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from wsolbench.boundaries.pseudo import contour_of, pseudo_boundary, pseudo_steps, resized_map
 from wsolbench.boundaries.pseudo_settings import PseudoSettings
-from wsolbench.boundaries.trivial import canny_edges, map_gradient
 from wsolbench.errors import WsolbenchError
 from wsolbench.metrics.boundary import boundary_counts, true_boundary
 
@@ -99,8 +98,6 @@ def test_maps_that_show_nothing_have_no_boundary(size: tuple[int, int], value: f
     ):
         map_ = np.full((3, 4), value, np.float32)
         assert not pseudo_boundary(map_, photo).any()
-        assert not map_gradient(map_, *size).any()
-        assert canny_edges(photo).shape == size
 
 
 def test_maps_of_bytes_are_those_of_floats() -> None:
@@ -122,22 +119,38 @@ def test_refusals() -> None:
             pseudo_boundary(map__, photo_)
 
 
-def test_strong_edges_are_canny_at_more_thresholds() -> None:
-    photo = np.full((60, 90, 3), 100, np.uint8)
-    photo[:, 30:60] = 120
-    photo[:, 60:] = 255
-    found = canny_edges(photo)
-    weak, strong = found[30, 25:35].max(), found[30, 55:65].max()
-    assert 0 < weak < strong == 1
-    assert set(np.rint(found.ravel() * 10)) <= set(range(11))
+def test_a_photo_of_one_colour_leaves_the_contour() -> None:
+    _, _, map_ = scene()
+    steps = pseudo_steps(map_, np.full((140, 180, 3), 90, np.uint8))
+    assert not steps.canny.any()
+    assert steps.contour.sum() > 100
+    assert np.array_equal(steps.boundary, steps.contour)
 
 
-def test_the_gradient_of_a_map_is_highest_at_its_flank() -> None:
-    flat = np.zeros((16, 16), np.float32)
-    flat[:, 8:] = 1
-    found = map_gradient(flat, 160, 160)
-    assert found.max() == 1
-    columns = found.mean(axis=0)
-    assert abs(int(columns.argmax()) - 79) <= 2
-    assert (np.diff(columns[20:78]) >= -1e-6).all()  # no staircase
-    assert columns[:60].max() < 0.05
+def test_a_region_that_fills_the_photo_has_no_boundary() -> None:
+    photo, _, map_ = scene()
+    steps = pseudo_steps(0.9 + 0.1 * map_, photo)
+    assert (steps.crf > 0.5).all()
+    assert not steps.boundary.any()
+
+
+def test_threads_change_nothing() -> None:
+    """Large enough that PyTorch and OpenCV divide the work."""
+    rng = np.random.default_rng(5)
+    photo = rng.integers(0, 256, (330, 410, 3)).astype(np.uint8)
+    photo = cv2.GaussianBlur(photo, (0, 0), 4) * 3
+    map_ = rng.random((9, 12), np.float32)
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            cv2.setNumThreads(threads)
+            found.append(pseudo_steps(map_, photo, PseudoSettings(crf_window=3, crf_blur=1)))
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+    assert found[0].boundary.any()
+    for other in found[1:]:
+        for step in ("map", "crf", "contour", "canny", "boundary"):
+            assert getattr(other, step).tobytes() == getattr(found[0], step).tobytes(), step

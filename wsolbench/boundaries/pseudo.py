@@ -23,6 +23,7 @@ from .pseudo_settings import PseudoSettings
 __all__ = [
     "CONTRAST",
     "PseudoSteps",
+    "check_photo",
     "contour_of",
     "pseudo_boundary",
     "pseudo_steps",
@@ -78,14 +79,7 @@ def pseudo_steps(
         WsolbenchError: a map that is not legal, a photo of another type or shape, no OpenCV.
     """
     cv2, own = opencv(), settings or PseudoSettings()
-    photo = np.asarray(photo)
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-        raise WsolbenchError(
-            "photo",
-            found=f"{photo.dtype} of shape {photo.shape}",
-            expected="uint8 (height, width, 3), RGB",
-            cure='open it with PIL and .convert("RGB")',
-        )
+    check_photo(photo)
     height, width = photo.shape[:2]
     large = resized_map(map_, height, width)
     channels = torch.from_numpy(np.array(photo).transpose(2, 0, 1))[None]
@@ -100,19 +94,33 @@ def pseudo_steps(
     return PseudoSteps(large, crf, contour, canny, boundary)
 
 
+def check_photo(photo: NDArray[Any]) -> None:
+    """Raise if a photo is not uint8 (H, W, 3) with at least one pixel.
+
+    Raises:
+        WsolbenchError: another type or shape.
+    """
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise WsolbenchError(
+            "photo",
+            found=f"{photo.dtype} of shape {photo.shape}",
+            expected="uint8 (height, width, 3), RGB",
+            cure='open it with PIL and .convert("RGB")',
+        )
+
+
 def resized_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
     """A map at a photo's size: float32 (height, width), bilinear, half-pixel centres.
 
     Raises:
         WsolbenchError: a map that is not legal.
     """
-    own = np.asarray(map_)
-    check_map(own)
-    values = own.astype(np.float32)
-    if own.dtype == np.uint8:
+    check_map(map_)
+    values = np.asarray(map_, np.float32)
+    if map_.dtype == np.uint8:
         values = values / np.float32(255)
     resized = torch.nn.functional.interpolate(
-        torch.from_numpy(values)[None, None],
+        torch.from_numpy(np.array(values))[None, None],
         size=(height, width),
         mode="bilinear",
         align_corners=False,
@@ -124,7 +132,8 @@ def contour_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The outer contour of the component with the most pixels, without the frame: bool (H, W).
 
     The contour is of the component's own pixels, 8-connected; holes have none. Of components of one
-    size, the first in row order counts.
+    size, the first in row order counts. The paper takes the longest contour; the component's area
+    decides here, because a ragged speck or strip can have a longer contour than the object.
     """
     cv2 = opencv()
     found = np.zeros(region.shape, np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics.opencv import opencv
-from .pseudo import resized_map
+from .pseudo import check_photo, resized_map
 
 __all__ = ["CANNY_THRESHOLDS", "canny_edges", "map_gradient"]
 
@@ -24,8 +24,12 @@ def canny_edges(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     Args:
         photo: uint8 (H, W, 3), RGB.
+
+    Raises:
+        WsolbenchError: a photo of another type or shape, no OpenCV.
     """
     cv2 = opencv()
+    check_photo(photo)
     grey = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2GRAY)
     found = np.zeros(grey.shape, np.float32)
     for high in CANNY_THRESHOLDS:
@@ -44,6 +48,9 @@ def map_gradient(map_: NDArray[Any], height: int, width: int) -> NDArray[np.floa
         map_: (h, w), any size: uint8 (value / 255), or floats in [0, 1].
         height: pixels of the photo.
         width: pixels of the photo.
+
+    Raises:
+        WsolbenchError: a map that is not legal, no OpenCV.
     """
     cv2 = opencv()
     large = resized_map(map_, height, width)

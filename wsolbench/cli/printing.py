@@ -56,11 +56,7 @@ def print_result(result: Result) -> None:
         names = {"pixel": "T", "box": "Box-T"}
         levels = levels_read(result.threshold, result.scores)
         told = [f"{names[family]} = {level}" for family, level in levels.items()]
-        if told:
-            told = [f"groups are scored at the thresholds of the whole split: {', '.join(told)}"]
-        if result.boundary:
-            told.append("boundaries of each group at the best threshold of its own")
-        click.echo(f"\n{'; '.join(told)}")
+        click.echo(f"\ngroups are scored at the thresholds of the whole split: {', '.join(told)}")
     for name, words in (
         ("missing", "{} without a map, scored as zeros"),
         ("constant", "{} with a constant map"),

@@ -105,8 +105,7 @@ class BoundaryRule:
 
     def __post_init__(self) -> None:
         """Check the fields, and turn texts into truths."""
-        require_type("suppression", self.suppression, (bool, np.bool_), "True or False")
-        object.__setattr__(self, "suppression", bool(self.suppression))
+        require_type("suppression", self.suppression, (bool,), "True or False")
         try:
             object.__setattr__(self, "truth", BoundaryTruth(self.truth))
         except ValueError as error:
