@@ -300,10 +300,11 @@ def slow_suppression(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
         for way in (1, -1):
             if 1.01 * fine[y, x] < at(y + way * step_y, x + way * step_x) - 1e-12:
                 kept[y, x] = 0
+    reach = min(5, height // 2, width // 2)
     for size, axis in ((height, 0), (width, 1)):
         places = np.arange(size)
-        fade = np.minimum(np.minimum(places, places[::-1]) / min(5, max(size // 2, 1)), 1)
-        if size // 2 == 0:
+        fade = np.minimum(np.minimum(places, places[::-1]) / max(reach, 1), 1)
+        if reach == 0:
             fade[:] = 1
         kept *= fade[:, None] if axis == 0 else fade
     return 255 * kept
@@ -467,6 +468,14 @@ def test_images_without_match_lower_ois_below_ods() -> None:
     assert scores["boundary_ois"] == pytest.approx(2 * 80 / (1000 + 200))
 
 
+def test_the_threshold_of_equal_f_is_the_lowest() -> None:
+    flat = boundary_scores([counts_of([50] * 99, [61] * 99, 57)])
+    assert flat["boundary_threshold"] == 0.01
+    assert flat["boundary_ods"] == pytest.approx(2 * 50 / (61 + 57), abs=1e-15)
+    plateau = boundary_scores([counts_of([10] * 82 + [50] * 17, [61] * 99, 57)])
+    assert plateau["boundary_threshold"] == 0.83
+
+
 def test_recall_at_half_precision() -> None:
     matched = np.array([60] * 50 + [40] * 49)
     predicted = np.array([180] * 50 + [50] * 49)  # precision 1/3 and .8
@@ -498,6 +507,12 @@ def test_refusals() -> None:
         (lambda: thin(levels), "edges: found uint8"),
         (lambda: suppress(truth), "found bool"),
         (lambda: boundary_scores([]), "found no image"),
+        (lambda: boundary_scores(None), "counts: found an object of type NoneType"),  # type: ignore[arg-type]
+        (lambda: boundary_scores([counts_of([1] * 99, [1] * 99, 0)]), "no more matched than"),
+        (lambda: boundary_scores([counts_of([1] * 9, [1] * 9, 1)]), r"found matched \(9,\)"),
+        (lambda: edge_levels(np.zeros((2, 2), np.uint8), 3.0, 3), "height: found 3.0"),  # type: ignore[arg-type]
+        (lambda: edge_levels([[0.5]], 3, 3), "edges: found"),  # type: ignore[arg-type]
+        (lambda: boundary_counts(levels, truth, thinned="no"), "thinned: found an object"),  # type: ignore[arg-type]
         (lambda: BoundaryRule(truth="outer"), "found 'outer', expected"),  # type: ignore[arg-type]
         (lambda: BoundaryRule(max_distance=2.0), "max_distance: found 2.0"),
     ]

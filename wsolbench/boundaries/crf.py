@@ -54,6 +54,15 @@ def conv_crf(foreground: Tensor, photos: Tensor, settings: PseudoSettings | None
             expected="(B, H, W) and (B, 3, H, W)",
             cure="bring the map to the photo's size",
         )
+    if not foreground.is_floating_point() or not bool(
+        ((foreground >= 0) & (foreground <= 1)).all()
+    ):
+        raise WsolbenchError(
+            "map",
+            found=f"{foreground.dtype} with values that are not all from 0 to 1",
+            expected="floats in [0, 1]",
+            cure="divide levels by 255",
+        )
     clipped = foreground.to(torch.float32).clamp(SMALLEST, 1 - SMALLEST)
     unary = (1 - own.crf_weight) * torch.logit(clipped)
     if own.crf_iterations == 0:

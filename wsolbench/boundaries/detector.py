@@ -36,9 +36,9 @@ __all__ = [
     "EdgeCheckpoint",
     "EdgeDetector",
     "Outputs",
-    "detector_of",
     "load_detector",
     "outputs_of",
+    "places_of",
     "read_edge_checkpoint",
     "write_edge_checkpoint",
 ]
@@ -188,12 +188,13 @@ class EdgeDetector:
             return torch.sigmoid(self.head(outputs.features, outputs.maps).float())
 
 
-def detector_of(
-    classifier: ClassMapModel, channels: tuple[int, ...], settings: EdgeSettings, seed: int
-) -> tuple[EdgeHead, tuple[str, ...]]:
-    """A head with random weights for a classifier, and the places of its blocks."""
-    places = tuple(f"network.{place}" for place in blocks_of(classifier.name))
-    return build_head(channels, settings.width, settings.grid, seed=seed), places
+def places_of(model: ClassMapModel) -> tuple[str, ...]:
+    """The submodules of a checkpoint's network that are the four blocks.
+
+    Raises:
+        WsolbenchError: no blocks are known for its backbone.
+    """
+    return tuple(f"network.{place}" for place in blocks_of(model.name))
 
 
 def load_detector(path: str | os.PathLike[str]) -> EdgeDetector:
@@ -207,7 +208,7 @@ def load_detector(path: str | os.PathLike[str]) -> EdgeDetector:
     classifier = checkpoint_from(checkpoint.classifier, file)
     model = model_of(classifier, checkpoint.classifier_name, checkpoint.classifier_sha256)
     settings = edge_settings_for(model.name, checkpoint.settings)
-    head, places = detector_of(model, checkpoint.channels, settings, seed=0)
+    head = build_head(checkpoint.channels, settings.width, settings.grid, seed=0)
     try:
         head.load_state_dict(dict(checkpoint.state))
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -217,5 +218,5 @@ def load_detector(path: str | os.PathLike[str]) -> EdgeDetector:
             cure="train it again, or copy the file again",
         ) from error
     return EdgeDetector(
-        model, head.eval(), places, settings, checkpoint, file.name, sha256_of(file)
+        model, head.eval(), places_of(model), settings, checkpoint, file.name, sha256_of(file)
     )

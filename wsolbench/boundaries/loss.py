@@ -49,6 +49,14 @@ def hns_loss(
             expected="the same shape (B, h, w) or (B, 1, h, w)",
             cure="bring the boundaries to the size of the logits",
         )
+    known = targets if targets.dtype == torch.bool else targets[(targets != 0) & (targets != 1)]
+    if not len(logits) or balance < 0 or (targets.dtype != torch.bool and known.numel()):
+        raise WsolbenchError(
+            "hns_loss",
+            found=f"{len(logits)} images, balance {balance:g}, targets of {targets.dtype}",
+            expected="one image or more, a balance of at least 0, targets 0 and 1",
+            cure="pass boundaries as bool",
+        )
     with torch.autocast(logits.device.type, enabled=False):
         z = logits if logits.dtype == torch.float64 else logits.float()
         scores = z.flatten(1)

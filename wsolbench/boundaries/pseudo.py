@@ -79,7 +79,7 @@ def pseudo_steps(
         WsolbenchError: a map that is not legal, a photo of another type or shape, no OpenCV.
     """
     cv2, own = opencv(), settings or PseudoSettings()
-    check_photo(photo)
+    photo = check_photo(photo)
     height, width = photo.shape[:2]
     large = resized_map(map_, height, width)
     channels = torch.from_numpy(np.array(photo).transpose(2, 0, 1))[None]
@@ -94,19 +94,21 @@ def pseudo_steps(
     return PseudoSteps(large, crf, contour, canny, boundary)
 
 
-def check_photo(photo: NDArray[Any]) -> None:
-    """Raise if a photo is not uint8 (H, W, 3) with at least one pixel.
+def check_photo(photo: Any) -> NDArray[np.uint8]:
+    """A photo as uint8 (H, W, 3) with at least one pixel.
 
     Raises:
         WsolbenchError: another type or shape.
     """
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+    own = np.asarray(photo)
+    if own.dtype != np.uint8 or own.ndim != 3 or own.shape[2] != 3 or not own.size:
         raise WsolbenchError(
             "photo",
-            found=f"{photo.dtype} of shape {photo.shape}",
+            found=f"{own.dtype} of shape {own.shape}",
             expected="uint8 (height, width, 3), RGB",
             cure='open it with PIL and .convert("RGB")',
         )
+    return own
 
 
 def resized_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
@@ -115,12 +117,13 @@ def resized_map(map_: NDArray[Any], height: int, width: int) -> NDArray[np.float
     Raises:
         WsolbenchError: a map that is not legal.
     """
-    check_map(map_)
-    values = np.asarray(map_, np.float32)
-    if map_.dtype == np.uint8:
+    own = np.asarray(map_)
+    check_map(own)
+    values = own.astype(np.float32)
+    if own.dtype == np.uint8:
         values = values / np.float32(255)
     resized = torch.nn.functional.interpolate(
-        torch.from_numpy(np.array(values))[None, None],
+        torch.from_numpy(values)[None, None],
         size=(height, width),
         mode="bilinear",
         align_corners=False,

@@ -60,12 +60,12 @@ from ..progress import Progress
 from .detector import (
     EdgeCheckpoint,
     Outputs,
-    detector_of,
     outputs_of,
+    places_of,
     read_edge_checkpoint,
     write_edge_checkpoint,
 )
-from .head import EdgeHead, blocks_of
+from .head import EdgeHead, build_head
 from .loss import hns_loss
 from .pseudo import pseudo_boundary
 from .pseudo_settings import PseudoSettings
@@ -167,7 +167,7 @@ def train_edges(
     _require_classes(photos, source, read.classes)
     sha256 = sha256_of(source)
     model = model_of(read, source, sha256)
-    places = tuple(f"network.{place}" for place in blocks_of(model.name))
+    places = places_of(model)
     with reproducible(where), ready(model.module, where):
         reader = _Reader(photos, model.preprocess, schedule, own.grid)
 
@@ -192,7 +192,7 @@ def train_edges(
             channels=channels,
         )
         found = _found(target, fresh, resume=resume, overwrite=overwrite)
-        head, _ = detector_of(model, channels, own, schedule.seed)
+        head = build_head(channels, own.width, own.grid, seed=schedule.seed)
         if found is not None:
             head.load_state_dict(dict(found.state))
         rows = [] if found is None else _rows_of(target, found)

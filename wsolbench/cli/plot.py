@@ -453,9 +453,8 @@ def plot_edges(
         store = find_annotations(annotations, header.dataset)
         require_target(out, [store])
         dataset = Dataset.open(store, split or header.split, images, exif=exif)
-        shared = [
-            name for name in dataset.image_ids if all(name in own.image_ids for own in opened)
-        ]
+        held = set.intersection(*(set(own.image_ids) for own in opened))
+        shared = [name for name in dataset.image_ids if name in held]
         if ids is not None:
             names = list(read_ids(ids))
         else:

@@ -56,7 +56,11 @@ def print_result(result: Result) -> None:
         names = {"pixel": "T", "box": "Box-T"}
         levels = levels_read(result.threshold, result.scores)
         told = [f"{names[family]} = {level}" for family, level in levels.items()]
-        click.echo(f"\ngroups are scored at the thresholds of the whole split: {', '.join(told)}")
+        if told:
+            told = [f"groups are scored at the thresholds of the whole split: {', '.join(told)}"]
+        if result.boundary:
+            told.append("boundary scores of a group are at the best threshold of that group")
+        click.echo("\n" + "; ".join(told) if told else "")
     for name, words in (
         ("missing", "{} without a map, scored as zeros"),
         ("constant", "{} with a constant map"),

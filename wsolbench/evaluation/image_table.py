@@ -9,7 +9,7 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..formats.result import Result, levels_read
 from ..metrics import pixel as pixel_metrics
-from ..metrics.boundary import THRESHOLDS
+from ..metrics.boundary import THRESHOLDS, nearest_place
 from ..metrics.family import Statistics
 from ..protocols.block import best_overlaps
 from .statistics import Scoring, part
@@ -83,7 +83,7 @@ def _columns(
     if "boundary_true" in kept:
         matched, predicted, true = (kept[f"boundary_{own}"] for own in _BOUNDARY)
         values = 2 * matched / np.maximum(predicted.astype(np.int64) + true[:, None], 1)
-        shared = round(100 * float(result.scores["boundary_threshold"])) - 1
+        shared = nearest_place(float(result.scores["boundary_threshold"]))
         found["boundary_pixels"] = true.tolist()
         found["boundary_best_f"] = values.max(axis=1).tolist()
         found["boundary_best_threshold"] = THRESHOLDS[values.argmax(axis=1)].tolist()

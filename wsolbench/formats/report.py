@@ -42,6 +42,8 @@ def signature(result: Result) -> str:
         "maps": result.label,
         "threshold": threshold_text(result),
     }
+    if {SCORES[key].family for key in result.scores} == {"boundary"}:
+        del parts["maps"], parts["threshold"]
     of_boxes = [SCORES[key] for key in result.scores if SCORES[key].family == "box"]
     searched = result.protocol.get("fixed_threshold", 0) is None or "max_box_acc" in result.scores
     if searched and of_boxes and not any(score.is_threshold for score in of_boxes):

@@ -22,7 +22,7 @@ The last part is the metric family (see `family`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, require_items, require_type
 from . import boundary_kernels as kernels
 from .choices import MAX_DISTANCE, BoundaryRule, BoundaryTruth, require_distance
 from .family import Images, Reading, Scored, Statistics, Sums
@@ -54,6 +54,7 @@ __all__ = [
     "empty",
     "fits",
     "measure",
+    "nearest_place",
     "scores",
     "suppress",
     "thin",
@@ -65,6 +66,9 @@ THRESHOLDS = np.arange(1, 100) / 100
 
 _STEPS = 100
 """Points between two thresholds at which ODS looks."""
+
+_ROUNDING = 1e-12
+"""Values of F that differ by less are equal."""
 
 _RECALLS = np.arange(101) / 100
 """The recalls at which the toolbox's AP reads precision; it divides their sum by 100."""
@@ -92,6 +96,11 @@ class BoundaryCounts:
 
 
 # ------------------------------------------------------------------------------ of a single image
+
+
+def nearest_place(threshold: float) -> int:
+    """The place in `THRESHOLDS` that is nearest to the threshold of ODS."""
+    return round(100 * threshold) - 1
 
 
 def thin(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -155,13 +164,15 @@ def edge_levels(edges: NDArray[Any], height: int, width: int) -> NDArray[np.uint
     Raises:
         WsolbenchError: another type or shape, a value that is not finite or not in [0, 1].
     """
-    check_map(edges, of="edges")
-    if edges.dtype == np.uint8 and edges.shape == (height, width):
-        return np.ascontiguousarray(edges)
-    scaled = np.ascontiguousarray(edges, dtype=np.float32)
-    if edges.dtype != np.uint8:
+    own = np.asarray(edges)
+    check_map(own, of="edges")
+    sides = (_side("height", height), _side("width", width))
+    if own.dtype == np.uint8 and own.shape == sides:
+        return np.ascontiguousarray(own)
+    scaled = np.ascontiguousarray(own, dtype=np.float32)
+    if own.dtype != np.uint8:
         scaled = scaled * np.float32(255)
-    return np.asarray(kernels.resize_levels(scaled, height, width))
+    return np.asarray(kernels.resize_levels(scaled, *sides))
 
 
 def suppress(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -219,6 +230,7 @@ def boundary_counts(
             cure="bring the edges to the image's size (edge_levels)",
         )
     require_distance(max_distance)
+    require_type("thinned", thinned, (bool, np.bool_), "True or False")
     offsets = _offsets(*own.shape, max_distance)
     pairs = kernels.pair_count(true, own, int(_CUTS[0]), offsets)
     if pairs > _MOST_PAIRS:
@@ -228,14 +240,14 @@ def boundary_counts(
             expected=f"at most {_MOST_PAIRS}",
             cure="scale the image and its edges down, or use a shorter max_distance",
         )
-    counts = kernels.level_curve(own, true, offsets, _CUTS, thinned, pairs)
+    counts = kernels.level_curve(own, true, offsets, _CUTS, bool(thinned), pairs)
     return BoundaryCounts(counts[0], counts[1], np.asarray(true.sum(), np.int32))
 
 
 # ------------------------------------------------------------------------------ of sums of images
 
 
-def boundary_scores(counts: Sequence[BoundaryCounts]) -> dict[str, float]:
+def boundary_scores(counts: Iterable[BoundaryCounts]) -> dict[str, float]:
     """ODS, OIS, AP and the others of some images, by the keys of `scores.SCORES`.
 
     Args:
@@ -253,16 +265,21 @@ def boundary_scores(counts: Sequence[BoundaryCounts]) -> dict[str, float]:
         recall at which the curve's precision is .5 or more.
 
     Raises:
-        WsolbenchError: no image.
+        WsolbenchError: no image, or counts that no image can have.
     """
-    if not counts:
+    require_type("counts", counts, (Iterable,), "a list of BoundaryCounts, one an image")
+    listed = [*counts]
+    require_items("counts", listed, (BoundaryCounts,), "a list of BoundaryCounts, one an image")
+    if not listed:
         raise WsolbenchError(
             "counts", found="no image", expected="one or more", cure="pass boundary_counts of each"
         )
+    for own in listed:
+        _check_counts(own)
     kept = {
-        "boundary_matched": np.stack([own.matched for own in counts]),
-        "boundary_predicted": np.stack([own.predicted for own in counts]),
-        "boundary_true": np.stack([own.true for own in counts]),
+        "boundary_matched": np.stack([own.matched for own in listed]),
+        "boundary_predicted": np.stack([own.predicted for own in listed]),
+        "boundary_true": np.stack([own.true for own in listed]),
     }
     sums = {name: own.sum(axis=0, keepdims=True) for name, own in columns(kept, None, 0).items()}
     return {key: float(values[0]) for key, values in _scored(sums)[0].items()}
@@ -301,15 +318,16 @@ def _optimal_scale(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The best F (b,), between thresholds too, and the threshold there."""
     weights = np.linspace(0, 1, _STEPS)
+    # Equal neighbours give their own value, so that of equal F the lowest threshold is found.
     between = [
-        own[:, :-1, None] * (1 - weights) + own[:, 1:, None] * weights
-        for own in (precision, recall)
+        own[:, :-1, None] + np.diff(own, axis=1)[..., None] * weights for own in (precision, recall)
     ]
     values = _f(*between).reshape(len(precision), -1)
-    at = values.argmax(axis=1)
+    highest = values.max(axis=1)
+    at = (values >= highest[:, None] - _ROUNDING).argmax(axis=1)
     lower, step = np.divmod(at, _STEPS)
-    threshold = THRESHOLDS[lower] * (1 - weights[step]) + THRESHOLDS[lower + 1] * weights[step]
-    return values[np.arange(len(at)), at], threshold
+    threshold = THRESHOLDS[lower] + (THRESHOLDS[lower + 1] - THRESHOLDS[lower]) * weights[step]
+    return highest, threshold
 
 
 def _toolbox_ap(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -410,6 +428,33 @@ def scores(sums: Sums, reading: Reading) -> Scored:
 
 
 # ---------------------------------------------------------------------------------------- checks
+
+
+def _check_counts(counts: BoundaryCounts) -> None:
+    matched, predicted, true = (
+        np.asarray(own) for own in (counts.matched, counts.predicted, counts.true)
+    )
+    shaped = matched.shape == predicted.shape == THRESHOLDS.shape and true.shape == ()
+    if (
+        not shaped
+        or any(own.dtype.kind not in "iu" for own in (matched, predicted, true))
+        or (matched < 0).any()
+        or (matched > np.minimum(predicted, true)).any()
+    ):
+        raise WsolbenchError(
+            "counts",
+            found=f"matched {matched.shape}, predicted {predicted.shape}, true {true.shape}",
+            expected="integers (99,), (99,) and (), no more matched than predicted and true pixels",
+            cure="pass what boundary_counts returned for one image",
+        )
+
+
+def _side(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise WsolbenchError(
+            name, found=repr(value), expected="an integer of at least 1", cure="pass pixels"
+        )
+    return int(value)
 
 
 def _along(axis: int, part: slice) -> tuple[slice, slice]:

@@ -12,8 +12,8 @@ threshold starts from what the one above it found:
   proves that no matching is larger.
 
 A set of pixels is a picture of bits: uint64 (height + 2, words + 2), bit i of word w of a row being
-column 64 * (w - 1) + i, and the frame zero. Everything but one comparison in `suppress` is integer
-arithmetic.
+column 64 * (w - 1) + i, and the frame zero. Everything is integer arithmetic, but one comparison in
+`suppress`, and `resize_levels`.
 """
 
 from __future__ import annotations
@@ -118,9 +118,10 @@ def suppress(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     xy = _differences(along_y, False)
     yy = _differences(along_y, True)
     found = np.zeros((height, width), np.uint8)
-    fade_y, fade_x = min(_FADE, height // 2), min(_FADE, width // 2)
+    fade = min(_FADE, height // 2, width // 2)
+    whole = 16 * max(fade, 1) ** 2
     for y in range(height):
-        near_y = min(y, height - 1 - y, fade_y)
+        near_y = min(y, height - 1 - y, fade) if fade else 1
         for x in range(width):
             value = fine[y, x]
             if value == 0:
@@ -135,11 +136,9 @@ def suppress(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
                 continue
             if scaled < _between(fine, y - step_y, x - step_x):
                 continue
-            # Rounded, a half upwards: value / 16 * near_y / fade_y * near_x / fade_x.
-            near_x = min(x, width - 1 - x, fade_x)
-            whole = 16 * max(fade_y, 1) * max(fade_x, 1)
-            part = value * (near_y if fade_y else 1) * (near_x if fade_x else 1)
-            found[y, x] = (2 * part + whole) // (2 * whole)
+            # Rounded, a half upwards: value / 16 * near_y / fade * near_x / fade.
+            near_x = min(x, width - 1 - x, fade) if fade else 1
+            found[y, x] = (2 * value * near_y * near_x + whole) // (2 * whole)
     return found
 
 

@@ -105,7 +105,8 @@ class BoundaryRule:
 
     def __post_init__(self) -> None:
         """Check the fields, and turn texts into truths."""
-        require_type("suppression", self.suppression, (bool,), "True or False")
+        require_type("suppression", self.suppression, (bool, np.bool_), "True or False")
+        object.__setattr__(self, "suppression", bool(self.suppression))
         try:
             object.__setattr__(self, "truth", BoundaryTruth(self.truth))
         except ValueError as error:
@@ -124,7 +125,7 @@ class BoundaryRule:
 
 def require_distance(value: object) -> None:
     """Raise unless a value is a share of the diagonal within which pixels can be matched."""
-    if not isinstance(value, float) or not 0 < value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise WsolbenchError(
             "max_distance",
             found=repr(value),

@@ -91,6 +91,8 @@ def boundary(scored: Sequence[Scored], ax: Axes) -> Axes:
         pairs = [(r, p) for r, p in zip(recall, precision, strict=True) if p <= 1]
         ax.plot(*zip(*((100 * r, 100 * p) for r, p in pairs), strict=True), **_ISO_STYLE)
         ax.annotate(f"{100 * equal:.0f}", (101, 100 * equal / (2 - equal)), **_ISO_TEXT)
+    from ..metrics.boundary import nearest_place
+
     about = SCORES["boundary_ods"]
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         text = f"{name}: {about.text(item.scores[about.key])}"
@@ -100,7 +102,7 @@ def boundary(scored: Sequence[Scored], ax: Axes) -> Axes:
                 item.curves["boundary_recall"], item.curves["boundary_precision"], strict=True
             )
         ]
-        at = round(100 * item.scores["boundary_threshold"]) - 1
+        at = nearest_place(item.scores["boundary_threshold"])
         kept = [point for point in points if any(point)]
         x, y = zip(*kept, strict=True) if kept else ((), ())
         line(ax, x, y, place, text)

@@ -96,7 +96,7 @@ def save_edges(
     for opened in submissions:
         check_match(dataset, opened)
     samples = [dataset[row] for row in rows]
-    shown = [[_edges(opened, name, own) for opened in submissions] for name in image_ids]
+    shown = [[_edges(opened, name) for opened in submissions] for name in image_ids]
     titles = ["photo", *(printable(str(own.header.method["name"])) for own in submissions)]
     titles.append("true boundary")
     heights = [sample.mask.shape[0] / sample.mask.shape[1] for sample in samples]
@@ -115,7 +115,7 @@ def save_edges(
             ax.set_title(title, fontsize=8, parse_math=False)
 
 
-def _edges(opened: Submission, name: str, rule: BoundaryRule) -> NDArray[np.uint8]:
+def _edges(opened: Submission, name: str) -> NDArray[np.uint8]:
     if name not in opened.image_ids:
         raise WsolbenchError(
             opened.path,

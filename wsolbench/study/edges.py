@@ -10,7 +10,7 @@ Layout of the folder:
     canny/test.h5 ...                        edges without a network
     seed-<s>/<variant>/detector.pt, .csv     the detector and the log of its training
     seed-<s>/<variant>/test.h5 ...           a submission, its result (.json) and its counts
-    boundaries.json, .md, .png               the summary
+    boundaries.json, .md                     the summary
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ __all__ = [
 ]
 
 Bars = Callable[[str, str], AbstractContextManager[Progress | None]]
+
+FORMAT = "wsolbench-edge-study-plan"
+FORMAT_VERSION = 1
 
 KEYS = ("boundary_ods", "boundary_ois", "boundary_ap", "boundary_ap_full")
 """The scores of the study: those of Table 7, and the AP that does not depend on calibration."""
@@ -158,6 +161,8 @@ class EdgePlan:
         recipe = as_values(edge_recipe_for(backbone, self.recipe))
         dataset = self.dataset()
         return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
             "title": self.title,
             "dataset": dataset.name,
             "annotations_sha256": dataset.store.stated_sha256,
@@ -354,9 +359,13 @@ def read_edge_plan(folder: str | os.PathLike[str]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WsolbenchError(path, found="no JSON", cure="run the study again") from error
-    if not isinstance(content, dict) or not {"title", "recipe", "backbone"} <= content.keys():
+    known = isinstance(content, dict) and content.get("format") == FORMAT
+    if not known or content.get("format_version") != FORMAT_VERSION:
         raise WsolbenchError(
-            path, found="no plan of a study of boundaries", cure="run the study again"
+            path,
+            found="no plan of a study of boundaries, or one of another version",
+            expected=f"{FORMAT} version {FORMAT_VERSION}",
+            cure="name the folder that `wsolbench study edges` wrote (--out)",
         )
     return dict(content)
 
