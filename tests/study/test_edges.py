@@ -134,7 +134,7 @@ def test_refusals(plan: EdgePlan, folder: Path, tmp_path: Path) -> None:
         run_edge_study(plan, tmp_path / "o", seeds=(2,), variants=VARIANTS)
     with pytest.raises(WsolbenchError, match="variant: found 'sem'"):
         run_edge_study(plan, tmp_path / "o", variants=("sem",))
-    classes = [("a", "a"), ("b", "b")]
+    classes = [(str(place), str(place)) for place in range(8)]
     classifier(tmp_path / "c/seed-0/cam/checkpoint.pt", 7, classes)
     exchanged = replace(plan, classifiers=tmp_path / "c")
     with pytest.raises(WsolbenchError, match="found a classifier of cam, seed 7, expected cam, se"):
