@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,10 @@ def test_refusals(dataset: Dataset, submission: Path, tmp_path: Path) -> None:
             "boundary: found a rule for boundaries, and the metrics pixel",
         ),
         (
+            lambda: run(Request(submission, dataset, metrics=("pixel",), boundary=BoundaryRule())),
+            "boundary: found a rule for boundaries, and the metrics pixel",
+        ),
+        (
             lambda: run(Request(submission, dataset, protocols=("adl",), metrics=("boundary",))),
             "found boundary under protocol adl",
         ),
@@ -340,3 +345,31 @@ def test_counts_of_boundaries_and_classes_are_read(
         write_counts(tmp_path / "r.counts.npz", outcome.counts[0])
         again = read_counts(tmp_path / "r.counts.npz", result)
         assert again.scoring.families == outcome.counts[0].scoring.families
+
+
+def test_a_rule_counts_for_the_protocols_that_have_boundaries(
+    dataset: Dataset, submission: Path
+) -> None:
+    pytest.importorskip("cv2")
+    request = Request(
+        submission,
+        dataset,
+        protocols=("sem", "wsoleval-v1"),
+        metrics=("box", "boundary"),
+        boundary=RAW,
+    )
+    first, second = run(request).results
+    assert first.boundary == RAW.as_dict()
+    assert not second.boundary
+    assert (
+        first.scores["boundary_ods"]
+        == scored(dataset, submission, boundary=RAW).scores["boundary_ods"]
+    )
+
+
+def test_counts_are_of_one_rule(dataset: Dataset, submission: Path, tmp_path: Path) -> None:
+    outcome = run(Request(submission, dataset, metrics=("boundary",), counts=True))
+    write_counts(tmp_path / "r.counts.npz", outcome.counts[0])
+    other = replace(outcome.results[0], boundary=RAW.as_dict())
+    with pytest.raises(WsolbenchError, match="found counts of another result"):
+        read_counts(tmp_path / "r.counts.npz", other)

@@ -21,6 +21,7 @@ from wsolbench.metrics.boundary import (
     BoundaryCounts,
     BoundaryRule,
     BoundaryTruth,
+    _toolbox_ap,
     boundary_counts,
     boundary_scores,
     edge_levels,
@@ -384,15 +385,14 @@ def test_a_perfect_binary_map_has_no_toolbox_ap() -> None:
     assert scores["boundary_ap"] == 0
 
 
-def test_the_toolbox_ap_reaches_101_hundredths() -> None:
-    falling = np.linspace(9900, 0, 99).astype(int).tolist()
-    scores = boundary_scores([counts_of(falling, falling, 9900)])
-    # The last threshold predicts nothing, where precision is 0 by definition.
-    assert scores["boundary_ap"] == pytest.approx(1.00, abs=0.011)
-    some = np.linspace(9900, 1, 99).astype(int).tolist()
-    within = boundary_scores([counts_of(some, some, 9900)])
-    assert within["boundary_ap"] == pytest.approx(1.00)  # recall 0 is not reached
-    assert within["boundary_ap_full"] == pytest.approx(1.0)
+def test_the_toolbox_divides_101_points_by_100() -> None:
+    recall = np.linspace(0, 1, 99)[None]
+    assert _toolbox_ap(np.ones((1, 99)), recall) == pytest.approx(1.01)
+    # Counts have a precision of 0 where nothing is matched.
+    some = np.linspace(9900, 0, 99).astype(int).tolist()
+    scores = boundary_scores([counts_of(some, some, 9900)])
+    assert scores["boundary_ap"] == pytest.approx(1.0, abs=0.001)
+    assert scores["boundary_ap_full"] == pytest.approx(1.0)
 
 
 def slow_scores(images: list[BoundaryCounts]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ..baselines.seed_features import SeedStatistics
     from ..data.dataset import Dataset
     from ..formats.result import Result
+    from ..formats.submission.reader import Submission
     from ..leaderboard.entries import Entry
 
 __all__ = [
@@ -76,6 +77,32 @@ _style = click.option(
     show_default=True,
     help="Look of the figure; paper has a serif font, no grid and 300 dpi.",
 )
+
+
+def _photos_to_draw(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `_chosen`."""
+    options = [
+        click.option(
+            "--ids",
+            metavar="ID,ID",
+            multiple=True,
+            help="Photos to draw, from top to bottom; may be repeated.",
+        ),
+        click.option(
+            "--count",
+            type=click.IntRange(1),
+            help="Number of photos to draw at random [default: 4].",
+        ),
+        click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0]."),
+        click.option(
+            "--common",
+            is_flag=True,
+            help="Draw at random from the images that all submissions have, if they differ.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @plot.command("curves")
@@ -344,21 +371,7 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
     type=FILE,
     help="Result of a submission, to draw its boxes at Box-T; may be repeated.",
 )
-@click.option(
-    "--ids",
-    metavar="ID,ID",
-    multiple=True,
-    help="Photos to draw, from top to bottom; may be repeated.",
-)
-@click.option(
-    "--count", type=click.IntRange(1), help="Number of photos to draw at random [default: 4]."
-)
-@click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0].")
-@click.option(
-    "--common",
-    is_flag=True,
-    help="Draw at random from the images that all submissions have, if they differ.",
-)
+@_photos_to_draw
 @_picture
 @_style
 def plot_maps(
@@ -367,52 +380,29 @@ def plot_maps(
     images: Path,
     exif: str,
     results: tuple[Path, ...],
-    ids: tuple[str, ...],
-    count: int | None,
-    seed: int | None,
-    common: bool,
     out: Path,
     style: str,
+    **options: Any,
 ) -> None:
     """Draw photos with masks and boxes next to the maps of submissions."""
-    import numpy
-
-    from ..data.dataset import Dataset
-    from ..evaluation.overlays import choose_images
-    from ..formats.annotations import find_annotations
     from ..formats.result import read_result
     from ..formats.submission.reader import Submission
     from ..plots import save_maps
 
-    if ids and (count is not None or seed is not None or common):
-        raise click.UsageError("--ids excludes --count, --seed and --common.")
     require_target(out, [*submissions, *results, annotations])
     opened = [Submission.open(file) for file in submissions]
-    header = opened[0].header
-    found = find_annotations(annotations, header.dataset)
-    require_target(out, [found])
-    dataset = Dataset.open(found, header.split, images, exif=exif)
-    held = set(dataset.image_ids)  # an id may hold a comma itself
-    named = [[text] if text in held else text.split(",") for text in ids]
-    chosen = [name.strip() for names in named for name in names]
-    if not ids:
-        rng = numpy.random.default_rng(seed or 0)
-        chosen = choose_images(dataset, opened, count or 4, rng, common=common)
+    dataset = _dataset_of(opened, annotations, images, exif, out)
+    chosen = _chosen(dataset, opened, **options)
     save_maps(dataset, opened, out, chosen, [read_result(file) for file in results], style)
     click.echo(f"{out}: {', '.join(chosen)}")
 
 
 @plot.command("edges")
-@click.argument("submissions", metavar="SUBMISSION...", nargs=-1, required=True, type=FILE)
+@click.argument("submissions", nargs=-1, required=True, type=FILE)
 @annotations_option
 @images_option
 @exif_option
-@click.option(
-    "--split", help="Fail if the submissions are for another split [default: that of the first]."
-)
-@click.option("--count", type=click.IntRange(1), help="Number of random photos [default: 4].")
-@click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0].")
-@ids_option
+@_photos_to_draw
 @click.option(
     "--nms", is_flag=True, help="Draw the edges after non-maximum suppression, as they are scored."
 )
@@ -423,46 +413,60 @@ def plot_edges(
     annotations: Path | None,
     images: Path,
     exif: str,
-    split: str | None,
-    count: int | None,
-    seed: int | None,
-    ids: Path | None,
     nms: bool,
     out: Path,
     style: str,
+    **options: Any,
 ) -> None:
     """Draw photos, the edges of submissions and the true boundary, as in the paper's Fig. 10."""
-    if ids is not None and (count is not None or seed is not None):
-        raise click.UsageError("--ids excludes --count and --seed.")
-    from contextlib import ExitStack
-
-    import numpy as np
-
-    from ..data.dataset import Dataset
-    from ..data.id_lists import read_ids
-    from ..formats.annotations import find_annotations
     from ..formats.submission.reader import Submission
     from ..metrics.choices import BoundaryRule
     from ..plots import require_form, save_edges
 
     require_form(out)
-    require_target(out, [*submissions, annotations, ids])
-    with ExitStack() as stack:
-        opened = [stack.enter_context(Submission.open(path)) for path in submissions]
-        header = opened[0].header
-        store = find_annotations(annotations, header.dataset)
-        require_target(out, [store])
-        dataset = Dataset.open(store, split or header.split, images, exif=exif)
-        held = set.intersection(*(set(own.image_ids) for own in opened))
-        shared = [name for name in dataset.image_ids if name in held]
-        if ids is not None:
-            names = list(read_ids(ids))
-        else:
-            rng = np.random.default_rng(seed or 0)
-            number = min(count or 4, len(shared))
-            names = sorted(rng.choice(shared, size=number, replace=False).tolist())
-        save_edges(dataset, opened, out, names, BoundaryRule() if nms else None, style)
-    click.echo(f"{out}: {_plural(len(names), 'photo')}")
+    require_target(out, [*submissions, annotations])
+    opened = [Submission.open(file) for file in submissions]
+    dataset = _dataset_of(opened, annotations, images, exif, out)
+    chosen = _chosen(dataset, opened, **options)
+    save_edges(dataset, opened, out, chosen, BoundaryRule() if nms else None, style)
+    click.echo(f"{out}: {', '.join(chosen)}")
+
+
+def _dataset_of(
+    opened: Sequence[Submission], annotations: Path | None, images: Path, exif: str, out: Path
+) -> Dataset:
+    """The split of the first submission, with its photos."""
+    from ..data.dataset import Dataset
+    from ..formats.annotations import find_annotations
+
+    header = opened[0].header
+    found = find_annotations(annotations, header.dataset)
+    require_target(out, [found])
+    return Dataset.open(found, header.split, images, exif=exif)
+
+
+def _chosen(
+    dataset: Dataset,
+    opened: Sequence[Submission],
+    *,
+    ids: tuple[str, ...],
+    count: int | None,
+    seed: int | None,
+    common: bool,
+) -> list[str]:
+    """The photos that `_photos_to_draw` names, or some at random."""
+    import numpy
+
+    from ..evaluation.overlays import choose_images
+
+    if ids and (count is not None or seed is not None or common):
+        raise click.UsageError("--ids excludes --count, --seed and --common.")
+    held = set(dataset.image_ids)  # an id may hold a comma itself
+    named = [[text] if text in held else text.split(",") for text in ids]
+    if not ids:
+        rng = numpy.random.default_rng(seed or 0)
+        return choose_images(dataset, opened, count or 4, rng, common=common)
+    return [name.strip() for names in named for name in names]
 
 
 @plot.command("cases")

@@ -229,7 +229,7 @@ def checked_boundary(rule: BoundaryRule | None, metrics: Sequence[str]) -> Bound
         WsolbenchError: another type, or a rule where no boundaries are scored.
     """
     require_type("boundary", rule, (BoundaryRule, type(None)), "a wsolbench.BoundaryRule")
-    if rule is not None and rule != BoundaryRule() and EDGES not in metrics:
+    if rule is not None and EDGES not in metrics:
         raise WsolbenchError(
             "boundary",
             found=f"a rule for boundaries, and the metrics {some(metrics)}",

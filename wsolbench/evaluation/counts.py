@@ -7,6 +7,7 @@ of its result, and its images must add up to the scores and curves of the result
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import zipfile
@@ -83,6 +84,8 @@ def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:
         "image_id": np.array([name.encode() for name in counts.image_ids]),
         "held": counts.held,
     }
+    if counts.result.boundary:
+        columns["boundary"] = np.array(_boundary_rule(counts.result))
     for name, array in counts.kept.items():
         bits = array.dtype == np.bool_
         columns[name] = np.packbits(array, axis=None) if bits else array
@@ -118,7 +121,8 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
             expected="a file that `wsolbench evaluate --counts` wrote",
             cure=_CURE,
         ) from error
-    if columns["hashes"].tolist() != _hashes(result):
+    rule = columns["boundary"].tolist() if "boundary" in columns else ""
+    if columns["hashes"].tolist() != _hashes(result) or rule != _boundary_rule(result):
         raise WsolbenchError(
             file,
             found="counts of another result",
@@ -138,6 +142,11 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
 
 def _hashes(result: Result) -> list[str]:
     return [str(result.protocol["sha256"]), result.annotations_sha256, result.submission_sha256]
+
+
+def _boundary_rule(result: Result) -> str:
+    """How boundaries were scored, as a text; empty if they were not."""
+    return json.dumps(dict(result.boundary), sort_keys=True) if result.boundary else ""
 
 
 def _read(file: Path) -> Mapping[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 A group is read at the thresholds of the whole split, so that its scores are parts of those of the
 split and not the best that its images could reach; its own Peak-IoU and Peak-T stand beside them.
+Boundary scores are an exception: ODS and OIS of a group choose its own thresholds.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ..formats.submission.reader import Submission
 from ..metrics.choices import BoundaryRule
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
-from .checks import check_bootstrap, check_options, default_metrics
+from .checks import check_bootstrap, check_options, checked_boundary, default_metrics
 from .counts import Counts
 from .evaluator import Evaluator, score_together
 from .families import EDGES, fitting, need_maps
@@ -183,16 +183,20 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
         if "area" in request.by:
             dataset.require_masks("groups by area")
         keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
+        protocols = request.checked_protocols
+        asked = [_metrics(request, own, dataset, submission) for own in protocols]
+        checked_boundary(request.boundary, [name for metrics in asked for name in metrics])
         evaluators = [
             Evaluator(
                 dataset,
                 protocol,
-                _metrics(request, protocol, dataset, submission),
+                metrics,
                 header=submission.header,
                 keep_images=keep,
-                boundary=request.boundary,
+                # Protocols without boundary scores are scored beside one that has them.
+                boundary=request.boundary if EDGES in fitting(protocol) else None,
             )
-            for protocol in request.checked_protocols
+            for protocol, metrics in zip(protocols, asked, strict=True)
         ]
         with bars("evaluate", "image") as progress:
             score_together(evaluators, submission, jobs=request.jobs, progress=progress)

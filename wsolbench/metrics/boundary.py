@@ -259,8 +259,8 @@ def boundary_scores(counts: Iterable[BoundaryCounts]) -> dict[str, float]:
         is, the lowest. `boundary_ois`: F of the sums of each image's counts at its own best
         threshold, the lowest of several; an image without a match has .01, so that OIS may be below
         ODS. `boundary_ap`: the toolbox's, the sum over recalls 0, .01 ... 1 of the interpolated
-        precision, 0 beyond the curve, over 100: up to 1.01, and dependent on calibration: a binary
-        map has one recall, hence 0. `boundary_ap_full`: the area under the steps of precision
+        precision, 0 beyond the curve, over 100; it depends on calibration: a binary map has one
+        recall, hence 0. `boundary_ap_full`: the area under the steps of precision
         against recall, in [0, 1]; it does not depend on calibration. `boundary_r50`: the highest
         recall at which the curve's precision is .5 or more.
 

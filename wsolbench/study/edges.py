@@ -28,8 +28,7 @@ from ..baselines.checkpoints import read_checkpoint
 from ..baselines.settings import as_values
 from ..baselines.training_data import LabelledPhotos, labelled_folder, labelled_split
 from ..boundaries.predict import REFERENCES, predict_canny, predict_edges, predict_reference
-from ..boundaries.pseudo_settings import PseudoSettings
-from ..boundaries.settings import edge_recipe_for, edge_settings_for
+from ..boundaries.settings import edge_recipe_for, edge_settings_for, pseudo_settings_from
 from ..boundaries.train import train_edges
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_choice
@@ -172,7 +171,7 @@ class EdgePlan:
             "backbone": backbone,
             "settings": {key: own for key, own in settings.items() if key not in _VARIED},
             "recipe": {key: own for key, own in recipe.items() if key != "seed"},
-            "pseudo": as_values(PseudoSettings(**self.pseudo)),
+            "pseudo": as_values(pseudo_settings_from(self.pseudo)),
         }
 
 
