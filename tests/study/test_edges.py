@@ -13,6 +13,8 @@ import torch
 
 from wsolbench.baselines.checkpoints import Checkpoint, build_method, write_checkpoint
 from wsolbench.baselines.settings import as_values, recipe_for
+from wsolbench.cli import main
+from wsolbench.cli.study import EDGE_VARIANTS
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.counts import counts_path
 from wsolbench.formats.annotations import write_store
@@ -23,6 +25,7 @@ from wsolbench.mini.classifier import WEIGHTS, read_weights
 from wsolbench.mini.scenes import write_benchmark
 from wsolbench.study.edge_summary import edge_study_json, edge_study_text, summarise_edges
 from wsolbench.study.edges import KEYS, EdgePlan, run_edge_study
+from wsolbench.study.edges import VARIANTS as ALL
 
 pytest.importorskip("cv2")
 
@@ -127,9 +130,37 @@ def test_the_summary_is_that_of_the_results(folder: Path) -> None:
     assert "Scored after non-maximum suppression" in text
 
 
+def test_the_command_writes_the_summary(
+    plan: EdgePlan,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paths = ("--classifiers", plan.classifiers, "--annotations", plan.annotations)
+    options = ("--width", 4, "--grid", 64, "--epochs", 1, "--batch-size", 8, "--seeds", "0,1")
+    more = ("--images", plan.images, "--variants", ",".join(VARIANTS), "--title", plan.title)
+    arguments = ("study", "edges", *paths, *options, *more, "--out", folder, "--quiet")
+    monkeypatch.setattr("sys.argv", ["wsolbench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    printed = capsys.readouterr()
+    study = summarise_edges(folder)
+    assert (folder / "boundaries.md").read_text() == edge_study_text(study)
+    assert (folder / "boundaries.json").read_text() == edge_study_json(study)
+    assert printed.out.startswith("Boundaries, small")
+    assert printed.err.count("done before") == 8
+
+
+def test_the_command_line_knows_all_variants() -> None:
+    assert tuple(ALL) == EDGE_VARIANTS
+
+
 def test_refusals(plan: EdgePlan, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match="a study with another plan: recipe"):
         run_edge_study(replace(plan, recipe={"epochs": 2}), folder, variants=VARIANTS)
+    with pytest.raises(WsolbenchError, match="pseudo-boundaries: found 'blur'"):
+        run_edge_study(replace(plan, pseudo={"blur": 2}), tmp_path / "o", variants=VARIANTS)
     with pytest.raises(WsolbenchError, match=r"seed-2/cam/checkpoint\.pt: found no such file"):
         run_edge_study(plan, tmp_path / "o", seeds=(2,), variants=VARIANTS)
     with pytest.raises(WsolbenchError, match="variant: found 'sem'"):

@@ -41,14 +41,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper: `second` scores higher (1) or lower (-1) than `first`."""
+    """A statement of the paper: `second` scores higher than `first`."""
 
     text: str
     source: str
     key: str
     first: str
     second: str
-    expected: int = 1
 
 
 _TABLE = "section 4.4, Table 7"
@@ -179,8 +178,7 @@ def summarise_edges(
     for claim in CLAIMS:
         if claim.first in runs and claim.second in runs:
             difference = _over(runs[claim.second], runs[claim.first], claim.key, drawn)
-            sign = difference.sign * claim.expected
-            verdict = {1: "holds", 0: "undecided", -1: "is contradicted"}[sign]
+            verdict = {1: "holds", 0: "undecided", -1: "is contradicted"}[difference.sign]
             findings.append(EdgeFinding(claim.text, claim.source, claim.key, difference, verdict))
     below = [
         row.title

@@ -27,7 +27,7 @@ from typing import Any
 from ..baselines.checkpoints import read_checkpoint
 from ..baselines.settings import as_values
 from ..baselines.training_data import LabelledPhotos, labelled_folder, labelled_split
-from ..boundaries.predict import REFERENCES, predict_canny, predict_edges, predict_reference
+from ..boundaries.predict import predict_canny, predict_edges, predict_reference
 from ..boundaries.settings import edge_recipe_for, edge_settings_for, pseudo_settings_from
 from ..boundaries.train import train_edges
 from ..data.dataset import Dataset
@@ -85,9 +85,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "sem-hns": Variant("SEM-HNS", "cam", "sem", "hns"),
         "sem-hns-cutmix": Variant("SEM-HNS (CutMix)", "cutmix", "sem", "hns"),
         "sem-hns-has": Variant("SEM-HNS (HaS)", "has", "sem", "hns"),
-        "sem-pseudo": Variant("SEM pseudo-boundaries", "cam", "sem", kind=REFERENCES[1]),
-        "cam-pseudo": Variant("CAM pseudo-boundaries", "cam", "cam", kind=REFERENCES[1]),
-        "sem-gradient": Variant("SEM map's gradient", "cam", "sem", kind=REFERENCES[0]),
+        "sem-pseudo": Variant("SEM pseudo-boundaries", "cam", "sem", kind="pseudo"),
+        "cam-pseudo": Variant("CAM pseudo-boundaries", "cam", "cam", kind="pseudo"),
+        "sem-gradient": Variant("SEM map's gradient", "cam", "sem", kind="map-gradient"),
     }
 )
 """In the order of Table 7, then edges without detector."""
