@@ -152,7 +152,9 @@ def test_files_hold_the_rule_and_are_checked(
     assert "boundaries:no NMS, thinned truth, 0.0075 of the diagonal" in signature(result)
     assert "Boundary ODS" in table([result])
     content = json.loads(result.to_json())
+    short = {name: curve[:3] for name, curve in content["curves"].items()}
     for change in (
+        {"curves": short},
         {"boundary": {**content["boundary"], "truth": "outer"}},
         {"boundary": {**content["boundary"], "more": 1}},
         {"boundary": {}},
@@ -373,3 +375,20 @@ def test_counts_are_of_one_rule(dataset: Dataset, submission: Path, tmp_path: Pa
     other = replace(outcome.results[0], boundary=RAW.as_dict())
     with pytest.raises(WsolbenchError, match="found counts of another result"):
         read_counts(tmp_path / "r.counts.npz", other)
+
+
+def test_windows_of_maps_do_not_matter_to_edges(
+    dataset: Dataset, submission: Path, edges: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "windowed.h5"
+    windows = np.array(
+        [
+            (0, 0, dataset[place].mask.shape[1], dataset[place].mask.shape[0] - 4)
+            for place in range(COUNT)
+        ]
+    )
+    order = [[*edges].index(name) for name in dataset.image_ids]
+    assert order == [*range(COUNT)]
+    with SubmissionWriter(path, HEADER) as writer:
+        writer.append([*edges], random_maps(COUNT), edges=[*edges.values()], windows=windows)
+    assert scored(dataset, path).scores == scored(dataset, submission).scores

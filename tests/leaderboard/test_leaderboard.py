@@ -280,7 +280,7 @@ def test_boundaries_have_no_command() -> None:
     printed = [{"table": "Table 7", "score": "boundary_ods", "text": "60"}]
     provenance = {"paper": {"title": "A paper"}, "printed": printed}
     item = entry(scores={"boundary_ods": 0.6}, provenance=provenance)
-    assert said([item]) == (f"{LACK}; wsolbench does not score boundaries.", [], "")
+    assert said([item]) == (f"{LACK}; wsolbench predict edges:canny makes one.", [], "")
 
 
 def test_every_table_holds_a_trivial_map_or_says_where_one_is() -> None:

@@ -514,7 +514,7 @@ def test_refusals() -> None:
         (lambda: edge_levels([[0.5]], 3, 3), "edges: found"),  # type: ignore[arg-type]
         (lambda: boundary_counts(levels, truth, thinned="no"), "thinned: found an object"),  # type: ignore[arg-type]
         (lambda: BoundaryRule(truth="outer"), "found 'outer', expected"),  # type: ignore[arg-type]
-        (lambda: BoundaryRule(max_distance=2.0), "max_distance: found 2.0"),
+        (lambda: BoundaryRule(max_distance=0.2), "max_distance: found 0.2, expected a share"),
     ]
     for act, message in cases:
         with pytest.raises(WsolbenchError, match=message):

@@ -166,6 +166,11 @@ def test_refusals(plan: EdgePlan, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WsolbenchError, match="variant: found 'sem'"):
         run_edge_study(plan, tmp_path / "o", variants=("sem",))
     classes = [(str(place), str(place)) for place in range(8)]
+    for seed in (0, 1):
+        classifier(tmp_path / f"d/seed-{seed}/cam/checkpoint.pt", seed, classes)
+    other = replace(plan, classifiers=tmp_path / "d")
+    with pytest.raises(WsolbenchError, match="found a result of another classifier"):
+        run_edge_study(other, folder, seeds=(0, 1), variants=VARIANTS)
     classifier(tmp_path / "c/seed-0/cam/checkpoint.pt", 7, classes)
     exchanged = replace(plan, classifiers=tmp_path / "c")
     with pytest.raises(WsolbenchError, match="found a classifier of cam, seed 7, expected cam, se"):

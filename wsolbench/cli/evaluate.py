@@ -77,7 +77,7 @@ _TABLES = "print a table with --format csv, md or latex, or write one with --per
 )
 @click.option(
     "--boundary-distance",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(0, 0.1, min_open=True),
     help="Greatest distance of a correct edge pixel, as a share of the image's diagonal "
     "[default: 0.0075].",
 )

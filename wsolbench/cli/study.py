@@ -342,7 +342,8 @@ def _report(folder: Path, as_json: bool, quiet: bool) -> None:
 def _also(text: str) -> tuple[str, Path]:
     """Title and submission of "HED=hed.h5"."""
     title, equals, path = text.partition("=")
-    if not equals or not title or not path or "/" in title:
+    plain = title.replace(" ", "").replace("-", "").replace("(", "").replace(")", "")
+    if not equals or not plain.isalnum() or not path:
         raise click.BadParameter(f"{text!r} is not of the form NAME=SUBMISSION.")
     return title, Path(path)
 

@@ -446,7 +446,7 @@ class Evaluator:
         if windows is not None:
             check_within(names, windows, sizes)
         with_maps = need_maps(self.metrics)
-        on_image = on_images(maps if with_maps and maps else [], windows, sizes)
+        on_image = on_images(maps or [], windows if with_maps else None, sizes)
         block = Block(
             self.protocol,
             names,

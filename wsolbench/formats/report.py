@@ -17,6 +17,7 @@ __all__ = [
     "boundary_text",
     "breakdown_table",
     "check_alike",
+    "check_rules",
     "score_cell",
     "seeds_table",
     "signature",
@@ -226,6 +227,15 @@ def check_alike(results: Sequence[Result]) -> None:
                 expected="one protocol side by side",
                 cure="show them apart",
             )
+    check_rules(results)
+
+
+def check_rules(results: Sequence[Result]) -> None:
+    """Refuse results whose boundaries were scored by different rules.
+
+    Raises:
+        WsolbenchError: two rules.
+    """
     rules = [result.boundary for result in results if result.boundary]
     for rule in rules:
         if rule != rules[0]:

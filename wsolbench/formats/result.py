@@ -482,6 +482,9 @@ def _is_boundary(result: Result) -> bool:
     scored = any(SCORES[key].family == "boundary" for key in result.scores if key in SCORES)
     if not scored or not result.boundary:
         return not scored and not result.boundary
+    held = [len(curve) for name, curve in result.curves.items() if name.startswith("boundary_")]
+    if held != [99] * 3:
+        return False
     try:
         return BoundaryRule(**result.boundary).as_dict() == dict(result.boundary)
     except WsolbenchError:

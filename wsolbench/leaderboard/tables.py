@@ -176,7 +176,7 @@ def floor(table: Table, others: Sequence[Table]) -> Floor | None:
         return None
     lack = "This table has no network-free baseline"
     if all(SCORES[key].family == "boundary" for key in table.keys):
-        return Floor(f"{lack}; wsolbench does not score boundaries.")
+        return Floor(f"{lack}; wsolbench predict edges:canny makes one.")
     # A study is an upper bound or varies a parameter, so it is no baseline to compare with.
     floored = [other for other in others if other.has_floor and not other.entries[0].study]
     alike = [other for other in floored if _conditions(other) == _conditions(table)]

@@ -219,7 +219,7 @@ def boundary_counts(
 
     Raises:
         WsolbenchError: other types, shapes that differ, several ground truths, a distance that is
-            not above 0 and at most 1, or more than 2**26 pairs of pixels within reach.
+            not above 0 and at most .1, or more than 2**26 pairs of pixels within reach.
     """
     own, true = _levels(levels), _truth(truth)
     if own.shape != true.shape:
@@ -461,7 +461,7 @@ def _along(axis: int, part: slice) -> tuple[slice, slice]:
     return (part, slice(None)) if axis == 0 else (slice(None), part)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _offsets(height: int, width: int, max_distance: float) -> NDArray[np.int64]:
     """The offsets (y, x) within reach, the nearest first: int64 (k, 2)."""
     share = Fraction(repr(float(max_distance)))

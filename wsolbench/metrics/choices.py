@@ -13,6 +13,7 @@ from ..errors import WsolbenchError, one_of, require_type
 
 __all__ = [
     "MAX_DISTANCE",
+    "MOST_DISTANCE",
     "BoundaryRule",
     "BoundaryTruth",
     "BoxScore",
@@ -25,6 +26,10 @@ __all__ = [
 
 MAX_DISTANCE = 0.0075
 """How far apart matched pixels may be, as a share of the image's diagonal (paper section 4.4)."""
+
+
+MOST_DISTANCE = 0.1
+"""The largest such share that can be asked for."""
 
 
 class Comparator(str, Enum):
@@ -96,7 +101,7 @@ class BoundaryRule:
         max_distance: see `MAX_DISTANCE`.
 
     Raises:
-        WsolbenchError: another type, or a distance that is not above 0 and at most 1.
+        WsolbenchError: another type, or a distance that is not above 0 and at most `MOST_DISTANCE`.
     """
 
     suppression: bool = True
@@ -125,10 +130,10 @@ class BoundaryRule:
 
 def require_distance(value: object) -> None:
     """Raise unless a value is a share of the diagonal within which pixels can be matched."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+    if not isinstance(value, float) or not 0 < value <= MOST_DISTANCE:
         raise WsolbenchError(
             "max_distance",
             found=repr(value),
-            expected="a share of the image's diagonal above 0 and at most 1",
+            expected=f"a share of the image's diagonal above 0 and at most {MOST_DISTANCE}",
             cure=f"the usual one is {MAX_DISTANCE}",
         )

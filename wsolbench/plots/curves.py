@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WsolbenchError, one_of
+from ..formats.report import check_rules
+from ..formats.result import Result
 from ..leaderboard.entries import Entry
 from ..scores import LEVELS, SCORES, Read, localization_key
 from .scored import Scored, check_alike, legends, name_source, protocol_of, require_scored, where
@@ -144,6 +146,8 @@ def save_curves(
                 cure="score the method's maps, or leave the entry out",
             )
     check_alike(scored)
+    if "boundary" in kinds:
+        check_rules([item for item in scored if isinstance(item, Result)])
     if not kinds:
         raise WsolbenchError(
             "curves",

@@ -238,6 +238,7 @@ def run_edge_study(
         variant, place = VARIANTS[name], folder / f"seed-{seed}" / name
         title = f"{variant.title}, seed {seed}"
         if counts_path(place / "test.json").exists() and (place / "test.json").exists():
+            _require_classifier(place / "test.json", classifier)
             say(f"{title}: done before")
             continue
         place.mkdir(parents=True, exist_ok=True)
@@ -284,6 +285,17 @@ def run_edge_study(
             f"{SCORES[key].title} {SCORES[key].text(result.scores[key], 1)}" for key in KEYS
         )
         say(f"{title}: {shown}")
+
+
+def _require_classifier(result: Path, classifier: Path) -> None:
+    """Refuse a result that was made with another classifier than the one named now."""
+    if read_result(result).method.get("weights_sha256") != sha256_of(classifier):
+        raise WsolbenchError(
+            result,
+            found="a result of another classifier",
+            expected=f"one of {classifier} as it is now",
+            cure="name the classifiers of before (--classifiers), or another folder (--out)",
+        )
 
 
 def _backbone_of(checkpoints: Mapping[tuple[int, str], Path]) -> str:
