@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from tests.conftest import annotation
 from wsolbench.baselines.checkpoints import input_of, load_checkpoint
 from wsolbench.baselines.networks import recorded
 from wsolbench.baselines.predict import predict
-from wsolbench.boundaries.detector import load_detector
+from wsolbench.boundaries.detector import (
+    load_detector,
+    read_edge_checkpoint,
+    write_edge_checkpoint,
+)
 from wsolbench.boundaries.predict import predict_canny, predict_edges, predict_reference
 from wsolbench.boundaries.pseudo import pseudo_boundary
 from wsolbench.boundaries.pseudo_settings import PseudoSettings
@@ -195,3 +200,11 @@ def test_other_files_and_types_are_refused(bench: Bench, detector: Path, tmp_pat
     with pytest.raises(WsolbenchError, match=r"half\.pt: found a file that cannot be read"):
         predict_edges(tmp_path / "half.pt", bench.val(), out)
     assert not out.exists()
+
+
+def test_an_unfinished_detector_gives_a_note(bench: Bench, detector: Path, tmp_path: Path) -> None:
+    assert predict_edges(detector, bench.val(), tmp_path / "e.h5", **CPU).notes == ()
+    unfinished = replace(read_edge_checkpoint(detector), finished=False)
+    write_edge_checkpoint(tmp_path / "half.pt", unfinished)
+    (note,) = predict_edges(tmp_path / "half.pt", bench.val(), tmp_path / "h.h5", **CPU).notes
+    assert "half.pt: its training is unfinished, 1 of 1 epochs" in note

@@ -330,7 +330,8 @@ def test_the_defaults() -> None:
     assert (paper.width, paper.grid, paper.maps, paper.loss) == (128, 160, "sem", "hns")
     assert edge_recipe_for("resnet50-sem", {}) == EdgeRecipe()
     assert (EdgeRecipe().epochs, EdgeRecipe().learning_rate) == (5, 0.01)
-    small = edge_recipe_for("mini", {"size": 64})
+    assert edge_recipe_for("resnet50-sem", {}, 320).size == 320
+    small = edge_recipe_for("mini", {"size": 64}, 320)
     assert (small.size, small.batch_size, edge_settings_for("mini", {}).width) == (64, 16, 16)
 
 

@@ -139,7 +139,7 @@ def predict_edges(
                 [_stored_edges(own, map_dtype) for own in edges],
             )
 
-        return run.write(
+        predicted = run.write(
             out,
             header,
             inputs,
@@ -151,6 +151,14 @@ def predict_edges(
             overwrite=overwrite,
             progress=progress,
         )
+    made = detector.checkpoint
+    if made.finished:
+        return predicted
+    unfinished = (
+        f"{checkpoint}: its training is unfinished, {made.epoch} of {made.recipe['epochs']} "
+        "epochs; continue it with wsolbench train edges --resume"
+    )
+    return EdgesPredicted(predicted.dataset, (unfinished, *predicted.notes))
 
 
 def predict_reference(
@@ -184,7 +192,8 @@ def predict_reference(
         out: the submission, written atomically, with the maps too.
         maps: "sem" or "cam".
         seeds: SEM's K as a fraction; None for the default of `EdgeSettings`.
-        size: side in pixels to which photos are resized; None for that of `EdgeRecipe`.
+        size: side in pixels to which photos are resized; None for that of the classifier's
+            training.
         pseudo: fields of `PseudoSettings`, for pseudo-boundaries.
         label: as in `predict_edges`.
         class_map: as there.
@@ -205,7 +214,8 @@ def predict_reference(
     model = model_of(read, source, sha256_of(source))
     given: dict[str, Any] = {"maps": maps} | ({} if seeds is None else {"seeds": seeds})
     settings = edge_settings_for(read.backbone, given)
-    recipe = edge_recipe_for(read.backbone, {} if size is None else {"size": size})
+    given_size = {} if size is None else {"size": size}
+    recipe = edge_recipe_for(read.backbone, given_size, int(read.recipe["size"]))
     drawn = pseudo_settings_from(pseudo or {})
     where = device_named(device)
     run = _Run(model, dataset, label, class_map, recipe.size, where)

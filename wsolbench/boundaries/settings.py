@@ -73,7 +73,12 @@ class EdgeRecipe(Schedule):
     epochs: int = count(5, "Number of passes over the images", but="; 3 for mini")
     learning_rate: float = positive(0.01, "Learning rate of the head", "; 1 for mini")
     batch_size: int = count(32, "Number of photos a step", but="; 16 for mini")
-    size: int = count(224, "Side in pixels to which photos are resized", 8, "; 128 for mini")
+    size: int = count(
+        224,
+        "Side in pixels to which photos are resized",
+        8,
+        "; that of the classifier's training if it is another",
+    )
 
 
 Own = TypeVar("Own", bound=Settings)
@@ -89,8 +94,15 @@ def edge_settings_for(backbone: str, values: Mapping[str, Any]) -> EdgeSettings:
     return _made(EdgeSettings, "boundary detector", usual, values)
 
 
-def edge_recipe_for(backbone: str, values: Mapping[str, Any]) -> EdgeRecipe:
+def edge_recipe_for(
+    backbone: str, values: Mapping[str, Any], size: int | None = None
+) -> EdgeRecipe:
     """The settings of training for a backbone, with its defaults for what is not given.
+
+    Args:
+        backbone: of the classifier.
+        values: settings by name.
+        size: the side of the photos in the classifier's training, which is the default.
 
     Raises:
         WsolbenchError: a setting is unknown or out of range.
@@ -98,6 +110,8 @@ def edge_recipe_for(backbone: str, values: Mapping[str, Any]) -> EdgeRecipe:
     usual: dict[str, Any] = {}
     if backbone == "mini":
         usual = {"size": 128, "epochs": 3, "learning_rate": 1.0, "batch_size": 16}
+    if size is not None:
+        usual["size"] = size
     return _made(EdgeRecipe, "recipe", usual, values)
 
 

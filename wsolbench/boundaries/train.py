@@ -154,7 +154,7 @@ def train_edges(
     target, source = Path(out), Path(classifier)
     read = read_checkpoint(source)
     own = edge_settings_for(read.backbone, settings or {})
-    schedule = edge_recipe_for(read.backbone, recipe or {})
+    schedule = edge_recipe_for(read.backbone, recipe or {}, int(read.recipe["size"]))
     drawn = pseudo_settings_from(pseudo or {})
     where = device_named(device)
     if schedule.precision == "float16" and where.type != "cuda":

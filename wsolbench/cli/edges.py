@@ -262,7 +262,8 @@ def _reference_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--size",
             type=click.IntRange(8),
-            help="Side in pixels to which photos are resized [default: 224; 128 for mini].",
+            help="Side in pixels to which photos are resized [default: that of the classifier's "
+            "training].",
         ),
     ]
     for option in reversed(options):

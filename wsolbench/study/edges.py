@@ -150,14 +150,14 @@ class EdgePlan:
         opened = Dataset.open(self.annotations, self.train, self.images, exif=self.exif)
         return labelled_split(opened)
 
-    def described(self, backbone: str) -> dict[str, Any]:
-        """What `edges-plan.json` holds.
+    def described(self, backbone: str, size: int) -> dict[str, Any]:
+        """What `edges-plan.json` holds, for classifiers of a backbone and size of photos.
 
         Raises:
             WsolbenchError: a setting is unknown or out of range.
         """
         settings = as_values(edge_settings_for(backbone, self.settings))
-        recipe = as_values(edge_recipe_for(backbone, self.recipe))
+        recipe = as_values(edge_recipe_for(backbone, self.recipe, size))
         dataset = self.dataset()
         return {
             "format": FORMAT,
@@ -212,9 +212,9 @@ def run_edge_study(
         for seed in dict.fromkeys(seeds)
         for name in dict.fromkeys(variants)
     }
-    backbone = _backbone_of(checkpoints)
+    backbone, size = _network_of(checkpoints)
     folder = Path(out)
-    described = plan.described(backbone)
+    described = plan.described(backbone, size)
     dataset, photos = plan.dataset(), plan.photos()
     dataset.require_masks("boundaries")
     try:
@@ -274,7 +274,7 @@ def run_edge_study(
                     target,
                     maps=variant.maps,
                     seeds=own.seeds,
-                    size=edge_recipe_for(backbone, plan.recipe).size,
+                    size=edge_recipe_for(backbone, plan.recipe, size).size,
                     pseudo=plan.pseudo,
                     device=device,
                     resume=True,
@@ -298,9 +298,9 @@ def _require_classifier(result: Path, classifier: Path) -> None:
         )
 
 
-def _backbone_of(checkpoints: Mapping[tuple[int, str], Path]) -> str:
-    """The backbone of all classifiers, each of which is of the method and seed of its place."""
-    found: dict[Path, str] = {}
+def _network_of(checkpoints: Mapping[tuple[int, str], Path]) -> tuple[str, int]:
+    """Backbone and size of photos of all classifiers, each of the method and seed of its place."""
+    found: dict[Path, tuple[str, int]] = {}
     for (seed, name), path in checkpoints.items():
         if path in found:
             continue
@@ -320,16 +320,17 @@ def _backbone_of(checkpoints: Mapping[tuple[int, str], Path]) -> str:
                 expected="a classifier that is trained to its end",
                 cure="run its study again, which continues it",
             )
-        found[path] = read.backbone
-    backbones = sorted(set(found.values()))
-    if len(backbones) > 1:
+        found[path] = (read.backbone, int(read.recipe["size"]))
+    networks = sorted(set(found.values()))
+    if len(networks) > 1:
+        listed = ", ".join(f"{backbone} on photos of {size}" for backbone, size in networks)
         raise WsolbenchError(
             "classifiers",
-            found=f"the backbones {', '.join(backbones)}",
-            expected="one backbone",
+            found=listed,
+            expected="one backbone and size",
             cure="name the folder of one study (--classifiers)",
         )
-    return backbones[0]
+    return networks[0]
 
 
 def _titled(bars: Bars, title: str) -> Bars:
