@@ -63,9 +63,6 @@ def draw_rows(dataset: Dataset, study: Path, out: Path) -> None:
     ]
     names = [dataset.image_ids[place] for place in SCENES]
     plots.save_edges(dataset, opened, out, names)
-    with Image.open(out) as picture:
-        picture.thumbnail((1000, 1000))
-        picture.save(out)
 
 
 def draw_curves(dataset: Dataset, study: Path, out: Path) -> None:
@@ -76,9 +73,11 @@ def draw_curves(dataset: Dataset, study: Path, out: Path) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Bring a PNG to a palette of 256 colours, refined by k-means: a third of its size."""
+    """Bring a PNG to at most 800 pixels a side and a palette of 256 colours."""
     with Image.open(path) as opened:
-        palette = opened.convert("RGB").quantize(256, kmeans=3)
+        small = opened.convert("RGB")
+        small.thumbnail((800, 800))
+        palette = small.quantize(256, kmeans=3)
     palette.save(path, optimize=True)
 
 

@@ -128,7 +128,9 @@ def test_the_commands(
     header = SubmissionHeader("shapes", "val", "gt", "none", {"name": "maps"})
     with SubmissionWriter(tmp_path / "m.h5", header) as writer:
         writer.append(NAMES, random_maps(3))
-    status, text = called("edges", str(tmp_path / "m.h5"), *base, "--out", str(tmp_path / "n.png"))
+    status, text = called(
+        "edges", str(tmp_path / "m.h5"), *base, "--count", "1", "--out", str(tmp_path / "n.png")
+    )
     assert status == 2
     assert "m.h5: no edges" in text
     assert not (tmp_path / "n.png").exists()

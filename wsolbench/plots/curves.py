@@ -126,10 +126,16 @@ CURVES: dict[str, Callable[[Sequence[Scored], Axes], Axes]] = {
 def save_curves(
     scored: Sequence[Scored],
     path: str | os.PathLike[str],
-    kinds: Sequence[str] = tuple(CURVES),
+    kinds: Sequence[str] | None = None,
     style: str = "screen",
 ) -> None:
     """Draw curves side by side, one panel per kind, into a PNG, SVG or PDF file.
+
+    Args:
+        scored: results or entries.
+        path: the file to write.
+        kinds: keys of `CURVES`; None for all that every item contains.
+        style: a key of `STYLES`.
 
     Raises:
         WsolbenchError: unsupported file extension; different protocols; an item without the
@@ -146,6 +152,7 @@ def save_curves(
                 cure="score the method's maps, or leave the entry out",
             )
     check_alike(scored)
+    kinds = curves_held(scored) if kinds is None else kinds
     if "boundary" in kinds:
         check_rules([item for item in scored if isinstance(item, Result)])
     if not kinds:
