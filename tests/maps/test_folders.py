@@ -19,7 +19,7 @@ from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.maps import folders
-from wsolbench.maps.folders import import_maps
+from wsolbench.maps.folders import import_edges, import_maps
 from wsolbench.maps.map_files import read_map
 from wsolbench.maps.normalisations import normalisation_named
 from wsolbench.maps.windows import centre_crop
@@ -529,3 +529,18 @@ def test_the_command_takes_the_crop(folder: Path, dataset: Dataset) -> None:
     assert windows[3] == pytest.approx(expected)
     wrong = CliRunner().invoke(cli, [*command, "224"])
     assert "found '224', expected RESIZE/CROP; write 256/224" in str(wrong.exception)
+
+
+def test_inverted_edges_give_a_note(tmp_path: Path, dataset: Dataset) -> None:
+    place = tmp_path / "edges"
+    place.mkdir()
+    for name in dataset.image_ids:
+        lines = np.full((30, 40), 255, np.uint8)
+        lines[10] = 0
+        Image.fromarray(lines).save(place / f"{name}.png")
+    notes = import_edges(place, dataset, tmp_path / "e.h5", method={"name": "e"}).notes
+    expected = f"{COUNT} of {COUNT} edge maps call most of their pixels a boundary"
+    assert [note.startswith(expected) for note in notes] == [True]
+    for file in place.iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    assert import_edges(place, dataset, tmp_path / "f.h5", method={"name": "e"}).notes == ()

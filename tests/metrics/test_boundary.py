@@ -502,7 +502,7 @@ def test_refusals() -> None:
         (lambda: boundary_counts(levels, truth, max_distance=0.0), "max_distance: found 0.0"),
         (lambda: boundary_counts(levels, truth, max_distance=math.nan), "max_distance: found nan"),
         (lambda: boundary_counts(levels[:0], truth[:0]), r"shape \(0, 5\)"),
-        (lambda: edge_levels(np.full((2, 2), 1.5, np.float32), 2, 2), "edges: found"),
+        (lambda: edge_levels(np.full((2, 2), 1.5, np.float32), 2, 2), "what the sigmoid gives"),
         (lambda: true_boundary(levels), "mask: found uint8"),
         (lambda: thin(levels), "edges: found uint8"),
         (lambda: suppress(truth), "found bool"),

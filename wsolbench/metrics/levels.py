@@ -55,5 +55,7 @@ def check_map(map_: NDArray[Any], name: str = "", of: str = "map") -> None:
     """
     if fault := map_fault(map_):
         found, expected, cure = fault
+        if of == "edges" and "--normalise" in cure:
+            cure = "write probabilities, what the sigmoid gives, or levels as uint8"
         where, status = (f"{of} of {name}", 1) if name else (of, 2)
         raise WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=status)
