@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable, require_type
+from ..formats.report import boundary_text
 from ..scores import SCORES, Better, Score, Unit, ends_text
 from .style import COLOURS, MINUS, picture, require_form
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
 
 __all__ = ["differences", "save_forest"]
+
+_LETTERS = 76  # of a title over one panel
 
 
 def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
@@ -85,8 +89,24 @@ def save_forest(
             zip(comparison.names, comparison.thresholds, strict=True)
         )
     ]
+    drawn = comparison.bootstrap
+    total = max(comparison.of)
+    shared = f" of {total}, common to all" if comparison.images < total else ""
+    title = (
+        f"{comparison.dataset} {comparison.split}, {comparison.images} images{shared}, "
+        f"protocol {comparison.protocol['name']}; "
+        f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
+    )
+    rule = [f"threshold: {comparison.thresholds[0]}"] if alike else []
+    if comparison.boundary:
+        rule.append(f"boundaries: {boundary_text(comparison.boundary)}")
+    lines = [
+        part
+        for own in (title, *rule, *names)
+        for part in textwrap.wrap(own, _LETTERS * columns) or [""]
+    ]
     high = 0.7 + 0.22 * len(comparison.scores)
-    size = (5.2 * columns, rows * high + 0.18 * len(names) + 0.8)
+    size = (5.2 * columns, rows * high + 0.18 * len(lines) + 0.6)
     with picture(path, rows, columns, size, style) as axes:
         panels = axes.ravel()
         for (first, second), ax in zip(pairs, panels, strict=False):
@@ -96,17 +116,8 @@ def save_forest(
             ax.set_visible(False)
         for ax in panels[: len(pairs)]:
             ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
-        drawn = comparison.bootstrap
-        total = max(comparison.of)
-        shared = f" of {total}, common to all" if comparison.images < total else ""
-        title = (
-            f"{comparison.dataset} {comparison.split}, {comparison.images} images{shared}, "
-            f"protocol {comparison.protocol['name']}; "
-            f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
-        )
-        rule = [f"threshold: {comparison.thresholds[0]}"] if alike else []
         figure = panels[0].figure
-        figure.suptitle("\n".join([title, *rule, *names]), fontsize=9, parse_math=False)
+        figure.suptitle("\n".join(lines), fontsize=9, parse_math=False)
         _forest_legend(figure)
 
 
