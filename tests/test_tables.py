@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wsolbench.errors import WsolbenchError
-from wsolbench.tables import require_columns_target, write_columns
+from wsolbench.tables import grid, require_columns_target, write_columns
 
 COLUMNS = {
     "image_id": ["a", "b,c", "d e", ""],
@@ -95,3 +95,10 @@ def test_only_a_frame_needs_pandas() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             used = [name for name in names if name.split(".")[0] == "pandas"]
             assert not used or file.name == "result.py", file  # `Result.to_frame`
+
+
+def test_no_row_of_a_latex_table_starts_an_argument() -> None:
+    lines = grid([["[B] x", "1"], ["*C", "2"], ["D[e]*", "3"]], ["[A]", "n"], "latex").splitlines()
+    rows = [line.split("&")[0].strip() for line in lines if "&" in line]
+    assert rows == ["{[}A]", "{[}B] x", "{*}C", "D[e]*"]
+    assert grid([["[B]", "1"]], ["A", "n"], "md").splitlines()[-1].startswith("| [B]")

@@ -53,9 +53,13 @@ def grid(
     columns = len(head) or len(rows[0])
     letters = (aligned or "l").ljust(columns, aligned[-1:] or "l")
     sides = [{"l": "left", "r": "right"}[letter] for letter in letters]
-    return tabulate(
+    text: str = tabulate(
         rows, headers=head, tablefmt=_STYLES[form], disable_numparse=True, colalign=sides
     )
+    if form == "latex":
+        # After the end of a row or a rule, LaTeX takes [ and * for an argument of the command.
+        text = re.sub(r"(?m)^( *)([\[*])", r"\1{\2}", text)
+    return text
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

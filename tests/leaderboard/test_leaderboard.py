@@ -25,7 +25,7 @@ from wsolbench.formats.result import Bootstrap, Result, Subset, Threshold, read_
 from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
 from wsolbench.leaderboard import About, Entry, read_entry
-from wsolbench.leaderboard.entries import entry_from_json, entry_path
+from wsolbench.leaderboard.entries import entry_from_json, entry_path, slug
 from wsolbench.leaderboard.readme import readme
 from wsolbench.leaderboard.tables import floor, tables
 from wsolbench.protocols import PROTOCOLS
@@ -333,6 +333,18 @@ def test_stale_files_are_told_line_by_line(board: Callable[..., Path]) -> None:
     assert any(line.startswith("+| 1 |") and "| 50 |" in line for line in lines)
     assert {path.name for path in leaderboard.build(root)} == {"README.md", "left.csv"}
     assert leaderboard.check(root) == []
+
+
+def test_names_in_any_script_have_files_of_their_own() -> None:
+    names = ["方法", "手法", "αβ", "αγ", "CAM α", "CAM β", "CAM"]
+    slugs = [slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(own.isascii() for own in slugs)
+    assert (slugs[0], slugs[4]) == ("22b9f0b6", "cam-1b75ab55")
+    # Accents, typographic signs and blanks tell no file from another.
+    assert (slug("Café – CAM²"), slug("CAM")) == ("cafe-cam2", "cam")
+    paths = {entry_path(entry(method=name)) for name in names}
+    assert len(paths) == len(names)
 
 
 def test_an_entry_out_of_place_or_without_its_note_is_told(board: Callable[..., Path]) -> None:

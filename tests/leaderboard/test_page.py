@@ -211,15 +211,15 @@ def test_bibtex_names_the_method_and_where_it_was_printed() -> None:
 
 
 def test_copies_are_rows_of_the_table() -> None:
-    text = page(tables([entry("A_B", "50.5")]), {})
+    text = page(tables([entry("[A_B", "50.5")]), {})
     data = json.loads(
         re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1]
     )
     (copies,) = data["copies"].values()
     head, row = copies["LaTeX"].splitlines()[-2:]
     assert head == "% Method & Backbone & Peak-IoU"
-    assert row == "A\\_B & VGG16 & 50.5 \\\\"
-    assert "| A\\_B | VGG16 | 50.5 | drawn val; Reported in A paper; " in copies["Markdown"]
+    assert row == "{[}A\\_B & VGG16 & 50.5 \\\\"
+    assert r"| \[A\_B | VGG16 | 50.5 | drawn val; Reported in A paper; " in copies["Markdown"]
 
 
 @pytest.mark.parametrize(

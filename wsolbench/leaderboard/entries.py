@@ -12,6 +12,7 @@ https.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -159,9 +160,18 @@ def entry_path(entry: Entry) -> Path:
 
 
 def slug(text: str) -> str:
-    """The text in lower-case letters, digits and hyphens, as a file name."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "unnamed"
+    """The text in lower-case ASCII letters, digits and hyphens, as a file name.
+
+    Letters and digits of other scripts become the start of the text's hash, so that names which
+    differ in them alone get different files. Accents are left out.
+    """
+    split = unicodedata.normalize("NFKD", text)
+    plain = split.encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    if any(letter.isalnum() and not letter.isascii() for letter in split):
+        digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()
+        stem = f"{stem}-{digest[:8]}".strip("-")
+    return stem or "unnamed"
 
 
 def read_entry(path: str | os.PathLike[str]) -> Entry:

@@ -33,6 +33,8 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",  # after the end of a row, an argument of it
+    "*": "{*}",
 }
 
 
