@@ -12,6 +12,7 @@ from ..data.dataset import Dataset
 from ..errors import printable
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
+from ..formats.submission.rules import SubmissionHeader
 
 __all__ = ["carried_notes", "class_notes", "shape_notes"]
 
@@ -21,15 +22,14 @@ FEWEST = 6
 _TURNED = 0.1  # of the logarithm of a side ratio: the sides of a map are few positions
 
 
-def carried_notes(other: Result, dataset: Dataset, submission: Submission) -> tuple[str, ...]:
+def carried_notes(other: Result, dataset: Dataset, header: SubmissionHeader) -> tuple[str, ...]:
     """Notes if carried thresholds come from other annotations, another method or normalisation.
 
     Args:
         other: the result whose thresholds are carried.
         dataset: to which they are carried.
-        submission: likewise.
+        header: of the maps to which they are carried.
     """
-    header = submission.header
     theirs, ours = other.annotations_sha256, dataset.store.content_sha256
     found = []
     if theirs != ours:

@@ -27,7 +27,17 @@ from .evaluator import Evaluator, score_together
 from .families import EDGES, fitting, need_maps
 from .notes import carried_notes, class_notes, shape_notes
 
-__all__ = ["Bars", "Outcome", "Request", "evaluate", "find_dataset", "run"]
+__all__ = [
+    "Bars",
+    "Outcome",
+    "Request",
+    "evaluate",
+    "evaluators_for",
+    "find_dataset",
+    "opened",
+    "outcome",
+    "run",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -180,52 +190,113 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
     submission = opened(request.submission)
     try:
         dataset = find_dataset(request, submission)
-        if "area" in request.by:
-            dataset.require_masks("groups by area")
         keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
-        protocols = request.checked_protocols
-        asked = [_metrics(request, own, dataset, submission) for own in protocols]
-        checked_boundary(request.boundary, [name for metrics in asked for name in metrics])
-        evaluators = [
-            Evaluator(
-                dataset,
-                protocol,
-                metrics,
-                header=submission.header,
-                keep_images=keep,
-                # Protocols without boundary scores are scored beside one that has them.
-                boundary=request.boundary if EDGES in fitting(protocol) else None,
-            )
-            for protocol, metrics in zip(protocols, asked, strict=True)
-        ]
+        evaluators = evaluators_for(request, dataset, submission, keep_images=keep)
         with bars("evaluate", "image") as progress:
             score_together(evaluators, submission, jobs=request.jobs, progress=progress)
-        results = []
-        spreads = request.bootstrap is not None or bool(request.by)
-        for evaluator in evaluators:
-            with bars("intervals and groups", "step") if spreads else nullcontext() as progress:
-                results.append(
-                    evaluator.result(
-                        threshold=threshold,
-                        allow_missing=request.allow_missing,
-                        submission_sha256=submission.sha256,
-                        bootstrap=request.bootstrap,
-                        by=request.by,
-                        progress=progress,
-                    )
-                )
-        notes = class_notes(dataset, submission) + shape_notes(dataset, submission)
-        if isinstance(threshold, Result):
-            notes = carried_notes(threshold, dataset, submission) + notes
+        return outcome(
+            evaluators,
+            submission.sha256,
+            threshold=threshold,
+            allow_missing=request.allow_missing,
+            bootstrap=request.bootstrap,
+            by=request.by,
+            per_image=request.per_image,
+            counts=request.counts,
+            notes=class_notes(dataset, submission) + shape_notes(dataset, submission),
+            bars=bars,
+        )
     finally:
         if own:
             submission.close()
+
+
+def evaluators_for(
+    request: Request, dataset: Dataset, submission: Submission, *, keep_images: bool
+) -> list[Evaluator]:
+    """An evaluator for each protocol of a request, which has scored nothing yet.
+
+    Args:
+        request: what to score.
+        dataset: the split, cut to the request's limit or ids.
+        submission: tells which metric families it has maps or edges for.
+        keep_images: see `Evaluator`.
+
+    Raises:
+        WsolbenchError: metrics that submission or annotations do not allow.
+    """
+    if "area" in request.by:
+        dataset.require_masks("groups by area")
+    protocols = request.checked_protocols
+    asked = [_metrics(request, own, dataset, submission) for own in protocols]
+    checked_boundary(request.boundary, [name for metrics in asked for name in metrics])
+    return [
+        Evaluator(
+            dataset,
+            protocol,
+            metrics,
+            header=submission.header,
+            keep_images=keep_images,
+            # Protocols without boundary scores are scored beside one that has them.
+            boundary=request.boundary if EDGES in fitting(protocol) else None,
+        )
+        for protocol, metrics in zip(protocols, asked, strict=True)
+    ]
+
+
+def outcome(
+    evaluators: Sequence[Evaluator],
+    submission_sha256: str,
+    *,
+    threshold: int | Result | Threshold | None = None,
+    allow_missing: bool = False,
+    bootstrap: Bootstrap | None = None,
+    by: Sequence[str] = (),
+    per_image: bool = False,
+    counts: bool = False,
+    notes: Sequence[str] = (),
+    bars: Bars = lambda title, unit: nullcontext(),
+) -> Outcome:
+    """Results of evaluators that have scored all images of one submission.
+
+    Args:
+        evaluators: one for each protocol.
+        submission_sha256: of the file that the maps came from.
+        threshold: see `Evaluator.result`.
+        allow_missing: see there.
+        bootstrap: see there.
+        by: see there.
+        per_image: whether to make the table of per-image scores.
+        counts: whether to return per-image statistics.
+        notes: on the submission.
+        bars: makes a progress bar from a title and a unit.
+
+    Raises:
+        WsolbenchError: one of the faults of `Evaluator.result`.
+    """
+    results = []
+    spreads = bootstrap is not None or bool(by)
+    for evaluator in evaluators:
+        with bars("intervals and groups", "step") if spreads else nullcontext() as progress:
+            results.append(
+                evaluator.result(
+                    threshold=threshold,
+                    allow_missing=allow_missing,
+                    submission_sha256=submission_sha256,
+                    bootstrap=bootstrap,
+                    by=by,
+                    progress=progress,
+                )
+            )
+    first = evaluators[0]
+    if isinstance(threshold, Result) and first.header is not None:
+        notes = (*carried_notes(threshold, first.dataset, first.header), *notes)
     pairs = list(zip(evaluators, results, strict=True))
     return Outcome(
         tuple(results),
-        tuple(evaluator.counts(result) for evaluator, result in pairs if request.counts),
-        pairs[0][0].image_table(pairs[0][1]) if request.per_image else {},
-        notes,
+        tuple(evaluator.counts(result) for evaluator, result in pairs if counts),
+        first.image_table(results[0]) if per_image else {},
+        tuple(notes),
     )
 
 
