@@ -15,11 +15,14 @@ from tests.conftest import random_dataset, random_maps
 from wsolbench import masks
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation.blocks import truth_of
 from wsolbench.formats.annotations import AnnotationSet, write_store
+from wsolbench.masks import RunLengths
 from wsolbench.metrics import images
-from wsolbench.metrics.choices import Comparator
+from wsolbench.metrics.choices import BoundaryTruth, Comparator
 from wsolbench.metrics.packed import Packed
 from wsolbench.protocols import PROTOCOLS, Protocol
+from wsolbench.protocols import truth as truth_module
 from wsolbench.protocols.block import Block
 
 COUNT = 20
@@ -34,18 +37,7 @@ class Stepwise(Block):
 def block_of(
     kind: type[Block], dataset: Dataset, protocol: Protocol, maps: list[np.ndarray], **more: Any
 ) -> Block:
-    store, rows = dataset.store, dataset.rows
-    return kind(
-        protocol,
-        dataset.image_ids,
-        maps,
-        np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64),
-        store.packed("masks", rows),
-        store.packed("ignored", rows),
-        store.packed("boxes", rows),
-        dataset.class_indices,
-        **more,
-    )
+    return kind(protocol, truth_of(dataset, range(len(dataset))), maps, **more)
 
 
 def ignoring(tmp_path: Path) -> Dataset:
@@ -117,9 +109,9 @@ def test_damaged_run_lengths_name_their_image(tmp_path: Path) -> None:
     block = block_of(Stepwise, dataset, PROTOCOLS["sem"], random_maps(1))
     broken = Packed.of([np.frombuffer(b"00", np.uint8)], np.empty(0, np.uint8))
     for kind in (Block, Stepwise):
-        fields = {own.name: getattr(block, own.name) for own in dataclasses.fields(Block)}
+        damaged = dataclasses.replace(block.truth, masks=broken)
         with pytest.raises(WsolbenchError, match="mask of image_000: found malformed run lengths"):
-            _ = kind(**{**fields, "masks": broken}).histograms
+            _ = kind(block.rules, damaged, block.maps).histograms
 
 
 def test_threads_measure_blocks_at_the_same_time(
@@ -138,3 +130,36 @@ def test_threads_measure_blocks_at_the_same_time(
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda block: block.histograms, blocks)
     assert (first == second).all()
+
+
+def test_truth_is_unpacked_once_and_parts_of_it_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = ignoring(tmp_path)
+    decoded: list[RunLengths] = []
+
+    def counted(run_lengths: RunLengths) -> np.ndarray:
+        decoded.append(run_lengths)
+        return masks.decode(run_lengths)
+
+    monkeypatch.setattr(truth_module, "decode", counted)
+    whole, places = truth_of(dataset, range(COUNT)), [3, 0, 7]
+    for grid in (None, 16, None, 16):
+        assert len(whole.on_grid(grid)) == COUNT
+    outlines = whole.outlines(BoundaryTruth.INNER)
+    # Each mask for two grids and the outlines, ignored pixels for two grids.
+    assert len(decoded) == 3 * COUNT + 2 * sum(sample.ignore is not None for sample in dataset)
+    some, apart = whole.only(places), truth_of(dataset, places)
+    assert some.names == apart.names
+    assert some.class_indices.tolist() == apart.class_indices.tolist()
+    before = len(decoded)
+    for mine, place in zip(some.outlines(BoundaryTruth.INNER), places, strict=True):
+        assert mine is outlines[place]
+    for (mask, ignore), (other, beside) in zip(some.on_grid(16), apart.on_grid(16), strict=True):
+        assert (mask == other).all()
+        assert (ignore is None) == (beside is None)
+        assert ignore is None or (ignore == beside).all()
+    assert len(decoded) - before == 3 + sum(dataset[at].ignore is not None for at in places)
+    for name in ("masks", "ignored", "boxes"):
+        assert getattr(some, name).values.tolist() == getattr(apart, name).values.tolist()
+        assert getattr(some, name).starts.tolist() == getattr(apart, name).starts.tolist()

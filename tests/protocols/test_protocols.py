@@ -29,6 +29,7 @@ from wsolbench.protocols import PROTOCOLS, Protocol, changes, protocols_named, s
 from wsolbench.protocols.block import Block
 from wsolbench.protocols.record import BIN_EDGES, SHARES
 from wsolbench.protocols.steps import greys_of, nearest, on_grid, values_on_grid
+from wsolbench.protocols.truth import Truth
 
 OTHERS = [name for name in PROTOCOLS if name != "sem"]
 COUNT = 12
@@ -47,13 +48,15 @@ def block(protocol: Protocol, map_: np.ndarray, *boxes: tuple[int, ...]) -> Bloc
     counts = np.frombuffer(masks.encode(np.zeros((224, 224), bool)).counts, np.uint8)
     return Block(
         protocol,
-        ["drawn"],
+        Truth(
+            ["drawn"],
+            np.array([[224, 224]]),
+            Packed.of([counts], np.empty(0, np.uint8)),
+            Packed.of([np.empty(0, np.uint8)], np.empty(0, np.uint8)),
+            Packed.of([np.array(boxes, np.int32)], np.empty((0, 4), np.int32)),
+            np.zeros(1, np.int32),
+        ),
         [map_],
-        np.array([[224, 224]]),
-        Packed.of([counts], np.empty(0, np.uint8)),
-        Packed.of([np.empty(0, np.uint8)], np.empty(0, np.uint8)),
-        Packed.of([np.array(boxes, np.int32)], np.empty((0, 4), np.int32)),
-        np.zeros(1, np.int32),
     )
 
 
@@ -571,7 +574,7 @@ def test_genpromp_sees_maps_of_512_pixels(tmp_path: Path, name: str, background:
     narrow, wide = 101 * 100 / (101 * 101 + 300 * 100 - 101 * 100), 300 * 100 / (301 * 101)
     for level, expected in ((background, narrow), (background + 1, wide)):
         map_[100:200, 200:400] = level
-        seen = steps.see(PROTOCOLS[name], map_, mask, None, dataset[0].boxes)
+        seen = steps.see(PROTOCOLS[name], map_, mask, None, dataset[0].boxes, (512, 512))
         assert seen.levels.shape == (512, 512)
         assert seen.boxes.tolist() == [[100, 100, 399, 199]]
         assert steps.overlaps_of(PROTOCOLS[name], seen).tolist() == [expected]

@@ -1,4 +1,4 @@
-"""Which images of a submission are scored together, and how blocks of them run in threads."""
+"""Which images are scored together, what is known of them, and how blocks run in threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EDGES_AT_A_TIME", "IMAGES_AT_A_TIME", "blocks_of", "in_flight"]
+from ..data.dataset import Dataset
+from ..protocols.truth import Truth
+
+__all__ = ["EDGES_AT_A_TIME", "IMAGES_AT_A_TIME", "blocks_of", "in_flight", "truth_of"]
 
 IMAGES_AT_A_TIME = 128
 """Images read and scored at a time."""
@@ -20,6 +23,7 @@ EDGES_AT_A_TIME = 8
 
 _BLOCK_BYTES = 4 << 20  # of their maps: a block of large maps has fewer images
 
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -29,8 +33,8 @@ def blocks_of(
     """The rows in runs of at most `most` images and `_BLOCK_BYTES`, one image at least.
 
     Args:
-        rows: of a submission, in order.
-        sizes: int64 (N,), bytes of each of its maps.
+        rows: images, in order.
+        sizes: int64 (N,), bytes of the map of each of N images.
         most: images at a time.
     """
     block: list[int] = []
@@ -47,8 +51,8 @@ def blocks_of(
 
 def in_flight(
     pool: ThreadPoolExecutor,
-    work: Callable[[Sequence[int]], _T],
-    items: Iterable[Sequence[int]],
+    work: Callable[[_S], _T],
+    items: Iterable[_S],
     most: int,
 ) -> Iterator[_T]:
     """Results as they come, with no more than `most` items begun: memory stays constant."""
@@ -59,3 +63,17 @@ def in_flight(
         for future in finished:
             yield future.result()
             running.update(pool.submit(work, item) for item in islice(queue, 1))
+
+
+def truth_of(dataset: Dataset, indices: Sequence[int]) -> Truth:
+    """What is known of the images at some places of a data set."""
+    places = np.asarray(indices, np.int64)
+    store, rows = dataset.store, dataset.rows[places]
+    return Truth(
+        [dataset.image_ids[place] for place in indices],
+        np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64),
+        store.packed("masks", rows),
+        store.packed("ignored", rows),
+        store.packed("boxes", rows),
+        dataset.class_indices[places],
+    )

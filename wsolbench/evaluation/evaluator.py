@@ -1,4 +1,4 @@
-"""Scoring maps against a data set: the only loop over images.
+"""Scoring maps against a data set; the loop over the images of a submission is in `loop`.
 
 How an image is brought to a protocol's grid is in `protocols`, what it adds in the metric families
 (`families`), what the sums score in `statistics`.
@@ -7,8 +7,6 @@ How an image is brought to a protocol's grid is in `protocols`, what it adds in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, some
-from ..files import available_processors
 from ..formats.result import Bootstrap, Group, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
@@ -28,14 +25,14 @@ from ..metrics.opencv import opencv
 from ..progress import Progress
 from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
+from ..protocols.truth import Truth
 from ..tables import html_table
-from .blocks import EDGES_AT_A_TIME, IMAGES_AT_A_TIME, blocks_of, in_flight
+from .blocks import IMAGES_AT_A_TIME, truth_of
 from .checks import (
     bad_row,
     check_against_data,
     check_bootstrap,
     check_given,
-    check_match,
     check_options,
     checked_boundary,
     checked_ids,
@@ -49,26 +46,15 @@ from .counts import Counts
 from .families import ALWAYS, EDGES, FAMILIES, need_maps
 from .image_table import image_table
 from .intervals import intervals_and_groups
+from .loop import Entry, Measured, score_all
 from .statistics import Scoring, added, part, put, room_for
 from .thresholds import chosen_threshold
-from .windowed import bytes_on_images, check_within, checked_windows, on_images
+from .windowed import check_within, checked_windows, on_images
 
 __all__ = ["Evaluator", "score_together"]
 
 FULL_FRAME = 0.95
 """Share of the image from which a mask counts as full-frame (paper, supplement A: about 400)."""
-
-
-@dataclass
-class _Batch:
-    """The statistics of some images, and their sums."""
-
-    indices: list[int]
-    kept: Statistics = field(default_factory=dict)
-    sums: Sums = field(default_factory=dict)
-    constant: int = 0
-    full_frame: int = 0
-    windowed: int = 0
 
 
 class Evaluator:
@@ -205,10 +191,17 @@ class Evaluator:
             if own is not None and (wrong := bad(own)):
                 raise bad_row(name, names[wrong[0]], own[wrong[0]], expected)
         shown = None if windows is None else checked_windows(names, windows)
-        measured = self._checked(
-            names, planes, checked["top5"], checked["boxes"], shown, edge_planes
+        indices = self._places_of(names)
+        measured = self.measured(
+            truth_of(self.dataset, indices),
+            indices,
+            planes,
+            checked["top5"],
+            checked["boxes"],
+            shown,
+            edge_planes,
         )
-        self._absorb(measured, top5 is not None, boxes is not None)
+        self.absorb(measured, top5 is not None, boxes is not None)
 
     def score(
         self,
@@ -259,8 +252,8 @@ class Evaluator:
             seen = np.flatnonzero(other._seen)
             kept = {} if other._kept is None else part(other._kept, seen)
             counted = (other._sums, other._constant, other._full_frame, other._windowed)
-            self._absorb(
-                _Batch(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
+            self.absorb(
+                Measured(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
             )
 
     def result(
@@ -389,7 +382,7 @@ class Evaluator:
                 where, found="no per-image statistics", cure="pass keep_images=True"
             )
 
-    def _all_kept(self, missing: _Batch) -> Statistics:
+    def _all_kept(self, missing: Measured) -> Statistics:
         """The statistics of all images; those without map among them score as zeros do."""
         kept = self._kept
         if kept is None:
@@ -398,20 +391,8 @@ class Evaluator:
             put(kept, missing.indices, missing.kept)
         return kept
 
-    def _checked(
-        self,
-        image_ids: Sequence[str],
-        maps: Sequence[NDArray[Any]] | None,
-        top5: NDArray[np.integer[Any]] | None,
-        boxes: NDArray[np.integer[Any]] | None,
-        windows: NDArray[np.float64] | None,
-        edges: Sequence[NDArray[Any]] | None,
-    ) -> _Batch:
-        """The statistics of a batch; changes nothing in the evaluator, so threads may call it.
-
-        Maps, classes, boxes and windows are legal: those from memory were checked by `update`,
-        those of a file by its reader.
-        """
+    def _places_of(self, image_ids: Sequence[str]) -> list[int]:
+        """The places of images in the data set, each once."""
         strangers = [image_id for image_id in image_ids if image_id not in self._places]
         if strangers:
             named = are_file_names(strangers, self._places.keys())
@@ -428,34 +409,42 @@ class Evaluator:
             raise WsolbenchError(
                 "image_ids", found="an id twice in one batch", cure="pass each image once"
             )
-        check_against_data(self.dataset, self.protocol, self.metrics, indices, top5, boxes)
-        return self._measured(indices, maps, top5, boxes, windows, edges)
+        return indices
 
-    def _measured(
+    def measured(
         self,
+        truth: Truth,
         indices: list[int],
         maps: Sequence[NDArray[Any]] | None,
         top5: NDArray[np.integer[Any]] | None,
         boxes: NDArray[np.integer[Any]] | None,
         windows: NDArray[np.float64] | None = None,
         edges: Sequence[NDArray[Any]] | None = None,
-    ) -> _Batch:
-        store, rows = self.dataset.store, self.dataset.rows[indices]
-        sizes = np.stack((store.heights[rows], store.widths[rows]), axis=1).astype(np.int64)
-        names = [self.dataset.image_ids[index] for index in indices]
+    ) -> Measured:
+        """What a batch adds; changes nothing in the evaluator, so threads may call it.
+
+        Args:
+            truth: of the images.
+            indices: their places in the data set.
+            maps: see `update`; maps, classes, boxes, windows and edges are legal by themselves:
+                those from memory were checked by `update`, those of a file by its reader.
+            top5: see there.
+            boxes: see there.
+            windows: see there.
+            edges: see there.
+
+        Raises:
+            WsolbenchError: classes, boxes or windows that these images cannot have.
+        """
+        check_against_data(self.dataset, self.protocol, self.metrics, indices, top5, boxes)
         if windows is not None:
-            check_within(names, windows, sizes)
+            check_within(truth.names, windows, truth.sizes)
         with_maps = need_maps(self.metrics)
-        on_image = on_images(maps or [], windows if with_maps else None, sizes)
+        on_image = on_images(maps or [], windows if with_maps else None, truth.sizes)
         block = Block(
             self.protocol,
-            names,
+            truth,
             on_image.maps,
-            sizes,
-            store.packed("masks", rows),
-            store.packed("ignored", rows),
-            store.packed("boxes", rows),
-            self.dataset.class_indices[indices],
             top5,
             boxes,
             with_boxes="box" in self.metrics,
@@ -464,13 +453,27 @@ class Evaluator:
         )
         scoring = self._scoring(top5 is not None, boxes is not None)
         kept = scoring.measure(block)
-        full = store.areas[rows] >= FULL_FRAME * sizes.prod(axis=1)
-        constant = int(block.constant.sum()) + on_image.constant if with_maps else 0
-        return _Batch(
-            indices, kept, scoring.sums(kept), constant, int(full.sum()), on_image.windowed
+        areas = self.dataset.store.areas[self.dataset.rows[indices]]
+        return Measured(
+            indices,
+            kept if self.keep_images else {},
+            scoring.sums(kept),
+            int(block.constant.sum()) + on_image.constant if with_maps else 0,
+            int((areas >= FULL_FRAME * truth.sizes.prod(axis=1)).sum()),
+            on_image.windowed,
         )
 
-    def _absorb(self, measured: _Batch, ranked: bool, boxed: bool) -> None:
+    def absorb(self, measured: Measured, ranked: bool, boxed: bool) -> None:
+        """Add what a batch of this evaluator adds.
+
+        Args:
+            measured: from `measured`.
+            ranked: whether there are class predictions.
+            boxed: whether there are boxes of the method's own.
+
+        Raises:
+            WsolbenchError: images that came before; batches with and without one of these.
+        """
         again = [index for index in measured.indices if self._seen[index]]
         if again:
             ids = [self.dataset.image_ids[index] for index in again]
@@ -495,11 +498,11 @@ class Evaluator:
                 self._kept = room_for(measured.kept, len(self.dataset))
             put(self._kept, measured.indices, measured.kept)
 
-    def _missing(self, allow_missing: bool) -> _Batch:
+    def _missing(self, allow_missing: bool) -> Measured:
         """The images without map, measured as maps of zeros; refused unless they are allowed."""
         indices = np.flatnonzero(~self._seen).tolist()
         if not indices:
-            return _Batch([])
+            return Measured([])
         if not allow_missing:
             ids = [self.dataset.image_ids[index] for index in indices]
             raise WsolbenchError(
@@ -510,14 +513,28 @@ class Evaluator:
                 "as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
-        nothing = [np.zeros((1, 1), dtype=np.uint8)] * len(indices)
-        return self._measured(
-            indices,
-            nothing,
-            np.full((len(indices), 5), -1) if self._ranked else None,
-            np.zeros((len(indices), 4), dtype=np.int64) if self._boxed else None,
-            edges=nothing if EDGES in self.metrics else None,
-        )
+        return self._all_zero(indices)
+
+    def _all_zero(self, indices: list[int]) -> Measured:
+        """Images measured as maps of zeros, some at a time."""
+        whole = Measured(indices)
+        parts = []
+        for start in range(0, len(indices), IMAGES_AT_A_TIME):
+            places = indices[start : start + IMAGES_AT_A_TIME]
+            nothing = [np.zeros((1, 1), dtype=np.uint8)] * len(places)
+            found = self.measured(
+                truth_of(self.dataset, places),
+                places,
+                nothing,
+                np.full((len(places), 5), -1) if self._ranked else None,
+                np.zeros((len(places), 4), dtype=np.int64) if self._boxed else None,
+                edges=nothing if EDGES in self.metrics else None,
+            )
+            parts.append(found.kept)
+            whole.sums = added(whole.sums, found.sums)
+            whole.full_frame += found.full_frame
+        whole.kept = {name: np.concatenate([own[name] for own in parts]) for name in parts[0]}
+        return whole
 
 
 def score_together(
@@ -538,44 +555,7 @@ def score_together(
     Raises:
         WsolbenchError: see `Evaluator.score`; evaluators of different images.
     """
-    dataset = evaluators[0].dataset
-    if any(evaluator.dataset is not dataset for evaluator in evaluators):
-        raise WsolbenchError(
-            "evaluators",
-            found="different data sets",
-            expected="one data set",
-            cure="make all of them of the same Dataset",
-        )
-    check_match(dataset, submission)
-    _ = dataset.store.content_sha256  # a damaged store is refused before the work
-    known = set(dataset.image_ids)
-    rows = [row for row, image in enumerate(submission.image_ids) if image in known]
-    ranked, boxed = submission.top5 is not None, submission.boxes is not None
-    metrics = {name for evaluator in evaluators for name in evaluator.metrics}
-    of_maps, of_edges = need_maps([*metrics]), EDGES in metrics
-
-    def measure(block: Sequence[int]) -> list[_Batch]:
-        ids = [submission.image_ids[row] for row in block]
-        maps = submission.read(block) if of_maps else None
-        edges = submission.read_edges(block) if of_edges else None
-        top5 = None if submission.top5 is None else submission.top5[block]
-        boxes = None if submission.boxes is None else submission.boxes[block]
-        windows = None if submission.windows is None else submission.windows[block]
-        return [
-            evaluator._checked(ids, maps, top5, boxes, windows, edges) for evaluator in evaluators
-        ]
-
-    done, threads = 0, jobs or available_processors()
-    sizes = bytes_on_images(dataset, submission, maps=of_maps, edges=of_edges)
-    queue = blocks_of(rows, sizes, EDGES_AT_A_TIME if of_edges else IMAGES_AT_A_TIME)
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for blocks in in_flight(pool, measure, queue, 2 * threads):
-                for evaluator, block in zip(evaluators, blocks, strict=True):
-                    evaluator._absorb(block, ranked, boxed)
-                done += len(blocks[0].indices)
-                if progress:
-                    progress(done, len(rows))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    entry = Entry(submission, evaluators)
+    score_all(evaluators[0].dataset, [entry], jobs=jobs, progress=progress)
+    if entry.error is not None:
+        raise entry.error

@@ -393,12 +393,12 @@ def measure(images: Images) -> Statistics:
     """`boundary_matched`, `boundary_predicted` int32 (n, 99), `boundary_true` int32 (n,)."""
     rule: BoundaryRule = images.boundary
     found = []
-    for edges, mask in zip(images.edges, images.pictures, strict=True):
-        levels = edge_levels(edges, *mask.shape)
+    for edges, outline in zip(images.edges, images.outlines, strict=True):
+        levels = edge_levels(edges, *outline.shape)
         found.append(
             boundary_counts(
                 suppress(levels) if rule.suppression else levels,
-                true_boundary(mask, rule.truth),
+                outline,
                 max_distance=rule.max_distance,
             )
         )

@@ -21,7 +21,7 @@ how many threads made it; the mean is off by less than 2**-40.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,8 +86,8 @@ class Images(Protocol):
         """Each image's map of boundary probabilities."""
 
     @property
-    def pictures(self) -> Iterator[NDArray[np.bool_]]:
-        """Each image's mask, at its own size."""
+    def outlines(self) -> Sequence[NDArray[np.bool_]]:
+        """Each image's true boundary, at its own size."""
 
     @property
     def class_indices(self) -> NDArray[np.int32]:

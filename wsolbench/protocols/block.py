@@ -7,20 +7,19 @@ whole block instead, with the same outcome bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
-from ..masks import RunLengths, decode
 from ..metrics import images as image_metrics
 from ..metrics.choices import BoundaryRule, Comparator, Component
 from ..metrics.packed import Packed
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see
+from .truth import Truth
 
 __all__ = ["Block", "best_overlaps"]
 
@@ -50,13 +49,8 @@ class Block:
 
     Attributes:
         rules: the protocol.
-        names: the images' ids.
+        truth: what is known of the images.
         maps: (h, w) each, as `metrics.levels.check_map` accepts them.
-        sizes: int64 (n, 2), height and width of each image.
-        masks: compressed run lengths of the masks.
-        ignored: of the pixels that count nowhere; an empty part where all count.
-        truth: int32 (m, 4), the true boxes, half-open.
-        class_indices: int32 (n,), -1 where not known.
         top5: int (n, 5), predicted classes, or None.
         submitted: int (n, 4), boxes that the method predicts itself, or None.
         with_boxes: whether to infer boxes, which takes most of the time.
@@ -65,13 +59,8 @@ class Block:
     """
 
     rules: Protocol
-    names: Sequence[str]
+    truth: Truth
     maps: Sequence[NDArray[Any]]
-    sizes: NDArray[np.int64]
-    masks: Packed
-    ignored: Packed
-    truth: Packed
-    class_indices: NDArray[np.int32]
     top5: NDArray[np.integer[Any]] | None = None
     submitted: NDArray[np.integer[Any]] | None = None
     with_boxes: bool = True
@@ -79,7 +68,12 @@ class Block:
     boundary: BoundaryRule = field(default_factory=BoundaryRule)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.truth)
+
+    @property
+    def class_indices(self) -> NDArray[np.int32]:
+        """Each image's class: int32 (n,), -1 where not known."""
+        return self.truth.class_indices
 
     @property
     def histograms(self) -> NDArray[np.int32]:
@@ -105,7 +99,7 @@ class Block:
     def overlaps(self) -> NDArray[np.float64]:
         """Highest IoU of a predicted box with a true one: float64 (n, t)."""
         if self.submitted is not None or self._is_compiled:
-            return best_overlaps(self.rules, self.boxes, self.truth)
+            return best_overlaps(self.rules, self.boxes, self.truth.boxes)
         found = [overlaps_of(self.rules, seen) for seen in self.seen]
         return np.array(found, np.float64).reshape(len(self), self.rules.box_thresholds)
 
@@ -117,19 +111,23 @@ class Block:
         return np.array([map_.min() == map_.max() for map_ in self.maps], np.bool_)
 
     @property
-    def pictures(self) -> Iterator[NDArray[np.bool_]]:
-        """Each mask at its image's size, decoded when its turn comes."""
-        return map(self._mask, range(len(self)), self.masks.parts())
+    def outlines(self) -> Sequence[NDArray[np.bool_]]:
+        """Each image's true boundary, at its own size."""
+        return self.truth.outlines(self.boundary.truth)
 
     @_Once
     def seen(self) -> list[Seen]:
         """Each image on the protocol's grid."""
-        masks = self.pictures
-        ignored = map(self._mask, range(len(self)), self.ignored.parts())
-        truths = self.truth.parts()
+        truth = self.truth
         return [
-            see(self.rules, map_, mask, ignore if ignore.size else None, boxes)
-            for map_, mask, ignore, boxes in zip(self.maps, masks, ignored, truths, strict=True)
+            see(self.rules, map_, mask, ignore, boxes, (height, width))
+            for map_, (mask, ignore), boxes, (height, width) in zip(
+                self.maps,
+                truth.on_grid(self.rules.grid),
+                truth.boxes.parts(),
+                truth.sizes.tolist(),
+                strict=True,
+            )
         ]
 
     @_Once
@@ -155,28 +153,13 @@ class Block:
     @_Once
     def _at_once(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
         return image_metrics.measure(
-            self.names,
+            self.truth.names,
             self.maps,
-            self.sizes,
-            self.masks,
-            self.ignored,
+            self.truth.sizes,
+            self.truth.masks,
+            self.truth.ignored,
             with_boxes=self.with_boxes and self.submitted is None,
         )
-
-    def _mask(self, place: int, counts: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """A mask from its run lengths; without pixels where there are none."""
-        if not counts.size:
-            return np.empty((0, 0), np.bool_)
-        height, width = self.sizes[place].tolist()
-        try:
-            return decode(RunLengths(height, width, counts.tobytes()))
-        except WsolbenchError as error:
-            raise WsolbenchError(
-                f"mask of {self.names[place]}",
-                found=f"malformed run lengths ({error.found})",
-                expected=f"runs of {height * width} pixels",
-                cure="the file is damaged: import the annotations again",
-            ) from error
 
 
 def best_overlaps(rules: Protocol, boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ __all__ = [
     "cubehelix",
     "greys_of",
     "histogram",
+    "masks_on_grid",
     "nearest",
     "on_grid",
     "overlaps_of",
@@ -67,24 +68,32 @@ def see(
     mask: NDArray[np.bool_],
     ignore: NDArray[np.bool_] | None,
     boxes: NDArray[np.int32],
+    size: Size,
 ) -> Seen:
     """An image as a protocol brings it to its grid.
 
     Args:
         protocol: the rules.
         map_: of the image.
-        mask: bool (height, width) at the image's own size.
+        mask: bool, on the grid already (`masks_on_grid`).
         ignore: bool of the same shape, or None.
         boxes: int32 (m, 4), half-open, at the image's own size.
+        size: of the image.
     """
-    height, width = mask.shape
-    truth = true_boxes(protocol, boxes, height, width)
-    if protocol.grid is not None:
-        size = (protocol.grid, protocol.grid)
-        mask = nearest(mask, size)
-        # The programs count ignored pixels on the object.
-        ignore = None if ignore is None else nearest(ignore, size) & ~mask
-    return Seen(on_grid(protocol, map_, (mask.shape[0], mask.shape[1])), mask, ignore, truth)
+    levels = on_grid(protocol, map_, (mask.shape[0], mask.shape[1]))
+    return Seen(levels, mask, ignore, true_boxes(protocol, boxes, *size))
+
+
+def masks_on_grid(
+    grid: int | None, mask: NDArray[np.bool_], ignore: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """The mask and the ignored pixels on a grid of that many pixels a side; None: as they are."""
+    if grid is None:
+        return mask, ignore
+    size = (grid, grid)
+    mask = nearest(mask, size)
+    # The programs count ignored pixels on the object.
+    return mask, None if ignore is None else nearest(ignore, size) & ~mask
 
 
 def on_grid(protocol: Protocol, map_: NDArray[Any], size: Size) -> NDArray[Any]:
