@@ -23,7 +23,7 @@ ROOMS = (
 """From the ground up (docs/architecture.md): a room imports from itself and those before it."""
 
 GROUND = {
-    *("errors", "files", "image_ids", "images", "masks", "progress", "tables"),
+    *("errors", "files", "image_ids", "images", "interrupts", "masks", "progress", "tables"),
     "__init__",
 }
 

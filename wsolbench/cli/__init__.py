@@ -14,6 +14,7 @@ import click
 
 from .. import __version__
 from ..errors import WsolbenchError
+from ..interrupts import advise, ending
 from . import (
     compare,
     demo,
@@ -35,6 +36,7 @@ __all__ = ["cli", "main"]
 
 def main() -> None:
     """Run the command line and exit with its status; an error is one line on stderr."""
+    advise("")
     try:
         status = cli.main(prog_name="wsolbench", standalone_mode=False)
     except WsolbenchError as error:
@@ -47,9 +49,8 @@ def main() -> None:
         _leave(f"{error.format_message()} See `{asked}`.", 2)
     except click.ClickException as error:
         _leave(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt) as error:
-        cure = str(error.__cause__ or error)  # click's Abort has what was raised as its cause
-        _leave(f"interrupted{f'; {cure}' if cure else ''}", 130)
+    except (click.Abort, KeyboardInterrupt):
+        _leave(ending(), 130)
     except OSError as error:
         _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except MemoryError:

@@ -26,7 +26,6 @@ from .options import (
     overwrite_option,
     quiet_option,
     require_torch,
-    resumable,
     resume_option,
     submission_option,
 )
@@ -123,18 +122,17 @@ def train_edges(
                 err=True,
             )
 
-    with resumable():
-        trained = train_detector(
-            photos,
-            classifier,
-            out,
-            settings=settings,
-            recipe=recipe,
-            pseudo=pseudo,
-            bars=partial(bar, quiet=quiet),
-            say=say,
-            **options,
-        )
+    trained = train_detector(
+        photos,
+        classifier,
+        out,
+        settings=settings,
+        recipe=recipe,
+        pseudo=pseudo,
+        bars=partial(bar, quiet=quiet),
+        say=say,
+        **options,
+    )
     ending = "its log is not there"
     if trained.rows:
         ending = f"loss {trained.rows[-1].loss:.4f} in the last steps; log in {trained.log}"
@@ -222,7 +220,7 @@ def _predict(
     opened = open_images(annotations, dataset, split, images, limit, ids, exif)
     require_target(out, [opened.store.path])
     metadata = {"name": name} if name else {}
-    with resumable(), bar(f"predict {title}", quiet=quiet) as progress:
+    with bar(f"predict {title}", quiet=quiet) as progress:
         predicted = write(opened, out, metadata=metadata, progress=progress, **options)
     click.echo(f"{out}: edges of {len(predicted.dataset)} images of {opened.name} {split}")
     print_notes(predicted.notes)

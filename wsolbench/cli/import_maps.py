@@ -17,7 +17,6 @@ from .options import (
     normalise_option,
     overwrite_option,
     quiet_option,
-    resumable,
     resume_option,
     submission_option,
     training_seed_option,
@@ -132,7 +131,7 @@ def import_maps(
     for target in outs.values():
         require_target(target, [found])
     method = _method(folder, name, backbone, training_seed)
-    with resumable(), bar("import-maps", "map", quiet=quiet) as progress:
+    with bar("import-maps", "map", quiet=quiet) as progress:
         opened = Dataset.open(found, split)
         imported = write_maps(
             folder,
@@ -197,7 +196,7 @@ def import_edges(
     found = find_annotations(annotations, dataset)
     require_target(out, [found])
     method = _method(folder, name, backbone, training_seed)
-    with resumable(), bar("import-edges", "map", quiet=quiet) as progress:
+    with bar("import-edges", "map", quiet=quiet) as progress:
         opened = Dataset.open(found, split)
         imported = write_edges(folder, opened, out, method=method, progress=progress, **options)
     click.echo(f"{out}: edges of {imported.maps} images of {opened.name} {split}")

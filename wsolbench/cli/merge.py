@@ -14,7 +14,6 @@ from .options import (
     json_option,
     overwrite_option,
     quiet_option,
-    resumable,
     resume_option,
     submission_option,
 )
@@ -55,7 +54,7 @@ def merge(
 
     require_ending(out, "HDF5")
     order = None if annotations is None else AnnotationStore.open(annotations)
-    with resumable(), bar("merge", "map", quiet=quiet) as progress:
+    with bar("merge", "map", quiet=quiet) as progress:
         merged = merge_submissions(
             shards, out, order=order, resume=resume, overwrite=overwrite, progress=progress
         )

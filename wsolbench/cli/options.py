@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..interrupts import advise
 from ..tables import FORMATS
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "overwrite_option",
     "quiet_option",
     "require_torch",
-    "resumable",
     "resume_option",
     "submission_option",
     "training_seed_option",
@@ -102,8 +100,20 @@ training_seed_option = click.option(
     metavar="N",
     help="Seed with which the network was trained, for means over seeds (info, compare).",
 )
+
+
+def _resumable(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Say, if the command is interrupted, how it is continued."""
+    advise("run the same command with --resume to continue")
+    return value
+
+
 resume_option = click.option(
-    "--resume", is_flag=True, help="Continue an interrupted run; safe on the first run too."
+    "--resume",
+    is_flag=True,
+    is_eager=True,
+    callback=_resumable,
+    help="Continue an interrupted run; safe on the first run too.",
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Discard the partial output of an interrupted run."
@@ -117,15 +127,6 @@ normalise_option = click.option(
     help="Normalisations: min-max, max, pas:P, ivr:P or none; with several, m.h5 becomes "
     "m.<name>.h5.",
 )
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Name the option that continues a run, if it is interrupted."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("run the same command with --resume to continue") from error
 
 
 def listed(text: str | None) -> list[str]:

@@ -26,7 +26,6 @@ from .options import (
     overwrite_option,
     quiet_option,
     require_torch,
-    resumable,
     resume_option,
     submission_option,
     training_seed_option,
@@ -336,7 +335,7 @@ def _predict(
         model=model,
         checkpoint=checkpoint,
     )
-    with resumable(), bar(f"predict {method}", quiet=quiet) as progress:
+    with bar(f"predict {method}", quiet=quiet) as progress:
         predicted = predict_sharded(
             network,
             opened,
@@ -484,7 +483,7 @@ def _add_trivial(name: str) -> None:
 
         opened = open_images(annotations, dataset, split, None, limit, ids)
         require_target(out, [opened.store.path])
-        with resumable(), bar(f"predict trivial:{name}", quiet=quiet) as progress:
+        with bar(f"predict trivial:{name}", quiet=quiet) as progress:
             predict_trivial(opened, out, name, progress=progress, **options)
         click.echo(f"{out}: {len(opened)} maps of {opened.name} {split}")
 

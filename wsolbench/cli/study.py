@@ -13,6 +13,7 @@ import click
 from ..baselines.settings import METHODS, Recipe
 from ..boundaries.pseudo_settings import PseudoSettings
 from ..boundaries.settings import EdgeRecipe, EdgeSettings
+from ..interrupts import advise
 from ..progress import bar
 from .options import (
     FILE,
@@ -173,6 +174,7 @@ def study() -> None:
     A study that was interrupted continues with the same command, which skips what is done; seeds
     and methods may be added.
     """
+    advise("run the same command again to continue")
 
 
 @study.command()
@@ -311,19 +313,16 @@ def _run(
 ) -> None:
     from ..study.run import run_study
 
-    try:
-        run_study(
-            plan,
-            out,
-            seeds=seeds,
-            methods=methods,
-            device=device,
-            workers=workers,
-            bars=partial(bar, quiet=quiet),
-            say=lambda line: click.echo(line, err=True),
-        )
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("run the same command again to continue") from error
+    run_study(
+        plan,
+        out,
+        seeds=seeds,
+        methods=methods,
+        device=device,
+        workers=workers,
+        bars=partial(bar, quiet=quiet),
+        say=lambda line: click.echo(line, err=True),
+    )
     _report(out, as_json, quiet)
 
 
@@ -471,19 +470,16 @@ def edges(
         pseudo=pseudo,
         also=dict(also),
     )
-    try:
-        run_edge_study(
-            plan,
-            out,
-            seeds=seeds,
-            variants=variants or EDGE_VARIANTS,
-            device=device,
-            workers=workers,
-            bars=partial(bar, quiet=quiet),
-            say=lambda line: click.echo(line, err=True),
-        )
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("run the same command again to continue") from error
+    run_edge_study(
+        plan,
+        out,
+        seeds=seeds,
+        variants=variants or EDGE_VARIANTS,
+        device=device,
+        workers=workers,
+        bars=partial(bar, quiet=quiet),
+        say=lambda line: click.echo(line, err=True),
+    )
     with bar("summary", "result", quiet=quiet) as progress:
         summary = summarise_edges(out, progress=progress)
     write_text(out / "boundaries.json", edge_study_json(summary))

@@ -21,7 +21,6 @@ from .options import (
     overwrite_option,
     quiet_option,
     require_torch,
-    resumable,
     resume_option,
 )
 from .printing import print_notes
@@ -146,7 +145,7 @@ def _train(
         if not quiet:
             click.echo(_line(row, recipe.epochs), err=True)
 
-    with resumable(), bar(f"train {method}", unit="photo", quiet=quiet or not first) as progress:
+    with bar(f"train {method}", unit="photo", quiet=quiet or not first) as progress:
         trained = train_method(
             photos,
             out,
