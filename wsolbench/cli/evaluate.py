@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..files import (
-    path_per_name,
-    require_ending,
-    require_json_target,
-    require_target,
-    write_all,
-)
+from ..files import require_target
+from ..interrupts import advise
 from ..progress import bar
-from ..tables import require_columns_target, write_columns
 from .options import (
     FILE,
     LEVEL,
@@ -34,17 +27,18 @@ from .options import (
     limit_option,
     listed,
     quiet_option,
+    shard_option,
 )
-from .printing import print_notes, print_results
+from .outputs import Outputs, result_options
+from .printing import print_notes
 
 if TYPE_CHECKING:
+    from ..evaluation.run import Request
     from ..metrics.choices import BoundaryRule
 
 __all__ = ["evaluate", "protocols", "thresholds", "validate"]
 
 SHOWN_FAULTS = 20
-
-_TABLES = "print a table with --format csv, md or latex, or write one with --per-image FILE.csv"
 
 
 @click.command()
@@ -81,35 +75,14 @@ _TABLES = "print a table with --format csv, md or latex, or write one with --per
     help="Greatest distance of a correct edge pixel, as a share of the image's diagonal "
     "[default: 0.0075].",
 )
-@click.option(
-    "--out",
-    type=FILE,
-    help="Write the result to this file; with several protocols, r.json becomes r.<protocol>.json.",
-)
-@click.option(
-    "--per-image", type=FILE, help="Write the scores of each image to a .csv or .parquet file."
-)
-@click.option("--threshold-from", type=FILE, help="Score at the thresholds of this result.")
-@click.option("--threshold", type=LEVEL, help="Score at this threshold (0 to 255).")
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(20, 100_000),
-    metavar="B",
-    help="Compute 95 % confidence intervals from B resamples of the images, e.g. 1000.",
-)
-@click.option("--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0].")
-@click.option(
-    "--by", metavar="area,boxes,class", help="Also score groups of images, by one or more of these."
-)
-@click.option(
-    "--counts", is_flag=True, help="Save per-image statistics next to --out, for `compare`."
-)
-@click.option("--allow-missing", is_flag=True, help="Score images without a map as all-zero maps.")
+@result_options
 @limit_option
 @ids_option
+@shard_option(
+    "Score only the I-th of N ranges of the images, and write its statistics into the folder "
+    "--out, for merge-results; with --counts those of each image."
+)
 @jobs_option
-@format_option
-@json_option
 @quiet_option
 def evaluate(
     submission: Path,
@@ -120,21 +93,12 @@ def evaluate(
     no_nms: bool,
     boundary_truth: str | None,
     boundary_distance: float | None,
-    out: Path | None,
-    per_image: Path | None,
-    threshold_from: Path | None,
-    threshold: int | None,
-    bootstrap: int | None,
-    seed: int | None,
-    by: str | None,
-    counts: bool,
-    allow_missing: bool,
     limit: int | None,
     ids: Path | None,
+    shard: tuple[int, int] | None,
     jobs: int | None,
-    form: str,
-    as_json: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Score a submission's maps, and its edges if it has some.
 
@@ -142,23 +106,13 @@ def evaluate(
     import-edges`) and take about 30 ms an image.
     """
     from ..data.id_lists import read_ids
-    from ..evaluation.counts import counts_path, write_counts
     from ..evaluation.run import Request, find_dataset, run
-    from ..formats.result import Bootstrap, read_result
     from ..formats.submission.reader import Submission
     from ..protocols import protocols_named
 
-    if seed is not None and bootstrap is None:
-        raise click.UsageError("--seed needs --bootstrap.")
-    if threshold is not None and threshold_from is not None:
-        raise click.UsageError("--threshold and --threshold-from exclude each other.")
-    check_output_options(form, as_json)
-    if counts and out is None:
-        raise click.UsageError("--counts needs --out: the statistics are saved next to it.")
+    outputs = Outputs(**asked)
     check_subset_options(limit, ids)
     protocols = protocols_named(names)
-    if form == "csv" and len(protocols) > 1:
-        raise click.UsageError("--format csv supports one protocol; use --json for several.")
     request = Request(
         submission,
         annotations,
@@ -166,44 +120,58 @@ def evaluate(
         protocols=protocols,
         metrics=None if metrics is None else listed(metrics),
         boundary=_boundary(no_nms, boundary_truth, boundary_distance),
-        threshold=threshold if threshold_from is None else threshold_from,
-        bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
-        by=listed(by),
-        per_image=per_image is not None,
-        counts=counts,
-        allow_missing=allow_missing,
+        threshold=outputs.threshold if outputs.threshold_from is None else outputs.threshold_from,
+        bootstrap=outputs.intervals,
+        by=outputs.kinds,
+        per_image=outputs.per_image is not None,
+        counts=outputs.counts,
+        allow_missing=outputs.allow_missing,
         limit=limit,
         ids=None if ids is None else read_ids(ids),
         jobs=jobs,
     )
-    outs = [] if out is None else path_per_name(out, [own.name for own in protocols])
-    kept = [counts_path(target) for target in outs] if counts else []
-    targets = [*outs, *kept, *([] if per_image is None else [per_image])]
-    for target in outs:
-        require_json_target(target)
-    for place, target in enumerate(targets):
-        require_target(target, [submission, annotations, threshold_from, ids, *targets[:place]])
-    if out is not None:
-        require_ending(out, "JSON", _TABLES)
-    if per_image is not None:
-        require_columns_target(per_image)
-    if threshold_from is not None:
-        request = replace(request, threshold=read_result(threshold_from))
+    if shard is not None:
+        _evaluate_shard(request, shard, outputs, quiet)
+        return
+    targets = outputs.targets([own.name for own in protocols], [submission, annotations, ids])
+    if outputs.threshold_from is not None:
+        request = replace(request, threshold=outputs.read_threshold())
     with Submission.open(submission) as opened:
         dataset = find_dataset(request, opened)
         for target in targets:
             require_target(target, [dataset.store.path])
         request = replace(request, submission=opened, annotations=dataset, limit=None, ids=None)
         outcome = run(request, partial(bar, quiet=quiet))
-    writes: dict[Path, Callable[[Path], None]] = {}
-    if per_image is not None:
-        writes[per_image] = partial(write_columns, columns=outcome.table)
-    writes |= {to: own.write for own, to in zip(outcome.results, outs, strict=bool(outs))}
-    for statistics, target in zip(outcome.counts, kept, strict=bool(kept)):
-        writes[target] = partial(write_counts, counts=statistics)
-    write_all(writes)
-    print_results(outcome.results, form, as_json)
-    print_notes(outcome.notes)
+    outputs.write(outcome)
+
+
+def _evaluate_shard(
+    request: Request, shard: tuple[int, int], outputs: Outputs, quiet: bool
+) -> None:
+    """Write the statistics of a shard, and print where they are."""
+    from ..evaluation.shards import Shard, write_shard
+
+    if outputs.out is None:
+        raise click.UsageError("--shard needs --out FOLDER.")
+    given = {
+        "--per-image": outputs.per_image,
+        "--threshold": outputs.threshold,
+        "--threshold-from": outputs.threshold_from,
+        "--bootstrap": outputs.bootstrap,
+        "--by": outputs.by,
+        "--allow-missing": outputs.allow_missing,
+        "--json": outputs.as_json,
+        "--format": None if outputs.form == "text" else outputs.form,
+    }
+    for name, value in given.items():
+        if value not in (None, False):
+            raise click.UsageError(
+                f"--shard writes statistics alone: give {name} to merge-results."
+            )
+    advise("run the same command again; nothing of this shard was written")
+    own = Shard(*shard)
+    path, written = write_shard(request, own, outputs.out, partial(bar, quiet=quiet))
+    click.echo(f"{path}: shard {own}" + ("" if written else ", which was there"))
 
 
 def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> BoundaryRule | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -32,9 +33,12 @@ __all__ = [
     "quiet_option",
     "require_torch",
     "resume_option",
+    "shard_option",
     "submission_option",
     "training_seed_option",
 ]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 
@@ -127,6 +131,19 @@ normalise_option = click.option(
     help="Normalisations: min-max, max, pas:P, ivr:P or none; with several, m.h5 becomes "
     "m.<name>.h5.",
 )
+
+
+def shard_option(text: str) -> Callable[[_Command], _Command]:
+    """The option --shard I/N with a help text."""
+    return click.option("--shard", type=_shard, metavar="I/N", help=text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """A part from 1 and the number of parts, as "1/4"."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise click.BadParameter(f"{text!r} is not a part such as 1/4.")
+    return int(first), int(second)
 
 
 def listed(text: str | None) -> list[str]:

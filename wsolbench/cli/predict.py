@@ -27,6 +27,7 @@ from .options import (
     quiet_option,
     require_torch,
     resume_option,
+    shard_option,
     submission_option,
     training_seed_option,
 )
@@ -68,14 +69,6 @@ def seeds_from(text: str) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    """A part from 1 and the number of parts, as "1/4"."""
-    first, _, second = text.partition("/")
-    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise click.BadParameter(f"{text!r} is not a part such as 1/4.")
-    return int(first), int(second)
 
 
 label_option = click.option(
@@ -190,12 +183,7 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Number type in which maps are stored.",
         ),
-        click.option(
-            "--shard",
-            type=_shard,
-            metavar="I/N",
-            help="Predict only the I-th of N parts of the images, to be joined by merge.",
-        ),
+        shard_option("Predict only the I-th of N parts of the images, to be joined by merge."),
         resume_option,
         overwrite_option,
         submission_option,

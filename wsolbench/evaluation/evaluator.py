@@ -249,12 +249,14 @@ class Evaluator:
                 cure="open both on the same split",
             )
         if other._seen.any():
-            seen = np.flatnonzero(other._seen)
-            kept = {} if other._kept is None else part(other._kept, seen)
-            counted = (other._sums, other._constant, other._full_frame, other._windowed)
-            self.absorb(
-                Measured(seen.tolist(), kept, *counted), bool(other._ranked), bool(other._boxed)
-            )
+            self.absorb(other.so_far(), bool(other._ranked), bool(other._boxed))
+
+    def so_far(self) -> Measured:
+        """What the images add that have been scored."""
+        seen = np.flatnonzero(self._seen)
+        kept = {} if self._kept is None else part(self._kept, seen)
+        counted = (self._constant, self._full_frame, self._windowed)
+        return Measured(seen.tolist(), kept, self._sums, *counted)
 
     def result(
         self,
@@ -513,10 +515,16 @@ class Evaluator:
                 "as maps of zeros (allow_missing, --allow-missing)",
                 exit_status=1,
             )
-        return self._all_zero(indices)
+        return self.all_zero(indices, bool(self._ranked), bool(self._boxed))
 
-    def _all_zero(self, indices: list[int]) -> Measured:
-        """Images measured as maps of zeros, some at a time."""
+    def all_zero(self, indices: list[int], ranked: bool, boxed: bool) -> Measured:
+        """What images add if their maps are zeros; measured some at a time.
+
+        Args:
+            indices: places of the images in the data set.
+            ranked: whether there are class predictions; none is right.
+            boxed: whether there are boxes of the method's own; none is right.
+        """
         whole = Measured(indices)
         parts = []
         for start in range(0, len(indices), IMAGES_AT_A_TIME):
@@ -526,8 +534,8 @@ class Evaluator:
                 truth_of(self.dataset, places),
                 places,
                 nothing,
-                np.full((len(places), 5), -1) if self._ranked else None,
-                np.zeros((len(places), 4), dtype=np.int64) if self._boxed else None,
+                np.full((len(places), 5), -1) if ranked else None,
+                np.zeros((len(places), 4), dtype=np.int64) if boxed else None,
                 edges=nothing if EDGES in self.metrics else None,
             )
             parts.append(found.kept)
@@ -542,6 +550,7 @@ def score_together(
     submission: Submission,
     *,
     jobs: int | None = None,
+    places: range | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Score the maps of a submission file under several protocols, reading each map once.
@@ -550,12 +559,13 @@ def score_together(
         evaluators: of one data set, one a protocol.
         submission: see `Evaluator.score`.
         jobs: see there.
+        places: score only these images of the data set.
         progress: see there.
 
     Raises:
         WsolbenchError: see `Evaluator.score`; evaluators of different images.
     """
     entry = Entry(submission, evaluators)
-    score_all(evaluators[0].dataset, [entry], jobs=jobs, progress=progress)
+    score_all(evaluators[0].dataset, [entry], jobs=jobs, places=places, progress=progress)
     if entry.error is not None:
         raise entry.error

@@ -141,6 +141,7 @@ def score_all(
     entries: Sequence[Entry],
     *,
     jobs: int | None = None,
+    places: range | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Score submissions together.
@@ -152,6 +153,7 @@ def score_all(
         dataset: of every evaluator.
         entries: changed: what is measured goes to their evaluators, errors to themselves.
         jobs: threads; None for one a processor. No score depends on it.
+        places: score only these images of the data set; None for all.
         progress: called with (images done, images).
 
     Raises:
@@ -172,6 +174,9 @@ def score_all(
     entries = [entry for entry in entries if entry.error is None]
     _ = dataset.store.content_sha256  # a damaged store is refused before the work
     rows = [_rows(dataset, entry.submission) for entry in entries]
+    if places is not None:
+        for own in rows:
+            own[: places.start] = own[places.stop :] = -1
     sizes = np.zeros(len(dataset), np.int64)
     for entry, own in zip(entries, rows, strict=True):
         held = own >= 0

@@ -1,0 +1,170 @@
+"""Which results are wanted and where they go: what `evaluate` and `merge-results` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..files import (
+    path_per_name,
+    require_ending,
+    require_json_target,
+    require_target,
+    write_all,
+)
+from ..tables import require_columns_target, write_columns
+from .options import FILE, LEVEL, check_output_options, format_option, json_option, listed
+from .printing import print_notes, print_results
+
+if TYPE_CHECKING:
+    from ..evaluation.run import Outcome
+    from ..formats.result import Bootstrap, Result
+
+__all__ = ["Outputs", "result_options"]
+
+_TABLES = "print a table with --format csv, md or latex, or write one with --per-image FILE.csv"
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def result_options(command: _Command) -> _Command:
+    """Add the options of `Outputs` to a command."""
+    options = [
+        click.option(
+            "--out",
+            type=FILE,
+            help="Write the result to this file; with several protocols, r.json becomes "
+            "r.<protocol>.json.",
+        ),
+        click.option(
+            "--per-image",
+            type=FILE,
+            help="Write the scores of each image to a .csv or .parquet file.",
+        ),
+        click.option("--threshold-from", type=FILE, help="Score at the thresholds of this result."),
+        click.option("--threshold", type=LEVEL, help="Score at this threshold (0 to 255)."),
+        click.option(
+            "--bootstrap",
+            type=click.IntRange(20, 100_000),
+            metavar="B",
+            help="Compute 95 % confidence intervals from B resamples of the images, e.g. 1000.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0]."
+        ),
+        click.option(
+            "--by",
+            metavar="area,boxes,class",
+            help="Also score groups of images, by one or more of these.",
+        ),
+        click.option(
+            "--counts",
+            is_flag=True,
+            help="Save per-image statistics next to --out, for `compare`.",
+        ),
+        click.option(
+            "--allow-missing", is_flag=True, help="Score images without a map as all-zero maps."
+        ),
+        format_option,
+        json_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The values of `result_options`.
+
+    Raises:
+        click.UsageError: options that exclude or need each other.
+    """
+
+    out: Path | None
+    per_image: Path | None
+    threshold_from: Path | None
+    threshold: int | None
+    bootstrap: int | None
+    seed: int | None
+    by: str | None
+    counts: bool
+    allow_missing: bool
+    form: str
+    as_json: bool
+
+    def __post_init__(self) -> None:
+        """Check what goes together."""
+        if self.seed is not None and self.bootstrap is None:
+            raise click.UsageError("--seed needs --bootstrap.")
+        if self.threshold is not None and self.threshold_from is not None:
+            raise click.UsageError("--threshold and --threshold-from exclude each other.")
+        check_output_options(self.form, self.as_json)
+        if self.counts and self.out is None:
+            raise click.UsageError("--counts needs --out: the statistics are saved next to it.")
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of groups to score."""
+        return listed(self.by)
+
+    @property
+    def intervals(self) -> Bootstrap | None:
+        """How intervals are drawn."""
+        from ..formats.result import Bootstrap
+
+        return None if self.bootstrap is None else Bootstrap(self.bootstrap, self.seed or 0)
+
+    def read_threshold(self) -> int | Result | None:
+        """The threshold, or the result that it is taken from."""
+        from ..formats.result import read_result
+
+        return self.threshold if self.threshold_from is None else read_result(self.threshold_from)
+
+    def targets(self, names: Sequence[str], inputs: Sequence[Path | None]) -> list[Path]:
+        """The files to write, checked before any work.
+
+        Args:
+            names: of the protocols.
+            inputs: files of the same command, which must not be replaced.
+        """
+        if self.form == "csv" and len(names) > 1:
+            raise click.UsageError("--format csv supports one protocol; use --json for several.")
+        outs, kept = self._paths(names)
+        targets = [*outs, *kept, *([] if self.per_image is None else [self.per_image])]
+        for target in outs:
+            require_json_target(target)
+        for place, target in enumerate(targets):
+            require_target(target, [self.threshold_from, *inputs, *targets[:place]])
+        if self.out is not None:
+            require_ending(self.out, "JSON", _TABLES)
+        if self.per_image is not None:
+            require_columns_target(self.per_image)
+        return targets
+
+    def write(self, outcome: Outcome) -> None:
+        """Write all files, and print results and notes."""
+        from ..evaluation.counts import write_counts
+
+        outs, kept = self._paths([str(own.protocol["name"]) for own in outcome.results])
+        writes: dict[Path, Callable[[Path], None]] = {}
+        if self.per_image is not None:
+            writes[self.per_image] = partial(write_columns, columns=outcome.table)
+        writes |= {to: own.write for own, to in zip(outcome.results, outs, strict=bool(outs))}
+        for statistics, target in zip(outcome.counts, kept, strict=bool(kept)):
+            writes[target] = partial(write_counts, counts=statistics)
+        write_all(writes)
+        print_results(outcome.results, self.form, self.as_json)
+        print_notes(outcome.notes)
+
+    def _paths(self, names: Sequence[str]) -> tuple[list[Path], list[Path]]:
+        """Where results and their counts go."""
+        from ..evaluation.counts import counts_path
+
+        outs = [] if self.out is None else path_per_name(self.out, names)
+        return outs, [counts_path(target) for target in outs] if self.counts else []
