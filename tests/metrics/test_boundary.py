@@ -21,7 +21,6 @@ from wsolbench.metrics.boundary import (
     BoundaryCounts,
     BoundaryRule,
     BoundaryTruth,
-    _toolbox_ap,
     boundary_counts,
     boundary_scores,
     edge_levels,
@@ -29,6 +28,7 @@ from wsolbench.metrics.boundary import (
     thin,
     true_boundary,
 )
+from wsolbench.metrics.curves import read_boundaries
 
 Bools = NDArray[np.bool_]
 
@@ -387,7 +387,9 @@ def test_a_perfect_binary_map_has_no_toolbox_ap() -> None:
 
 def test_the_toolbox_divides_101_points_by_100() -> None:
     recall = np.linspace(0, 1, 99)[None]
-    assert _toolbox_ap(np.ones((1, 99)), recall) == pytest.approx(1.01)
+    assert read_boundaries({"boundary_precision": np.ones((1, 99)), "boundary_recall": recall})[
+        "boundary_ap"
+    ] == pytest.approx(1.01)
     # Counts have a precision of 0 where nothing is matched.
     some = np.linspace(9900, 0, 99).astype(int).tolist()
     scores = boundary_scores([counts_of(some, some, 9900)])

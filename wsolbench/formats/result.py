@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..errors import WsolbenchError, printable
+from ..errors import WsolbenchError, printable, some
 from ..files import require_file, strict_json, write_text
-from ..image_ids import is_image_id
-from ..metrics.choices import BoundaryRule
-from ..protocols import fields_sha256, is_protocol_name, label_of, versioned
-from ..scores import LEVELS, SCORES, ends_text, in_order, level_key
+from ..protocols import label_of, versioned
+from ..scores import SCORES, ends_text, in_order, level_key
 from ..tables import html_table
+from .result_checks import GROUPS, contradictions, value_faults
 
 __all__ = [
     "CONFIDENCE",
@@ -50,9 +48,6 @@ CONFIDENCE = 0.95
 _OPTIONAL = {
     *("ids", "limit", "submission_sha256", "intervals", "bootstrap", "breakdowns", "boundary"),
 }
-
-GROUPS = {"area": "Object area / image area", "boxes": "True boxes", "class": "Class"}
-"""What images may be grouped by, and what tables call it."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +299,8 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     """Read a result file.
 
     Raises:
-        WsolbenchError: missing, no JSON, duplicate or unknown or missing keys, another version.
+        WsolbenchError: missing, no JSON, duplicate or unknown or missing keys, another version,
+            values that no result can have, or that contradict each other (`result_checks`).
     """
     file = require_file(path, "a result file", "name one that `wsolbench evaluate --out` wrote")
     if file.name.endswith(COUNTS_SUFFIX):
@@ -389,8 +385,11 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             for kind, held in content.get("breakdowns", {}).items()
         }
         result = Result(**values)
-        fault = _fault(result)
         result.to_json().encode()
+        wrong = value_faults(result)
+        if content["comparable"] is not (result.limit is None and result.ids is None):
+            wrong.append("comparable")
+        fault = f"invalid {', '.join(wrong)}" if wrong else some(contradictions(result))
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         fault = f"another shape ({error})"
     if fault:
@@ -401,112 +400,3 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             cure="evaluate the submission again",
         )
     return result
-
-
-def _fault(result: Result) -> str:
-    """What is wrong with the values of a result that a stranger may have written."""
-    names = ("label", "normalisation", "wsolbench", "annotations_sha256", "submission_sha256")
-    texts = [getattr(result, name) for name in names]
-    protocol = {key: value for key, value in result.protocol.items() if key != "sha256"}
-    stated = (result.protocol["name"], result.protocol["version"], result.protocol["sha256"])
-    given = [t for t in (result.threshold.pixel, result.threshold.box) if t is not None]
-    source = result.threshold.source or {}
-    checks = {
-        "data set or split": is_image_id(result.dataset) and is_image_id(result.split),
-        "texts": all(isinstance(text, str) and text.isprintable() for text in texts),
-        "label": result.label in ("gt", "predicted"),
-        "method": isinstance(result.method, dict),
-        "protocol": is_protocol_name(stated[0])
-        and _is_count(stated[1])
-        and stated[2] == fields_sha256(protocol),
-        "number of images": _is_count(result.images) and result.images > 0,
-        "limit": result.limit is None or _is_count(result.limit),
-        "ids": result.ids is None or _is_subset(result.ids, result.images),
-        "counts": all(map(_is_count, result.counts.values())),
-        "scores": _are_scores(result.scores),
-        "intervals": (result.bootstrap is not None or not result.intervals)
-        and _are_intervals(result.intervals, result.scores),
-        "bootstrap": result.bootstrap is None
-        or (
-            _is_count(result.bootstrap.resamples)
-            and _is_count(result.bootstrap.seed)
-            and _is_number(result.bootstrap.level)
-            and 0 < result.bootstrap.level < 1
-        ),
-        "groups": all(
-            kind in GROUPS and all(_is_group(group, result.images) for group in held)
-            for kind, held in result.breakdowns.items()
-        ),
-        "threshold": all(map(_is_level, given)),
-        "threshold rule": result.threshold.rule in ("max", "carried", "fixed")
-        and (result.threshold.rule != "carried" or {"method", "split"} <= source.keys()),
-        "curves": all(
-            len(curve) == len(result.curves[_coordinate(name)]) and all(map(_is_number, curve))
-            for name, curve in result.curves.items()
-        ),
-        "boundary": _is_boundary(result),
-    }
-    wrong = [name for name, sound in checks.items() if not sound]
-    return f"invalid {', '.join(wrong)}" if wrong else ""
-
-
-def _is_group(group: Group, images: int) -> bool:
-    return (
-        isinstance(group.name, str)
-        and group.name.isprintable()
-        and _is_count(group.images)
-        and 0 < group.images <= images
-        and _are_scores(group.scores)
-        and _are_intervals(group.intervals, group.scores)
-    )
-
-
-def _are_scores(scores: Mapping[str, Any]) -> bool:
-    return all(key in SCORES and SCORES[key].is_legal(value) for key, value in scores.items())
-
-
-def _are_intervals(intervals: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
-    return intervals.keys() <= scores.keys() and all(
-        len(ends) == 2 and all(map(SCORES[key].is_legal, ends)) and ends[0] <= ends[1]
-        for key, ends in intervals.items()
-    )
-
-
-def _coordinate(name: str) -> str:
-    """The curve that holds the thresholds of a curve."""
-    return "boundary_threshold" if name.startswith("boundary_") else "threshold"
-
-
-def _is_boundary(result: Result) -> bool:
-    """Whether the rule of boundaries is one, and there where it must be."""
-    scored = any(SCORES[key].family == "boundary" for key in result.scores if key in SCORES)
-    if not scored or not result.boundary:
-        return not scored and not result.boundary
-    held = [len(curve) for name, curve in result.curves.items() if name.startswith("boundary_")]
-    if held != [99] * 3:
-        return False
-    try:
-        return BoundaryRule(**result.boundary).as_dict() == dict(result.boundary)
-    except WsolbenchError:
-        return False
-
-
-def _is_subset(ids: Subset, images: int) -> bool:
-    return (
-        _is_count(ids.count)
-        and ids.count >= images
-        and isinstance(ids.sha256, str)
-        and re.fullmatch("[0-9a-f]{64}", ids.sha256) is not None
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_level(value: Any) -> bool:
-    return _is_count(value) and value < LEVELS

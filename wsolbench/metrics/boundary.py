@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError, require_items, require_type
 from . import boundary_kernels as kernels
 from .choices import MAX_DISTANCE, BoundaryRule, BoundaryTruth, require_distance
+from .curves import THRESHOLDS, read_boundaries
 from .family import Images, Reading, Scored, Statistics, Sums
 from .levels import check_map
 
@@ -60,18 +61,6 @@ __all__ = [
     "thin",
     "true_boundary",
 ]
-
-THRESHOLDS = np.arange(1, 100) / 100
-"""The thresholds of every curve: float64 (99,)."""
-
-_STEPS = 100
-"""Points between two thresholds at which ODS looks."""
-
-_ROUNDING = 1e-12
-"""Values of F that differ by less are equal."""
-
-_RECALLS = np.arange(101) / 100
-"""The recalls at which the toolbox's AP reads precision; it divides their sum by 100."""
 
 _MOST_PAIRS = 1 << 26
 """Pairs of pixels within reach that are held at a time: 256 MB."""
@@ -289,78 +278,14 @@ def _scored(sums: Sums) -> Scored:
     """Scores (b,) and curves (b, 99) of b sums."""
     matched, true = sums["boundary_matched"], sums["boundary_true"][:, None]
     precision = matched / np.maximum(sums["boundary_predicted"], 1)
-    recall = matched / np.maximum(true, 1)
-    ods, threshold = _optimal_scale(precision, recall)
-    best = sums["boundary_best"]
-    found = {
-        "boundary_ods": ods,
-        "boundary_threshold": threshold,
-        "boundary_ois": 2 * best[:, 0] / np.maximum(best[:, 1] + sums["boundary_true"], 1),
-        "boundary_ap": _toolbox_ap(precision, recall),
-        "boundary_ap_full": _full_ap(precision, recall),
-        "boundary_r50": _recall_at_half(precision, recall),
-    }
     curves = {
         "boundary_threshold": np.broadcast_to(THRESHOLDS, precision.shape),
         "boundary_precision": precision,
-        "boundary_recall": recall,
+        "boundary_recall": matched / np.maximum(true, 1),
     }
-    return found, curves
-
-
-def _f(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = precision + recall
-    return np.asarray(2 * precision * recall / np.where(total == 0, 1.0, total))
-
-
-def _optimal_scale(
-    precision: NDArray[np.float64], recall: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The best F (b,), between thresholds too, and the threshold there."""
-    weights = np.linspace(0, 1, _STEPS)
-    # Equal neighbours give their own value, so that of equal F the lowest threshold is found.
-    between = [
-        own[:, :-1, None] + np.diff(own, axis=1)[..., None] * weights for own in (precision, recall)
-    ]
-    values = _f(*between).reshape(len(precision), -1)
-    highest = values.max(axis=1)
-    at = (values >= highest[:, None] - _ROUNDING).argmax(axis=1)
-    lower, step = np.divmod(at, _STEPS)
-    threshold = THRESHOLDS[lower] + (THRESHOLDS[lower + 1] - THRESHOLDS[lower]) * weights[step]
-    return highest, threshold
-
-
-def _toolbox_ap(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = []
-    for own, at in zip(precision, recall, strict=True):
-        # Of equal recalls that of the lowest threshold stands, as MATLAB's `unique` keeps it.
-        distinct, first = np.unique(at, return_index=True)
-        read = np.interp(_RECALLS, distinct, own[first], left=0, right=0)
-        found.append(read.sum() / 100 if len(distinct) > 1 else 0.0)
-    return np.array(found)
-
-
-def _full_ap(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = []
-    for own, at in zip(precision, recall, strict=True):
-        # Thinning may lower recall at a lower threshold. Of equal recalls the highest precision
-        # comes first, so that the others have steps of no width.
-        order = np.lexsort((-own, at))
-        gained = np.diff(at[order], prepend=0.0)
-        found.append((own[order] * gained).sum())
-    return np.array(found)
-
-
-def _recall_at_half(
-    precision: NDArray[np.float64], recall: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    enough = precision >= 0.5
-    at = np.where(enough, recall, 0.0).max(axis=1)
-    step = np.diff(precision, axis=1)
-    crossed = enough[:, :-1] != enough[:, 1:]
-    weight = (0.5 - precision[:, :-1]) / np.where(step == 0, 1.0, step)
-    crossing = recall[:, :-1] + weight * np.diff(recall, axis=1)
-    return np.asarray(np.maximum(at, np.where(crossed, crossing, 0.0).max(axis=1)))
+    best = sums["boundary_best"]
+    ois = 2 * best[:, 0] / np.maximum(best[:, 1] + sums["boundary_true"], 1)
+    return {**read_boundaries(curves), "boundary_ois": ois}, curves
 
 
 # ------------------------------------------------------------------------------------ the family

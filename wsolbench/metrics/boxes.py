@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..scores import MAX_BOX_ACC_KEYS, SCORES, localization_key
 from .choices import BoxScore
+from .curves import box_keys, read_boxes
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 from .kernels import largest_boxes
 
@@ -107,35 +108,25 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
 
 def scores(sums: Sums, reading: Reading) -> Scored:
     """GT-known, Top-1 and Top-5 localization, MaxBoxAcc, and the threshold of the first three."""
-    rules = reading.rules
+    rules, main = reading.rules, localization_key(reading.label)
     deltas = rules.box_iou_thresholds
     correct = reading.share(sums["correct"])[:, : len(deltas)]
-    each, searched = np.arange(len(correct)), correct.shape[2] > 1
-    at = reading.box if reading.box is not None and searched else correct[:, 0].argmax(axis=1)
-    curves: dict[str, NDArray[Any]] = {localization_key(reading.label): correct[:, 0]}
-    found: dict[str, NDArray[Any]] = {}
-    if BoxScore.AT_THRESHOLD in rules.box_scores:
-        if reading.ranked:
-            top = reading.share(sums["correct_top"])
-            curves["top1_loc"] = top[:, 0]
-            # Of maps of the predicted class, those of the other four are not known.
-            if reading.label == "gt":
-                curves["top5_loc"] = top[:, 1]
-        found.update({key: curve[each, at] for key, curve in curves.items()})
+    curves: dict[str, NDArray[Any]] = {main: correct[:, 0]}
+    if BoxScore.AT_THRESHOLD in rules.box_scores and reading.ranked:
+        top = reading.share(sums["correct_top"])
+        curves["top1_loc"] = top[:, 0]
+        # Of maps of the predicted class, those of the other four are not known.
+        if reading.label == "gt":
+            curves["top5_loc"] = top[:, 1]
     if BoxScore.MAXIMUM in rules.box_scores:
-        highest = correct.max(axis=2)
-        for row, delta in enumerate(deltas):
-            key = MAX_BOX_ACC_KEYS[delta]
-            found[key] = highest[:, row]
-            if row:
-                curves[SCORES[key].curve] = correct[:, row]
-        if len(deltas) > 1:
-            found["max_box_acc_v2"] = highest.mean(axis=1)
-    if not searched:
-        return found, {}
-    name = "box_threshold" if rules.counts_levels else "box_threshold_fraction"
-    found[name] = rules.curve_thresholds[at]
-    return found, curves
+        for row, delta in enumerate(deltas[1:], start=1):
+            curves[SCORES[MAX_BOX_ACC_KEYS[delta]].curve] = correct[:, row]
+    searched = correct.shape[2] > 1
+    found = read_boxes(
+        curves, rules.curve_thresholds, reading.box if searched else None, reading.label
+    )
+    kept = box_keys(rules, reading.label, searched=searched, ranked=reading.ranked)
+    return {key: found[key] for key in found if key in kept}, curves if searched else {}
 
 
 def _limits(rules: Any) -> list[tuple[Any, float]]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError
 from . import kernels
 from .choices import Comparator, PixelScore, Reduction
+from .curves import area_of_steps, read_pixels
 from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
 
 __all__ = [
@@ -144,9 +145,7 @@ def average_precision(
     counts: NDArray[np.int64], comparator: Comparator = Comparator.AT_LEAST
 ) -> NDArray[np.float64]:
     """Sum over descending T of P(T) * (R(T) - R(T+1)), without interpolation: float64 (...)."""
-    recalls = recall(counts, comparator)
-    gained = recalls - np.concatenate((recalls[..., 1:], np.zeros_like(recalls[..., :1])), axis=-1)
-    return np.asarray((precision(counts, comparator) * gained)[..., ::-1].sum(axis=-1))
+    return area_of_steps(precision(counts, comparator), recall(counts, comparator))
 
 
 def _reached(
@@ -199,26 +198,16 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
 def scores(sums: Sums, reading: Reading) -> Scored:
     """Peak-IoU and Peak-T, IoU at T, AP: pooled, and as means over images."""
     rules, held = reading.rules, reading.rules.pixel_scores
-    found: dict[str, NDArray[Any]] = {}
     curves: dict[str, NDArray[Any]] = {}
-    ious = {}
-    if PixelScore.PEAK in held or PixelScore.AT_THRESHOLD in held:
-        ious[""] = iou(sums["pixels"], rules.comparator)
+    if PixelScore.PEAK in held:
+        curves["iou"] = iou(sums["pixels"], rules.comparator)
         if "iou" in sums:
-            ious["_image_mean"] = reading.mean(sums["iou"])
-    for suffix, curve in ious.items():
-        curves[f"iou{suffix}"] = curve
-        at = curve.argmax(axis=1)
-        if PixelScore.PEAK in held:
-            found[f"peak_iou{suffix}"] = curve.max(axis=1)
-            name = "peak_threshold" if rules.counts_levels else "peak_threshold_fraction"
-            found[f"{name}{suffix}"] = rules.curve_thresholds[at]
-        if PixelScore.AT_THRESHOLD in held and reading.pixel is not None:
-            found[f"iou_at_threshold{suffix}"] = curve[np.arange(len(curve)), reading.pixel]
+            curves["iou_image_mean"] = reading.mean(sums["iou"])
     if PixelScore.AP in held:
-        found["ap"] = average_precision(sums["pixels"], rules.comparator)
-        if "ap" in sums:
-            found["ap_image_mean"] = reading.mean(sums["ap"])
         curves["precision"] = precision(sums["pixels"], rules.comparator)
         curves["recall"] = recall(sums["pixels"], rules.comparator)
+    at = reading.pixel if PixelScore.AT_THRESHOLD in held else None
+    found = read_pixels(curves, rules.curve_thresholds, at)
+    if PixelScore.AP in held and "ap" in sums:
+        found["ap_image_mean"] = reading.mean(sums["ap"])
     return found, curves
