@@ -16,6 +16,7 @@ TINY = {
     "dataloader": "--count 20 --rounds 1",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
+    "many": "--submissions 2 --images 4 --rounds 1",
     "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
@@ -31,6 +32,7 @@ NEEDS = {
     "sem": "torch",
     "training": "torch",
     "kernels": "cv2",
+    "many": "cv2",
     "protocols": "cv2",
     "scaling": "cv2",
 }

@@ -8,6 +8,7 @@ used, so that `import wsolbench` costs nothing:
 - Maps: `SubmissionWriter`, `SubmissionHeader`, `Submission`, `validate`, `merge_submissions`;
   `import_maps`, `import_edges`, `maps_of`, `normalisation_named`, `centre_crop`.
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
+  `evaluate_many` for many submissions;
   `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
   `seed_groups`, `seeds_table`, `SeedGroup`;
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .evaluation.comparison import Comparison, compare, comparison_table
     from .evaluation.counts import Counts, counts_path, read_counts, write_counts
     from .evaluation.evaluator import Evaluator
+    from .evaluation.many import evaluate_many
     from .evaluation.run import Outcome, Request, evaluate, run
     from .evaluation.thresholds import readings, readings_table
     from .formats.annotations import (
@@ -92,6 +94,7 @@ _HOMES = {
     "comparison_table": "evaluation.comparison",
     "counts_path": "evaluation.counts",
     "evaluate": "evaluation.run",
+    "evaluate_many": "evaluation.many",
     "export_coco": "data.export",
     "export_png": "data.export",
     "find_annotations": "formats.annotations",
@@ -152,6 +155,7 @@ __all__ = [
     "comparison_table",
     "counts_path",
     "evaluate",
+    "evaluate_many",
     "export_coco",
     "export_png",
     "find_annotations",

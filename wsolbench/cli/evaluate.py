@@ -14,6 +14,7 @@ import click
 from ..files import require_target
 from ..interrupts import advise
 from ..progress import bar
+from .many import evaluate_listed
 from .options import (
     FILE,
     LEVEL,
@@ -42,7 +43,14 @@ SHOWN_FAULTS = 20
 
 
 @click.command()
-@click.argument("submission", type=FILE)
+@click.argument("submission", type=FILE, required=False)
+@click.option(
+    "--many",
+    type=FILE,
+    metavar="LIST",
+    help="Score every submission that this text file lists, one path per line, together; --out is "
+    "then the folder of the results, DIR/<name of the submission>.json.",
+)
 @annotations_option
 @click.option("--split", help="Fail if the submission is for another split.")
 @click.option(
@@ -85,7 +93,8 @@ SHOWN_FAULTS = 20
 @jobs_option
 @quiet_option
 def evaluate(
-    submission: Path,
+    submission: Path | None,
+    many: Path | None,
     annotations: Path | None,
     split: str | None,
     names: str,
@@ -111,10 +120,11 @@ def evaluate(
     from ..protocols import protocols_named
 
     outputs = Outputs(**asked)
+    given = _given(submission, many, outputs, shard)
     check_subset_options(limit, ids)
     protocols = protocols_named(names)
     request = Request(
-        submission,
+        given,
         annotations,
         split=split,
         protocols=protocols,
@@ -133,10 +143,13 @@ def evaluate(
     if shard is not None:
         _evaluate_shard(request, shard, outputs, quiet)
         return
-    targets = outputs.targets([own.name for own in protocols], [submission, annotations, ids])
+    if many is not None and outputs.out is not None:
+        inputs = [annotations, ids]
+        sys.exit(evaluate_listed(request, many, outputs.out, outputs, inputs, quiet))
+    targets = outputs.targets([own.name for own in protocols], [given, annotations, ids])
     if outputs.threshold_from is not None:
         request = replace(request, threshold=outputs.read_threshold())
-    with Submission.open(submission) as opened:
+    with Submission.open(given) as opened:
         dataset = find_dataset(request, opened)
         for target in targets:
             require_target(target, [dataset.store.path])
@@ -172,6 +185,21 @@ def _evaluate_shard(
     own = Shard(*shard)
     path, written = write_shard(request, own, outputs.out, partial(bar, quiet=quiet))
     click.echo(f"{path}: shard {own}" + ("" if written else ", which was there"))
+
+
+def _given(
+    submission: Path | None, many: Path | None, outputs: Outputs, shard: tuple[int, int] | None
+) -> Path:
+    """The submission or the list of submissions, whichever is given."""
+    given = submission if many is None else many
+    if given is None or (submission is not None and many is not None):
+        raise click.UsageError("Name a submission, or a list of submissions with --many.")
+    if many is not None and outputs.out is None:
+        raise click.UsageError("--many needs --out: the folder of the results.")
+    for option, value in (("--per-image", outputs.per_image), ("--shard", shard)):
+        if many is not None and value is not None:
+            raise click.UsageError(f"{option} supports one submission, not --many.")
+    return given
 
 
 def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> BoundaryRule | None:
