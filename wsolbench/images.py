@@ -1,4 +1,4 @@
-"""Opening photos and mask files; Pillow reads untrusted files only here.
+"""Opening photos and mask files; Pillow decodes them in a reader process.
 
 EXIF orientation is ignored unless it is requested, because masks, boxes and sizes of published data
 sets refer to the pixels in their stored order. Truncated files are rejected, never completed.
@@ -7,18 +7,21 @@ sets refer to the pixels in their stored order. Truncated files are rejected, ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from .errors import WsolbenchError, one_of, require_choice
-from .files import require_file
+from .errors import WsolbenchError, require_choice
+from .formats.untrusted.byte_file import ByteFile
+from .formats.untrusted.pictures import MAX_PIXELS, MAX_SIDE, Picture, read_picture
+from .formats.untrusted.process import give_back, has_readers, take
+from .formats.untrusted.trust import trusted_files
 
 __all__ = [
     "EXIF",
+    "MAX_PIXELS",
     "MAX_SIDE",
     "PHOTO_ENDINGS",
     "exif_orientation",
@@ -37,14 +40,16 @@ EXIF = ("ignore", "apply")
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png")
 """File name endings of photos, in upper or lower case."""
 
-MAX_SIDE = 16384
-"""Maximum side of a picture in pixels, far above that of any data set in use."""
-
-MAX_PIXELS = 89_478_485
-"""Maximum pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
-
-
-_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, and 5 to 8 swap width and height
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a photo upright, by its EXIF orientation (EXIF 2.3, tag 274)."""
 
 
 def read_photo(
@@ -71,17 +76,18 @@ def read_photo(
         WsolbenchError: see `open_picture`; the size differs, also if only because of `exif`.
     """
     require_choice("exif", exif, EXIF)
-    with _opened(path) as opened:
-        turned = _orientation(opened)
-        swapped = turned >= 5
-        stored = (opened.height, opened.width)
-        shape = stored[::-1] if swapped and exif == "apply" else stored
-        if size is not None and shape != size:
-            if swapped and shape == size[::-1]:
-                raise _turned(Path(path), stored, turned, size, whose, exif)
+    found = _read(path, PHOTO_FORMATS, load=True, size=size, upright=exif == "apply")
+    turned = found.orientation
+    stored = (found.height, found.width)
+    if size is not None:
+        shape = stored[::-1] if turned >= 5 and exif == "apply" else stored
+        if shape != size and turned >= 5 and shape == size[::-1]:
+            raise _turned(Path(path), stored, turned, size, whose, exif)
+        if shape != size:
             raise _wrong_size(Path(path), shape, size, whose)
-        opened.load()
-        picture = ImageOps.exif_transpose(opened) if exif == "apply" else opened.copy()
+    picture = found.image()
+    if exif == "apply" and turned != 1:
+        picture = picture.transpose(_TURNS[turned])
     if picture.mode in ("I", "I;16", "I;16B"):
         levels = np.rint(np.clip(np.asarray(picture).astype(np.float64) / 257, 0, 255))
         picture = Image.fromarray(levels.astype(np.uint8))
@@ -95,11 +101,10 @@ def photo_size(path: str | os.PathLike[str], exif: str = "ignore") -> tuple[int,
         WsolbenchError: see `open_picture`.
     """
     require_choice("exif", exif, EXIF)
-    with _opened(path) as picture:
-        turned = _orientation(picture)
-        swapped = exif == "apply" and turned >= 5
-        height, width = picture.size if swapped else picture.size[::-1]
-        return height, width, turned
+    found = _read(path, PHOTO_FORMATS, load=False)
+    swapped = exif == "apply" and found.orientation >= 5
+    height, width = (found.width, found.height) if swapped else (found.height, found.width)
+    return height, width, found.orientation
 
 
 def exif_orientation(
@@ -110,8 +115,7 @@ def exif_orientation(
     Raises:
         WsolbenchError: see `open_picture`.
     """
-    with _opened(path, formats) as picture:
-        return _orientation(picture)
+    return _read(path, formats, load=False).orientation
 
 
 def turned_note(count: int, exif: str) -> str:
@@ -130,14 +134,6 @@ def turned_note(count: int, exif: str) -> str:
     return f"{photos} an EXIF orientation, which {done}"
 
 
-def _orientation(picture: Image.Image) -> int:
-    try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except (SyntaxError, ValueError, OSError, KeyError, TypeError):  # damaged EXIF data
-        return 1
-    return value if isinstance(value, int) and 2 <= value <= 8 else 1
-
-
 def open_picture(
     path: str | os.PathLike[str], *, formats: Sequence[str] = PHOTO_FORMATS
 ) -> Image.Image:
@@ -153,49 +149,40 @@ def open_picture(
     Raises:
         WsolbenchError: the file is missing, damaged, too large, or has another format.
     """
-    with _opened(path, formats) as picture:
-        picture.load()
-        return picture.copy()
+    return _read(path, formats, load=True).image()
 
 
-@contextmanager
-def _opened(
-    path: str | os.PathLike[str], formats: Sequence[str] = PHOTO_FORMATS
-) -> Iterator[Image.Image]:
-    """A picture of which only the header is read; faults of its file on one line."""
-    file = require_file(path, "a picture")
-    kinds = one_of(formats)
-    try:
-        with Image.open(file, formats=list(formats)) as picture:
-            width, height = picture.size
-            if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise WsolbenchError(
-                    file,
-                    found=f"{width}x{height} pixels",
-                    expected=f"sides of at most {MAX_SIDE} and {MAX_PIXELS} pixels in total",
-                    cure="replace the file",
+def _read(
+    path: str | os.PathLike[str],
+    formats: Sequence[str],
+    *,
+    load: bool,
+    size: tuple[int, int] | None = None,
+    upright: bool = False,
+) -> Picture:
+    """A picture, decoded in a reader process; see `read_picture`."""
+    with ByteFile(path, "a picture") as file:
+        try:
+            if trusted_files() or not has_readers():
+                with os.fdopen(os.dup(file.descriptor), "rb") as opened:
+                    return read_picture(opened, formats, load=load, size=size, upright=upright)
+            request = {"act": "picture", "formats": list(formats), "load": load}
+            reader = take("pictures")
+            try:
+                head, (pixels,) = reader.ask(
+                    {**request, "size": size, "upright": upright}, file.descriptor, quick=not load
                 )
-            frames = getattr(picture, "n_frames", 1)
-            if picture.format == "TIFF" and frames > 1:
-                raise WsolbenchError(
-                    file, found=f"{frames} pages", expected="one", cure="save one picture per file"
-                )
-            yield picture
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise WsolbenchError(
-            file, found="too many pixels", expected=f"at most {MAX_PIXELS}", cure="replace the file"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise WsolbenchError(
-            file, found=f"not a {kinds} picture", cure="convert it, or download it again"
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise WsolbenchError(
-            file,
-            found=f"a damaged picture ({error})",
-            expected=f"a complete {kinds} file",
-            cure="download it again",
-        ) from error
+            finally:
+                give_back(reader)
+            return Picture(**head, pixels=pixels)
+        except WsolbenchError as error:
+            raise WsolbenchError(
+                error.where or path,
+                found=error.found,
+                expected=error.expected,
+                cure=error.cure,
+                exit_status=error.exit_status,
+            ) from error
 
 
 def _turned(

@@ -410,16 +410,6 @@ def test_attributes_of_either_object_header_are_read(tmp_path, libver):
     assert kinds(path) == []
 
 
-def test_an_attribute_out_of_reach_is_refused_with_the_cure(tmp_path):
-    path = tmp_path / "s.h5"
-    with h5py.File(path, "w", libver="latest") as file:
-        for number in range(30):
-            file.attrs[f"mine{number}"] = "x" * 50
-        file.attrs["format"] = "wsolbench-submission"
-    with pytest.raises(WsolbenchError, match=r"outside the root.*numpy\.bytes_"):
-        Submission.open(path)
-
-
 def test_a_submission_is_sent_as_its_path_and_read_by_threads(tmp_path):
     maps = np.random.default_rng(0).random((200, 60, 60)).astype(np.float32)
     path = plain(tmp_path / "s.h5", image_id=np.array([f"i{i}" for i in range(200)], "S"))

@@ -9,6 +9,7 @@ answers at once.
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -31,6 +32,7 @@ from . import (
     study,
     train,
 )
+from .common import add_common_options, debugging
 
 __all__ = ["cli", "main"]
 
@@ -56,6 +58,9 @@ def main() -> None:
         _leave(f"{error.filename or 'system'}: {error.strerror or error}", 2)
     except MemoryError:
         _leave("out of memory; lower --jobs or --batch-size", 2)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is one line too
+        kind = type(error).__name__
+        _leave(f"unexpected {kind} ({error}); show where with --debug, and report it", 2)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -89,8 +94,11 @@ for _command in (
 train.train.add_command(edges.train_edges)
 for _command in edges.PREDICT:
     predict.predict.add_command(_command)
+add_common_options(cli)
 
 
 def _leave(message: str, status: int) -> None:
+    if debugging():
+        traceback.print_exc()
     click.echo("wsolbench: " + " ".join(message.split()), err=True)
     sys.exit(status)

@@ -114,6 +114,9 @@ def evaluate(
     Boundary scores need edges in the submission (see `wsolbench predict edges`, `wsolbench
     import-edges`) and take about 30 ms an image.
     """
+    from ..formats.untrusted.process import prepare
+
+    prepare("hdf5")  # it starts while the rest is imported
     from ..data.id_lists import read_ids
     from ..evaluation.run import Request, find_dataset, run
     from ..formats.submission.reader import Submission

@@ -31,7 +31,7 @@ from ..image_ids import RULE, is_image_id
 from ..images import MAX_SIDE
 from ..masks import RunLengths
 from ..metrics.packed import Packed
-from .untrusted.hdf5_gate import SIGNATURE
+from .untrusted.limits import SIGNATURE
 
 __all__ = [
     "FORMAT",

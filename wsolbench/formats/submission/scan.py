@@ -23,7 +23,8 @@ from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import map_fault
 from ..untrusted.byte_file import ByteFile
 from ..untrusted.column import Column
-from ..untrusted.hdf5_gate import MAX_ATTRIBUTE_BYTES, Bounds, Gate
+from ..untrusted.hdf5_gate import Gate
+from ..untrusted.limits import MAX_ATTRIBUTE_BYTES, Bounds
 from .rules import (
     DTYPES,
     FORMAT,
@@ -170,6 +171,8 @@ def scan_file(path: str | os.PathLike[str]) -> Scan:
     try:
         with gate:
             _scan_columns(scan, gate)
+            if not scan.faults:
+                scan.attempt("structure", gate.require_little_else)
     except WsolbenchError as error:  # HDF5 cannot even close it
         scan.faults.append(Fault("structure", "", error.found, error.expected, error.cure))
     return scan

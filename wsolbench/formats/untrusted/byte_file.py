@@ -1,7 +1,9 @@
-"""A file that is read by place, and that nobody may replace by something else."""
+"""A file that is opened once, read by place, and checked to be the same at the end."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import stat
 import sys
@@ -14,28 +16,50 @@ from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, require_path
 from ...files import require_file
+from .trust import trusted_files
 
 __all__ = ["ByteFile"]
+
+_BLOCK_BYTES = 8 << 20
 
 
 class ByteFile:
     """A regular file, opened for reading at any position from any thread.
 
+    A symbolic link is refused unless files are trusted: it could name any file of this machine.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
+        cure: what to do if there is no such file.
+
+    Attributes:
+        path: the file.
+        size: its bytes when it was opened.
+
     Raises:
-        WsolbenchError: the file is missing, not a regular file, or not readable.
+        WsolbenchError: the file is missing, a link, not a regular file, or not readable.
     """
 
-    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], what: str, cure: str = "check the path"
+    ) -> None:
         require_path("path", path, f"the path of {what}")
         self.path = Path(path)
         if not (self.path.is_file() or self.path.is_dir()) and self.path.exists():
             raise self._irregular(what)
-        require_file(path, what)
+        require_file(path, what, cure)
         # A name that becomes a FIFO after the check must not hang the open.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        if not trusted_files():
+            if self.path.is_symlink():
+                raise self._link(what)
+            flags |= getattr(os, "O_NOFOLLOW", 0)
         try:
-            self._descriptor = os.open(self.path, flags)
+            self._descriptor = os.open(self.path, flags | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._link(what) from error
             raise WsolbenchError(
                 self.path,
                 found=f"cannot be opened ({error.strerror})",
@@ -45,10 +69,27 @@ class ByteFile:
         self.close = weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         self.size = status.st_size
-        self.identity = (status.st_dev, status.st_ino)
+        self._first = _changing(status)
         if not stat.S_ISREG(status.st_mode):
             self.close()
             raise self._irregular(what)
+
+    def __enter__(self) -> ByteFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def descriptor(self) -> int:
+        """The open file's descriptor.
+
+        Raises:
+            WsolbenchError: the file is closed.
+        """
+        if not self.close.alive:
+            raise WsolbenchError(self.path, found="the file is closed", cure="open it again")
+        return self._descriptor
 
     def read(self, start: int, length: int) -> NDArray[np.uint8]:
         """The bytes [start, start + length) as a writable uint8 (length,) array.
@@ -56,26 +97,56 @@ class ByteFile:
         Raises:
             WsolbenchError: the file is closed or too short.
         """
-        if not self.close.alive:
-            raise WsolbenchError(self.path, found="the file is closed", cure="open it again")
+        descriptor = self.descriptor
         if start < 0 or start + length > self.size:
             raise self._ends_early(start + length)
         buffer = np.empty(length, dtype=np.uint8)
         done = 0
         while done < length:
-            got = self._read_into(buffer.data[done:], start + done)
+            got = self._read_into(descriptor, buffer.data[done:], start + done)
             if not got:
                 raise self._ends_early(start + length)
             done += got
         return buffer
 
-    def _read_into(self, buffer: memoryview, start: int) -> int:
+    def sha256(self) -> str:
+        """The SHA-256 of the whole file in hexadecimal.
+
+        Raises:
+            WsolbenchError: the file changed since it was opened.
+        """
+        digest = hashlib.sha256()
+        for start in range(0, self.size, _BLOCK_BYTES):
+            digest.update(self.read(start, min(_BLOCK_BYTES, self.size - start)).data)
+        self.require_unchanged()
+        return digest.hexdigest()
+
+    def require_unchanged(self) -> None:
+        """Check that nobody wrote to the file since it was opened.
+
+        A file that was replaced by another of the same name is not changed: this one stays open.
+
+        Raises:
+            WsolbenchError: its size or one of its times differs.
+        """
+        size, modified, changed, names = _changing(os.fstat(self.descriptor))
+        same = (size, modified) == self._first[:2]
+        if not same or (changed != self._first[2] and names == self._first[3]):
+            raise WsolbenchError(
+                self.path,
+                found="a file that changed while it was read",
+                expected="one that stays the same",
+                cure="run the command again when nothing writes to it",
+                exit_status=1,
+            )
+
+    def _read_into(self, descriptor: int, buffer: memoryview, start: int) -> int:
         try:
             if sys.platform != "win32" and hasattr(os, "preadv"):
-                return os.preadv(self._descriptor, [buffer], start)
+                return os.preadv(descriptor, [buffer], start)
             with self._lock:  # pragma: no cover - systems without positioned reads
-                os.lseek(self._descriptor, start, os.SEEK_SET)
-                part = os.read(self._descriptor, len(buffer))
+                os.lseek(descriptor, start, os.SEEK_SET)
+                part = os.read(descriptor, len(buffer))
             buffer[: len(part)] = part  # pragma: no cover
             return len(part)  # pragma: no cover
         except OSError as error:
@@ -91,6 +162,15 @@ class ByteFile:
             cure="name a regular file",
         )
 
+    def _link(self, what: str) -> WsolbenchError:
+        target = os.path.realpath(self.path)
+        return WsolbenchError(
+            self.path,
+            found="a symbolic link",
+            expected=what,
+            cure=f"name the file itself ({target}), or use --trusted for files of your own",
+        )
+
     def _ends_early(self, wanted: int) -> WsolbenchError:
         return WsolbenchError(
             self.path,
@@ -99,3 +179,13 @@ class ByteFile:
             cure="the file is truncated: download or write it again",
             exit_status=1,
         )
+
+
+def _changing(status: os.stat_result) -> tuple[int, ...]:
+    """What differs once somebody has written to a file.
+
+    Its modification time can be set back, its change time cannot; but that also differs when the
+    name of the file is given to another one, and then one name fewer is left.
+    """
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_size, *times, status.st_nlink)

@@ -53,6 +53,13 @@ class Column:
     _cache: OrderedDict[int, NDArray[Any]] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes that it takes in the file."""
+        if self.chunks is not None:
+            return int(self.chunks.lengths.sum())
+        return self.dtype.itemsize * math.prod(self.shape)
+
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """The rows [start, stop) along the first axis: (stop - start, ...).
 

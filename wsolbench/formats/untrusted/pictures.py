@@ -1,0 +1,150 @@
+"""Decoding of pictures by Pillow, in the form in which a reader process sends them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ...errors import WsolbenchError, one_of
+
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Picture", "read_picture", "rehearse"]
+
+MAX_SIDE = 16384
+"""Maximum side of a picture in pixels, far above that of any data set in use."""
+
+MAX_PIXELS = 89_478_485
+"""Maximum pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
+
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright, and 5 to 8 swap width and height
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, or its header alone.
+
+    Attributes:
+        mode: Pillow's name of its stored mode.
+        width: in pixels, as stored.
+        height: likewise.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        palette: the mode and the bytes of its palette, as hexadecimal digits, or None.
+        transparency: what Pillow holds of transparent colours: an index, a colour, or hexadecimal
+            digits; None without.
+        pixels: uint8 (n,), as of `PIL.Image.Image.tobytes`; empty if only the header was read.
+    """
+
+    mode: str
+    width: int
+    height: int
+    orientation: int
+    palette: tuple[str, str] | None
+    transparency: Any
+    pixels: NDArray[np.uint8]
+
+    def image(self) -> Image.Image:
+        """The picture as Pillow's object."""
+        image = Image.frombytes(self.mode, (self.width, self.height), self.pixels.data)
+        if self.palette is not None:
+            image.putpalette(bytes.fromhex(self.palette[1]), self.palette[0])
+        if self.transparency is not None:
+            given = self.transparency
+            image.info["transparency"] = (
+                bytes.fromhex(given)
+                if isinstance(given, str)
+                else tuple(given)
+                if isinstance(given, list)
+                else given
+            )
+        return image
+
+
+def read_picture(
+    file: BinaryIO,
+    formats: Sequence[str],
+    *,
+    load: bool,
+    size: Sequence[int] | None = None,
+    upright: bool = False,
+) -> Picture:
+    """Read a picture.
+
+    Args:
+        file: the file, open for reading.
+        formats: Pillow's names of the accepted formats.
+        load: whether to decode the pixels.
+        size: decode them only if this is the (height, width).
+        upright: whether that is the size after turning by the EXIF orientation.
+
+    Raises:
+        WsolbenchError: the file is damaged, too large, or has another format; its `where` is empty.
+    """
+    kinds = one_of(formats)
+    try:
+        with Image.open(file, formats=list(formats)) as opened:
+            width, height = opened.size
+            if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+                raise WsolbenchError(
+                    "",
+                    found=f"{width}x{height} pixels",
+                    expected=f"sides of at most {MAX_SIDE} and {MAX_PIXELS} pixels in total",
+                    cure="replace the file",
+                )
+            frames = getattr(opened, "n_frames", 1)
+            if opened.format == "TIFF" and frames > 1:
+                raise WsolbenchError(
+                    "", found=f"{frames} pages", expected="one", cure="save one picture per file"
+                )
+            orientation = _orientation(opened)
+            swapped = upright and orientation >= 5
+            shape = [width, height] if swapped else [height, width]
+            pixels = np.empty(0, dtype=np.uint8)
+            if load and (size is None or shape == list(size)):
+                opened.load()
+                pixels = np.frombuffer(opened.tobytes(), dtype=np.uint8)
+            palette, clear = opened.palette, opened.info.get("transparency")
+            return Picture(
+                opened.mode,
+                width,
+                height,
+                orientation,
+                None if palette is None else (palette.mode, palette.tobytes().hex()),
+                clear.hex() if isinstance(clear, bytes) else clear,
+                pixels,
+            )
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise WsolbenchError(
+            "", found="too many pixels", expected=f"at most {MAX_PIXELS}", cure="replace the file"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise WsolbenchError(
+            "", found=f"not a {kinds} picture", cure="convert it, or download it again"
+        ) from error
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+        raise WsolbenchError(
+            "",
+            found=f"a damaged picture ({error})",
+            expected=f"a complete {kinds} file",
+            cure="download it again",
+        ) from error
+
+
+def rehearse() -> None:
+    """Read a picture of each format, so that Pillow has loaded all that it needs."""
+    for form in ("PNG", "JPEG", "TIFF"):
+        drawn = io.BytesIO()
+        Image.new("L", (8, 8)).save(drawn, form)
+        read_picture(drawn, [form], load=True)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, OSError, LookupError, TypeError):  # damaged EXIF data
+        return 1
+    return value if isinstance(value, int) and 2 <= value <= 8 else 1
