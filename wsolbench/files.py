@@ -45,6 +45,11 @@ ENDINGS = {"JSON": (".json",), "HDF5": (".h5", ".hdf5")}
 """Endings of the names of files that are written, by kind."""
 
 
+LONGEST_NUMBER = 400
+"""Characters of a number in JSON: float64 printed in full has at most 327. Time to read a whole
+number grows with the square of its length."""
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path; rename it to `path` on success, delete it on an exception.
@@ -278,12 +283,16 @@ def strict_json(text: str | bytes) -> Any:
     """Parse untrusted JSON strictly.
 
     Raises:
-        ValueError: invalid JSON, a duplicate key, NaN, infinity, a number beyond float64, or
-            nesting that is too deep.
+        ValueError: invalid JSON, a duplicate key, NaN, infinity, a number beyond float64 or of more
+            than `LONGEST_NUMBER` characters, or nesting that is too deep.
     """
     try:
         return json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -315,7 +324,18 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not a JSON number")
 
 
+def _whole(text: str) -> int:
+    return int(_of_number(text))
+
+
+def _of_number(text: str) -> str:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} characters")
+    return text
+
+
 def _finite(text: str) -> float:
+    _of_number(text)
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is beyond float64")

@@ -606,7 +606,7 @@ def test_pipes_and_huge_files_are_refused_unread(proposed: tuple[Path, Path]) ->
     (line,) = leaderboard.check(root)
     assert line.startswith(f"{huge}: 1048576 characters, not ")
     (root / "notes.json").write_text(f'{{"1": "{"x" * (1 << 18)}"}}')
-    with pytest.raises(WsolbenchError, match="found invalid notes"):
+    with pytest.raises(WsolbenchError, match="bytes, expected notes of at most 262144"):
         leaderboard.check(root)
 
 

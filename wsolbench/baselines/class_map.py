@@ -31,6 +31,7 @@ from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json
 from ..formats.annotations import AnnotationStore
 from ..formats.submission.rules import NO_CLASS, OUTSIDE
+from ..formats.untrusted.contents import read_bytes
 from . import imagenet
 
 __all__ = [
@@ -352,16 +353,10 @@ def _plain(text: str) -> str:
 
 def _read(path: Path) -> tuple[_Entries, bool]:
     """The entries of a file, and whether its classes are stated to be indices."""
-    if path.stat().st_size > MAX_BYTES:
-        raise WsolbenchError(
-            path,
-            found=f"{path.stat().st_size} bytes",
-            expected=f"a class map of at most {MAX_BYTES}",
-            cure="name a CSV or JSON file of classes",
-        )
-    with open(path, "rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return _read_json(path) if start[:1] in (b"{", b"[") else _read_csv(path)
+    cure = "name a CSV or JSON file of classes"
+    content = read_bytes(path, "a class map", MAX_BYTES, cure=cure)
+    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return _of_json(path, content) if start[:1] in (b"{", b"[") else _read_csv(path)
 
 
 def _read_csv(path: Path) -> tuple[_Entries, bool]:
@@ -379,9 +374,9 @@ def _read_csv(path: Path) -> tuple[_Entries, bool]:
     return entries, held[0] == "class_index"
 
 
-def _read_json(path: Path) -> tuple[_Entries, bool]:
+def _of_json(path: Path, data: bytes) -> tuple[_Entries, bool]:
     try:
-        content = strict_json(path.read_bytes())
+        content = strict_json(data)
     except ValueError as error:
         raise WsolbenchError(
             path, found=f"invalid JSON ({error})", expected="UTF-8 JSON", cure="write it again"

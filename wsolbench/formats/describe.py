@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import WsolbenchError
-from ..files import require_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +44,13 @@ def describe(file: str | os.PathLike[str]) -> dict[str, Any]:
     if not is_hdf5(file):
         from .result import read_result
 
-        with open(file, "rb") as opened:
-            if not opened.read(_START).lstrip().startswith(b"{"):
-                raise WsolbenchError(
-                    file,
-                    found="neither HDF5 nor a JSON object",
-                    expected="annotations, a submission or a result",
-                    cure="name one of these; a checkpoint is for predict --checkpoint",
-                )
+        if not _first_bytes(file, _START).lstrip().startswith(b"{"):
+            raise WsolbenchError(
+                file,
+                found="neither HDF5 nor a JSON object",
+                expected="annotations, a submission or a result",
+                cure="name one of these; a checkpoint is for predict --checkpoint",
+            )
         return {"kind": "result", **json.loads(read_result(file).to_json())}
     from .annotations import FORMAT, AnnotationStore
     from .submission.reader import Submission
@@ -71,8 +69,17 @@ def is_hdf5(file: str | os.PathLike[str]) -> bool:
     Raises:
         WsolbenchError: there is no such file.
     """
-    with open(require_file(file, "annotations, a submission or a result"), "rb") as opened:
-        return opened.read(len(_SIGNATURE)) == _SIGNATURE
+    return _first_bytes(file, len(_SIGNATURE)) == _SIGNATURE
+
+
+def _first_bytes(file: str | os.PathLike[str], count: int) -> bytes:
+    from .untrusted.byte_file import ByteFile
+
+    opened = ByteFile(file, "annotations, a submission or a result")
+    try:
+        return bytes(opened.read(0, min(count, opened.size)))
+    finally:
+        opened.close()
 
 
 def versions() -> dict[str, str]:

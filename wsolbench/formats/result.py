@@ -19,6 +19,7 @@ from ..protocols import label_of, versioned
 from ..scores import SCORES, ends_text, in_order, level_key
 from ..tables import html_table
 from .result_checks import GROUPS, contradictions, value_faults
+from .untrusted.contents import read_bytes
 
 __all__ = [
     "CONFIDENCE",
@@ -39,8 +40,9 @@ FORMAT_VERSION = 1
 COUNTS_SUFFIX = ".counts.npz"
 """Suffix of the file next to r.json that holds per-image statistics (`evaluation.counts`)."""
 
-MAX_BYTES = 64 << 20
-"""Largest result file that is read; one with all curves has about 50 kB."""
+MAX_BYTES = 16 << 20
+"""Largest result file that is read: 50 kB with all curves, and 2 kB for each group of images, of
+which 1,000 classes make 2 MB."""
 
 CONFIDENCE = 0.95
 """Confidence level of intervals: the share of the resamples within one."""
@@ -310,14 +312,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
             expected="the result itself",
             cure=f"name {file.name.removesuffix(COUNTS_SUFFIX)}.json, which is next to it",
         )
-    if file.stat().st_size > MAX_BYTES:
-        raise WsolbenchError(
-            file,
-            found=f"{file.stat().st_size} bytes",
-            expected=f"a result of at most {MAX_BYTES}",
-            cure="name a result file",
-        )
-    data = file.read_bytes()
+    data = read_bytes(file, "a result", MAX_BYTES, cure="name a result file")
     if data.startswith(b"\x89HDF"):
         raise WsolbenchError(
             file,

@@ -26,6 +26,7 @@ from typing import Any
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json, write_text
 from ..formats.result import Result, read_result
+from ..formats.untrusted.contents import read_bytes
 from ..image_ids import is_image_id
 from ..protocols import fields_sha256, is_protocol_name
 from ..scores import LEVELS, SCORES, Read, Score, Unit, curve_names, localization_key
@@ -181,10 +182,8 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
         WsolbenchError: the file is missing, too large or not JSON; or see `entry_from_json`.
     """
     file = require_file(path, "a leaderboard entry", "name a file of the folder entries")
-    if file.stat().st_size > MAX_BYTES:
-        raise _malformed(file, [f"{file.stat().st_size} bytes, more than {MAX_BYTES}"])
     try:
-        content = strict_json(file.read_bytes().decode())
+        content = strict_json(_text(file, MAX_BYTES))
     except ValueError as error:
         cure = "name a file that wsolbench leaderboard add wrote"
         raise _malformed(file, [f"not JSON ({error})"], cure) from error
@@ -216,7 +215,7 @@ def read_scored(path: str | os.PathLike[str]) -> Result | Entry:
     file = require_file(path, "a result file or a leaderboard entry")
     if file.stat().st_size <= MAX_BYTES:
         try:
-            content = strict_json(file.read_bytes().decode())
+            content = strict_json(_text(file, MAX_BYTES))
         except ValueError:
             return read_result(file)  # raises the error that says what is wrong
         if isinstance(content, dict) and content.get("format") == FORMAT:
@@ -368,6 +367,10 @@ def _read_off(score: Score, entry: Entry, curve: Sequence[float]) -> float | int
     if score.read is Read.THRESHOLD and score.key in scores and "pixel" in threshold:
         return curve[int(threshold["pixel"])]
     return None
+
+
+def _text(file: Path, limit: int) -> str:
+    return read_bytes(file, "a leaderboard entry", limit, exit_status=1).decode()
 
 
 def _malformed(

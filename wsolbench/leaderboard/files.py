@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import WsolbenchError, require_path
 from ..files import require_folder, strict_json
+from ..formats.untrusted.contents import read_bytes
 from .entries import Entry, entry_path, read_entry
 from .schema import MAX_BYTES
 
@@ -72,9 +73,7 @@ def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:
     if not path.exists():
         return {}
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("too large")
-        content = strict_json(path.read_bytes().decode())
+        content = strict_json(read_bytes(path, "notes", MAX_BYTES, exit_status=1).decode())
         notes = {int(key): text for key, text in content.items()}
         sound = all(isinstance(text, str) and text.isprintable() for text in notes.values())
         sound = sound and len(notes) == len(content)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json
+from ..formats.untrusted.contents import read_bytes
 from ..scores import LEVELS
 from .schema import matching, record, schema_faults
 
@@ -175,9 +176,7 @@ def read_gallery(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = require_file(path, "the page's gallery")
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES} bytes")
-        content = strict_json(file.read_bytes().decode())
+        content = strict_json(read_bytes(file, "a gallery", MAX_BYTES, exit_status=1).decode())
     except ValueError as error:
         raise _malformed(file, str(error)) from error
     _require_sound(file, content)

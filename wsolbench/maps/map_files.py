@@ -9,12 +9,9 @@ EXIF orientation: programs differ in whether they turn it.
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +20,9 @@ from PIL import Image
 from ..errors import WsolbenchError, some
 from ..files import require_file
 from ..formats.submission.rules import MAX_SIDE
+from ..formats.untrusted.arrays import MAX_HEADER, array_of_bytes, read_arrays
+from ..formats.untrusted.contents import read_bytes
+from ..formats.untrusted.zip_files import ZipLimits
 from ..images import exif_orientation, open_picture
 
 __all__ = ["ENDINGS", "is_lossy", "read_map", "read_map_and_kind"]
@@ -38,8 +38,8 @@ _PICTURES = {
 ENDINGS = (".npy", ".npz", *_PICTURES)
 """File name endings of maps, in upper or lower case."""
 
-_HEADER_BYTES = 10_000
-_MOST_BYTES = 16 * MAX_SIDE**2 + _HEADER_BYTES  # a map of the largest type
+_MOST_BYTES = 16 * MAX_SIDE**2 + MAX_HEADER  # a map of the largest type
+_LIMITS = ZipLimits(members=16, total=_MOST_BYTES)
 
 
 def is_lossy(path: Path) -> bool:
@@ -130,52 +130,24 @@ def _grey(file: Path, picture: Image.Image) -> NDArray[np.uint8]:
 
 def _read_npy(file: Path) -> NDArray[Any]:
     try:
-        with open(file, "rb") as opened:
-            return _array(opened, file.stat().st_size)
-    except (OSError, ValueError, EOFError) as error:
+        return array_of_bytes(read_bytes(file, "a map", _MOST_BYTES))
+    except ValueError as error:
         raise _no_numbers(file, str(error)) from error
 
 
 def _read_npz(file: Path) -> NDArray[Any]:
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            if len(members) != 1:
-                names = some([member.filename.removesuffix(".npy") for member in members])
-                raise WsolbenchError(
-                    file,
-                    found=f"{len(members)} arrays ({names})" if members else "no array",
-                    expected="one, the map",
-                    cure="save the map alone: numpy.save(name, map)",
-                )
-            size = members[0].file_size
-            if size > _MOST_BYTES:
-                raise ValueError(f"{size} bytes")
-            with archive.open(members[0]) as opened:
-                content = opened.read(size + 1)
-        return _array(io.BytesIO(content), len(content))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_arrays(read_bytes(file, "a map", _MOST_BYTES), _LIMITS)
+    except ValueError as error:
         raise _no_numbers(file, str(error)) from error
-    except (NotImplementedError, RuntimeError) as error:  # other compressions, a password
-        raise _no_numbers(file, str(error)) from error
-
-
-def _array(opened: BinaryIO, size: int) -> NDArray[Any]:
-    """The array of a stream, after checking that its header matches the size."""
-    version = np.lib.format.read_magic(opened)
-    headers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in headers:
-        raise ValueError(f"version {version} of the format")
-    shape, _, kind = headers[version](opened, max_header_size=_HEADER_BYTES)
-    room = size - opened.tell()
-    if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=np.float64)) != room:
-        raise ValueError(f"{kind} of shape {shape} in {room} bytes")
-    opened.seek(0)
-    array: NDArray[Any] = np.lib.format.read_array(opened, allow_pickle=False)
-    return array
+    if len(arrays) != 1:
+        raise WsolbenchError(
+            file,
+            found=f"{len(arrays)} arrays ({some([*arrays])})" if arrays else "no array",
+            expected="one, the map",
+            cure="save the map alone: numpy.save(name, map)",
+        )
+    return next(iter(arrays.values()))
 
 
 def _no_numbers(file: Path, found: str) -> WsolbenchError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ...errors import WsolbenchError
 from ...files import require_file, strict_json
 from ...formats.annotations import UNLABELLED
+from ...formats.untrusted.contents import read_bytes
 from ...image_ids import RULE, image_id_of, is_image_id
 from ...images import MAX_SIDE
 from .tables import refuse, same_ids
@@ -119,16 +120,9 @@ def whole(value: object) -> int | None:
 
 def _read_json(path: str | os.PathLike[str]) -> _Object:
     file = require_file(path, "COCO instances, a JSON file")
-    if file.stat().st_size > MAX_JSON_BYTES:
-        raise WsolbenchError(
-            file,
-            found=f"{file.stat().st_size} bytes",
-            expected=f"at most {MAX_JSON_BYTES}",
-            cure="split the file",
-        )
-
+    data = read_bytes(file, "COCO instances", MAX_JSON_BYTES, cure="split the file")
     try:
-        content = strict_json(file.read_bytes())
+        content = strict_json(data)
     except ValueError as error:
         raise WsolbenchError(
             file, found=f"invalid JSON ({error})", expected="UTF-8 JSON", cure="write it again"

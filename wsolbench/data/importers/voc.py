@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from ...errors import WsolbenchError, some
 from ...files import require_file, require_folder
 from ...formats.annotations import AnnotationSet
+from ...formats.untrusted.contents import read_bytes
+from ...formats.untrusted.xml_text import MAX_XML_BYTES, parse_xml
 from ...image_ids import is_image_id
 from ...masks import encode, tight_box
 from ...progress import Progress
@@ -43,9 +45,7 @@ VOC_CLASSES = (
 _SPLITS = ("train", "val", "test")
 _VOID = 255
 _OBJECTS = "SegmentationObject"
-_MAX_XML_BYTES = 1 << 20
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
 _TIGHTEN = "use the tight boxes of the objects: --tight-boxes, in Python tight_boxes=True"
 
 
@@ -247,19 +247,10 @@ def _object_boxes(path: Path, mask: NDArray[np.bool_]) -> list[Box]:
 
 def _read_boxes(path: Path, name: str) -> list[tuple[float, float, float, float]]:
     """The corners xmin, ymin, xmax, ymax of the objects of a class."""
-    from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, fromstring
-
     try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_XML_BYTES + 1)
-        root = fromstring(content, forbid_dtd=True) if len(content) <= _MAX_XML_BYTES else None
-    except FileNotFoundError as error:
-        raise _unread(path, "no such file") from error
-    except (ParseError, DefusedXmlException, OSError, UnicodeError, LookupError) as error:
-        raise _unread(path, f"invalid XML ({type(error).__name__})") from error
-    if root is None:
-        raise _unread(path, f"more than {_MAX_XML_BYTES} bytes")
+        root = parse_xml(read_bytes(path, "an XML file of PASCAL VOC", MAX_XML_BYTES))
+    except ValueError as error:
+        raise _unread(path, str(error)) from error
     things = [
         thing
         for thing in root.findall("object")  # its parts, such as heads, are nested in it

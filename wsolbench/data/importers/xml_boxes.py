@@ -14,8 +14,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +22,9 @@ from typing import TYPE_CHECKING
 from ...errors import WsolbenchError
 from ...files import require_file, sha256_of
 from ...formats.annotations import Source
+from ...formats.untrusted.contents import read_bytes
+from ...formats.untrusted.tar_files import TarLimits, tar_files
+from ...formats.untrusted.xml_text import MAX_XML_BYTES, parse_xml
 from ...image_ids import files_under, image_id_of
 from .corners import RawBox
 from .rounding import snapped
@@ -39,9 +40,6 @@ ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 MAX_MEMBERS = 100_000
 """Maximum files in one archive or folder: twice the 50,000 validation images."""
-
-MAX_XML_BYTES = 1 << 20
-"""Maximum size of an XML file in bytes: a thousand times the usual size."""
 
 MAX_TOTAL_BYTES = 1 << 30
 """Maximum decompressed size of an archive in bytes."""
@@ -138,43 +136,24 @@ def _xml_in_folder(folder: Path, *, deep: bool) -> Iterator[tuple[str, bytes]]:
             continue
         _check_count(folder, len(paths))
         for path in paths:
-            with open(path, "rb") as file:
-                content = file.read(MAX_XML_BYTES + 1)
-            _check_bytes(path, len(content))
+            content = read_bytes(path, "an XML file of boxes", MAX_XML_BYTES, cure="remove it")
             yield path.relative_to(place).as_posix(), content
         return
 
 
 def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
     require_file(archive, "a folder of XML files, or a .tar of them")
-    count = total = 0
+    limits = TarLimits(MAX_MEMBERS, MAX_XML_BYTES, MAX_TOTAL_BYTES)
     try:
-        with tarfile.open(archive, "r|*") as stream:
-            for member in stream:
-                count += 1
-                total += member.size
-                _check_count(archive, count)
-                if total > MAX_TOTAL_BYTES:
-                    raise WsolbenchError(
-                        archive,
-                        found=f"more than {MAX_TOTAL_BYTES} bytes unpacked",
-                        expected="about 50,000 small XML files",
-                        cure="name the archive that contains only the boxes",
-                    )
-                content = stream.extractfile(member) if member.isreg() else None
-                file_name = PurePosixPath(member.name).name
-                if file_name.startswith(".") or not file_name.lower().endswith(_ENDING):
-                    continue
-                if content is not None:
-                    _check_bytes(archive / member.name, member.size)
-                    parts = [part for part in PurePosixPath(member.name).parts if part != ".."]
-                    yield "/".join(parts).lstrip("/"), content.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        for name, content in tar_files(archive, limits, _ENDING):
+            parts = [part for part in PurePosixPath(name).parts if part != ".."]
+            yield "/".join(parts).lstrip("/"), content
+    except ValueError as error:
         raise WsolbenchError(
             archive,
-            found=f"a damaged archive ({error})",
-            expected="a .tar, .tar.gz or .tgz file",
-            cure="download it again",
+            found=str(error),
+            expected="a .tar, .tar.gz or .tgz file of about 50,000 small XML files",
+            cure="download it again, or name the archive that contains only the boxes",
         ) from error
 
 
@@ -188,25 +167,9 @@ def _check_count(place: Path, count: int) -> None:
         )
 
 
-def _check_bytes(path: Path, count: int) -> None:
-    if count > MAX_XML_BYTES:
-        raise WsolbenchError(
-            path,
-            found=f"{count} bytes",
-            expected=f"an XML file of at most {MAX_XML_BYTES}",
-            cure="remove it",
-        )
-
-
 def _parse(content: bytes) -> tuple[tuple[int, int] | None, list[RawBox], list[str]]:
     """The size (None if the file has none), the boxes and their objects' names."""
-    from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, fromstring
-
-    try:
-        root = fromstring(content, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, UnicodeError, LookupError) as error:
-        raise ValueError(f"invalid XML ({type(error).__name__})") from error
+    root = parse_xml(content)
     size = _size(root.find("{*}size"))
     boxes: list[RawBox] = []
     names: list[str] = []

@@ -1,0 +1,125 @@
+"""Archives in ZIP format, checked before anything in them is unpacked.
+
+Source: PKWARE's APPNOTE.TXT. A directory of many entries, members that overlap, and members that
+unpack to far more than they hold are the known bombs (Fifield, A better zip bomb, 2019).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+__all__ = ["ZipLimits", "checked_members", "read_members"]
+
+MAX_RATIO = 1032
+"""Highest compression ratio of deflate (zlib's technical details); higher ones are forged."""
+
+_TAIL = 65_557  # the end record with the longest comment
+_ENTRY = 512  # bytes of a directory's entry with a long name
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+@dataclass(frozen=True)
+class ZipLimits:
+    """What an archive may hold.
+
+    Attributes:
+        members: how many.
+        total: bytes of all of them, unpacked.
+        stored: whether members must not be compressed, so that they are no longer than the file.
+    """
+
+    members: int
+    total: int
+    stored: bool = False
+
+
+def checked_members(file: BinaryIO, limits: ZipLimits) -> list[zipfile.ZipInfo]:
+    """The members of an archive, none of which was unpacked.
+
+    Args:
+        file: the archive.
+        limits: which are checked.
+
+    Raises:
+        ValueError: no archive, or one beyond the limits; names twice, encrypted members.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _TAIL - 76))
+    _check_directory(file.read(_TAIL + 76), limits)
+    file.seek(0)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError) as error:
+        raise ValueError(str(error)) from error
+    if len(members) > limits.members:
+        raise ValueError(f"{len(members)} members, more than {limits.members}")
+    total = sum(member.file_size for member in members)
+    if total > limits.total:
+        raise ValueError(f"{total} bytes unpacked, more than {limits.total}")
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("two members of one name")
+    for member in members:
+        packed, name = member.compress_size, member.filename[:80]
+        if member.flag_bits & 1 or member.compress_type not in _METHODS:
+            raise ValueError(f"{name!r} is encrypted or compressed in an unknown way")
+        plain = member.compress_type == zipfile.ZIP_STORED
+        if (limits.stored and not plain) or (plain and packed != member.file_size):
+            raise ValueError(f"{name!r} is compressed, where it must be stored as it is")
+        if packed > size or member.file_size > MAX_RATIO * (packed + 1):
+            raise ValueError(f"{name!r} of {member.file_size} bytes in {packed}")
+    if limits.stored and total > size:
+        raise ValueError(f"members of {total} bytes in a file of {size}")
+    return members
+
+
+def read_members(
+    content: bytes, limits: ZipLimits, check: Callable[[str, int], None] | None = None
+) -> dict[str, bytes]:
+    """The contents of all members by name, each with its checksum.
+
+    Args:
+        content: the archive.
+        limits: see `checked_members`.
+        check: called with each member's name and bytes before any is unpacked; raises ValueError.
+
+    Raises:
+        ValueError: see `checked_members`; a damaged member.
+    """
+    file = io.BytesIO(content)
+    members = checked_members(file, limits)
+    for member in members:
+        if check is not None:
+            check(member.filename, member.file_size)
+    found = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in members:
+                with archive.open(member) as opened:
+                    data = opened.read(member.file_size + 1)
+                if len(data) != member.file_size:
+                    raise ValueError(f"{member.filename[:80]!r} has {len(data)} bytes or more")
+                found[member.filename] = data
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(str(error)) from error
+    except (NotImplementedError, RuntimeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"a member that cannot be read ({error})") from error
+    return found
+
+
+def _check_directory(tail: bytes, limits: ZipLimits) -> None:
+    """Refuse a directory that is larger than so many members need: it is read at once."""
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0:
+        raise ValueError("File is not a zip file")
+    size = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if size == 0xFFFFFFFF:
+        wide = tail.rfind(b"PK\x06\x06", 0, end)
+        size = int.from_bytes(tail[wide + 40 : wide + 48], "little") if wide >= 0 else size
+    if size > limits.members * _ENTRY:
+        raise ValueError(f"a directory of {size} bytes for at most {limits.members} members")
