@@ -19,6 +19,7 @@ TINY = {
     "many": "--submissions 2 --images 4 --rounds 1",
     "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",
+    "schedulers": "--images 30 --rounds 1 --shards 2 --after 0.01",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
     "startup": "--images 10 --rounds 1 --compiled 0",
     "store": "--images 50",
@@ -29,6 +30,7 @@ TINY = {
 NEEDS = {
     "boundary": "cv2",
     "dataloader": "torch",
+    "schedulers": "distributed",
     "sem": "torch",
     "training": "torch",
     "kernels": "cv2",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,6 +93,12 @@ SHOWN_FAULTS = 20
     "Score only the I-th of N ranges of the images, and write its statistics into the folder "
     "--out, for merge-results; with --counts those of each image."
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Score on workers: local:N (processes), tcp://HOST:PORT (a Dask scheduler) or "
+    "slurm:PARTITION; they must see --out and all other files.",
+)
 @jobs_option
 @quiet_option
 def evaluate(
@@ -105,6 +114,7 @@ def evaluate(
     limit: int | None,
     ids: Path | None,
     shard: tuple[int, int] | None,
+    scheduler: str | None,
     jobs: int | None,
     quiet: bool,
     **asked: Any,
@@ -123,7 +133,7 @@ def evaluate(
     from ..protocols import protocols_named
 
     outputs = Outputs(**asked)
-    given = _given(submission, many, outputs, shard)
+    given = _given(submission, many, outputs, shard, scheduler)
     check_subset_options(limit, ids)
     protocols = protocols_named(names)
     request = Request(
@@ -150,6 +160,9 @@ def evaluate(
         inputs = [annotations, ids]
         sys.exit(evaluate_listed(request, many, outputs.out, outputs, inputs, quiet))
     targets = outputs.targets([own.name for own in protocols], [given, annotations, ids])
+    if scheduler is not None:
+        _evaluate_on(scheduler, request, outputs, targets, quiet)
+        return
     if outputs.threshold_from is not None:
         request = replace(request, threshold=outputs.read_threshold())
     with Submission.open(given) as opened:
@@ -191,7 +204,11 @@ def _evaluate_shard(
 
 
 def _given(
-    submission: Path | None, many: Path | None, outputs: Outputs, shard: tuple[int, int] | None
+    submission: Path | None,
+    many: Path | None,
+    outputs: Outputs,
+    shard: tuple[int, int] | None,
+    scheduler: str | None,
 ) -> Path:
     """The submission or the list of submissions, whichever is given."""
     given = submission if many is None else many
@@ -199,10 +216,48 @@ def _given(
         raise click.UsageError("Name a submission, or a list of submissions with --many.")
     if many is not None and outputs.out is None:
         raise click.UsageError("--many needs --out: the folder of the results.")
-    for option, value in (("--per-image", outputs.per_image), ("--shard", shard)):
+    if shard is not None and scheduler is not None:
+        raise click.UsageError("--shard and --scheduler exclude each other.")
+    for option, value in (
+        ("--per-image", outputs.per_image),
+        ("--shard", shard),
+        ("--scheduler", scheduler),
+    ):
         if many is not None and value is not None:
             raise click.UsageError(f"{option} supports one submission, not --many.")
     return given
+
+
+def _evaluate_on(
+    scheduler: str, request: Request, outputs: Outputs, targets: Sequence[Path], quiet: bool
+) -> None:
+    """Score on the workers of a scheduler; their files lie next to --out until it is written."""
+    from ..evaluation.run import find_dataset
+    from ..evaluation.schedulers import write_shards
+    from ..evaluation.shards import merged
+    from ..formats.shard_file import ENDING
+    from ..formats.submission.reader import Submission
+
+    if outputs.out is None:
+        raise click.UsageError("--scheduler needs --out, where all workers see it.")
+    advise("run the same command again: shards that are done are kept")
+    outputs.read_threshold()
+    with Submission.open(request.submission) as opened:  # type: ignore[arg-type]
+        store = find_dataset(request, opened).store.path
+    for target in targets:
+        require_target(target, [store])
+    folder = outputs.out.with_name(f"{outputs.out.name}.shards")
+    # What is made of the sums is asked of them, not of the workers.
+    of_sums = replace(request, counts=outputs.of_images, threshold=None, bootstrap=None, by=())
+    with bar("evaluate", "shard", quiet=quiet) as progress:
+        files = write_shards(of_sums, scheduler, folder, progress)
+    run = merged(files, store, of_images=outputs.of_images)
+    outputs.write(outputs.outcome(run, quiet))
+    for file in folder.glob(f"*{ENDING}"):
+        file.unlink()
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    with suppress(OSError):  # something else is in it
+        folder.rmdir()
 
 
 def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> BoundaryRule | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..files import require_target
-from ..progress import bar
 from .options import FILE, annotations_option, quiet_option
 from .outputs import Outputs, result_options
 
@@ -29,28 +27,11 @@ def merge_results(
     The result is that of one `evaluate` over all images, to the byte. --bootstrap, --by, --counts
     and --per-image need shards that were evaluated with --counts.
     """
-    from ..evaluation.run import outcome
     from ..evaluation.shards import merged
 
     outputs = Outputs(**asked)
-    threshold = outputs.read_threshold()
-    per_image = outputs.per_image is not None
-    each = bool(per_image or outputs.bootstrap or outputs.by or outputs.counts)
-    run = merged(shards, annotations, of_images=each)
+    run = merged(shards, annotations, of_images=outputs.of_images)
     names = [evaluator.protocol.name for evaluator in run.evaluators]
     for target in outputs.targets(names, [annotations, *run.files]):
         require_target(target, [run.evaluators[0].dataset.store.path])
-    outputs.write(
-        outcome(
-            run.evaluators,
-            run.submission_sha256,
-            threshold=threshold,
-            allow_missing=outputs.allow_missing,
-            bootstrap=outputs.intervals,
-            by=outputs.kinds,
-            per_image=per_image,
-            counts=outputs.counts,
-            notes=run.notes,
-            bars=partial(bar, quiet=quiet),
-        )
-    )
+    outputs.write(outputs.outcome(run, quiet))

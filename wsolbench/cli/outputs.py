@@ -17,12 +17,14 @@ from ..files import (
     require_target,
     write_all,
 )
+from ..progress import bar
 from ..tables import require_columns_target, write_columns
 from .options import FILE, LEVEL, check_output_options, format_option, json_option, listed
 from .printing import print_notes, print_results
 
 if TYPE_CHECKING:
     from ..evaluation.run import Outcome
+    from ..evaluation.shards import Merged
     from ..formats.result import Bootstrap, Result
 
 __all__ = ["Outputs", "result_options"]
@@ -146,6 +148,28 @@ class Outputs:
         if self.per_image is not None:
             require_columns_target(self.per_image)
         return targets
+
+    @property
+    def of_images(self) -> bool:
+        """Whether the statistics of each image are needed."""
+        return bool(self.per_image or self.bootstrap or self.by or self.counts)
+
+    def outcome(self, run: Merged, quiet: bool) -> Outcome:
+        """What is asked of a run in parts."""
+        from ..evaluation.run import outcome
+
+        return outcome(
+            run.evaluators,
+            run.submission_sha256,
+            threshold=self.read_threshold(),
+            allow_missing=self.allow_missing,
+            bootstrap=self.intervals,
+            by=self.kinds,
+            per_image=self.per_image is not None,
+            counts=self.counts,
+            notes=run.notes,
+            bars=partial(bar, quiet=quiet),
+        )
 
     def write(self, outcome: Outcome) -> None:
         """Write all files, and print results and notes."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -35,7 +36,16 @@ from .loop import Measured
 from .notes import class_notes, shape_notes
 from .run import Bars, Request, evaluators_for, find_dataset, opened
 
-__all__ = ["Merged", "Shard", "merged", "shard_path", "write_shard"]
+__all__ = [
+    "Merged",
+    "Shard",
+    "begun",
+    "described",
+    "is_whole",
+    "merged",
+    "shard_path",
+    "write_shard",
+]
 
 FORMAT = "wsolbench-shard"
 VERSION = 1
@@ -141,10 +151,10 @@ def write_shard(
         dataset = find_dataset(request, submission)
         places = shard.places(len(dataset))
         evaluators = evaluators_for(request, dataset, submission, keep_images=request.counts)
-        run = _described(evaluators, submission)
+        run = described(evaluators, submission)
         path = shard_path(folder, run, shard)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if _is_there(path):
+        if is_whole(path):
             return path, False
         with bars("evaluate", "image") as progress:
             score_together(
@@ -176,8 +186,19 @@ def write_shard(
 
 def shard_path(folder: str | os.PathLike[str], run: Mapping[str, Any], shard: Shard) -> Path:
     """Where the statistics of a shard lie: the name is of all that decides them."""
-    key = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]
-    return Path(folder) / f"{key}.{shard.index}-of-{shard.count}{ENDING}"
+    return Path(folder) / f"{_key(run)}.{shard.index}-of-{shard.count}{ENDING}"
+
+
+def begun(folder: str | os.PathLike[str], run: Mapping[str, Any]) -> int | None:
+    """In how many shards a run was begun in a folder; None if it was not."""
+    key = _key(run)
+    names = (file.name for file in sorted(Path(folder).glob(f"{key}.*{ENDING}")))
+    found = (re.fullmatch(rf"{key}\.\d+-of-([1-9]\d*){re.escape(ENDING)}", own) for own in names)
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _key(run: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def merged(
@@ -247,7 +268,7 @@ def merged(
 _HEADER_KEYS = ("dataset", "split", "label", "normalisation", "method")
 
 
-def _described(evaluators: Sequence[Evaluator], submission: Submission) -> dict[str, Any]:
+def described(evaluators: Sequence[Evaluator], submission: Submission) -> dict[str, Any]:
     """All that decides the statistics, but the range of images: JSON values."""
     header, dataset = submission.header, evaluators[0].dataset
     return {
@@ -340,7 +361,7 @@ def _require(sound: bool) -> None:
 
 
 def _require_run(run: Mapping[str, Any]) -> None:
-    """Raise one of KeyError, TypeError, ValueError, AttributeError unless it is of `_described`."""
+    """Raise one of KeyError, TypeError, ValueError, AttributeError unless it is of `described`."""
     texts = [run["wsolbench"], run["annotations_sha256"], run["submission"]["sha256"]]
     _require(all(isinstance(own, str) for own in (*texts, *run["notes"])))
     _require(all(type(run[name]) is bool for name in ("counts", "ranked", "boxed")))
@@ -407,7 +428,7 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
     return [by_index[own] for own in range(1, count + 1)]
 
 
-def _is_there(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether the file of a shard is whole; a damaged one is written again."""
     if not path.exists():
         return False
