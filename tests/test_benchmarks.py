@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "bootstrap": "--images 50 --resamples 20 --plain 3 --rounds 1",
     "boundary": "--images 1 --rounds 1",
+    "competition": "--images 4",
     "dataloader": "--count 20 --rounds 1",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",

@@ -18,7 +18,7 @@ HEAVY = (
 
 ROOMS = (
     *("", "scores", "metrics", "protocols", "formats", "data", "maps", "evaluation", "baselines"),
-    *("boundaries", "leaderboard", "plots", "mini", "study", "cli"),
+    *("boundaries", "leaderboard", "plots", "mini", "study", "competitions", "cli"),
 )
 """From the ground up (docs/architecture.md): a room imports from itself and those before it."""
 

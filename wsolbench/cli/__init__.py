@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import WsolbenchError
 from ..interrupts import advise, ending
 from . import (
+    bundle,
     compare,
     demo,
     edges,
@@ -88,7 +89,7 @@ for _command in (
         plot.plot,
         demo.demo,
     ),
-    *(train.train, study.study, leaderboard.leaderboard),
+    *(train.train, study.study, leaderboard.leaderboard, bundle.bundle),
 ):
     cli.add_command(_command)
 train.train.add_command(edges.train_edges)

@@ -1,0 +1,1 @@
+"""Scoring programs for sites where competitions run, each in its site's layout."""
