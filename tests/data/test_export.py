@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -215,3 +216,18 @@ def test_png_refuses_images_without_a_box(tmp_path):
     store = make(tmp_path / "s.h5", [annotation("a", SQUARE, boxes=[])])
     with pytest.raises(WsolbenchError, match=r"1 images without a box: a"):
         export_png(store, tmp_path / "out")
+
+
+@pytest.mark.parametrize("up", ["../" * 9, "/"])
+def test_ids_are_no_paths(tmp_path: Path, up: str) -> None:
+    victim = tmp_path / "victim.png"
+    victim.write_bytes(b"precious")
+    make(tmp_path / "a.h5", [annotation("one", SQUARE), annotation("two", SQUARE)])
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["image_id"]
+        name = f"{up}{str(tmp_path / 'victim').lstrip('/')}"
+        file["image_id"] = np.array([name.encode(), b"two"])
+    with pytest.raises(WsolbenchError):  # by its hash, its length or its ids, whichever is first
+        export_png(AnnotationStore.open(tmp_path / "a.h5"), tmp_path / "out")
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "out").exists()

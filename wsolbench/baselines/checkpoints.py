@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import WsolbenchError, one_of
 from ..files import replacing, require_file, sha256_of
+from ..formats.untrusted.torch_files import check_torch_file
 from .acol import AdversarialComplementary
 from .adl import AttentionDropout
 from .backbones import ClassMapModel, feature_layers, imagenet_input
@@ -165,6 +166,7 @@ def read_content(file: Path, form: str, version: int, names: Collection[str]) ->
         WsolbenchError: the file is damaged, or no checkpoint of this format and version.
     """
     try:
+        check_torch_file(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
         raise _no_checkpoint(file, "a file that cannot be read", form) from error

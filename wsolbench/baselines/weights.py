@@ -13,21 +13,31 @@ import argparse
 import importlib
 import os
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import WsolbenchError, one_of, some
 from ..files import require_file
+from ..formats.untrusted.arrays import read_arrays
+from ..formats.untrusted.torch_files import check_torch_file
+from ..formats.untrusted.zip_files import ZipLimits, checked_members
 
 __all__ = ["Match", "fill", "match_names", "read_state_dict"]
+
+MAX_ARRAYS = 10_000
+"""Arrays of a .npz file of weights: networks have a few hundred."""
+
+MAX_RATIO = 16
+"""Unpacked bytes of such a file for each of its own: weights hardly compress."""
+
+ARCHIVE = ZipLimits(members=100_000, total=1 << 40)
+"""An archive of which only the names are read."""
 
 _DEEPEST = 3  # nested dicts around a state dict
 
@@ -336,9 +346,8 @@ def _read(file: Path) -> object:
     """The content of a file, of the kind that its first bytes show."""
     with open(file, "rb") as opened:
         head = opened.read(512)
-    if head.startswith(b"PK") and zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
+    if head.startswith(b"PK"):
+        names = _members(file)
         if names and all(name.endswith(".npy") for name in names):
             return _read_arrays(file)
         if any(name.endswith("/constants.pkl") for name in names):
@@ -364,10 +373,20 @@ _OTHER_FILES = (
 )
 
 
+def _members(file: Path) -> list[str]:
+    """The names in an archive; none if it is damaged, which its reader then tells."""
+    try:
+        with open(file, "rb") as opened:
+            return [member.filename for member in checked_members(opened, ARCHIVE)]
+    except ValueError:
+        return []
+
+
 def _read_pickled(file: Path) -> object:
     # Checkpoints keep the options of a run beside the tensors; a Namespace only holds values.
     allowing = getattr(torch.serialization, "safe_globals", None)  # of torch 2.5
     try:
+        check_torch_file(file)
         with allowing([argparse.Namespace]) if allowing else nullcontext():
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
@@ -378,7 +397,7 @@ def _read_pickled(file: Path) -> object:
             + (
                 f"(it holds an object of {blocked[1]}, which may run code)"
                 if blocked
-                else f"({type(error).__name__})"
+                else f"({error if isinstance(error, ValueError) else type(error).__name__})"
             ),
             expected="a state dict of torch.save that contains only tensors",
             cure="save it with torch.save(model.state_dict(), FILE)"
@@ -389,9 +408,10 @@ def _read_pickled(file: Path) -> object:
 
 def _read_arrays(file: Path) -> object:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays}
-    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        content = file.read_bytes()
+        limits = ZipLimits(MAX_ARRAYS, MAX_RATIO * len(content))
+        return {name: torch.from_numpy(own) for name, own in read_arrays(content, limits).items()}
+    except (OSError, ValueError, TypeError) as error:
         raise WsolbenchError(
             file, found=f"a damaged .npz file ({error})", cure="download or copy it again"
         ) from error

@@ -27,6 +27,7 @@ from pathlib import Path
 from ..errors import WsolbenchError, require_path, require_type, some
 from ..files import guard_cell, replacing, sync_folder
 from ..formats.annotations import UNLABELLED, AnnotationStore
+from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, area, decode, tight_box, write_mask
 from ..progress import Progress
 from .importers.coco import PHOTO_ENDING, STORE_KEY, UNLABELLED_NAME
@@ -71,7 +72,7 @@ def export_png(
 
     Raises:
         WsolbenchError: the folder is not empty, its parent is missing, an image has no mask or no
-            box, or a class name cannot be stored in CSV.
+            box, an image id cannot be a file name, or a class name cannot be stored in CSV.
     """
     require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     require_path("folder", folder, "the path of the folder to create")
@@ -91,6 +92,14 @@ def export_png(
                 expected=f"a {kind} of every image",
                 cure="export as coco (wsolbench export coco)",
             )
+    strange = [image_id for image_id in store.image_ids if not is_image_id(image_id)]
+    if strange:  # a name such as ../x would be written elsewhere
+        raise WsolbenchError(
+            store.path,
+            found=f"{len(strange)} image ids that cannot be file names: {some(strange)}",
+            expected=RULE,
+            cure="import the annotations again with this version of wsolbench",
+        )
     unfit = [f"class {index}" for index, pair in enumerate(store.classes) if not _fits_csv(pair)]
     if unfit:
         raise WsolbenchError(

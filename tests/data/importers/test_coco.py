@@ -577,3 +577,29 @@ def test_an_export_is_restored_as_it_is(tmp_path):
     content["annotations"][0]["segmentation"] = None
     (found,) = import_coco(save(tmp_path, content)).annotations
     assert found.mask == masks.RunLengths(4, 6, b"")
+
+
+@pytest.mark.parametrize(
+    ("image", "polygons", "found"),
+    [
+        ({"height": 16384, "width": 16384}, 1, "image a: 268435456 pixels, more than 89478485"),
+        ({"height": 9000, "width": 9000}, 27, "27 polygons in an image of 9000x9000, too many"),
+    ],
+)
+def test_polygons_times_pixels_are_bounded(
+    tmp_path: Path, image: dict[str, int], polygons: int, found: str
+) -> None:
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", **image}],
+        "annotations": [
+            {
+                **{"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0},
+                "bbox": [0, 0, 9, 9],
+                "segmentation": [[0, 0, 9, 0, 9, 9]] * polygons,
+            }
+        ],
+        "categories": [{"id": 3, "name": "bird"}],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    with pytest.raises(WsolbenchError, match=found):
+        import_coco(tmp_path / "c.json")

@@ -16,7 +16,7 @@ from ...files import require_file, strict_json
 from ...formats.annotations import UNLABELLED
 from ...formats.untrusted.contents import read_bytes
 from ...image_ids import RULE, image_id_of, is_image_id
-from ...images import MAX_SIDE
+from ...images import MAX_PIXELS, MAX_SIDE
 from .tables import refuse, same_ids
 
 __all__ = ["STORE_KEY", "Category", "CocoFile", "CocoImage", "CocoObject", "read_coco", "whole"]
@@ -207,6 +207,8 @@ def _image(
     elif height is None or width is None or not (_is_side(height) and _is_side(width)):
         size = f"width {record.get('width')!r}, height {record.get('height')!r}"
         faults.append(f"image {image_id}: {size}, not two integers from 1 to {MAX_SIDE}")
+    elif height * width > MAX_PIXELS:
+        faults.append(f"image {image_id}: {height * width} pixels, more than {MAX_PIXELS}")
     elif split is not None and not (isinstance(split, str) and is_image_id(split)):
         faults.append(f"image {image_id}: split {split!r}")
     else:

@@ -27,6 +27,10 @@ ROWS = ("columns", "rows")
 MAX_OUTLINE = 1 << 20
 """Maximum length of one polygon's outline in pixels; pycocotools takes 100 bytes for each."""
 
+MAX_PAINTED = 1 << 31
+"""Maximum pixels of an image times polygons of one annotation, since each polygon is painted on the
+whole image: 6,990 of them at 640 x 480."""
+
 
 def has_shape(segmentation: object) -> bool:
     """Whether a segmentation is there: not missing, and not a list or run lengths of nothing."""
@@ -118,6 +122,8 @@ def _fill_polygons(polygons: list[object], size: tuple[int, int]) -> tuple[NDArr
         raise ValueError("its segmentation is not a list of polygons, each a list of x, y, x, y")
     if len(polygons) > 2 and all(isinstance(item, list) and len(item) == 2 for item in polygons):
         raise ValueError("its points are pairs, not one list of x, y, x, y for each polygon")
+    if len(polygons) * size[0] * size[1] > MAX_PAINTED:
+        raise ValueError(f"{len(polygons)} polygons in an image of {size[1]}x{size[0]}, too many")
     mask = np.zeros(size, dtype=np.bool_)
     strays = 0
     for polygon in polygons:

@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, some
-from ...files import stale_temporaries, write_text
-from ...image_ids import MAX_BYTES
+from ...files import stale_temporaries, strict_json, write_text
+from ...image_ids import MAX_BYTES, is_image_id
+from ..untrusted.contents import read_bytes
 
 if sys.platform != "win32":
     import fcntl
@@ -39,6 +40,9 @@ __all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "NO_MAPS", "RECO
 
 VERSION = 2
 """Version of the part's format; a part of another version cannot be resumed."""
+
+MAX_HEADER_BYTES = 1 << 20
+"""Bytes of a part's header, whose largest value is a method of at most 64 KiB."""
 
 HAS_TOP5, HAS_BOXES, HAS_EDGES, HAS_WINDOWS, NO_MAPS = 1, 2, 4, 8, 16
 
@@ -65,6 +69,7 @@ RECORD = np.dtype(
 """One image: the position of its values and its other data; `check` is the CRC-32 of the rest."""
 
 _NAMES = {"header.json", "records.bin", "values.bin", "edges.bin", "lock"}
+_ITEM_BYTES = {b"": 0, b"u1": 1, b"f2": 2, b"f4": 4}
 _BLOCK = 1 << 13  # records read at a time
 _PIECE = 1 << 22  # bytes read at a time
 _BUFFER = 1 << 20  # bytes gathered before they are written
@@ -184,14 +189,12 @@ class Journal:
         strange = sorted(
             entry.name
             for entry in self.folder.iterdir()
-            if entry.name not in _NAMES and not entry.name.startswith(".header.json.")
+            if (entry.name not in _NAMES and not entry.name.startswith(".header.json."))
+            or entry.is_symlink()  # would be written to wherever it leads
+            or not entry.is_file()
         )
         if strange:
-            raise WsolbenchError(
-                self.folder,
-                found=f"files that wsolbench did not write ({some(strange)})",
-                cure="move the folder away; wsolbench needs its name",
-            )
+            raise self._strange(strange)
         stated = self.folder / "header.json"
         if overwrite or not stated.is_file():
             stated.unlink(missing_ok=True)
@@ -209,6 +212,13 @@ class Journal:
         _compare(self.folder, _stated(stated), header)
         self._recover()
 
+    def _strange(self, names: Sequence[str]) -> WsolbenchError:
+        return WsolbenchError(
+            self.folder,
+            found=f"files that wsolbench did not write ({some(names)})",
+            cure="move the folder away; wsolbench needs its name",
+        )
+
     def _recover(self) -> None:
         records = self.folder / "records.bin"
         for name in ("records.bin", "values.bin", "edges.bin"):
@@ -221,13 +231,15 @@ class Journal:
         ):
             while len(raw := file.read(RECORD.itemsize)) == RECORD.itemsize:
                 record = np.frombuffer(raw, dtype=RECORD)[0]
+                # Nothing in a record means anything before its checksum is right.
+                if zlib.crc32(raw[:-4]) != record["check"] or not _is_legal(record):
+                    break
                 size = int(record["height"]) * int(record["width"])
                 size *= _itemsize(record["dtype"])
                 edge_size = int(record["edges_height"]) * int(record["edges_width"])
                 edge_size *= _itemsize(record["edges_dtype"])
                 if not (
-                    zlib.crc32(raw[:-4]) == record["check"]
-                    and record["start"] == self.values_bytes
+                    record["start"] == self.values_bytes
                     and record["edges_start"] == self.edges_bytes
                     and _crc32_of(values, size) == record["crc32"]
                     and _crc32_of(edges, edge_size) == record["edges_crc32"]
@@ -269,7 +281,8 @@ class Journal:
             return None
         lock = None
         try:
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = os.open(self.folder / "lock", flags, 0o666)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -280,6 +293,8 @@ class Journal:
             free = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
         except (BlockingIOError, FileNotFoundError):
             free = False
+        except OSError as error:  # a link or a folder
+            raise self._strange(["lock"]) from error
         if lock is None or not free:
             if lock is not None:
                 os.close(lock)
@@ -293,11 +308,11 @@ class Journal:
 
 def _stated(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json(read_bytes(path, "the header of a part", MAX_HEADER_BYTES))
         if content["journal"] == VERSION and isinstance(content["header"], dict):
             header: Mapping[str, Any] = content["header"]
             return header
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, WsolbenchError):
         pass
     raise WsolbenchError(
         path,
@@ -329,8 +344,14 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def _is_legal(record: np.void) -> bool:
+    """Whether a writer can have made a record: one whose checksum is right may still be forged."""
+    kinds = {record["dtype"], record["edges_dtype"]}
+    return kinds <= _ITEM_BYTES.keys() and is_image_id(record["image_id"].decode("latin-1"))
+
+
 def _itemsize(name: bytes) -> int:
-    return int(name[1:] or b"0")
+    return _ITEM_BYTES[name]
 
 
 def _itemsizes(records: NDArray[np.void], field: str) -> NDArray[np.int64]:
