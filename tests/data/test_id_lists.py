@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from wsolbench.data.id_lists import read_ids, write_ids
+from wsolbench.data.importers import tables
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import sha256_of
 from wsolbench.formats.result import Subset
@@ -34,3 +38,25 @@ def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes | None, messa
         (tmp_path / "ids.txt").write_bytes(content)
     with pytest.raises(WsolbenchError, match=message):
         read_ids(tmp_path / "ids.txt")
+
+
+def test_lists_are_bounded_and_of_regular_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_TEXT_BYTES", 1000)
+    (tmp_path / "ids.gz").write_bytes(gzip.compress(b"a\n" * 501))
+    with pytest.raises(WsolbenchError, match="more than 1000 bytes of text"):
+        read_ids(tmp_path / "ids.gz")
+    (tmp_path / "ids.txt").write_bytes(b"a\n" * 501)
+    with pytest.raises(WsolbenchError, match="found 1002 bytes, expected a list of image ids"):
+        read_ids(tmp_path / "ids.txt")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WsolbenchError, match="a pipe, socket or device"):
+        read_ids(tmp_path / "pipe")
+    honest = gzip.compress(b"a\nb\n", mtime=0)
+    for place in range(len(honest)):  # each byte of a small file
+        damaged = bytearray(honest)
+        damaged[place] ^= 0x55
+        (tmp_path / "ids.gz").write_bytes(damaged)
+        with contextlib.suppress(WsolbenchError):
+            read_ids(tmp_path / "ids.gz")

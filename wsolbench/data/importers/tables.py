@@ -23,8 +23,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...errors import WsolbenchError, some
-from ...files import require_file, sha256_of, unguard_cell
+from ...files import sha256_of, unguard_cell
 from ...formats.annotations import Source
+from ...formats.untrusted.contents import read_bytes
 from ...image_ids import image_id_of
 
 __all__ = [
@@ -207,28 +208,10 @@ def source_of(path: str | os.PathLike[str], *, licence: str = "", citation: str 
 
 
 def _read_text(path: str | os.PathLike[str], what: str) -> str:
-    file = require_file(path, what)
-    try:
-        with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as stream:
-            content = stream.read(MAX_TEXT_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise WsolbenchError(
-            file, found=f"a damaged gzip file ({error})", expected=what, cure="download it again"
-        ) from error
-    except OSError as error:
-        raise WsolbenchError(
-            file,
-            found=f"an unreadable file ({error.strerror})",
-            expected=what,
-            cure="check its permissions",
-        ) from error
-    if len(content) > MAX_TEXT_BYTES:
-        raise WsolbenchError(
-            file,
-            found=f"more than {MAX_TEXT_BYTES} bytes of text",
-            expected=what,
-            cure="name the correct file",
-        )
+    file = Path(path)
+    content = read_bytes(file, what, MAX_TEXT_BYTES)
+    if file.suffix == ".gz":
+        content = _gunzipped(file, what, content)
     encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -249,6 +232,24 @@ def _read_text(path: str | os.PathLike[str], what: str) -> str:
             cure="save it as UTF-8 text",
         )
     return text
+
+
+def _gunzipped(file: Path, what: str, packed: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            content = stream.read(MAX_TEXT_BYTES + 1)
+    except (EOFError, zlib.error, OSError) as error:
+        raise WsolbenchError(
+            file, found=f"a damaged gzip file ({error})", expected=what, cure="download it again"
+        ) from error
+    if len(content) > MAX_TEXT_BYTES:
+        raise WsolbenchError(
+            file,
+            found=f"more than {MAX_TEXT_BYTES} bytes of text",
+            expected=what,
+            cure="name the correct file",
+        )
+    return content
 
 
 def _delimiter(text: str, required: Sequence[str]) -> str:
