@@ -62,7 +62,7 @@ def test_a_name_does_not_promise_another_kind_of_file(
         require_ending(wrong[0], kind, "use --other")
 
 
-def test_an_error_names_the_files_that_were_written_before(tmp_path: Path) -> None:
+def test_the_files_of_one_command_appear_together_or_not_at_all(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         raise WsolbenchError(path, found="a full disk", cure="free some space", exit_status=1)
 
@@ -70,13 +70,13 @@ def test_an_error_names_the_files_that_were_written_before(tmp_path: Path) -> No
         write_text(path, "text")
 
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
-    with pytest.raises(
-        WsolbenchError, match="three: a full disk; free some space; written before: "
-    ) as raised:
+    one.write_text("old")
+    with pytest.raises(WsolbenchError, match=r"three: a full disk; free some space$") as raised:
         write_all({one: write, two: write, three: fail})
-    assert str(raised.value).endswith(f"written before: {one}, {two}")
     assert raised.value.exit_status == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert one.read_text() == "old"
+    write_all({one: write, two: write})
     assert (one.read_text(), two.read_text()) == ("text", "text")
-    with pytest.raises(WsolbenchError, match=r"a full disk; free some space$"):
-        write_all({three: fail, one: write})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     write_all({})

@@ -2,7 +2,8 @@
 
 `replacing` writes to a temporary file in the target's folder, flushes it to disk and renames it to
 the target, so a reader sees either the old file or the new one, and a killed writer leaves the old
-one in place. Of several methods tested under SIGKILL, only this one never lost a file.
+one in place. Of several methods tested under SIGKILL, only this one never lost a file. `together`
+does so for several files, of which all appear or none.
 
 Untrusted JSON and CSV text is checked here too, because every format needs it.
 """
@@ -14,11 +15,13 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from .errors import WsolbenchError, one_of, require_path, require_type, some
+from .errors import WsolbenchError, one_of, require_path, require_type
+from .renames import Group
 
 __all__ = [
     "ENDINGS",
@@ -26,20 +29,22 @@ __all__ = [
     "guard_cell",
     "path_per_name",
     "replacing",
+    "replacing_folder",
     "require_ending",
     "require_file",
     "require_folder",
     "require_json_target",
     "require_target",
     "sha256_of",
-    "stale_temporaries",
     "strict_json",
-    "sync_folder",
+    "together",
     "unguard_cell",
     "write_all",
     "write_text",
 ]
 
+
+_group: ContextVar[Group | None] = ContextVar("files that are written together", default=None)
 
 ENDINGS = {"JSON": (".json",), "HDF5": (".h5", ".hdf5")}
 """Endings of the names of files that are written, by kind."""
@@ -54,28 +59,70 @@ number grows with the square of its length."""
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path; rename it to `path` on success, delete it on an exception.
 
-    Temporary names contain the process id. Temporary files of dead processes are removed first.
+    Inside `together`, the renaming waits for its end. What killed writers left in the folder is
+    swept first (`renames`).
+
+    Raises:
+        WsolbenchError: the file cannot be written, or another process is writing it.
     """
     target = require_target(path)
-    for stale in stale_temporaries(target.parent, f".{target.name}.", ".tmp"):
-        with suppress(FileNotFoundError):
-            stale.unlink()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    outer = _group.get()
+    with Group() as own, _as_one_line(path, "is unchanged"):
+        group = outer or own
+        temporary = group.begin(target)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, target)
-        sync_folder(target.parent)
+        group.ready[temporary] = target
+        own.publish()
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder; rename it to `path`, which does not exist or is empty.
+
+    Raises:
+        WsolbenchError: a file in it cannot be written, or another process is writing it.
+    """
+    target = Path(os.path.realpath(path))
+    with Group() as group, _as_one_line(path, "was not written"):
+        temporary = group.begin(target)
+        temporary.mkdir()
+        yield temporary
+        group.ready[temporary] = target
+        group.publish()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let the files that are written inside appear together at the end, or not at all.
+
+    All are complete on the disk before the first is renamed; what is written inside is not seen
+    before, also not by the writer. Only files of different folders may be left apart by a kill.
+
+    Raises:
+        WsolbenchError: a file cannot be written; none was.
+    """
+    with Group() as group:
+        token = _group.set(group)
+        try:
+            yield
+        finally:
+            _group.reset(token)
+        with _as_one_line(", ".join(map(str, group.ready.values())), "is unchanged"):
+            group.publish()
+
+
+@contextmanager
+def _as_one_line(path: object, ending: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise WsolbenchError(
             path,
-            found=f"cannot be written ({error.strerror or error}), and is unchanged",
+            found=f"cannot be written ({error.strerror or error}), and {ending}",
             cure="free some disk space, or name a file in another folder",
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def require_target(
@@ -183,29 +230,17 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_all(writes: Mapping[Path, Callable[[Path], None]]) -> None:
-    """Write the files of one command in their order, each atomically.
+    """Write the files of one command, all or none.
 
     Args:
         writes: what writes a file, by its path.
 
     Raises:
-        WsolbenchError: a file cannot be written; names those that were written before it.
+        WsolbenchError: a file cannot be written; none was.
     """
-    done: list[Path] = []
-    for path, write in writes.items():
-        try:
+    with together():
+        for path, write in writes.items():
             write(path)
-        except WsolbenchError as error:
-            if not done:
-                raise
-            raise WsolbenchError(
-                error.where,
-                found=error.found,
-                expected=error.expected,
-                cure=f"{error.cure}; written before: {some(done)}",
-                exit_status=error.exit_status,
-            ) from error
-        done.append(path)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -237,39 +272,6 @@ def require_folder(path: str | os.PathLike[str], what: str, cure: str = "check t
     if not folder.is_dir():
         raise WsolbenchError(folder, found="a file", expected=what, cure=cure)
     return folder
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, on systems that can open a folder."""
-    with suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def stale_temporaries(folder: Path, prefix: str, suffix: str) -> list[Path]:
-    """Files named prefix + process id + suffix whose process no longer runs."""
-    found = []
-    for path in folder.glob(f".*{suffix}"):
-        owner = path.name[len(prefix) : -len(suffix)]
-        if path.name.startswith(prefix) and owner.isdigit() and not _process_is_alive(int(owner)):
-            found.append(path)
-    return found
-
-
-def _process_is_alive(process_id: int) -> bool:
-    """Whether the process runs; always true on Windows, where `os.kill` would end it."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(process_id, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def available_processors() -> int:

@@ -15,11 +15,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-__all__ = ["STATUSES", "advise", "at_end", "ending", "watch"]
+__all__ = ["STATUSES", "advise", "at_end", "ending", "undivided", "watch"]
 
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit status by signal, as shells have it."""
@@ -28,6 +28,7 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 _state = {"advice": ""}
 _cleanups: list[Callable[[], None]] = []
+_undivided = threading.Lock()
 _mask = threading.local()
 
 
@@ -56,6 +57,13 @@ def advise(text: str) -> None:
 def at_end(cleanup: Callable[[], None]) -> None:
     """Call this, too, before an interruption ends the process; it must be fast and lock nothing."""
     _cleanups.append(cleanup)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let a few renames pass before an interruption ends the process; half a second at most."""
+    with _undivided:
+        yield
 
 
 def ending(number: signal.Signals = signal.SIGINT) -> str:
@@ -95,9 +103,10 @@ def _end(number: signal.Signals) -> None:
     erase = "\r\x1b[K" if os.isatty(2) else ""  # a progress bar
     with suppress(OSError):  # no line if stderr is closed
         os.write(2, f"{erase}wsolbench: {ending(number)}\n".encode())
-    for cleanup in _cleanups:
-        with suppress(OSError):
-            cleanup()
+    if _undivided.acquire(timeout=0.5):
+        for cleanup in _cleanups:
+            with suppress(OSError):
+                cleanup()
     for child in _children():
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)

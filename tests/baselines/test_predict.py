@@ -570,7 +570,7 @@ def test_preprocessing_that_fails(
     assert "\n" not in str(caught.value)
 
 
-KILLED = """
+LOST = """
 import os, signal, sys
 import tests.baselines.test_predict as here
 from wsolbench.baselines.backbones import ClassMapModel, imagenet_input
@@ -581,7 +581,7 @@ home = os.getpid()
 
 def preprocess(photo, size):
     if os.getpid() != home:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGNAL)
     return imagenet_input(photo, size)
 
 folder = sys.argv[1]
@@ -594,10 +594,24 @@ except here.WsolbenchError as error:
 """
 
 
-def test_killed_reader_is_one_line(dataset: Dataset) -> None:
+@pytest.mark.parametrize(
+    "number, message",
+    [
+        ("SIGKILL", r"processes reading photos: RuntimeError: .*(killed|exited).*workers=0\n"),
+        pytest.param(
+            "SIGSTOP",
+            r"processes reading photos: found process \d+(, process \d+)? stopped, expected "
+            r"processes that read; run the same command with --resume, or .*\n",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="asks /proc"),
+        ),
+    ],
+)
+def test_a_lost_reader_is_one_line(dataset: Dataset, number: str, message: str) -> None:
     # In a process of its own: the queues of a killed worker may complain when they are collected.
+    program = "import wsolbench.baselines.reading as reading; reading.LOOK_SECONDS = 0.5\n"
+    program += LOST.replace("SIGNAL", number)
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(dataset.images)],
+        [sys.executable, "-c", program, str(dataset.images)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -605,10 +619,7 @@ def test_killed_reader_is_one_line(dataset: Dataset) -> None:
         cwd=Path(__file__).parents[2],
     )
 
-    assert re.fullmatch(
-        r"processes reading photos: RuntimeError: .*(killed|exited).*workers=0\n",
-        done.stdout,
-    )
+    assert re.fullmatch(message, done.stdout), (done.stdout, done.stderr)
     assert not Path(str(dataset.images), "s.h5").exists()
 
 

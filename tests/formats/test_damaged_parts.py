@@ -105,7 +105,7 @@ def test_forged_records_with_a_right_checksum_are_discarded(
     assert resumed(tmp_path) == whole
 
 
-@pytest.mark.parametrize("name", ["records.bin", "values.bin", "header.json", "lock"])
+@pytest.mark.parametrize("name", ["records.bin", "values.bin", "header.json"])
 def test_links_in_a_part_are_not_written_to(
     made: tuple[Path, bytes], tmp_path: Path, name: str
 ) -> None:

@@ -205,6 +205,15 @@ def test_arrays_are_taken_in_any_order_of_bytes_and_axes(tmp_path):
     assert np.array_equal(found, maps.transpose(0, 2, 1))
 
 
+def test_the_path_may_be_relative_or_a_link(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("s.h5", (["a"], ZEROS[:1], {}))
+    (tmp_path / "link.h5").symlink_to("s.h5")
+    write("link.h5", (["b"], ZEROS[:1], {}))
+    assert Submission.open("s.h5").image_ids == ["b"]
+    assert files(tmp_path) == ["link.h5", "s.h5"]
+
+
 def test_wrong_use_is_said(tmp_path):
     writer = SubmissionWriter(tmp_path / "s.h5", HEADER)
     with pytest.raises(WsolbenchError, match="with SubmissionWriter"):
@@ -220,7 +229,7 @@ def test_wrong_use_is_said(tmp_path):
     for overwrite in (False, True):
         with pytest.raises(WsolbenchError, match=r"wsolbench did not write \(thesis.tex\)"):
             SubmissionWriter(tmp_path / "s.h5", HEADER, overwrite=overwrite).__enter__()
-    assert files(tmp_path / "s.h5.part") == ["lock", "thesis.tex"]
+    assert files(tmp_path / "s.h5.part") == ["thesis.tex"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no flock")
@@ -229,7 +238,7 @@ def test_a_second_writer_of_the_same_target_is_refused(tmp_path):
     with SubmissionWriter(path, HEADER) as writer:
         writer.append(["a"], ZEROS[:1])
         for options in ({}, {"resume": True}, {"overwrite": True}):
-            with pytest.raises(WsolbenchError, match="another process is writing"):
+            with pytest.raises(WsolbenchError, match="this process is writing it; wait"):
                 SubmissionWriter(path, HEADER, **options).__enter__()
         writer.append(["b"], ZEROS[:1])
     assert Submission.open(path).image_ids == ["a", "b"]
@@ -445,18 +454,20 @@ def test_killed_while_converting(tmp_path, monkeypatch, moment):
     assert files(tmp_path) == ["s.h5"]
 
 
-def test_a_full_disk_is_one_line_and_keeps_the_part(tmp_path, monkeypatch):
+@forks
+def test_a_full_disk_is_one_line_and_keeps_the_part(tmp_path):
+    import resource
+
     path = tmp_path / "s.h5"
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        submission_writer.shutil, "disk_usage", lambda _: usage._replace(free=1 << 19)
-    )
-    with (
-        pytest.raises(WsolbenchError, match=r"0 MiB free .* use --resume: 2 maps are kept in"),
-        SubmissionWriter(path, HEADER) as writer,
-    ):
-        writer.append(["a", "b"], ZEROS)
-    monkeypatch.undo()
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    message = r"cannot be written \(.*File too large\); resume .* 2 maps are kept in .*part$"
+    writer = SubmissionWriter(path, HEADER).__enter__()
+    writer.append(["a", "b"], ZEROS)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    with pytest.raises(WsolbenchError, match=message):
+        writer.__exit__(None, None, None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    assert files(tmp_path) == ["s.h5.part"]
     with SubmissionWriter(path, HEADER, resume=True) as writer:
         assert list(writer.written) == ["a", "b"]
     assert Submission.open(path).image_ids == ["a", "b"]
@@ -484,8 +495,8 @@ def test_a_disk_that_fills_within_a_batch_stores_nothing_of_it(tmp_path, monkeyp
 
 
 def test_what_a_killed_writer_could_not_remove_is_removed_by_the_next(tmp_path):
-    kept = [f".s.h5.part.{os.getppid()}.old", ".other.h5.part.999999999.old", ".s.h5.part.x.old"]
-    for name in [".s.h5.part.999999999.old", f".s.h5.part.{os.getpid()}.old", *kept]:
+    kept = [".other.h5.999999999.old", ".s.h5.x.old", ".s.h5.999999999.keep"]
+    for name in [".s.h5.999999999.old", f".s.h5.{os.getpid()}.old", *kept]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "values.bin").touch()
     write(tmp_path / "s.h5", (["a", "b"], ZEROS, {}))

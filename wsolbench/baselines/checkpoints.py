@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from .. import __version__
 from ..errors import WsolbenchError, one_of
 from ..files import replacing, require_file, sha256_of
 from ..formats.untrusted.torch_files import check_torch_file
+from ..output_file import OutputFile
 from .acol import AdversarialComplementary
 from .adl import AttentionDropout
 from .backbones import ClassMapModel, feature_layers, imagenet_input
@@ -128,8 +129,9 @@ def write_content(
 ) -> None:
     """Write plain values and tensors as a checkpoint of a format: all of it, or nothing."""
     content = {**values, "format": form, "format_version": version, "wsolbench": __version__}
-    with replacing(path) as temporary:
-        torch.save({key: _plain(value) for key, value in content.items()}, temporary)
+    with replacing(path) as temporary, OutputFile(temporary) as file:
+        plain = {key: _plain(value) for key, value in content.items()}
+        torch.save(plain, cast(BinaryIO, file))
 
 
 def checkpoint_values(checkpoint: Checkpoint) -> dict[str, Any]:

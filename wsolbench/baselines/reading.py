@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import active_children
 from typing import Any
 
 import torch
@@ -16,6 +18,12 @@ from .outputs import checked_input
 from .user_models import fault_in_user_code
 
 __all__ = ["Photos", "batches_of", "preprocessed", "read_ahead"]
+
+LOOK_SECONDS = 5.0
+"""Time without a batch after which the reading processes are looked at."""
+
+LONGEST_SECONDS = 1800.0
+"""Time without a batch after which they are given up."""
 
 # Reading processes return errors as values: DataLoader would re-raise only their text.
 _Item = tuple[int, Tensor, int] | WsolbenchError
@@ -110,12 +118,15 @@ def read_ahead(loader: Callable[[], data.DataLoader[Any]]) -> Iterator[Any]:
         WsolbenchError: a batch is one, or a reading process fails.
     """
     try:
-        batches = iter(loader())
+        made = loader()
+        if made.num_workers:
+            made.timeout = LOOK_SECONDS
+        batches = iter(made)
     except Exception as error:  # a preprocess that cannot be pickled, or no memory for a process
         raise _reading_failed(error) from error
     while True:
         try:
-            batch = next(batches, None)
+            batch = _next(batches)
         except RuntimeError as error:  # a reading process was killed
             raise _reading_failed(error) from error
         if batch is None:
@@ -123,6 +134,41 @@ def read_ahead(loader: Callable[[], data.DataLoader[Any]]) -> Iterator[Any]:
         if isinstance(batch, WsolbenchError):
             raise batch
         yield batch
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    """The next batch; None after the last one.
+
+    The loader would wait for ever for a process that is stopped (SIGSTOP, or a debugger).
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return next(batches, None)
+        except RuntimeError as error:
+            if "timed out" not in str(error):
+                raise
+        stopped = [own for own in active_children() if _is_stopped(own.pid)]
+        waited = time.monotonic() - began
+        if stopped or waited > LONGEST_SECONDS:
+            for own in stopped:
+                own.kill()  # or it would keep this process from ending
+            which = ", ".join(f"process {own.pid}" for own in stopped)
+            raise WsolbenchError(
+                "processes reading photos",
+                found=f"{which} stopped" if stopped else f"no batch within {waited:.0f} seconds",
+                expected="processes that read",
+                cure="run the same command with --resume, or read with --workers 0 (workers=0)",
+            )
+
+
+def _is_stopped(process: int | None) -> bool:
+    """Whether a process is stopped; False where /proc does not say."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in ("T", "t")
+    except OSError:
+        return False
 
 
 def _reading_failed(error: Exception) -> WsolbenchError:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WsolbenchError
-from ..files import sha256_of
+from ..files import require_target, sha256_of, together
 from ..progress import Progress
+from ..renames import only_writer
 from .backbones import HALF_RANGE, known_backbone, load_trunk, require_published
 from .checkpoints import (
     Checkpoint,
@@ -145,7 +147,9 @@ def train(
             expected="float32 or bfloat16 there",
             cure="use bfloat16, or a CUDA device",
         )
-    with joined_processes(where) as group, reproducible(where):
+    with joined_processes(where) as group, reproducible(where), ExitStack() as held:
+        if group.first:
+            held.enter_context(only_writer(require_target(out)))
         return _train(
             photos,
             Path(out),
@@ -435,8 +439,7 @@ def _save(
     *,
     finished: bool,
 ) -> None:
-    """Write the log, then the checkpoint, so that a checkpoint is never ahead of its log."""
-    write_log(log_path(out), LogRow, rows)
+    """Write the log and the checkpoint, together."""
     state = {name: own.detach().cpu().clone() for name, own in run.module.state_dict().items()}
     optimizer = {"sgd": run.optimizer.state_dict(), "scale": run.scaler.state_dict()}
     now = replace(
@@ -447,4 +450,6 @@ def _save(
         state=state,
         optimizer={} if finished else optimizer,
     )
-    write_checkpoint(out, now)
+    with together():
+        write_log(log_path(out), LogRow, rows)
+        write_checkpoint(out, now)

@@ -53,10 +53,11 @@ from ..baselines.training_files import (
     write_log,
 )
 from ..errors import WsolbenchError
-from ..files import sha256_of
+from ..files import require_target, sha256_of, together
 from ..images import read_photo
 from ..metrics.opencv import opencv
 from ..progress import Progress
+from ..renames import only_writer
 from .detector import (
     EdgeCheckpoint,
     Outputs,
@@ -168,7 +169,8 @@ def train_edges(
     sha256 = sha256_of(source)
     model = model_of(read, source, sha256)
     places = places_of(model)
-    with reproducible(where), ready(model.module, where):
+    writer = only_writer(require_target(target))
+    with reproducible(where), ready(model.module, where), writer:
         reader = _Reader(photos, model.preprocess, schedule, own.grid)
 
         def run(images: Tensor, labels: Tensor) -> Outputs:
@@ -431,8 +433,7 @@ class _Training:
         return float(loss.detach())
 
     def save(self, place: tuple[int, int], *, finished: bool) -> None:
-        """Write the log, then the checkpoint, so that a checkpoint is never ahead of its log."""
-        write_log(log_path(self.out), EdgeRow, self.rows)
+        """Write the log and the checkpoint, together."""
         state = {name: own.detach().cpu().clone() for name, own in self.head.state_dict().items()}
         optimizer = {"sgd": self.optimizer.state_dict(), "scale": self.scaler.state_dict()}
         now = replace(
@@ -443,7 +444,9 @@ class _Training:
             state=state,
             optimizer={} if finished else optimizer,
         )
-        write_edge_checkpoint(self.out, now)
+        with together():
+            write_log(log_path(self.out), EdgeRow, self.rows)
+            write_edge_checkpoint(self.out, now)
 
 
 def _loop(

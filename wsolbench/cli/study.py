@@ -453,7 +453,7 @@ def edges(
     recipe = given_settings(EdgeRecipe, options)
     pseudo = given_settings(PseudoSettings, options)
     require_torch("study")
-    from ..files import write_text
+    from ..files import together, write_text
     from ..study.edge_summary import edge_study_json, edge_study_text, summarise_edges
     from ..study.edges import EdgePlan, run_edge_study
 
@@ -482,8 +482,9 @@ def edges(
     )
     with bar("summary", "result", quiet=quiet) as progress:
         summary = summarise_edges(out, progress=progress)
-    write_text(out / "boundaries.json", edge_study_json(summary))
-    write_text(out / "boundaries.md", edge_study_text(summary))
+    with together():
+        write_text(out / "boundaries.json", edge_study_json(summary))
+        write_text(out / "boundaries.md", edge_study_text(summary))
     text = edge_study_json(summary).rstrip("\n") if as_json else edge_study_text(summary, "text")
     click.echo(text)
     click.echo(f"written: {out / 'boundaries.json'}, {out / 'boundaries.md'}", err=True)

@@ -20,12 +20,11 @@ import csv
 import io
 import json
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import WsolbenchError, require_path, require_type, some
-from ..files import guard_cell, replacing, sync_folder
+from ..files import guard_cell, replacing, replacing_folder
 from ..formats.annotations import UNLABELLED, AnnotationStore
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, area, decode, tight_box, write_mask
@@ -108,10 +107,7 @@ def export_png(
             expected=f"no NUL, no lone surrogate, fewer than {csv.field_size_limit()} characters",
             cure="export as coco",
         )
-    # A folder cannot be renamed to a non-empty one, so two processes cannot mix their files.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with replacing_folder(target) as temporary:
         (temporary / "masks").mkdir(parents=True)
         if store.has_ignore:
             (temporary / "ignore").mkdir()
@@ -126,10 +122,6 @@ def export_png(
         if store.classes:
             # Quoted, because a name may contain a carriage return.
             _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes, quoted=True)
-        os.replace(temporary, target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_target(target: Path) -> None:

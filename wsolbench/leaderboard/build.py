@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from ..errors import WsolbenchError, printable, some
-from ..files import require_folder, write_text
+from ..files import require_folder, together, write_text
 from .entries import read_entry, slug
 from .files import plain_files, read_entries, read_notes
 from .gallery import read_gallery
@@ -70,11 +70,12 @@ def build(root: str | os.PathLike[str]) -> list[Path]:
     """
     files = generated(root)
     changed = []
-    for name, text in files.items():
-        path = Path(root, name)
-        if not path.is_file() or path.read_bytes() != text.encode():
-            write_text(path, text)
-            changed.append(path)
+    with together():
+        for name, text in files.items():
+            path = Path(root, name)
+            if not path.is_file() or path.read_bytes() != text.encode():
+                write_text(path, text)
+                changed.append(path)
     for path in sorted(Path(root).glob("*.csv")):
         if path.name not in files and path.is_file():
             path.unlink()

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import WsolbenchError, require_path
 from ..files import require_folder, strict_json
 from ..formats.untrusted.contents import read_bytes
+from ..renames import is_leftover
 from .entries import Entry, entry_path, read_entry
 from .schema import MAX_BYTES
 
@@ -39,7 +40,7 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     )
     entries: dict[tuple[object, ...], Entry] = {}
     for path in files:
-        if folder not in path.parents:
+        if folder not in path.parents or is_leftover(path):
             continue
         entry = read_entry(path)
         if path.relative_to(root) != entry_path(entry):

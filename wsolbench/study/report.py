@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..baselines.settings import METHODS
 from ..errors import printable
-from ..files import write_text
+from ..files import together, write_text
 from ..plots.study import SeedCountCurve, save_seed_count_curves
 from ..scores import SCORES
 from ..tables import grid
@@ -43,12 +43,13 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> list[Path]:
         The files.
     """
     root = Path(folder)
-    write_text(root / "study.json", study_json(study))
-    write_text(root / "study.md", study_text(study))
     written = [root / "study.json", root / "study.md"]
-    if find_spec("matplotlib") is not None:
-        save_seed_count_curves(_curves(study), root / "seed-counts.png", KEYS["val"][:3])
-        written.append(root / "seed-counts.png")
+    with together():
+        write_text(root / "study.json", study_json(study))
+        write_text(root / "study.md", study_text(study))
+        if find_spec("matplotlib") is not None:
+            save_seed_count_curves(_curves(study), root / "seed-counts.png", KEYS["val"][:3])
+            written.append(root / "seed-counts.png")
     return written
 
 

@@ -31,6 +31,7 @@ from ..evaluation.checks import lacking
 from ..evaluation.counts import counts_path, write_counts
 from ..evaluation.run import Request
 from ..evaluation.run import run as evaluate_files
+from ..files import together
 from ..formats.result import Result, read_result
 from ..progress import Progress
 from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, Plan, agree_on_plan
@@ -252,6 +253,7 @@ def _evaluated(maps: Path, dataset: Dataset, chosen: Result | None) -> Result:
     if path.exists() and counts_path(path).exists():
         return read_result(path)
     outcome = evaluate_files(Request(maps, dataset, threshold=chosen, counts=True))
-    write_counts(counts_path(path), outcome.counts[0])
-    outcome.results[0].write(path)
+    with together():
+        write_counts(counts_path(path), outcome.counts[0])
+        outcome.results[0].write(path)
     return outcome.results[0]

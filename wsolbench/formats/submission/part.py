@@ -6,9 +6,7 @@ concatenated bytes of the maps) and `records.bin` (one record of fixed size per 
 checksum). All files but the header are append-only, and values are written before their record.
 Reading a part discards everything from the first record that is incomplete or damaged.
 
-Only one writer can be active: it holds a lock (`flock`) on the file `lock` in the part, which the
-system releases when the process dies. Without `flock` (Windows, some network file systems) a second
-writer is not detected.
+Only one writer can be active: it holds the lock of the target (`locks`).
 
 Source: the write-ahead logs of databases, mainly SQLite.
 """
@@ -18,10 +16,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,12 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import WsolbenchError, some
-from ...files import stale_temporaries, strict_json, write_text
+from ...files import strict_json, write_text
 from ...image_ids import MAX_BYTES, is_image_id
+from ...renames import only_writer
 from ..untrusted.contents import read_bytes
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "NO_MAPS", "RECORD", "Journal"]
 
@@ -68,7 +63,7 @@ RECORD = np.dtype(
 )
 """One image: the position of its values and its other data; `check` is the CRC-32 of the rest."""
 
-_NAMES = {"header.json", "records.bin", "values.bin", "edges.bin", "lock"}
+_NAMES = {"header.json", "records.bin", "values.bin", "edges.bin"}
 _ITEM_BYTES = {b"": 0, b"u1": 1, b"f2": 2, b"f4": 4}
 _BLOCK = 1 << 13  # records read at a time
 _PIECE = 1 << 22  # bytes read at a time
@@ -97,14 +92,21 @@ class Journal:
         self.edges_bytes = 0
         self.is_full = False
         self._files: list[BinaryIO] = []
-        for stale in stale_temporaries(target.parent, f".{target.name}.part.", ".old"):
-            shutil.rmtree(stale, ignore_errors=True)
-        self._lock = self._take_lock()
+        self._held = ExitStack()
+        self._held.enter_context(only_writer(target))
         try:
+            self._make_folder()
             self._start(header, resume, overwrite)
             self._records = self._open("records.bin")
             self._values = self._open("values.bin")
             self._edges = self._open("edges.bin")
+        except OSError as error:
+            self.close()
+            raise WsolbenchError(
+                self.target,
+                found=f"cannot be written ({error.strerror or error})",
+                cure="free some disk space, or name a file in another folder",
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -170,18 +172,19 @@ class Journal:
         for file in self._files:
             file.close()
         self._files.clear()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._held.close()
 
     def discard(self) -> None:
         """Remove the part; it is renamed first, so that a kill never leaves half of it."""
         for file in self._files:
             file.close()
         self._files.clear()
-        gone = self.target.with_name(f".{self.target.name}.part.{os.getpid()}.old")
-        shutil.rmtree(gone, ignore_errors=True)  # in containers process ids repeat
-        os.replace(self.folder, gone)
+        gone = self.target.with_name(f".{self.target.name}.{os.getpid()}.old")
+        shutil.rmtree(gone, ignore_errors=True)
+        try:
+            os.replace(self.folder, gone)
+        except OSError:
+            gone = self.folder
         shutil.rmtree(gone, ignore_errors=True)
         self.close()
 
@@ -264,46 +267,13 @@ class Journal:
         self._files.append(file)
         return file
 
-    def _take_lock(self) -> int | None:
+    def _make_folder(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
         except FileExistsError as error:
             raise WsolbenchError(
                 self.folder, found="a file", expected="a folder or nothing", cure="move it away"
             ) from error
-        except OSError as error:
-            raise WsolbenchError(
-                self.target,
-                found=f"its folder is not writable ({error.strerror})",
-                cure="name a file in a folder that you can write to",
-            ) from error
-        if sys.platform == "win32":
-            return None
-        lock = None
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            lock = os.open(self.folder / "lock", flags, 0o666)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise
-            except OSError:
-                pass  # some network file systems have no locks
-            # A writer that finished in the meantime has removed the folder and this lock.
-            free = os.fstat(lock).st_ino == os.stat(self.folder / "lock").st_ino
-        except (BlockingIOError, FileNotFoundError):
-            free = False
-        except OSError as error:  # a link or a folder
-            raise self._strange(["lock"]) from error
-        if lock is None or not free:
-            if lock is not None:
-                os.close(lock)
-            raise WsolbenchError(
-                self.target,
-                found="another process is writing it",
-                cure="wait until it has finished, or name another file",
-            )
-        return lock
 
 
 def _stated(path: Path) -> Mapping[str, Any]:

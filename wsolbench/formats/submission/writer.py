@@ -1,14 +1,13 @@
 """Writing submission files with constant memory, atomically, and resumable after a kill.
 
 Maps are stored in a part next to the target (module `part`) and converted to HDF5 at the end: an
-HDF5 file that is open for writing does not survive a kill, and HDF5 aborts on a full disk.
+HDF5 file that is open for writing does not survive a kill, nor HDF5 a full disk (`output_file`).
 """
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
 import zlib
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
@@ -23,6 +22,7 @@ from ...errors import WsolbenchError, require_path, require_type, some
 from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import array_of
+from ...output_file import OutputFile
 from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, HAS_WINDOWS, NO_MAPS, RECORD, Journal
 from .rules import (
     FORMAT,
@@ -409,22 +409,12 @@ def _stated(header: SubmissionHeader) -> dict[str, object]:
 def _convert(journal: Journal, header: SubmissionHeader) -> None:
     """Convert the part to the file, in blocks; the part is kept."""
     count = len(journal.written)
-    # HDF5 aborts the process at exit after meeting a full disk, so check the space first.
-    overhead = (
-        256  # bytes per image: id, checksum, offset, shape, top5, boxes, window, chunk index entry
-    )
-    values = journal.values_bytes + journal.edges_bytes
-    needed = values + (values >> 9) + count * overhead + (1 << 20)  # deflate enlarges noise
-    free = shutil.disk_usage(journal.target.parent).free
-    if free < needed:
-        raise WsolbenchError(
-            journal.target,
-            found=f"{free >> 20} MiB free on the disk",
-            expected=f"up to {(needed >> 20) + 1} MiB",
-            cure=f"free some space and use --resume: {count} maps are kept in {journal.folder}",
-        )
     try:
-        with replacing(journal.target) as temporary, h5py.File(temporary, "w") as file:
+        with (
+            replacing(journal.target) as temporary,
+            OutputFile(temporary) as output,
+            h5py.File(output, "w") as file,
+        ):
             file.attrs["format"] = FORMAT
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["dataset"] = header.dataset
@@ -434,9 +424,9 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             file.attrs["method"] = dumped(header.method)
             _store_columns(file, journal)
             if not journal.first["has"] & NO_MAPS:
-                _store_maps(file, "maps", journal, "", "values.bin")
+                _store_maps(file, "maps", journal, "", "values.bin", output)
             if journal.first["has"] & HAS_EDGES:
-                _store_maps(file, "edges", journal, "edges_", "edges.bin")
+                _store_maps(file, "edges", journal, "edges_", "edges.bin", output)
     except (OSError, RuntimeError, WsolbenchError) as error:
         raise WsolbenchError(
             journal.target,
@@ -466,7 +456,9 @@ def _store_columns(file: h5py.File, journal: Journal) -> None:
                 done += len(block)
 
 
-def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, source: str) -> None:
+def _store_maps(
+    file: h5py.File, name: str, journal: Journal, prefix: str, source: str, output: OutputFile
+) -> None:
     count = len(journal.written)
     dtype = np.dtype("<" + journal.first[f"{prefix}dtype"].decode())
     sides = {"height": (MAX_SIDE, 0), "width": (MAX_SIDE, 0)}
@@ -477,7 +469,8 @@ def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, sourc
     small = all(high <= SMALL_SIDE for _, high in sides.values())
     if all(low == high for low, high in sides.values()):
         shape = (sides["height"][0], sides["width"][0])
-        _store(file, name, journal, source, dtype, (count, *shape), None if small else 1)
+        chunk = None if small else 1
+        _store(file, name, journal, source, dtype, (count, *shape), chunk, output)
         return
     offsets = file.create_dataset(f"{name}/offsets", (count + 1,), "<i8", track_times=False)
     shapes = file.create_dataset(f"{name}/shapes", (count, 2), "<i4", track_times=False)
@@ -490,7 +483,7 @@ def _store_maps(file: h5py.File, name: str, journal: Journal, prefix: str, sourc
         offsets[done + 1 : done + 1 + len(block)] = ends
         done, end = done + len(block), int(ends[-1])
     chunk = None if small else _RAGGED_CHUNK_BYTES // dtype.itemsize
-    _store(file, f"{name}/values", journal, source, dtype, (end,), chunk)
+    _store(file, f"{name}/values", journal, source, dtype, (end,), chunk, output)
 
 
 def _store(
@@ -501,6 +494,7 @@ def _store(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     chunk: int | None,
+    output: OutputFile,
 ) -> None:
     """Copy a file of values into a data set, deflated in chunks of `chunk` rows or contiguous.
 
@@ -523,3 +517,4 @@ def _store(
     for first, raw in zip(firsts, journal.values(source, sizes), strict=True):
         block = np.frombuffer(raw, dtype).reshape(-1, *shape[1:])
         column[first : first + len(block)] = block
+        output.require_written()
