@@ -1,11 +1,11 @@
 """Many submissions together (`evaluate --many`) against one command for each.
 
-    python -m benchmarks.many [--submissions 50] [--images 500] [--rounds 3]
+    python -m benchmarks.many [--submissions 50] [--images 500] [--rounds 3] [--processor]
 
 Submissions of smooth 40x40 maps, each with other maps, on masks at sizes of real photos. Both ways
 are the command line in fresh processes, in turns; results must be the same bytes. The marginal cost
-of a submission is what the list takes beyond a list of one, for each further submission. Times are
-processor time of these processes, which other work on the machine moves less than the clock.
+of a submission is what the list takes beyond a list of one, for each further submission. With
+--processor, times are processor time of these processes, which other programs disturb less.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -77,12 +78,11 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=50)
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processor", action="store_true", help="take processor time")
     options = parser.parse_args()
+    clock, unit = (spent, "s of processor time") if options.processor else (perf_counter, "s")
     print(machine("numpy", "numba"))
-    print(
-        f"{options.submissions} submissions of {options.images} images, s of processor time: ",
-        end="",
-    )
+    print(f"{options.submissions} submissions of {options.images} images, {unit}: ", end="")
     print(f"median (fastest) of {options.rounds} rounds by turns\n")
     print(heading("scores", "alone", "together", "ratio", "each further one"))
     with tempfile.TemporaryDirectory() as name:
@@ -99,7 +99,7 @@ def main() -> None:
                 "together": partial(together, store, paths, outs[1], asked),
                 "one": partial(together, store, paths[:1], outs[2], asked),
             }
-            times = by_turns(ways, options.rounds, warming=0, clock=spent)
+            times = by_turns(ways, options.rounds, warming=0, clock=clock)
             for path in paths:
                 texts = {(out / f"{path.stem}.json").read_bytes() for out in outs[:2]}
                 if len(texts) > 1:
