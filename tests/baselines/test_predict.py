@@ -581,7 +581,7 @@ home = os.getpid()
 
 def preprocess(photo, size):
     if os.getpid() != home:
-        os.kill(os.getpid(), signal.SIGNAL)
+        FAULT
     return imagenet_input(photo, size)
 
 folder = sys.argv[1]
@@ -595,21 +595,30 @@ except here.WsolbenchError as error:
 
 
 @pytest.mark.parametrize(
-    "number, message",
+    "fault, message",
     [
-        ("SIGKILL", r"processes reading photos: RuntimeError: .*(killed|exited).*workers=0\n"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            r"processes reading photos: RuntimeError: .*(killed|exited).*workers=0\n",
+        ),
         pytest.param(
-            "SIGSTOP",
+            "os.kill(os.getpid(), signal.SIGSTOP)",
             r"processes reading photos: found process \d+(, process \d+)? stopped, expected "
             r"processes that read; run the same command with --resume, or .*\n",
             marks=pytest.mark.skipif(sys.platform != "linux", reason="asks /proc"),
         ),
+        pytest.param(
+            "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))",
+            r"processes reading photos: no shared memory for a batch \(.*File too large.*\n",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="shared memory in files"),
+        ),
     ],
+    ids=["killed", "stopped", "full"],
 )
-def test_a_lost_reader_is_one_line(dataset: Dataset, number: str, message: str) -> None:
+def test_a_lost_reader_is_one_line(dataset: Dataset, fault: str, message: str) -> None:
     # In a process of its own: the queues of a killed worker may complain when they are collected.
     program = "import wsolbench.baselines.reading as reading; reading.LOOK_SECONDS = 0.5\n"
-    program += LOST.replace("SIGNAL", number)
+    program += LOST.replace("FAULT", fault)
     done = subprocess.run(
         [sys.executable, "-c", program, str(dataset.images)],
         capture_output=True,

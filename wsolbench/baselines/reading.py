@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing import active_children
 from typing import Any
 
@@ -121,6 +122,7 @@ def read_ahead(loader: Callable[[], data.DataLoader[Any]]) -> Iterator[Any]:
         made = loader()
         if made.num_workers:
             made.timeout = LOOK_SECONDS
+            made.collate_fn = _Shared(made.collate_fn)
         batches = iter(made)
     except Exception as error:  # a preprocess that cannot be pickled, or no memory for a process
         raise _reading_failed(error) from error
@@ -134,6 +136,31 @@ def read_ahead(loader: Callable[[], data.DataLoader[Any]]) -> Iterator[Any]:
         if isinstance(batch, WsolbenchError):
             raise batch
         yield batch
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Batches in memory that this process can read; a batch that has no place there is an error.
+
+    The loader's own thread would only print that error, and this process wait for the batch.
+    """
+
+    collate: Callable[[Any], Any]
+
+    def __call__(self, items: Any) -> Any:
+        batch = self.collate(items)
+        try:
+            for part in batch if isinstance(batch, (tuple, list)) else ():
+                if isinstance(part, Tensor):
+                    part.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            return WsolbenchError(
+                "processes reading photos",
+                found=f"no shared memory for a batch ({error})",
+                cure="raise the limits of file sizes and /dev/shm, or read with --workers 0 "
+                "(workers=0)",
+            )
+        return batch
 
 
 def _next(batches: Iterator[Any]) -> Any:
