@@ -14,6 +14,7 @@ used, so that `import wsolbench` costs nothing:
   `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
   `find_cases`.
+- Files: `trust_files` for files of your own.
 - Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
 """
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .formats.submission.rules import SubmissionHeader
     from .formats.submission.validate import validate
     from .formats.submission.writer import SubmissionWriter
+    from .formats.untrusted.trust import trust_files
     from .maps.adapters import maps_of
     from .maps.folders import import_edges, import_maps
     from .maps.normalisations import normalisation_named
@@ -114,6 +116,7 @@ _HOMES = {
     "seeds_table": "formats.report",
     "signature": "formats.report",
     "table": "formats.report",
+    "trust_files": "formats.untrusted.trust",
     "validate": "formats.submission.validate",
     "write_counts": "evaluation.counts",
     "write_store": "formats.annotations",
@@ -179,6 +182,7 @@ __all__ = [
     "seeds_table",
     "signature",
     "table",
+    "trust_files",
     "validate",
     "write_counts",
     "write_store",

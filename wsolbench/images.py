@@ -180,7 +180,7 @@ def _read(
                 error.where or path,
                 found=error.found,
                 expected=error.expected,
-                cure=error.cure,
+                cure=error.cure or "download it again",
                 exit_status=error.exit_status,
             ) from error
 

@@ -239,7 +239,7 @@ def predict(
         windows = stated_windows(model, dataset, size)
         check_window(model, dataset, size)
         inputs = {
-            "annotations": dataset.store.stated_sha256,
+            "annotations": dataset.store.content_sha256,
             "network": fingerprint(model.module),
             "photos": str(dataset.images and dataset.images.resolve()),
         }

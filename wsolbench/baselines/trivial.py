@@ -122,7 +122,7 @@ def predict_trivial(
         method=method,
     )
     batch = max(1, min(_BATCH, (64 << 20) // size**2))
-    inputs = {"annotations": dataset.store.stated_sha256}
+    inputs = {"annotations": dataset.store.content_sha256}
     with SubmissionWriter(out, header, resume=resume, overwrite=overwrite, inputs=inputs) as writer:
         for start in range(0, len(dataset), batch):
             rows = range(start, min(start + batch, len(dataset)))

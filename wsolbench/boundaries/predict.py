@@ -289,7 +289,7 @@ def predict_canny(
         method={**method, **(metadata or {})},
     )
     inputs = {
-        "annotations": dataset.store.stated_sha256,
+        "annotations": dataset.store.content_sha256,
         "photos": str(dataset.images and dataset.images.resolve()),
     }
     turned = 0
@@ -388,7 +388,7 @@ class _Run:
         dataset, turned = self.dataset, 0
         stated = {
             **inputs,
-            "annotations": dataset.store.stated_sha256,
+            "annotations": dataset.store.content_sha256,
             "photos": str(dataset.images and dataset.images.resolve()),
         }
         with SubmissionWriter(

@@ -131,7 +131,7 @@ class Dataset:
     def __repr__(self) -> str:
         photos = "no photos" if self.images is None else f"photos in {str(self.images)!r}"
         # Verifying the hash would read the whole file for one line of text.
-        stated = self.store.stated_sha256[:12]
+        stated = self.store.content_sha256[:12]
         return f"Dataset({self.title}: {self._size}, {photos}, content {stated})"
 
     def _repr_html_(self) -> str:

@@ -1,22 +1,18 @@
 """The annotation file: masks, boxes, labels and splits of one data set, in columns.
 
 `annotations/FORMAT.md` states the format. One HDF5 file with one row per image, sorted by image id;
-masks as COCO run lengths in one ragged byte array. Writing is atomic; reading is lazy and
-read-only, and no file handle stays open between reads, so that a store can be shared by threads,
-forked, or sent to another process.
+masks as COCO run lengths in one ragged byte array. Writing is atomic. A file is read whole, once,
+so that what was checked is what is used, and nothing that happens to it later matters.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +22,19 @@ from numpy.typing import NDArray
 
 from .. import masks
 from ..errors import WsolbenchError, require_type, some
-from ..files import replacing, require_file, strict_json
+from ..files import replacing
 from ..image_ids import RULE, is_image_id
 from ..images import MAX_SIDE
 from ..masks import RunLengths
 from ..metrics.packed import Packed
-from .untrusted.limits import SIGNATURE
+from .annotation_columns import (
+    FORMAT,
+    FORMAT_VERSION,
+    UNLABELLED,
+    Columns,
+    content_sha256,
+    read_columns,
+)
 
 __all__ = [
     "FORMAT",
@@ -43,12 +46,6 @@ __all__ = [
     "find_annotations",
     "write_store",
 ]
-
-FORMAT = "wsolbench-annotations"
-FORMAT_VERSION = 1
-
-UNLABELLED = -1
-"""The class index of an image whose class is unknown."""
 
 _SOURCE_FIELDS = ("file", "sha256", "licence", "citation")
 _CHUNK = 1 << 16  # bytes before compression: a few hundred masks
@@ -147,7 +144,7 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["dataset"] = content.dataset
-        file.attrs["content_sha256"] = _content_sha256(content.dataset, content.classes, columns)
+        file.attrs["content_sha256"] = content_sha256(content.dataset, content.classes, columns)
         for name, value in (
             ("classes", [list(pair) for pair in content.classes]),
             ("sources", [asdict(source) for source in content.sources]),
@@ -161,147 +158,71 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
 
 
 class AnnotationStore:
-    """An annotation file, opened for reading; columns are read on first access.
+    """An annotation file, read whole and checked by `AnnotationStore.open`.
+
+    It can be shared by threads and after a fork. It is pickled as its path and its hash.
 
     Attributes:
         path: the file.
         dataset: the data set's name.
-        stated_sha256: the content hash stored in the file; `content_sha256` verifies it.
+        content_sha256: the SHA-256 of the logical content.
+        image_ids: the ids, ascending.
+        splits: each image's split.
+        class_indices: each image's class, int32 (n,), `UNLABELLED` if it is unknown.
+        heights: each image's height in pixels, int32 (n,).
+        widths: each image's width in pixels, int32 (n,).
+        areas: number of object pixels of each mask, int64 (n,), including ignored ones; 0 without.
+        masked: which images have a mask, bool (n,).
+        box_counts: number of boxes of each image, int64 (n,).
+        has_ignore: whether any image has ignored pixels.
+        classes: (key, name) by class index; empty if the data set has no class list.
+        sources: the files from which the annotations were imported.
+        notes: remarks of the importer.
     """
 
-    def __init__(self, path: Path, dataset: str, length: int, stated_sha256: str) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         self.path = path
-        self.dataset = dataset
-        self._length = length
-        self.stated_sha256 = stated_sha256
+        self.dataset = columns.dataset
+        self.content_sha256 = columns.content_sha256
+        self.image_ids = columns.image_ids
+        self.splits = columns.splits
+        self.class_indices = columns.class_indices
+        self.heights = columns.heights
+        self.widths = columns.widths
+        self.areas = columns.areas
+        self.masked: NDArray[np.bool_] = np.diff(columns.masks[0]) > 0
+        self.box_counts: NDArray[np.int64] = np.diff(columns.boxes[0])
+        self.has_ignore = columns.ignored is not None
+        self.classes = columns.classes
+        self.sources = [Source(*source) for source in columns.sources]
+        self.notes = columns.notes
+        self._masks = columns.masks
+        self._boxes = columns.boxes
+        none = (np.zeros(len(columns.image_ids) + 1, np.int64), np.empty(0, np.uint8))
+        self._ignored = columns.ignored or none
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> AnnotationStore:
-        """Open an annotation file.
+        """Read an annotation file, compare it with its hash, and check its content.
 
         Raises:
-            WsolbenchError: the file is missing, truncated, not HDF5, or has another format or
-                version.
+            WsolbenchError: the file is missing, not HDF5, or has another format or version (exit
+                status 2); it is damaged, differs from its hash, or breaks a rule of the format (1).
         """
-        file_path = require_file(
-            path,
-            "an annotation file",
-            "name one with --annotations, or create it with wsolbench import",
-        )
-        with _reading(file_path) as file:
-            attributes = dict(file.attrs)
-            if attributes.get("format") != FORMAT:
-                raise WsolbenchError(
-                    file_path,
-                    found=f"format {attributes.get('format', 'unstated')!r}",
-                    expected=repr(FORMAT),
-                    cure="name an annotation file (wsolbench import creates one)",
-                )
-            if attributes.get("format_version") != FORMAT_VERSION:
-                raise WsolbenchError(
-                    file_path,
-                    found=f"format version {attributes.get('format_version')}",
-                    expected=str(FORMAT_VERSION),
-                    cure="import the annotations again with this version of wsolbench",
-                )
-            return cls(
-                file_path,
-                str(attributes["dataset"]),
-                len(file["image_id"]),
-                str(attributes["content_sha256"]),
-            )
+        return cls(Path(path), read_columns(path, _SOURCE_FIELDS))
 
     def __len__(self) -> int:
-        return self._length
+        return len(self.image_ids)
 
     def __repr__(self) -> str:
         return f"AnnotationStore({str(self.path)!r}, {len(self)} images)"
 
-    def __getstate__(self) -> dict[str, object]:
-        kept = ("path", "dataset", "_length", "stated_sha256")
-        return {name: self.__dict__[name] for name in kept}
-
-    @cached_property
-    def image_ids(self) -> list[str]:
-        """The ids, ascending."""
-        return [text.decode() for text in self._column("image_id").tolist()]
-
-    @cached_property
-    def splits(self) -> list[str]:
-        """Each image's split."""
-        return [text.decode() for text in self._column("split").tolist()]
-
-    @cached_property
-    def class_indices(self) -> NDArray[np.int32]:
-        """Each image's class, int32 (n,), `UNLABELLED` if it is unknown."""
-        return self._column("class_index")
-
-    @cached_property
-    def heights(self) -> NDArray[np.int32]:
-        """Each image's height in pixels, int32 (n,)."""
-        return self._column("height")
-
-    @cached_property
-    def widths(self) -> NDArray[np.int32]:
-        """Each image's width in pixels, int32 (n,)."""
-        return self._column("width")
-
-    @cached_property
-    def areas(self) -> NDArray[np.int64]:
-        """Number of object pixels of each mask, int64 (n,), including ignored ones; 0 without."""
-        return self._column("area")
-
-    @cached_property
-    def masked(self) -> NDArray[np.bool_]:
-        """Which images have a mask, bool (n,)."""
-        return np.diff(self._rle[0]) > 0
-
-    @cached_property
-    def classes(self) -> list[tuple[str, str]]:
-        """(key, name) by class index; empty if the data set has no class list."""
-        return [(key, name) for key, name in self._texts("classes", ("key", "name"))]
-
-    @cached_property
-    def sources(self) -> list[Source]:
-        """The files from which the annotations were imported."""
-        return [Source(*source) for source in self._texts("sources", _SOURCE_FIELDS)]
-
-    @cached_property
-    def notes(self) -> list[str]:
-        """Remarks of the importer."""
-        return [note for (note,) in self._texts("notes", ("note",))]
-
-    @cached_property
-    def content_sha256(self) -> str:
-        """The SHA-256 of the logical content, computed from the columns.
-
-        Raises:
-            WsolbenchError: it differs from the one stated in the file.
-        """
-        names = ["image_id", "split", "class_index", "height", "width", "area"]
-        names += ["boxes/xyxy", "boxes/offsets", "rle/bytes", "rle/offsets"]
-        names += ["ignore/bytes", "ignore/offsets"] if self.has_ignore else []
-        columns = {name: self._column(name) for name in names}
-        found = _content_sha256(self.dataset, self.classes, columns)
-        if found != self.stated_sha256:
-            raise WsolbenchError(
-                self.path,
-                found=f"content of SHA-256 {found[:12]}",
-                expected=f"{self.stated_sha256[:12]}, as stated in the file",
-                cure="the file is damaged or was edited: import the annotations again",
-            )
-        return found
-
-    @cached_property
-    def has_ignore(self) -> bool:
-        """Whether any image has ignored pixels."""
-        with _reading(self.path) as file:
-            return "ignore" in file
+    def __reduce__(self) -> tuple[Callable[[Path, str], AnnotationStore], tuple[Path, str]]:
+        return _reopened, (self.path, self.content_sha256)
 
     def run_lengths(self, row: int) -> RunLengths:
         """The mask's run lengths; empty counts if the image has no mask."""
-        offsets, counts = self._rle
-        return self._run_lengths(row, counts, offsets)
+        return self._run_lengths(row, *self._masks)
 
     def mask(self, row: int) -> NDArray[np.bool_]:
         """The mask: bool (height, width), true on the object.
@@ -322,11 +243,6 @@ class AnnotationStore:
         offsets, boxes = self._boxes
         return boxes[offsets[row] : offsets[row + 1]]
 
-    @cached_property
-    def box_counts(self) -> NDArray[np.int64]:
-        """Number of boxes of each image, int64 (n,)."""
-        return np.diff(self._boxes[0])
-
     def ignore(self, row: int) -> NDArray[np.bool_] | None:
         """The ignored pixels: bool (height, width), or None if the image has none."""
         ignored = self.ignore_run_lengths(row)
@@ -334,10 +250,8 @@ class AnnotationStore:
 
     def ignore_run_lengths(self, row: int) -> RunLengths | None:
         """Run lengths of the ignored pixels, or None if the image has none."""
-        if not self.has_ignore:
-            return None
-        offsets, counts = self._ignore
-        return self._run_lengths(row, counts, offsets) if offsets[row + 1] > offsets[row] else None
+        run_lengths = self._run_lengths(row, *self._ignored)
+        return run_lengths if run_lengths.counts else None
 
     def packed(self, kind: str, rows: NDArray[np.int64]) -> Packed:
         """Masks, ignored pixels or boxes of some images, concatenated.
@@ -348,10 +262,9 @@ class AnnotationStore:
                 (m, 4).
             rows: int64 (n,), the rows of the images.
         """
-        if kind == "ignored" and not self.has_ignore:
-            return Packed(np.empty(0, np.uint8), np.zeros(len(rows) + 1, np.int64))
-        ragged = {"masks": "_rle", "ignored": "_ignore", "boxes": "_boxes"}[kind]
-        offsets, values = getattr(self, ragged)
+        ragged: dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
+        ragged = {"masks": self._masks, "ignored": self._ignored, "boxes": self._boxes}
+        offsets, values = ragged[kind]
         parts = [values[offsets[row] : offsets[row + 1]] for row in rows]
         if kind == "masks":
             parts = [
@@ -359,18 +272,6 @@ class AnnotationStore:
                 for part, row in zip(parts, rows, strict=True)
             ]
         return Packed.of(parts, values[:0])
-
-    @cached_property
-    def _rle(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        return self._ragged("rle", "bytes")
-
-    @cached_property
-    def _ignore(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        return self._ragged("ignore", "bytes")
-
-    @cached_property
-    def _boxes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        return self._ragged("boxes", "xyxy")
 
     def _blank(self, row: int) -> NDArray[np.uint8]:
         counts = masks.blank(int(self.heights[row]), int(self.widths[row]))
@@ -383,44 +284,10 @@ class AnnotationStore:
             raise self._damaged(f"{error.found} in a mask of {self.image_ids[row]}") from error
 
     def _run_lengths(
-        self, row: int, counts: NDArray[np.uint8], offsets: NDArray[np.int64]
+        self, row: int, offsets: NDArray[np.int64], counts: NDArray[np.uint8]
     ) -> RunLengths:
         part = counts[offsets[row] : offsets[row + 1]].tobytes()
         return RunLengths(int(self.heights[row]), int(self.widths[row]), part)
-
-    def _ragged(self, group: str, values: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        offsets = self._column(f"{group}/offsets")
-        parts = self._column(f"{group}/{values}")
-        sound = offsets.shape == (len(self) + 1,) and offsets[0] == 0
-        if not (sound and (np.diff(offsets) >= 0).all() and offsets[-1] == len(parts)):
-            raise self._damaged(f"offsets of {group} that do not match its {len(parts)} values")
-        return offsets, parts
-
-    def _column(self, name: str) -> NDArray[Any]:
-        with _reading(self.path) as file:
-            if name not in file:
-                raise self._damaged(f"no column {name}")
-            column = np.asarray(file[name][()])
-        if "/" not in name and len(column) != len(self):
-            raise self._damaged(f"{len(column)} values of {name} for {len(self)} images")
-        return column
-
-    def _texts(self, name: str, wanted: Sequence[str]) -> list[tuple[str, ...]]:
-        """A JSON list as tuples of strings: objects by key, other items by position."""
-        with _reading(self.path) as file:
-            text = file[name][()].tobytes()
-        try:
-            rows = []
-            for item in strict_json(text):
-                parts = [item] if isinstance(item, str) else item
-                if isinstance(parts, dict):
-                    parts = [parts[key] for key in wanted if parts.keys() == set(wanted)]
-                if len(parts) != len(wanted) or not all(isinstance(part, str) for part in parts):
-                    raise ValueError(f"{str(item)[:40]} for {', '.join(wanted)}")
-                rows.append(tuple(parts))
-            return rows
-        except (ValueError, TypeError) as error:
-            raise self._damaged(f"malformed {name} ({error})") from error
 
     def _damaged(self, found: str) -> WsolbenchError:
         return WsolbenchError(
@@ -428,29 +295,21 @@ class AnnotationStore:
             found=found,
             expected="the columns of an annotation file",
             cure="the file is damaged: import the annotations again",
+            exit_status=1,
         )
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[h5py.File]:
-    with open(path, "rb") as plain:
-        signature = plain.read(len(SIGNATURE))
-    if signature != SIGNATURE:
+def _reopened(path: Path, content_hash: str) -> AnnotationStore:
+    store = AnnotationStore.open(path)
+    if store.content_sha256 != content_hash:
         raise WsolbenchError(
             path,
-            found="not an HDF5 file",
-            cure="name an annotation file, written by wsolbench import",
+            found=f"content of SHA-256 {store.content_sha256[:12]}",
+            expected=f"{content_hash[:12]}, as when it was first opened",
+            cure="do not change the file while it is used",
+            exit_status=1,
         )
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise WsolbenchError(
-            path,
-            found=f"a damaged HDF5 file ({error})",
-            expected="an annotation file",
-            cure="download it again, or import the annotations again",
-        ) from error
+    return store
 
 
 def _check(
@@ -530,24 +389,6 @@ def _add_ragged(
 
 def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *lengths], dtype=np.int64)
-
-
-def _content_sha256(
-    dataset: str, classes: Sequence[tuple[str, str]], columns: Mapping[str, NDArray[np.generic]]
-) -> str:
-    digest = hashlib.sha256()
-    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "dataset": dataset}
-    named = {**head, "classes": [list(pair) for pair in classes]}
-    digest.update(json.dumps(named, sort_keys=True, ensure_ascii=True).encode())
-    for name in sorted(columns):
-        column = columns[name]
-        if column.dtype.kind == "S":
-            content = b"\n".join(column.tolist())
-        else:
-            content = column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes()
-        digest.update(f"\n{name} {len(column)} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) -> Path:

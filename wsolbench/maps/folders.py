@@ -351,7 +351,7 @@ def _write(
     named = {"maps": maps, "edges": edges}
     sources = {name: own for name, own in named.items() if own is not None}
     read_from = {name: _fingerprint(own.files) for name, own in sources.items()}
-    inputs = {"annotations": dataset.store.stated_sha256, **inputs, **read_from}
+    inputs = {"annotations": dataset.store.content_sha256, **inputs, **read_from}
     held = next(iter(sources.values())).files
     ids = [image_id for image_id in dataset.image_ids if image_id in held]
     faults: dict[str, list[WsolbenchError]] = {name: [] for name in sources}

@@ -164,7 +164,7 @@ class EdgePlan:
             "format_version": FORMAT_VERSION,
             "title": self.title,
             "dataset": dataset.name,
-            "annotations_sha256": dataset.store.stated_sha256,
+            "annotations_sha256": dataset.store.content_sha256,
             "train": self.train if isinstance(self.train, str) else f"{self.train.name}/",
             "test": self.test,
             "exif": self.exif,

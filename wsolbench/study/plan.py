@@ -198,7 +198,7 @@ class Plan:
             "format_version": FORMAT_VERSION,
             "title": self.title,
             "dataset": store.dataset,
-            "annotations_sha256": store.stated_sha256,
+            "annotations_sha256": store.content_sha256,
             "train": self.train if isinstance(self.train, str) else f"{self.train.name}/",
             "val": self.val,
             "test": self.test,

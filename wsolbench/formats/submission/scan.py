@@ -159,7 +159,7 @@ def scan_file(path: str | os.PathLike[str]) -> Scan:
         WsolbenchError: no such file, or no HDF5 file at all.
     """
     try:
-        gate = Gate(path, _WHAT)
+        gate = Gate(path, _WHAT, _CURE)
     except WsolbenchError as error:
         if error.exit_status == 2:
             raise

@@ -47,6 +47,7 @@ class Gate:
     Args:
         path: the file.
         what: what it should be, for messages.
+        repair: what to do about a damaged file.
         cure: what to do if there is no such file.
 
     Raises:
@@ -54,9 +55,14 @@ class Gate:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], what: str, cure: str = "check the path"
+        self,
+        path: str | os.PathLike[str],
+        what: str,
+        repair: str = "download or write the file again",
+        cure: str = "check the path",
     ) -> None:
         self.file = ByteFile(path, what, cure)
+        self._repair = repair
         self._columns: list[Column] = []
         if not self._starts(0):
             behind = next((at for at in _USER_BLOCKS if self._starts(at)), None)
@@ -166,7 +172,7 @@ class Gate:
             f"{self.file.path}: {name}" if name else self.file.path,
             found=error.found,
             expected=error.expected,
-            cure=error.cure,
+            cure=error.cure or self._repair,
             exit_status=error.exit_status,
         )
 

@@ -73,11 +73,9 @@ class Bounds:
         shape: one entry per dimension; an int is a length, a pair an inclusive range.
         meant: the same in words, for messages.
         upright: whether (N, 1) stands for (N,) too, as programs of matrices write columns.
-        ratio: maximum of inflated over stored bytes; lower for columns that are read whole.
     """
 
     dtypes: tuple[str, ...]
     shape: tuple[int | tuple[int, int], ...]
     meant: str
     upright: bool = False
-    ratio: int = MAX_DEFLATE_RATIO

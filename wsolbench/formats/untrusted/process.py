@@ -130,7 +130,7 @@ class Reader:
         if "error" in answer:
             where, found, expected, cure, status = answer["error"]
             raise WsolbenchError(
-                where, found=found, expected=expected, cure=cure or _CURE, exit_status=status
+                where, found=found, expected=expected, cure=cure, exit_status=status
             )
         return answer["value"], arrays
 

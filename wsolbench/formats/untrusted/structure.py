@@ -34,6 +34,7 @@ from .limits import (
     MAX_CHUNK_BYTES,
     MAX_CHUNKS,
     MAX_COLUMN_BYTES,
+    MAX_DEFLATE_RATIO,
     MAX_ROW_BYTES,
     MAX_STRING,
     SIGNATURE,
@@ -75,7 +76,9 @@ class Layout:
 
 
 class Structure:
-    """The structure of an HDF5 file; the `where` of every error is a name in the file.
+    """The structure of an HDF5 file.
+
+    The `where` of every error is a name in the file; its `cure` may be empty.
 
     Args:
         file: the file, open for reading; it is closed with the structure.
@@ -159,9 +162,11 @@ class Structure:
             size = dtype.itemsize * math.prod(shape)
             if size > MAX_COLUMN_BYTES:
                 raise _refusal(name, f"{size} bytes", f"at most {MAX_COLUMN_BYTES}")
+            if size == 0:  # nothing is stored anywhere
+                return Layout(dtype.str, shape, arrays=(np.empty(shape, dtype),))
             layout = creation.get_layout()
             if layout == h5d.CHUNKED:
-                return self._chunked(name, data_set, creation, dtype, shape, bounds.ratio)
+                return self._chunked(name, data_set, creation, dtype, shape)
             if data_set.get_storage_size() != size:
                 raise _refusal(
                     name, f"{data_set.get_storage_size()} stored bytes", f"{size} for its shape"
@@ -217,7 +222,6 @@ class Structure:
         creation: Any,
         dtype: np.dtype[Any],
         shape: tuple[int, ...],
-        ratio: int,
     ) -> Layout:
         chunk = tuple(int(length) for length in creation.get_chunk())
         chunk_bytes = dtype.itemsize * math.prod(chunk)
@@ -235,14 +239,14 @@ class Structure:
                 f"at most {MAX_ROW_BYTES >> 20} MiB",
                 cure="write it with chunks=(1, height, width)",
             )
-        deflate = bool(creation.get_nfilters())
+        ratio = MAX_DEFLATE_RATIO if creation.get_nfilters() else 0
         if count > MAX_CHUNKS or count * chunk_bytes > MAX_COLUMN_BYTES:
             raise _refusal(
                 name,
                 f"{count} chunks of {chunk_bytes} bytes",
                 f"at most {MAX_CHUNKS} chunks and {MAX_COLUMN_BYTES} bytes",
             )
-        if count * chunk_bytes > (ratio if deflate else 1) * self._size:
+        if count * chunk_bytes > max(1, ratio) * self._size:
             raise _refusal(
                 name,
                 f"{count * chunk_bytes} declared bytes in a file of {self._size}",
@@ -252,8 +256,7 @@ class Structure:
         lengths = np.zeros(count, dtype=np.int64)
         deflated = np.zeros(count, dtype=np.bool_)
         arrays = (starts, lengths, deflated)
-        most = ratio if deflate else 0
-        fault = _chunk_fault(data_set, chunk, grid, chunk_bytes, most, self._size, arrays)
+        fault = _chunk_fault(data_set, chunk, grid, chunk_bytes, ratio, self._size, arrays)
         missing = int((starts < 0).sum())
         if not fault and missing:
             fault = f"{missing} of {count} chunks missing"
@@ -385,7 +388,7 @@ def _refusal(where: str, found: str, expected: str, cure: str | None = None) -> 
         where,
         found=found,
         expected=expected,
-        cure=cure or "write the file again, e.g. with wsolbench.SubmissionWriter",
+        cure=cure or "",
         exit_status=1,
     )
 
