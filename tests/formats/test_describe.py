@@ -44,6 +44,7 @@ def test_each_kind_of_file_is_described(tmp_path: Path) -> None:
     assert len(maps.pop("sha256")) == 64
     assert maps == {
         "kind": "submission",
+        "format_version": 2,
         "dataset": "random",
         "split": "val",
         "label": "gt",

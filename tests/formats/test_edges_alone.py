@@ -79,7 +79,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
         with pytest.raises(WsolbenchError, match=r"edges row 3 \(i3\): found CRC-32"):
             opened.read_edges([3])
     with h5py.File(path, "r+") as file:
-        del file["edges_crc32"]  # files of before have none
+        del file["edges_crc32"]
+    assert [str(fault) for fault in validate(path)] == [
+        "edges_crc32: found nothing, expected checksums, since version 2; "
+        "write the file again, e.g. with wsolbench.SubmissionWriter"
+    ]
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 1  # files of before have none
     assert validate(path) == []
 
 
@@ -147,6 +153,7 @@ def test_checksums_of_edges_beside_maps_are_checked(tmp_path: Path) -> None:
         writer.append(IDS, maps, edges=EDGES)
     with h5py.File(tmp_path / "b.h5", "r+") as file:
         file["edges_crc32"][4] ^= 1
+        file.attrs["format_version"] = 1  # which has no hash of checksums
     with Submission.open(tmp_path / "b.h5") as opened:
         assert len(opened.read(range(6))) == 6
         with pytest.raises(WsolbenchError, match=r"edges row 4 \(i4\): found CRC-32"):

@@ -354,7 +354,7 @@ def validate(
     The exit status is 1 if there are any, else 0. Image ids are checked only with --annotations.
     """
     from ..data.dataset import Dataset
-    from ..evaluation.notes import shape_notes
+    from ..evaluation.notes import shape_notes, version_notes
     from ..formats.annotations import AnnotationStore
     from ..formats.submission.reader import Submission
     from ..formats.submission.validate import validate as find_faults
@@ -375,8 +375,10 @@ def validate(
         counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         faulty = counted if faults else f"valid{checked}"
         click.echo(f"{submission}: {faulty}")
-    if annotations is not None and not faults:
+    if not faults:
         with Submission.open(submission) as opened:
-            dataset = Dataset.open(annotations, opened.header.split)
-            print_notes(shape_notes(dataset, opened))
+            print_notes(version_notes(opened))
+            if annotations is not None:
+                dataset = Dataset.open(annotations, opened.header.split)
+                print_notes(shape_notes(dataset, opened))
     sys.exit(1 if faults else 0)

@@ -25,7 +25,7 @@ from ..scores import SCORES
 from .evaluator import Evaluator
 from .families import ALWAYS, EDGES
 from .loop import Entry, score_all
-from .notes import class_notes, shape_notes
+from .notes import submission_notes
 from .run import Bars, Outcome, Request, evaluators_for, find_dataset, outcome
 from .thresholds import chosen_threshold
 
@@ -232,8 +232,7 @@ def _outcome(request: Request, threshold: Chosen, opened: _Opened, bars: Bars) -
         bootstrap=request.bootstrap,
         by=request.by,
         counts=request.counts,
-        notes=class_notes(opened.dataset, opened.submission)
-        + shape_notes(opened.dataset, opened.submission),
+        notes=submission_notes(opened.dataset, opened.submission),
         bars=bars,
     )
 

@@ -14,7 +14,7 @@ from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import SubmissionHeader
 
-__all__ = ["carried_notes", "class_notes", "shape_notes"]
+__all__ = ["carried_notes", "class_notes", "shape_notes", "submission_notes", "version_notes"]
 
 FEWEST = 6
 """Images below which it means nothing that none is classified correctly."""
@@ -45,6 +45,26 @@ def carried_notes(other: Result, dataset: Dataset, header: SubmissionHeader) -> 
     return (
         f"the thresholds were carried from a result of {' and of '.join(found)}: check that they "
         "mean the same here",
+    )
+
+
+def submission_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:
+    """All notes on a submission that is scored on a split."""
+    return (
+        *class_notes(dataset, submission),
+        *shape_notes(dataset, submission),
+        *version_notes(submission),
+    )
+
+
+def version_notes(submission: Submission) -> tuple[str, ...]:
+    """A note if the file has no hash of what it holds beside maps; empty otherwise."""
+    if submission.format_version > 1:
+        return ()
+    unsaid = "" if submission.checked else ", and its maps have no checksums"
+    return (
+        "the submission is of format version 1, in which damage to ids, top5, boxes and windows "
+        f"does not show{unsaid}: `wsolbench merge FILE --out NEW` writes version 2",
     )
 
 

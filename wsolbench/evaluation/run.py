@@ -25,7 +25,7 @@ from .checks import check_bootstrap, check_options, checked_boundary, default_me
 from .counts import Counts
 from .evaluator import Evaluator, score_together
 from .families import EDGES, fitting, need_maps
-from .notes import carried_notes, class_notes, shape_notes
+from .notes import carried_notes, submission_notes
 
 __all__ = [
     "Bars",
@@ -203,7 +203,7 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
             by=request.by,
             per_image=request.per_image,
             counts=request.counts,
-            notes=class_notes(dataset, submission) + shape_notes(dataset, submission),
+            notes=submission_notes(dataset, submission),
             bars=bars,
         )
     finally:

@@ -33,7 +33,7 @@ from ..protocols import Protocol
 from .evaluator import Evaluator, score_together
 from .families import EDGES
 from .loop import Measured
-from .notes import class_notes, shape_notes
+from .notes import submission_notes
 from .run import Bars, Request, evaluators_for, find_dataset, opened
 
 __all__ = [
@@ -290,7 +290,7 @@ def described(evaluators: Sequence[Evaluator], submission: Submission) -> dict[s
         "counts": evaluators[0].keep_images,
         "ranked": submission.top5 is not None,
         "boxed": submission.boxes is not None,
-        "notes": [*class_notes(dataset, submission), *shape_notes(dataset, submission)],
+        "notes": [*submission_notes(dataset, submission)],
     }
 
 

@@ -120,6 +120,7 @@ def _describe_submission(submission: Submission) -> dict[str, Any]:
             "edge_dtype": str(submission.edge_dtype),
         }
     return {
+        "format_version": submission.format_version,
         "dataset": submission.header.dataset,
         "split": submission.header.split,
         "label": submission.header.label,

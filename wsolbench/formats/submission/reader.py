@@ -10,7 +10,6 @@ resolution; boxes (x0, y0, x1, y1) in pixels, half-open, int32; the images in an
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,7 @@ from .rules import (
     SubmissionHeader,
     raised,
 )
-from .scan import BLOCK_BYTES, Maps, Scan, block_faults, in_float32, scan_file
+from .scan import Maps, Scan, block_faults, in_float32, scan_file
 from .writer import SubmissionWriter
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ class Submission:
             if every map covers its whole image.
         edge_shapes: int64 (N, 2), or None if there are no edges.
         edge_dtype: dtype of the edges, or None.
+        format_version: 2; or 1, which has no hash of ids, header, top5, boxes and windows.
+        content_sha256: the hash of these, which was compared; None in version 1.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -82,11 +83,19 @@ class Submission:
         self.windows = scan.windows
         self.edge_shapes = None if scan.edges is None else scan.edges.shapes
         self.edge_dtype = None if scan.edges is None else scan.edges.dtype
+        self.format_version = scan.format_version
+        self.content_sha256 = scan.content_sha256
         self._file = scan.file
         self._maps = scan.maps
         self._edges = scan.edges
         self._crc32 = scan.crc32
         self._edges_crc32 = scan.edges_crc32
+
+    @property
+    def checked(self) -> bool:
+        """Whether every map and edge has a checksum."""
+        maps = self._maps is None or self._crc32 is not None
+        return maps and (self._edges is None or self._edges_crc32 is not None)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Submission:
@@ -152,11 +161,12 @@ class Submission:
 
     @cached_property
     def sha256(self) -> str:
-        """The file's SHA-256 in hexadecimal."""
-        digest = hashlib.sha256()
-        for start in range(0, self._file.size, BLOCK_BYTES):
-            digest.update(self._file.read(start, min(BLOCK_BYTES, self._file.size - start)).data)
-        return digest.hexdigest()
+        """The file's SHA-256 in hexadecimal.
+
+        Raises:
+            WsolbenchError: the file changed since it was opened.
+        """
+        return self._file.sha256()
 
     def _read(
         self, maps: Maps, name: str, crc32: NDArray[np.uint32] | None, rows: Sequence[int]

@@ -29,6 +29,7 @@ __all__ = [
     "MAX_TEXT",
     "NO_CLASS",
     "OUTSIDE",
+    "READ_VERSIONS",
     "SMALL_SIDE",
     "TOP5_RULE",
     "WINDOW_RULE",
@@ -48,7 +49,10 @@ __all__ = [
 ]
 
 FORMAT = "wsolbench-submission"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The version that is written; `READ_VERSIONS` are read."""
+
+READ_VERSIONS = (1, 2)
 
 LABELS = ("gt", "predicted")
 """The class of each map: the ground-truth class (GT-known), or the predicted class."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError
+from ...errors import WsolbenchError, one_of
 from ...files import strict_json
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import map_fault
@@ -25,16 +25,17 @@ from ..untrusted.byte_file import ByteFile
 from ..untrusted.column import Column
 from ..untrusted.hdf5_gate import Gate
 from ..untrusted.limits import MAX_ATTRIBUTE_BYTES, Bounds
+from .content import content_sha256
 from .rules import (
     DTYPES,
     FORMAT,
-    FORMAT_VERSION,
     LABELS,
     MAX_METHOD_BYTES,
     MAX_NAME,
     MAX_ROWS,
     MAX_SIDE,
     MAX_TEXT,
+    READ_VERSIONS,
     TOP5_RULE,
     WINDOW_RULE,
     Fault,
@@ -140,6 +141,8 @@ class Scan:
     windows: NDArray[np.float64] | None = None
     edges: Maps | None = None
     edges_crc32: NDArray[np.uint32] | None = None
+    format_version: int = 0
+    content_sha256: str | None = None
 
     def attempt(self, kind: str, act: Callable[[], _T]) -> _T | None:
         """The result of `act`; None, with the fault recorded, if it raises."""
@@ -173,6 +176,8 @@ def scan_file(path: str | os.PathLike[str]) -> Scan:
             _scan_columns(scan, gate)
             if not scan.faults:
                 scan.attempt("structure", gate.require_little_else)
+            if not scan.faults and scan.format_version > 1:
+                scan.content_sha256 = scan.attempt("content", lambda: _content(scan, gate))
     except WsolbenchError as error:  # HDF5 cannot even close it
         scan.faults.append(Fault("structure", "", error.found, error.expected, error.cure))
     return scan
@@ -181,7 +186,7 @@ def scan_file(path: str | os.PathLike[str]) -> Scan:
 def _scan_columns(scan: Scan, gate: Gate) -> None:
     if not scan.attempt("format", lambda: _check_format(gate)):
         return
-    scan.attempt("format", lambda: _check_version(gate))
+    scan.format_version = scan.attempt("format", lambda: _version(gate)) or 0
     scan.header = _scan_header(scan, gate)
     ids = scan.attempt(
         "structure",
@@ -258,15 +263,51 @@ def _check_format(gate: Gate) -> bool:
     return True
 
 
-def _check_version(gate: Gate) -> None:
+def _version(gate: Gate) -> int:
     version = gate.attribute("format_version", MAX_NAME)
-    if version != FORMAT_VERSION:
+    if not isinstance(version, int) or version not in READ_VERSIONS:
         raise WsolbenchError(
             "attribute format_version",
             found="none" if version is None else repr(version),
-            expected=f"the integer {FORMAT_VERSION}",
+            expected=f"the integer {one_of(READ_VERSIONS)}",
             cure=_CURE,
         )
+    return version
+
+
+def _content(scan: Scan, gate: Gate) -> str:
+    """The hash of the content, which is the stated one.
+
+    Raises:
+        WsolbenchError: it differs, or maps or edges have no checksums.
+    """
+    columns: dict[str, NDArray[Any]] = {"image_id": np.array(scan.image_ids, dtype="S")}
+    names = ("dataset", "split", "label", "normalisation", "method", "format", "format_version")
+    head: dict[str, object] = {name: gate.attribute(name) for name in names}
+    for name, maps, crc32 in (
+        ("maps", scan.maps, scan.crc32),
+        ("edges", scan.edges, scan.edges_crc32),
+    ):
+        if maps is not None:
+            checked = "crc32" if name == "maps" else "edges_crc32"
+            if crc32 is None:
+                raise WsolbenchError(
+                    checked, found="nothing", expected="checksums, since version 2", cure=_CURE
+                )
+            head[name] = maps.column.dtype.name
+            columns |= {name: maps.shapes, checked: crc32}
+    rest = {"top5": scan.top5, "boxes": scan.boxes, "window": scan.windows}
+    columns |= {name: column for name, column in rest.items() if column is not None}
+    stated = gate.attribute("content_sha256", MAX_NAME)
+    found = content_sha256(head, {name: [column] for name, column in columns.items()})
+    if found != stated:
+        raise WsolbenchError(
+            "attribute content_sha256",
+            found="none" if stated is None else f"{str(stated)[:12]}",
+            expected=f"{found[:12]}, the hash of ids, header, sizes, checksums, top5 and boxes",
+            cure="the file is damaged or was edited: download or write it again",
+        )
+    return found
 
 
 def _scan_header(scan: Scan, gate: Gate) -> SubmissionHeader | None:

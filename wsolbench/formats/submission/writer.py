@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -23,6 +23,7 @@ from ...files import replacing, require_target
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import array_of
 from ...output_file import OutputFile
+from .content import TYPES, content_sha256
 from .part import HAS_BOXES, HAS_EDGES, HAS_TOP5, HAS_WINDOWS, NO_MAPS, RECORD, Journal
 from .rules import (
     FORMAT,
@@ -415,13 +416,18 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
             OutputFile(temporary) as output,
             h5py.File(output, "w") as file,
         ):
-            file.attrs["format"] = FORMAT
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["dataset"] = header.dataset
-            file.attrs["split"] = header.split
-            file.attrs["label"] = header.label
-            file.attrs["normalisation"] = header.normalisation
-            file.attrs["method"] = dumped(header.method)
+            head: dict[str, object] = {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                "dataset": header.dataset,
+                "split": header.split,
+                "label": header.label,
+                "normalisation": header.normalisation,
+                "method": dumped(header.method),
+            }
+            for name, value in head.items():
+                file.attrs[name] = value
+            file.attrs["content_sha256"] = _content_sha256(journal, head)
             _store_columns(file, journal)
             if not journal.first["has"] & NO_MAPS:
                 _store_maps(file, "maps", journal, "", "values.bin", output)
@@ -435,25 +441,58 @@ def _convert(journal: Journal, header: SubmissionHeader) -> None:
         ) from error
 
 
+def _held(journal: Journal) -> dict[str, int]:
+    """The columns that a part has, beside maps and edges, and the length of a row of each."""
+    has = int(journal.first["has"])
+    columns = {
+        "image_id": (1, True),
+        "crc32": (1, not has & NO_MAPS),
+        "edges_crc32": (1, has & HAS_EDGES),
+        "top5": (5, has & HAS_TOP5),
+        "boxes": (4, has & HAS_BOXES),
+        "window": (4, has & HAS_WINDOWS),
+    }
+    return {name: width for name, (width, wanted) in columns.items() if wanted}
+
+
+def _content_sha256(journal: Journal, head: dict[str, object]) -> str:
+    columns: dict[str, Iterator[NDArray[Any]]] = {
+        name: _values(journal, name) for name in _held(journal)
+    }
+    has = int(journal.first["has"])
+    for name, prefix, wanted in (
+        ("maps", "", not has & NO_MAPS),
+        ("edges", "edges_", has & HAS_EDGES),
+    ):
+        if wanted:
+            head = {**head, name: np.dtype(journal.first[f"{prefix}dtype"].decode()).name}
+            columns[name] = _sides(journal, prefix)
+    return content_sha256(head, columns)
+
+
+def _values(journal: Journal, name: str) -> Iterator[NDArray[Any]]:
+    """A column of the records, in blocks."""
+    for block in journal.blocks():
+        yield block[name]
+
+
+def _sides(journal: Journal, prefix: str) -> Iterator[NDArray[np.int32]]:
+    """(height, width) of maps or edges, in blocks."""
+    for block in journal.blocks():
+        both = [block[f"{prefix}height"], block[f"{prefix}width"]]
+        yield np.stack(both, axis=1).astype("<i4")
+
+
 def _store_columns(file: h5py.File, journal: Journal) -> None:
     count = len(journal.written)
-    longest = max(map(len, journal.written))
-    has = int(journal.first["has"])
-    columns = [
-        ("image_id", "image_id", (count,), f"S{longest}", True),
-        ("crc32", "crc32", (count,), "<u4", not has & NO_MAPS),
-        ("edges_crc32", "edges_crc32", (count,), "<u4", has & HAS_EDGES),
-        ("top5", "top5", (count, 5), "<i4", has & HAS_TOP5),
-        ("boxes", "boxes", (count, 4), "<i4", has & HAS_BOXES),
-        ("window", "window", (count, 4), "<f8", has & HAS_WINDOWS),
-    ]
-    for name, source, shape, dtype, wanted in columns:
-        if wanted:
-            column = file.create_dataset(name, shape, dtype, track_times=False)
-            done = 0
-            for block in journal.blocks():
-                column[done : done + len(block)] = block[source].astype(dtype)
-                done += len(block)
+    for name, width in _held(journal).items():
+        dtype = f"S{max(map(len, journal.written))}" if name == "image_id" else TYPES[name]
+        shape = (count,) if width == 1 else (count, width)
+        column = file.create_dataset(name, shape, dtype, track_times=False)
+        done = 0
+        for block in journal.blocks():
+            column[done : done + len(block)] = block[name].astype(dtype)
+            done += len(block)
 
 
 def _store_maps(
@@ -476,12 +515,11 @@ def _store_maps(
     shapes = file.create_dataset(f"{name}/shapes", (count, 2), "<i4", track_times=False)
     offsets[0] = 0
     done, end = 0, 0
-    for block in journal.blocks():
-        both = np.stack([block[f"{prefix}height"], block[f"{prefix}width"]], axis=1).astype("<i4")
+    for both in _sides(journal, prefix):
         ends = end + np.cumsum(both.astype(np.int64).prod(axis=1))
-        shapes[done : done + len(block)] = both
-        offsets[done + 1 : done + 1 + len(block)] = ends
-        done, end = done + len(block), int(ends[-1])
+        shapes[done : done + len(both)] = both
+        offsets[done + 1 : done + 1 + len(both)] = ends
+        done, end = done + len(both), int(ends[-1])
     chunk = None if small else _RAGGED_CHUNK_BYTES // dtype.itemsize
     _store(file, f"{name}/values", journal, source, dtype, (end,), chunk, output)
 

@@ -157,7 +157,7 @@ class ByteFile:
     def _irregular(self, what: str) -> WsolbenchError:
         return WsolbenchError(
             self.path,
-            found="a pipe, socket or device",
+            found="a device or pipe",
             expected=what,
             cure="name a regular file",
         )
