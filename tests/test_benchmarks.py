@@ -17,6 +17,7 @@ TINY = {
     "dataloader": "--count 20 --rounds 1",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
+    "limits": "--images 20 --rounds 1 --worst 1",
     "many": "--submissions 2 --images 4 --rounds 1",
     "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",

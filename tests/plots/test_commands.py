@@ -19,8 +19,9 @@ from wsolbench.plots.photos import PREDICTED_BOX
 
 
 def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) -> None:
+    peak = results[0].scores["peak_iou"]
     for seeds in (1, 2):
-        with_seeds(results[0], seeds, 0.5).write(tmp_path / f"{seeds}.json")
+        with_seeds(results[0], seeds, peak).write(tmp_path / f"{seeds}.json")
 
     def plot(*arguments: object) -> str:
         command = ["plot", *map(str, arguments)]

@@ -209,7 +209,8 @@ class AnnotationStore:
             WsolbenchError: the file is missing, not HDF5, or has another format or version (exit
                 status 2); it is damaged, differs from its hash, or breaks a rule of the format (1).
         """
-        return cls(Path(path), read_columns(path, _SOURCE_FIELDS))
+        columns = read_columns(path, _SOURCE_FIELDS)
+        return cls(Path(path), columns)
 
     def __len__(self) -> int:
         return len(self.image_ids)
