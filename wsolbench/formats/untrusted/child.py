@@ -35,7 +35,7 @@ def main(kind: str, channel: int) -> None:
         kind: what is read, a key of `limits.MEMORY`.
         channel: the descriptor of the socket.
     """
-    answer = {"hdf5": _hdf5, "pictures": _pictures}[kind]()
+    answer = {"hdf5": _hdf5, "pictures": _pictures, "xml": _xml}[kind]()
     if channel != _CHANNEL:
         os.dup2(channel, _CHANNEL)
         os.close(channel)
@@ -120,6 +120,19 @@ def _pictures() -> Callable[[dict[str, Any], BinaryIO | None], _Reply]:
     return answer
 
 
+def _xml() -> Callable[[dict[str, Any], BinaryIO | None], _Reply]:
+    from .xml_text import tree_of
+
+    def answer(request: dict[str, Any], file: BinaryIO | None) -> _Reply:
+        try:
+            return tree_of(request["content"].encode("latin-1")), ()
+        except ValueError as error:
+            raise WsolbenchError("", found=str(error), cure="") from error
+
+    tree_of(b"<a>1</a>")
+    return answer
+
+
 def _some(file: BinaryIO | None) -> BinaryIO:
     if file is None:
         raise ValueError("a request without a file")
@@ -133,7 +146,7 @@ def _limit(kind: str) -> None:
     except ImportError:  # pragma: no cover - Windows
         return
     # The next descriptor is that of the file; libtiff opens it a second time.
-    spare = {"hdf5": 1, "pictures": 3}[kind]
+    spare = {"hdf5": 1, "pictures": 3, "xml": 0}[kind]
     limits = {
         "RLIMIT_AS": MEMORY[kind],
         "RLIMIT_FSIZE": 0,
