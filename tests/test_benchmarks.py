@@ -15,6 +15,7 @@ TINY = {
     "boundary": "--images 1 --rounds 1",
     "competition": "--images 4",
     "dataloader": "--count 20 --rounds 1",
+    "faults": "--moments 1 --interrupts 1 --only evaluate",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
     "limits": "--images 20 --rounds 1 --worst 1",
