@@ -15,7 +15,7 @@ from PIL import Image
 
 from .errors import WsolbenchError, require_choice
 from .formats.untrusted.byte_file import ByteFile
-from .formats.untrusted.pictures import MAX_PIXELS, MAX_SIDE, Picture, read_picture
+from .formats.untrusted.pictures import MAX_PIXELS, MAX_SIDE, Picture, picture_of, read_picture
 from .formats.untrusted.process import give_back, has_readers, take
 from .formats.untrusted.trust import trusted_files
 
@@ -164,17 +164,16 @@ def _read(
     with ByteFile(path, "a picture") as file:
         try:
             if trusted_files() or not has_readers():
-                with os.fdopen(os.dup(file.descriptor), "rb") as opened:
-                    return read_picture(opened, formats, load=load, size=size, upright=upright)
+                return read_picture(file.stream(), formats, load=load, size=size, upright=upright)
             request = {"act": "picture", "formats": list(formats), "load": load}
             reader = take("pictures")
             try:
-                head, (pixels,) = reader.ask(
+                head, arrays = reader.ask(
                     {**request, "size": size, "upright": upright}, file.descriptor, quick=not load
                 )
             finally:
                 give_back(reader)
-            return Picture(**head, pixels=pixels)
+            return picture_of(head, arrays)
         except WsolbenchError as error:
             raise WsolbenchError(
                 error.where or path,

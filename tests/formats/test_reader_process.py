@@ -19,7 +19,7 @@ from wsolbench.formats.untrusted import process
 from wsolbench.formats.untrusted.byte_file import ByteFile
 from wsolbench.formats.untrusted.hdf5_gate import Gate
 from wsolbench.formats.untrusted.limits import Bounds
-from wsolbench.formats.untrusted.pictures import read_picture
+from wsolbench.formats.untrusted.pictures import picture_of, read_picture
 from wsolbench.formats.untrusted.process import Reader, give_back, has_readers, take
 from wsolbench.formats.untrusted.trust import trust_files
 from wsolbench.images import open_picture, photo_size, read_photo
@@ -164,16 +164,113 @@ def test_a_reader_may_open_write_and_hold_nothing_else(tmp_path, monkeypatch):
     assert value == [24, 24, "memory", []]  # EMFILE
 
 
-def test_an_answer_is_not_believed_to_be_of_any_type(monkeypatch):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"value": 1, "arrays": [["O", [1]]]}',
+        b'{"value": 1, "arrays": [["u1", [-1]]]}',
+        b'{"value": 1, "arrays": [["u1", [1e99]]]}',
+        b'{"value": 1, "arrays": [["u1", [3000000000]]]}',
+        b'{"value": 1, "arrays": [["V8", [1]]]}',
+        b'{"value": 1, "arrays": [["u1", [1]], ["u1", [1]], ["u1", [1]], ["u1", [1]]]}',
+        b'{"value": 1, "arrays": 3}',
+        b'{"error": ["", "", ""]}',
+        b'{"error": [1, 2, 3, 4, 5]}',
+        b"[]",
+        b"{}",
+        b"no JSON",
+    ],
+)
+def test_an_answer_is_not_believed(monkeypatch, answer):
     forged = (
         "import sys, socket, struct\n"
         "s = socket.socket(fileno=int(sys.argv[3])); s.recv(1 << 16)\n"
-        'text = b\'{"value": 1, "arrays": [["O", [1]]]}\'\n'
-        "s.sendall(struct.pack('<I', len(text)) + text + bytes(8)); s.recv(1)\n"
+        f"text = {answer!r}\n"
+        "s.sendall(struct.pack('<I', len(text)) + text + bytes(99)); s.recv(1)\n"
     )
     monkeypatch.setattr(process, "_PROGRAM", forged)
-    with pytest.raises(WsolbenchError, match=r"reader process|stopped its reader"):
+    with pytest.raises(WsolbenchError, match="which answered what it cannot have read"):
         Reader("hdf5").ask({"act": "kind", "name": "x"})
+
+
+def test_an_answer_that_never_ends_is_cut_off(monkeypatch):
+    forged = (
+        "import sys, socket, struct, time\n"
+        "s = socket.socket(fileno=int(sys.argv[3])); s.recv(1 << 16)\n"
+        "s.sendall(struct.pack('<I', 1 << 20))\n"
+        "while True: s.sendall(b'1'); time.sleep(.05)\n"
+    )
+    monkeypatch.setattr(process, "_PROGRAM", forged)
+    monkeypatch.setattr(process, "SECONDS", 0.5)
+    monkeypatch.setattr(process, "_MARGIN", 0.5)
+    with pytest.raises(WsolbenchError, match="which did not answer within"):
+        Reader("hdf5").ask({"act": "kind", "name": "x"})
+
+
+GOOD = {"dtype": "|u1", "shape": [3], "start": 8, "chunk": None}
+TABLE = [np.array([8]), np.array([3]), np.array([False])]
+
+
+@pytest.mark.parametrize(
+    "value, arrays",
+    [
+        (None, []),
+        ({**GOOD, "dtype": "O"}, []),
+        ({**GOOD, "dtype": "<f4"}, []),
+        ({**GOOD, "shape": [10]}, []),
+        ({**GOOD, "shape": ["x"]}, []),
+        ({**GOOD, "start": -1}, []),
+        ({**GOOD, "start": 1 << 40}, []),
+        (GOOD, [np.zeros(4, np.uint8)]),
+        (GOOD, [np.zeros(3, np.int64)]),
+        ({**GOOD, "chunk": [0]}, TABLE),
+        ({**GOOD, "chunk": [3, 1]}, TABLE),
+        ({**GOOD, "chunk": [1]}, TABLE),
+        ({**GOOD, "chunk": [1 << 40]}, TABLE),
+        ({**GOOD, "chunk": [3]}, [np.array([-1]), *TABLE[1:]]),
+        ({**GOOD, "chunk": [3]}, [TABLE[0], np.array([1 << 40]), TABLE[2]]),
+        ({**GOOD, "chunk": [3]}, [TABLE[0].astype(float), *TABLE[1:]]),
+    ],
+)
+def test_a_column_is_not_believed(file, monkeypatch, value, arrays):
+    with Gate(file, "a file") as gate:
+        ask = gate._asked._reader.ask
+        monkeypatch.setattr(gate._asked._reader, "ask", lambda *_, **__: (value, arrays))
+        with pytest.raises(WsolbenchError, match=r"a\.h5: column: .*answer of the reader process"):
+            gate.column("column", ANY)
+        monkeypatch.setattr(gate._asked._reader, "ask", ask)
+
+
+def test_a_picture_is_not_believed():
+    head = {"mode": "RGB", "width": 4, "height": 2, "orientation": 1, "palette": None}
+    head["transparency"] = None
+    pixels = np.zeros(24, np.uint8)
+    assert picture_of(head, [pixels]).image().size == (4, 2)
+    for change in (
+        {"mode": "X"},
+        {"width": 5},
+        {"width": 0},
+        {"height": -2},
+        {"width": 1 << 40},
+        {"width": "4"},
+        {"orientation": 9},
+        {"palette": ["RGB", "xy"]},
+        {"other": 1},
+    ):
+        with pytest.raises(WsolbenchError, match="answer of the reader process"):
+            picture_of({**head, **change}, [pixels])
+    with pytest.raises(WsolbenchError, match="answer of the reader process"):
+        picture_of(head, [])
+
+
+def test_a_stream_has_a_position_of_its_own(file):
+    with ByteFile(file, "a file") as opened:
+        first, second = opened.stream(), opened.stream()
+        whole = file.read_bytes()
+        assert first.read(8) == whole[:8]
+        assert second.read() == whole
+        assert first.read(4) == whole[8:12]
+        assert (first.seek(-3, os.SEEK_END), first.read()) == (len(whole) - 3, whole[-3:])
 
 
 def test_a_link_in_a_file_is_not_followed_by_the_reader_either(tmp_path):

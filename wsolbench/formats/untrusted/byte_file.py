@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
 import sys
 import threading
 import weakref
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +111,10 @@ class ByteFile:
             done += got
         return buffer
 
+    def stream(self) -> BinaryIO:
+        """The file for libraries that read from a position, which is its own."""
+        return io.BufferedReader(_Stream(self))
+
     def sha256(self) -> str:
         """The SHA-256 of the whole file in hexadecimal.
 
@@ -179,6 +185,35 @@ class ByteFile:
             cure="the file is truncated: download or write it again",
             exit_status=1,
         )
+
+
+class _Stream(io.RawIOBase):
+    """A position in a `ByteFile`."""
+
+    def __init__(self, file: ByteFile) -> None:
+        super().__init__()
+        self._file = file
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._file.size}
+        self._place = max(0, starts[whence] + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(0, min(len(buffer), self._file.size - self._place))
+        buffer[:length] = self._file.read(self._place, length).data if length else b""
+        self._place += length
+        return length
 
 
 def _changing(status: os.stat_result) -> tuple[int, ...]:

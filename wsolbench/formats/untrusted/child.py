@@ -2,8 +2,10 @@
 
 `process` starts it and speaks with it over a socket. A request is a length of four bytes and a JSON
 object, with the descriptor of the file where one is opened; an answer is the same with a value or
-an error, followed by the bytes of its arrays. The process holds no descriptor beside the socket and
-one file, may open no other, and ends with the socket.
+an error, followed by the bytes of its arrays. The process ends with the socket. It cannot hold more
+descriptors than the socket and one file (two more of a picture), nor start processes or write
+files. That keeps a parser that was led astray from reading other files; it is no sandbox for code
+that has taken the process over.
 """
 
 from __future__ import annotations
@@ -151,6 +153,7 @@ def _limit(kind: str) -> None:
         "RLIMIT_AS": MEMORY[kind],
         "RLIMIT_FSIZE": 0,
         "RLIMIT_CORE": 0,
+        "RLIMIT_NPROC": 0,
         "RLIMIT_NOFILE": _CHANNEL + 1 + spare,
     }
     for name, limit in limits.items():

@@ -7,6 +7,7 @@ The HDF5 library only provides the structure (module `structure`), in a reader p
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from types import TracebackType
@@ -17,7 +18,7 @@ import numpy as np
 from ...errors import WsolbenchError
 from .byte_file import ByteFile
 from .column import Chunks, Column
-from .limits import MAX_ATTRIBUTE_BYTES, MAX_SLACK_BYTES, SIGNATURE, Bounds
+from .limits import MAX_ATTRIBUTE_BYTES, MAX_CHUNK_BYTES, MAX_SLACK_BYTES, SIGNATURE, Bounds
 from .process import give_back, has_readers, take
 from .structure import Layout, Structure
 from .trust import trusted_files
@@ -78,7 +79,9 @@ class Gate:
             )
         try:
             self._asked: _Asked = (
-                _Remote(self.file) if has_readers() and not trusted_files() else _local(self.file)
+                _Remote(self.file)
+                if has_readers() and not trusted_files()
+                else Structure(self.file.stream(), self.file.size)
             )
         except WsolbenchError as error:
             self.file.close()
@@ -120,14 +123,9 @@ class Gate:
             layout = self._asked.column(name, bounds)
         except WsolbenchError as error:
             raise self._named(error, name) from error
-        dtype, shape = np.dtype(layout.dtype), tuple(layout.shape)
-        column = Column(self.file, name, dtype, shape, start=layout.start)
-        if layout.chunk is not None:
-            chunk = tuple(layout.chunk)
-            grid = tuple(-(-length // size) for length, size in zip(shape, chunk, strict=True))
-            column.chunks = Chunks(chunk, grid, *layout.arrays)
-        elif layout.arrays:
-            column.content = layout.arrays[0]
+        column = self._believed(name, layout, bounds)
+        if column is None:
+            raise self._named(_implausible(), name)
         self._columns.append(column)
         return column
 
@@ -160,6 +158,32 @@ class Gate:
                 exit_status=1,
             )
 
+    def _believed(self, name: str, layout: Layout, bounds: Bounds) -> Column | None:
+        """The column that an answer describes; None if a sound reader cannot have said that."""
+        dtype, shape = np.dtype(layout.dtype), layout.shape
+        size = math.prod(shape) * dtype.itemsize
+        column = Column(self.file, name, dtype, shape, start=layout.start)
+        if not (bounds.accepts_type(dtype) and bounds.accepts_shape(shape)):
+            return None
+        if layout.chunk is not None:
+            chunk, (starts, lengths, deflated) = layout.chunk, layout.arrays
+            if len(chunk) != len(shape) or min(chunk) < 1:
+                return None
+            grid = tuple(-(-length // side) for length, side in zip(shape, chunk, strict=True))
+            fits = all(part.shape == (math.prod(grid),) for part in layout.arrays)
+            if not fits or math.prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
+                return None
+            if starts.dtype != np.int64 or lengths.dtype != np.int64 or deflated.dtype != np.bool_:
+                return None
+            inside = (starts >= 0) & (lengths >= 0) & (starts <= self.file.size - lengths)
+            column.chunks = Chunks(chunk, grid, starts, lengths, deflated)
+            return column if inside.all() else None
+        if layout.arrays:
+            (column.content,) = layout.arrays
+            same = column.content.dtype == dtype and column.content.shape == shape
+            return column if same else None
+        return column if 0 <= layout.start <= self.file.size - size else None
+
     def _starts(self, at: int) -> bool:
         """Whether the signature of HDF5 is at this byte."""
         whole = at + len(SIGNATURE) <= self.file.size
@@ -177,9 +201,13 @@ class Gate:
         )
 
 
-def _local(file: ByteFile) -> Structure:
-    # A descriptor of its own, since HDF5 moves the position in the file.
-    return Structure(os.fdopen(os.dup(file.descriptor), "rb"), file.size)
+def _implausible() -> WsolbenchError:
+    return WsolbenchError(
+        "",
+        found="an answer of the reader process that no sound file gives",
+        cure="the file is damaged or hostile: download or write it again",
+        exit_status=1,
+    )
 
 
 class _Remote:
@@ -194,20 +222,29 @@ class _Remote:
             raise
 
     def kind(self, name: str) -> str | None:
-        value: str | None = self._reader.ask({"act": "kind", "name": name})[0]
-        return value
+        value = self._reader.ask({"act": "kind", "name": name})[0]
+        if value not in ("data set", "group", None):
+            raise _implausible()
+        return value if value is None else str(value)
 
     def column(self, name: str, bounds: Bounds) -> Layout:
         request = {"act": "column", "name": name, "bounds": asdict(bounds)}
         found, arrays = self._reader.ask(request, quick=False)
-        chunk = found["chunk"] and tuple(found["chunk"])
-        return Layout(found["dtype"], tuple(found["shape"]), found["start"], chunk, tuple(arrays))
+        try:
+            shape = tuple(map(int, found["shape"]))
+            chunk = None if found["chunk"] is None else tuple(map(int, found["chunk"]))
+            dtype = np.dtype(str(found["dtype"])).str
+            return Layout(dtype, shape, int(found["start"]), chunk, tuple(arrays))
+        except (ValueError, TypeError, LookupError) as error:
+            raise _implausible() from error
 
     def attribute(self, name: str, limit: int) -> str | int | None:
-        value: str | int | None = self._reader.ask(
-            {"act": "attribute", "name": name, "limit": limit}
-        )[0]
-        return value
+        value = self._reader.ask({"act": "attribute", "name": name, "limit": limit})[0]
+        if isinstance(value, str) and len(value) <= limit:
+            return value
+        if value is None or type(value) is int:
+            return value
+        raise _implausible()
 
     def close(self) -> None:
         try:

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 __all__ = [
     "MAX_ATTRIBUTE_BYTES",
@@ -79,3 +82,15 @@ class Bounds:
     shape: tuple[int | tuple[int, int], ...]
     meant: str
     upright: bool = False
+
+    def accepts_type(self, dtype: np.dtype[Any]) -> bool:
+        """Whether a data set may have this type."""
+        return dtype.kind in self.dtypes or dtype.str in self.dtypes
+
+    def accepts_shape(self, shape: tuple[int, ...]) -> bool:
+        """Whether a data set may have this shape."""
+        flat = shape[:1] if self.upright and shape[1:] == (1,) else shape
+        if len(flat) != len(self.shape):
+            return False
+        ends = [(entry, entry) if isinstance(entry, int) else entry for entry in self.shape]
+        return all(low <= length <= high for length, (low, high) in zip(flat, ends, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -13,13 +14,22 @@ from PIL import Image, UnidentifiedImageError
 
 from ...errors import WsolbenchError, one_of
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Picture", "read_picture", "rehearse"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Picture", "picture_of", "read_picture", "rehearse"]
 
 MAX_SIDE = 16384
 """Maximum side of a picture in pixels, far above that of any data set in use."""
 
 MAX_PIXELS = 89_478_485
 """Maximum pixels of one picture: Pillow's own limit (a quarter of a GiB as 24-bit RGB)."""
+
+_ROW_BITS = {
+    **dict.fromkeys(("L", "P"), 8),
+    **dict.fromkeys(("LA", "La", "PA", "I;16", "I;16L", "I;16B", "I;16N"), 16),
+    **dict.fromkeys(("RGB", "YCbCr", "LAB", "HSV"), 24),
+    **dict.fromkeys(("RGBA", "RGBa", "RGBX", "CMYK", "I", "F"), 32),
+    "1": 1,
+}
+"""Bits of a pixel in `PIL.Image.Image.tobytes`, by mode; rows are whole bytes."""
 
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright, and 5 to 8 swap width and height
 
@@ -131,6 +141,33 @@ def read_picture(
             found=f"a damaged picture ({error})",
             expected=f"a complete {kinds} file",
             cure="download it again",
+        ) from error
+
+
+def picture_of(head: Any, arrays: Sequence[NDArray[Any]]) -> Picture:
+    """The picture that a reader process describes, of which nothing is believed.
+
+    Raises:
+        WsolbenchError: a sound reader cannot have said that; its `where` is empty.
+    """
+    try:
+        picture = Picture(**head, pixels=arrays[0].view(np.uint8))
+        sides = (picture.width, picture.height)
+        small = 1 <= min(sides) <= max(sides) <= MAX_SIDE and math.prod(sides) <= MAX_PIXELS
+        if not small or picture.orientation not in range(1, 9):
+            raise ValueError("no picture")
+        row = _ROW_BITS[picture.mode] * picture.width
+        if picture.pixels.size not in (0, picture.height * -(-row // 8)):
+            raise ValueError("not its pixels")
+        if picture.palette is not None:
+            bytes.fromhex(picture.palette[1])
+        return picture
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise WsolbenchError(
+            "",
+            found="an answer of the reader process that no sound picture gives",
+            cure="the file is damaged or hostile: download it again",
+            exit_status=1,
         ) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ import struct
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -35,8 +38,11 @@ _PROGRAM = (
 )
 _MARGIN = 5.0  # seconds that an answer may come later than the child's own limit
 _KEPT = 8  # idle readers of a kind
+_MAX_TEXT = 64 << 20  # bytes of an answer without its arrays: an XML file of 50,000 elements
+_MOST_ARRAYS = 3
 
 _idle: dict[str, list[Reader]] = {}
+_all: weakref.WeakSet[Reader] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
@@ -84,6 +90,7 @@ class Reader:
         finally:
             theirs.close()
         self._socket = ours
+        _all.add(self)
 
     @property
     def usable(self) -> bool:
@@ -111,6 +118,7 @@ class Reader:
         processor = QUICK_SECONDS if quick else SECONDS
         text = json.dumps({**request, "wall": SECONDS, "processor": processor}).encode()
         message = struct.pack("<I", len(text)) + text
+        self._until = time.monotonic() + SECONDS + _MARGIN
         try:
             self._socket.settimeout(SECONDS + _MARGIN)
             if descriptor is None:
@@ -123,6 +131,8 @@ class Reader:
             raise self._ended(f"which did not answer within {SECONDS} s") from error
         except (OSError, EOFError) as error:
             raise self._ended("") from error
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
+            raise self._ended("which answered what it cannot have read") from error
         self._busy = False
         if "memory" in answer:
             gibibytes = MEMORY[self.kind] >> 30
@@ -147,15 +157,35 @@ class Reader:
         self._process.returncode = 0
 
     def _answer(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """The next answer.
+
+        The child may have been taken over by the file, so that nothing of it is believed.
+
+        Raises:
+            ValueError, TypeError, LookupError: it is not of the form that a sound child sends.
+        """
         (length,) = struct.unpack("<I", self._bytes(4).tobytes())
+        if length > _MAX_TEXT:
+            raise ValueError(f"a text of {length} bytes")
         answer = json.loads(self._bytes(length).tobytes())
+        if "error" in answer:
+            where, found, expected, cure, status = answer["error"]
+            if not all(isinstance(text, str) for text in (where, found, expected, cure)):
+                raise ValueError("an error that is none")
+            answer["error"] = (where, found, expected, cure, int(status == 2) + 1)
+        elif "memory" not in answer and "value" not in answer:
+            raise ValueError("no answer")
+        described = answer.get("arrays", [])
+        if len(described) > _MOST_ARRAYS:
+            raise ValueError(f"{len(described)} arrays")
         arrays = []
-        for name, shape in answer.get("arrays", ()):
-            dtype = np.dtype(name)
-            # The child may have been taken over: no objects, and no more than it may hold itself.
-            count = int(np.prod(shape, dtype=np.float64))
-            if dtype.kind not in "uifbS" or count * dtype.itemsize > MEMORY[self.kind]:
-                raise EOFError
+        for name, shape in described:
+            dtype, count = np.dtype(name), math.prod(shape)
+            objects = dtype.kind not in "uifbS" or dtype.itemsize == 0
+            if objects or min(shape, default=0) < 0:
+                raise ValueError(f"an array of {name} {shape}")
+            if count * dtype.itemsize > MEMORY[self.kind]:
+                raise ValueError(f"an array of {count * dtype.itemsize} bytes")
             raw = self._bytes(count * dtype.itemsize)
             arrays.append(raw.view(dtype).reshape(shape))
         return answer, arrays
@@ -164,6 +194,7 @@ class Reader:
         buffer = np.empty(length, dtype=np.uint8)
         done = 0
         while done < length:
+            self._socket.settimeout(max(0.001, self._until - time.monotonic()))
             got = self._socket.recv_into(buffer.data[done:])
             if not got:
                 raise EOFError
@@ -235,9 +266,8 @@ def _end_all() -> None:
 def _forget_all() -> None:
     global _lock
     _lock = threading.Lock()
-    for readers in _idle.values():
-        for each in readers:
-            each.forget()
+    for each in list(_all):
+        each.forget()
     _idle.clear()
 
 

@@ -156,8 +156,7 @@ class Structure:
             if space.get_simple_extent_type() != h5s.SIMPLE:
                 raise _refusal(name, "not an array", bounds.meant)
             shape = tuple(int(length) for length in space.get_simple_extent_dims())
-            flat = shape[:1] if bounds.upright and shape[1:] == (1,) else shape
-            if not _fits(flat, bounds.shape):
+            if not bounds.accepts_shape(shape):
                 raise _refusal(name, f"shape {shape}", bounds.meant)
             size = dtype.itemsize * math.prod(shape)
             if size > MAX_COLUMN_BYTES:
@@ -346,7 +345,7 @@ def _dtype(name: str, kind: Any, bounds: Bounds) -> np.dtype[Any]:
     standard = _standard(kind)
     if standard is None:
         raise _refusal(name, "a type that is not a standard number", bounds.meant)
-    if standard.kind not in bounds.dtypes and standard.str not in bounds.dtypes:
+    if not bounds.accepts_type(standard):
         raise _refusal(name, f"dtype {_named(standard)}", bounds.meant)
     return standard
 
@@ -391,13 +390,6 @@ def _refusal(where: str, found: str, expected: str, cure: str | None = None) -> 
         cure=cure or "",
         exit_status=1,
     )
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | tuple[int, int], ...]) -> bool:
-    if len(shape) != len(wanted):
-        return False
-    ends = [(entry, entry) if isinstance(entry, int) else entry for entry in wanted]
-    return all(low <= length <= high for length, (low, high) in zip(shape, ends, strict=True))
 
 
 def _named(dtype: np.dtype[Any]) -> str:
