@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import struct
 import tarfile
 import tracemalloc
 import zipfile
@@ -167,7 +168,8 @@ def forged(content: bytes, places: list[tuple[bytes, int, bytes]]) -> bytes:
         (bomb(50 << 20), "52428800 bytes unpacked, more than 1048576"),
         (forged(bomb(1000), [(b"PK\x01\x02", 24, (1 << 19).to_bytes(4, "little"))]), "in [0-9]+"),
         (npz(a=np.ones(1), b=np.ones(1), c=np.ones(1), d=np.ones(1), e=np.ones(1)), "5 members"),
-        (forged(npz(a=np.ones(1)), [(b"PK\x05\x06", 12, b"\xff\xff\xff\x7f")]), "a directory of"),
+        (forged(npz(a=np.ones(1)), [(b"PK\x05\x06", 12, b"\xff\xff\xff\x7f")]), "not where"),
+        (forged(npz(a=np.ones(1)), [(b"PK\x05\x06", 4, b"\x01")]), "not where"),
         (forged(npz(a=np.ones(9)), [(b"PK\x01\x02", 8, b"\x01")]), "encrypted"),
         (b"nothing", "not a zip file"),
     ],
@@ -178,6 +180,54 @@ def test_archives_that_lie_are_refused_unread(content: bytes, found: str) -> Non
         read_members(content, LIMITS)
     assert tracemalloc.get_traced_memory()[1] < 2 << 20
     tracemalloc.stop()
+
+
+def crowded(members: int) -> tuple[bytes, int, int]:
+    """An archive of so many entries, with the place and the bytes of its directory."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for index in range(members):
+            archive.writestr(f"{index}.npy", b"")
+    content = file.getvalue()
+    length, start = struct.unpack_from("<2L", content, len(content) - 10)
+    return content[:-22], start, length
+
+
+def ended(stated: tuple[int, int, int], wide: tuple[int, int, int] | None = None) -> bytes:
+    """5,000 entries, then the records that state entries, bytes and place of their directory."""
+    content, _, _ = crowded(5000)
+    records = b""
+    if wide is not None:
+        entries, length, start = wide
+        numbers = (44, 45, 45, 0, 0, entries, entries, length, start)
+        records = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", *numbers)
+        records += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content), 1)
+    entries, length, start = stated
+    numbers = (0, 0, entries, entries, length, start, 0)
+    return content + records + struct.pack("<4s4H2LH", b"PK\x05\x06", *numbers)
+
+
+def test_no_end_record_hides_the_entries_of_a_directory() -> None:
+    content, start, length = crowded(5000)
+    true, few = (5000, length, start), (4, 300, start)
+    disks = forged(content + ended(true)[len(content) :], [(b"PK\x05\x06", 4, b"PK\x05\x06")])
+    for archive, found in (
+        (disks, "several ends"),
+        (ended(true) + ended(few)[len(content) :], "several ends"),
+        (ended(few, true), "two different ends"),
+        (ended(true, few), "two different ends"),
+        (ended((4, length, start)), "a directory of [0-9]+ bytes for at most 4 members"),
+        (ended(few), "not where the archive ends"),
+        (b"x" + ended(true), "not where the archive ends"),
+    ):
+        with pytest.raises(ValueError, match=found):
+            read_members(archive, LIMITS)
+    for archive in (ended(true), ended(true, true), ended((65535, 2**32 - 1, 2**32 - 1), true)):
+        assert len(read_members(archive, ZipLimits(5000, 0))) == 5000
+        with pytest.raises(ValueError, match="5000 members, more than 4999"):
+            read_members(archive, ZipLimits(4999, 0))
+    with pytest.raises(ValueError, match="a directory of 5000 members that states 4"):
+        read_members(ended((4, length, start)), ZipLimits(5000, 0))
 
 
 def test_stored_members_are_no_longer_than_their_file() -> None:

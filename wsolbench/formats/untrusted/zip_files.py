@@ -1,12 +1,15 @@
 """Archives in ZIP format, checked before anything in them is unpacked.
 
 Source: PKWARE's APPNOTE.TXT. A directory of many entries, members that overlap, and members that
-unpack to far more than they hold are the known bombs (Fifield, A better zip bomb, 2019).
+unpack to far more than they hold are the known bombs (Fifield, A better zip bomb, 2019). Readers
+look for the end of an archive in different ways: a file that two of them could take differently is
+refused.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,7 +21,10 @@ __all__ = ["ZipLimits", "checked_members", "read_members"]
 MAX_RATIO = 1032
 """Highest compression ratio of deflate (zlib's technical details); higher ones are forged."""
 
-_TAIL = 65_557  # the end record with the longest comment
+_END = struct.Struct("<4s4H2LH")  # the end record
+_WIDE = struct.Struct("<4sQ2H2L4Q")  # the same with 64 bits
+_LOCATOR = struct.Struct("<4sLQL")  # where the latter is
+_TAIL = 65_535 + _END.size + _LOCATOR.size + _WIDE.size  # with the longest comment
 _ENTRY = 512  # bytes of a directory's entry with a long name
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -49,16 +55,13 @@ def checked_members(file: BinaryIO, limits: ZipLimits) -> list[zipfile.ZipInfo]:
         ValueError: no archive, or one beyond the limits; names twice, encrypted members.
     """
     size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _TAIL - 76))
-    _check_directory(file.read(_TAIL + 76), limits)
+    _check_directory(file, size, limits)
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError) as error:
         raise ValueError(str(error)) from error
-    if len(members) > limits.members:
-        raise ValueError(f"{len(members)} members, more than {limits.members}")
     total = sum(member.file_size for member in members)
     if total > limits.total:
         raise ValueError(f"{total} bytes unpacked, more than {limits.total}")
@@ -112,14 +115,43 @@ def read_members(
     return found
 
 
-def _check_directory(tail: bytes, limits: ZipLimits) -> None:
-    """Refuse a directory that is larger than so many members need: it is read at once."""
+def _check_directory(file: BinaryIO, size: int, limits: ZipLimits) -> None:
+    """Refuse a directory of more entries than allowed: `zipfile` reads all of them at once."""
+    entries, length, start = _directory(file, size)
+    if length > limits.members * _ENTRY:
+        raise ValueError(f"a directory of {length} bytes for at most {limits.members} members")
+    file.seek(start)
+    # Readers take either the stated number of entries or all that the bytes hold.
+    held = file.read(length).count(b"PK\x01\x02")
+    if held != entries:
+        raise ValueError(f"a directory of {held} members that states {entries}")
+    if held > limits.members:
+        raise ValueError(f"{held} members, more than {limits.members}")
+
+
+def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
+    """The stated entries, bytes and place of the directory, about which all records agree."""
+    first = file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
     end = tail.rfind(b"PK\x05\x06")
-    if end < 0:
-        raise ValueError("File is not a zip file")
-    size = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if size == 0xFFFFFFFF:
-        wide = tail.rfind(b"PK\x06\x06", 0, end)
-        size = int.from_bytes(tail[wide + 40 : wide + 48], "little") if wide >= 0 else size
-    if size > limits.members * _ENTRY:
-        raise ValueError(f"a directory of {size} bytes for at most {limits.members} members")
+    if tail.count(b"PK\x05\x06") > 1:
+        raise ValueError("an archive with several ends")
+    if end < 0 or len(tail) - end < _END.size:
+        raise ValueError("not a zip file, or a truncated one")
+    _, *stated, comment = _END.unpack_from(tail, end)
+    if end + _END.size + comment != len(tail):
+        raise ValueError("an archive with other bytes at its end")
+    locator, wide = end - _LOCATOR.size, end - _LOCATOR.size - _WIDE.size
+    if wide >= 0 and tail.startswith(b"PK\x06\x07", locator):
+        mark, rest, _, _, *wider = _WIDE.unpack_from(tail, wide)
+        place = _LOCATOR.unpack_from(tail, locator)[1:]
+        sound = (b"PK\x06\x06", _WIDE.size - 12, (0, first + wide, 1))
+        highest = [0xFFFF] * 4 + [0xFFFFFFFF] * 2
+        fits = zip(stated, wider, highest, strict=True)
+        if (mark, rest, place) != sound or any(a not in (b, most) for a, b, most in fits):
+            raise ValueError("an archive with two different ends")
+        stated, end = wider, wide
+    disk, disk_of_directory, here, entries, length, start = stated
+    if disk or disk_of_directory or here != entries or start + length != first + end:
+        raise ValueError("a directory that is not where the archive ends")
+    return entries, length, start
