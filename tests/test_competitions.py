@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from tests.conftest import random_dataset, random_maps
 from wsolbench.competitions.bundle import requirements
 from wsolbench.competitions.codabench import page, write_codabench, write_reference
-from wsolbench.competitions.evalai import write_evalai
+from wsolbench.competitions.evalai import SCRIPT, write_evalai
 from wsolbench.competitions.rules import Rules, rules_for, score
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
@@ -176,6 +176,33 @@ def test_evalai_returns_scores_and_one_line_errors(site: Site, app: Path, tmp_pa
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"wsolbench: {maps}: ")
+
+
+def test_evalai_faults_are_one_line_and_its_cache_is_private(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(SCRIPT)
+    package = tmp_path / "wsolbench"
+    (package / "competitions").mkdir(parents=True)
+    for name in ("__init__.py", "competitions/__init__.py"):
+        (package / name).write_text("")
+    (package / "errors.py").write_text("class WsolbenchError(Exception): pass\n")
+    (package / "competitions/evalai.py").write_text(
+        "import os, stat\n"
+        "def evaluate(*_):\n"
+        "    where = os.environ['NUMBA_CACHE_DIR']\n"
+        "    raise KeyError(where + '\\n' + oct(stat.S_IMODE(os.stat(where).st_mode)))\n"
+    )
+    clean = {"TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "main.py", "annotations.h5", "maps.h5"]
+    told = [
+        subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True).stderr
+        for _ in range(2)
+    ]
+    assert told[0] != told[1]  # a name that nobody can foresee
+    for text in told:
+        assert len(text.splitlines()) == 1
+        assert text.startswith(f"wsolbench: unexpected KeyError ('{tmp_path}/wsolbench-")
+        assert text.endswith("0o700'); report it\n")
+    assert not list(tmp_path.glob("wsolbench-*"))
 
 
 def test_the_same_rules_give_the_same_bytes(site: Site, tmp_path: Path) -> None:

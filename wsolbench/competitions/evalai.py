@@ -28,8 +28,9 @@ import tempfile
 
 program = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, program)  # the wsolbench of this folder, whatever else is installed
-# The program's folder may be read-only.
-os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), "wsolbench-numba"))
+# The program's folder may be read-only. The cache holds code, so nobody else may write to it.
+cache = tempfile.TemporaryDirectory(prefix="wsolbench-")
+os.environ.setdefault("NUMBA_CACHE_DIR", cache.name)
 
 
 def evaluate(test_annotation_file, user_submission_file, phase_codename, **kwargs):
@@ -41,12 +42,15 @@ def evaluate(test_annotation_file, user_submission_file, phase_codename, **kwarg
         return evaluate(program, test_annotation_file, user_submission_file)
     except WsolbenchError as error:
         raise ValueError(str(error)) from None
+    except Exception as error:  # a fault of the program is one line too
+        text = " ".join(str(error).split())[:300]
+        raise ValueError(f"unexpected {type(error).__name__} ({text}); report it") from None
 
 
 if __name__ == "__main__":
     try:
         print(json.dumps(evaluate(*sys.argv[1:3], "".join(sys.argv[3:4])), indent=1))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         sys.exit(f"wsolbench: {error}")
 '''
 
