@@ -109,6 +109,17 @@ def test_the_end_of_a_forked_process_is_its_own(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "-15\n", "")
 
 
+def test_a_command_that_is_done_ends_as_done() -> None:
+    program = START + (
+        "import os, signal\n"
+        "class Late:\n def __init__(self): self.kill = os.kill, os.getpid(), signal.SIGINT\n"
+        " def __del__(self): self.kill[0](*self.kill[1:]); print('late')\n"
+        "late = Late()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "late\n", "")
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"

@@ -10,6 +10,7 @@ kill at any moment harms none (`files`); nothing else has to be ended in order.
 
 from __future__ import annotations
 
+import atexit
 import glob
 import os
 import signal
@@ -46,6 +47,7 @@ def watch() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_watch_no_more)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: end as it is
     threading.Thread(target=_wait, args=(reading,), name="interrupts", daemon=True).start()
 
 
