@@ -62,3 +62,13 @@ def test_the_pages_it_names_are_there() -> None:
 
 def test_it_is_short() -> None:
     assert len(README.split()) < 900
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_says_nothing_twice_and_its_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    told = re.findall(r"^(?:## .*|[^|\n].{60,})$", prose, flags=re.MULTILINE)
+    assert [line for line in told if told.count(line) > 1] == []
+    names = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [name for name in names if not (page.parent / name).exists()] == []
