@@ -164,7 +164,9 @@ def _read(
     with ByteFile(path, "a picture") as file:
         try:
             if trusted_files() or not has_readers():
-                return read_picture(file.stream(), formats, load=load, size=size, upright=upright)
+                found = read_picture(file.stream(), formats, load=load, size=size, upright=upright)
+                file.require_unchanged()
+                return found
             request = {"act": "picture", "formats": list(formats), "load": load}
             reader = take("pictures")
             try:
@@ -173,6 +175,7 @@ def _read(
                 )
             finally:
                 give_back(reader)
+            file.require_unchanged()
             return picture_of(head, arrays)
         except WsolbenchError as error:
             raise WsolbenchError(

@@ -144,11 +144,12 @@ def check_bootstrap(bootstrap: Bootstrap | None) -> None:
         return
     for name, least in (("resamples", 1), ("seed", 0)):
         value = getattr(bootstrap, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        # Larger integers are not exact in every reader of JSON.
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 53:
             raise WsolbenchError(
                 f"bootstrap.{name}",
-                found=repr(value),
-                expected=f"an integer, {least} or more",
+                found=repr(value)[:40],
+                expected=f"an integer, {least} or more, below 2^53",
                 cure="correct it, e.g. Bootstrap(1000, seed=0)",
             )
     if not isinstance(bootstrap.level, float) or not 0 < bootstrap.level < 1:

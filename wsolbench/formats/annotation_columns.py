@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,13 +38,10 @@ UNLABELLED = -1
 MAX_IMAGES = 2_000_000
 """Maximum images of a data set; OpenImages, the largest localization set, has 1.9 million."""
 
-_ROOM = 64 << 20
-_RATIO = 64
-"""A column may have 64 MiB, or 64 times the bytes of its file: run lengths deflate to a third, and
-only constant columns to less than a sixty-fourth."""
-
-_MAX_TEXT_BYTES = 16 << 20
-_MAX_VALUES = 1 << 40
+_ROOM = 64 << 20  # bytes of any column
+_RATIO = 64  # of the bytes of larger ones and of the file: only constant columns deflate to less
+_MAX_TEXT_BYTES = 16 << 20  # 100,000 names of classes
+_MAX_VALUES = 1 << 40  # what counts is the bytes
 _INTEGERS = ("u", "i")
 _CURE = "the file is damaged: download it again, or import the annotations again"
 
@@ -207,7 +205,7 @@ def _column(
     shape: tuple[int | tuple[int, int], ...] = (length,) if across is None else (length, across)
     words = f"{meant}, N as in image_id" if isinstance(length, int) else meant
     column: Column = gate.column(name, Bounds(dtypes, shape, words))
-    size = column.dtype.itemsize * int(np.prod(column.shape, dtype=np.float64))
+    size = column.dtype.itemsize * math.prod(column.shape)
     most = max(_ROOM, _RATIO * gate.file.size)
     if size > most:
         raise _damaged(

@@ -14,7 +14,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,6 @@ from .rules import (
 )
 from .scan import Maps, Scan, block_faults, in_float32, scan_file
 from .writer import SubmissionWriter
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "FORMAT",

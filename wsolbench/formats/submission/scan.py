@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,6 @@ from .rules import (
     header_faults,
 )
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
     "BLOCK_BYTES",
     "FAULTS_PER_KIND",
@@ -63,18 +60,13 @@ __all__ = [
 FAULTS_PER_KIND = 1000
 """Maximum faults of one kind that `validate` lists; the others are only counted."""
 
-
 _WHAT = "a submission (HDF5)"
-
 
 _CURE = "write the file again, e.g. with wsolbench.SubmissionWriter"
 
-
 BLOCK_BYTES = 8 << 20  # read or written at a time
 
-
 _FLOATS = ("<f4", ">f4", "<f8", ">f8")
-
 
 _T = TypeVar("_T")
 
@@ -132,6 +124,7 @@ class Scan:
 
     file: ByteFile
     faults: list[Fault] = field(default_factory=list)
+    texts: dict[str, object] = field(default_factory=dict)
     header: SubmissionHeader | None = None
     image_ids: list[str] | None = None
     maps: Maps | None = None
@@ -282,8 +275,7 @@ def _content(scan: Scan, gate: Gate) -> str:
         WsolbenchError: it differs, or maps or edges have no checksums.
     """
     columns: dict[str, NDArray[Any]] = {"image_id": np.array(scan.image_ids, dtype="S")}
-    names = ("dataset", "split", "label", "normalisation", "method", "format", "format_version")
-    head: dict[str, object] = {name: gate.attribute(name) for name in names}
+    head = {**scan.texts, "format": FORMAT, "format_version": scan.format_version}
     for name, maps, crc32 in (
         ("maps", scan.maps, scan.crc32),
         ("edges", scan.edges, scan.edges_crc32),
@@ -325,6 +317,7 @@ def _scan_header(scan: Scan, gate: Gate) -> SubmissionHeader | None:
     method = None
     if "method" in texts:
         method = scan.attempt("header", lambda: _method(texts["method"]))
+    scan.texts = {**texts}
     # Missing fields are reported above; valid placeholders let the other fields be checked.
     header = SubmissionHeader(
         texts.get("dataset", "none"),

@@ -56,6 +56,8 @@ def array_of_bytes(content: bytes) -> NDArray[Any]:
     if count * kind.itemsize != room:
         raise ValueError(f"{kind} of shape {shape} in {room} bytes")
     values = np.frombuffer(content, kind, count, start) if count else np.empty(0, kind)
+    if kind.kind == "U" and count and values.view(kind.byteorder + "u4").max() > 0x10FFFF:
+        raise ValueError("texts of no characters")
     array: NDArray[Any] = values.reshape(shape, order="F" if is_fortran else "C").copy(order="K")
     return array
 

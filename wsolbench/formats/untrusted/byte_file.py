@@ -48,8 +48,6 @@ class ByteFile:
     ) -> None:
         require_path("path", path, f"the path of {what}")
         self.path = Path(path)
-        if not (self.path.is_file() or self.path.is_dir()) and self.path.exists():
-            raise self._irregular(what)
         require_file(path, what, cure)
         # A name that becomes a FIFO after the check must not hang the open.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
@@ -143,10 +144,8 @@ def _some(file: BinaryIO | None) -> BinaryIO:
 
 def _limit(kind: str) -> None:
     """Take away what parsing does not need."""
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows
-        return
+    import resource
+
     # The next descriptor is that of the file; libtiff opens it a second time.
     spare = {"hdf5": 1, "pictures": 3, "xml": 0}[kind]
     limits = {
@@ -158,7 +157,9 @@ def _limit(kind: str) -> None:
     }
     for name, limit in limits.items():
         if hasattr(resource, name):
-            resource.setrlimit(getattr(resource, name), (limit, limit))
+            # macOS refuses a limit of memory below what is mapped already.
+            with suppress(ValueError, OSError):
+                resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
 def _received(connection: socket.socket) -> tuple[dict[str, Any], int | None] | None:

@@ -28,10 +28,10 @@ def read_bytes(
         exit_status: of the error for a larger one.
 
     Raises:
-        WsolbenchError: the file is missing, no regular file, not readable or larger.
+        WsolbenchError: the file is missing, no regular file, not readable, larger, or changed
+            while it was read.
     """
-    file = ByteFile(path, what)
-    try:
+    with ByteFile(path, what) as file:
         if file.size > limit:
             raise WsolbenchError(
                 path,
@@ -40,6 +40,6 @@ def read_bytes(
                 cure=cure,
                 exit_status=exit_status,
             )
-        return file.read(0, file.size).tobytes()
-    finally:
-        file.close()
+        content = file.read(0, file.size).tobytes()
+        file.require_unchanged()
+        return content
