@@ -126,19 +126,15 @@ class ByteFile:
         return digest.hexdigest()
 
     def require_unchanged(self) -> None:
-        """Check that nobody wrote to the file since it was opened.
-
-        A file that was replaced by another of the same name is not changed: this one stays open.
+        """Check that nobody wrote to the file, replaced or renamed it since it was opened.
 
         Raises:
             WsolbenchError: its size or one of its times differs.
         """
-        size, modified, changed, names = _changing(os.fstat(self.descriptor))
-        same = (size, modified) == self._first[:2]
-        if not same or (changed != self._first[2] and names == self._first[3]):
+        if _changing(os.fstat(self.descriptor)) != self._first:
             raise WsolbenchError(
                 self.path,
-                found="a file that changed while it was read",
+                found="a file that changed, or was replaced or renamed, while it was read",
                 expected="one that stays the same",
                 cure="run the command again when nothing writes to it",
                 exit_status=1,
@@ -217,8 +213,7 @@ class _Stream(io.RawIOBase):
 def _changing(status: os.stat_result) -> tuple[int, ...]:
     """What differs once somebody has written to a file.
 
-    Its modification time can be set back, its change time cannot; but that also differs when the
-    name of the file is given to another one, and then one name fewer is left.
+    A modification time can be set back, a change time cannot; but it also differs if the file gets
+    another name.
     """
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    return (status.st_size, *times, status.st_nlink)
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
