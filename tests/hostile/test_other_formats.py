@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.hostile.conftest import Box
-from tests.hostile.targets import TARGETS
+from tests.hostile.targets import TARGETS, add_checkpoint
 
 MOST = 700
 """MiB that a command may take; one that reads a sound file takes about 250."""
@@ -350,3 +350,16 @@ def test_names_of_maps_and_masks(box: Box) -> None:
             shutil.copy(one, box.work / folder / f"{name}.{ending}")
     box.run("import masks masks --out out.h5 --quiet", (0, 1, 2))
     box.run("import-maps maps --annotations toy.h5 --out out2.h5 --quiet", (0, 1, 2))
+
+
+@pytest.mark.skipif("checkpoint" not in TARGETS, reason="torch is not installed")
+def test_one_bit_of_a_networks_weights(box: Box) -> None:
+    """torch.load does not compare checksums, and other weights are other maps."""
+    add_checkpoint(box.work)
+    path, command = box.work / "c.pt", TARGETS["checkpoint"].commands[0]
+    box.run(command, 0)
+    (box.work / "out.h5").unlink()
+    content = bytearray(path.read_bytes())
+    content[content.index(b"data/0") + 200] ^= 64
+    path.write_bytes(content)
+    box.refuses(command, "c.pt: found a file that cannot be read", 2)

@@ -168,7 +168,7 @@ def read_content(file: Path, form: str, version: int, names: Collection[str]) ->
         WsolbenchError: the file is damaged, or no checkpoint of this format and version.
     """
     try:
-        check_torch_file(file)
+        check_torch_file(file, checksums=True)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
         raise _no_checkpoint(file, "a file that cannot be read", form) from error

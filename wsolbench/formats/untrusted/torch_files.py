@@ -40,12 +40,18 @@ _ITEM_BYTES = {
 """Bytes of a value by the class that the pickle names for a storage."""
 
 
-def check_torch_file(path: Path) -> None:
+def check_torch_file(path: Path, *, checksums: bool = False) -> None:
     """Check a file of `torch.save`; one that is no ZIP archive passes.
+
+    Args:
+        path: the file.
+        checksums: whether to compare the members with their CRC-32, as `torch.load` does not.
+            Only for files of which it is known that they have them: `torch.save` can leave them
+            out (`torch.serialization.set_crc32_options`).
 
     Raises:
         ValueError: compressed or overlapping members, a pickle beyond the limit, a storage whose
-            member has another length than stated.
+            member has another length than stated, a wrong checksum.
     """
     with open(path, "rb") as file:
         if file.read(2) != b"PK":
@@ -64,6 +70,8 @@ def check_torch_file(path: Path) -> None:
                 raise ValueError(
                     f"storage {key[:20]!r} of {size} bytes, of which there are {found}"
                 )
+        if checksums:
+            _check_sums(file)
 
 
 def _member(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
@@ -73,6 +81,17 @@ def _member(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
             return archive.read(member)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ValueError(str(error)) from error
+
+
+def _check_sums(file: BinaryIO) -> None:
+    file.seek(0)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            wrong = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(str(error)) from error
+    if wrong is not None:
+        raise ValueError(f"{wrong[:80]!r} does not match its checksum")
 
 
 class _StandIn:
