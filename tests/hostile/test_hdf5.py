@@ -1,4 +1,4 @@
-"""Submissions that point elsewhere, crash, hang, swell or lie.
+"""HDF5 files that point elsewhere, crash, hang, swell or lie: submissions and annotation files.
 
 Every construct stands in the place of a data set that commands read. Each command must end in one
 line, quickly, and neither read nor write a file outside.
@@ -23,8 +23,9 @@ Make = Callable[[h5py.File, str, Path], Any]
 EVALUATE = "evaluate a.h5 --annotations toy.h5 --quiet"
 COMMANDS = {
     "a.h5": (EVALUATE, "validate a.h5 --annotations toy.h5 --quiet", "info a.h5"),
+    "toy.h5": (EVALUATE, "info toy.h5", "export png toy.h5 --out out"),
 }
-PLACES = (("a.h5", "image_id"), ("a.h5", "top5"))
+PLACES = (("a.h5", "image_id"), ("a.h5", "top5"), ("toy.h5", "image_id"), ("toy.h5", "boxes/xyxy"))
 
 
 def low_level(file: h5py.File, name: str, kind: Any, creation: Any = None) -> None:
@@ -106,8 +107,6 @@ CONSTRUCTS: dict[str, Make] = {
 @pytest.mark.parametrize("construct", CONSTRUCTS)
 @pytest.mark.parametrize("file_name, name", PLACES)
 def test_constructs(box: Box, file_name: str, name: str, construct: str) -> None:
-    if (name, construct) == ("top5", "nothing"):
-        pytest.skip("a submission may have no classes")
     with h5py.File(box.work / file_name, "r+") as file:
         del file[name]
         CONSTRUCTS[construct](file, name, box.victim)
@@ -193,6 +192,13 @@ def test_damage_of_attributes(box: Box, file_name: str) -> None:
         path.write_bytes(damaged)
         outcome = box.run(COMMANDS[file_name][0], (0, 1, 2))
         assert outcome.status != 0 or "noise 0" in outcome.stdout
+
+
+def test_notes_of_three_gibibytes_are_not_read(box: Box) -> None:
+    with h5py.File(box.work / "toy.h5", "r+") as file:
+        del file["notes"]
+        file.create_dataset("notes", (3 << 30,), "u1", chunks=(1 << 20,), compression="gzip")
+    assert "notes" in box.apart("info toy.h5", most=600)
 
 
 @pytest.mark.parametrize("file_name", COMMANDS)
