@@ -16,6 +16,7 @@ TINY = {
     "competition": "--images 4",
     "dataloader": "--count 20 --rounds 1",
     "faults": "--moments 1 --interrupts 1 --only evaluate",
+    "fuzz": "--cases 4 --workers 1 --only submission,coco",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
     "limits": "--images 20 --rounds 1 --worst 1",
@@ -24,6 +25,7 @@ TINY = {
     "scaling": "--images 20 40",
     "schedulers": "--images 30 --rounds 1 --shards 2 --after 0.01",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
+    "soak": "--minutes 0.02",
     "startup": "--images 10 --rounds 1 --compiled 0",
     "store": "--images 50",
     "submission": "--maps 100 --rounds 1",
@@ -40,6 +42,7 @@ NEEDS = {
     "many": "cv2",
     "protocols": "cv2",
     "scaling": "cv2",
+    "soak": "jinja2",
 }
 
 

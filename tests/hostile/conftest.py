@@ -15,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from tests.hostile.targets import Outcome, build, call
+from tests.hostile.targets import TARGETS, Outcome, add_checkpoint, build, call
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-line-of-another-file-0f3a"
@@ -44,6 +44,14 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile") / "sound"
     build(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(sound: Path) -> Path:
+    """The same folder, with a checkpoint if torch is installed."""
+    if "checkpoint" in TARGETS and not (sound / "c.pt").exists():
+        add_checkpoint(sound)
+    return sound
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.hostile.conftest import Box
-from tests.hostile.targets import TARGETS, add_checkpoint
+from tests.hostile.targets import TARGETS
 
 MOST = 700
 """MiB that a command may take; one that reads a sound file takes about 250."""
@@ -353,9 +353,8 @@ def test_names_of_maps_and_masks(box: Box) -> None:
 
 
 @pytest.mark.skipif("checkpoint" not in TARGETS, reason="torch is not installed")
-def test_one_bit_of_a_networks_weights(box: Box) -> None:
+def test_one_bit_of_a_networks_weights(trained: Path, box: Box) -> None:
     """torch.load does not compare checksums, and other weights are other maps."""
-    add_checkpoint(box.work)
     path, command = box.work / "c.pt", TARGETS["checkpoint"].commands[0]
     box.run(command, 0)
     (box.work / "out.h5").unlink()
