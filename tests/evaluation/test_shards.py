@@ -255,6 +255,23 @@ def test_forged_files_end_in_one_line(request_: Request, tmp_path: Path) -> None
             ShardFile.open(path)
 
 
+def test_impossible_sums_are_refused(run: Run, request_: Request, tmp_path: Path) -> None:  # noqa: F811
+    path, _ = write_shard(request_, Shard(1, 1), tmp_path)
+    file = ShardFile.open(path)
+    header = {key: value for key, value in file.header.items() if key != "arrays"}
+    arrays = file.arrays()
+    sums = [name for name in arrays if "/sums/" in name and name != "0/sums/images"]
+    for value in (1000, 1 << 62):
+        write_shard_file(path, header, {**arrays, **{n: arrays[n] * 0 + value for n in sums}})
+        error = run(
+            "merge-results", path, "--annotations", "random.h5", "--allow-missing", status=1
+        ).stderr
+        assert "run the shards again" in error or "run this shard again" in error
+    write_shard_file(path, {**header, "counted": [[0, 0, COUNT + 1]]}, arrays)
+    with pytest.raises(WsolbenchError, match="other statistics than its header promises"):
+        merged([path], tmp_path / "random.h5")
+
+
 def test_the_command_line(run: Run, request_: Request, tmp_path: Path) -> None:  # noqa: F811
     evaluate = ["evaluate", "m.h5", "--annotations", "random.h5"]
     for part in (2, 1):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..errors import WsolbenchError, some
 from ..files import require_target
 from .options import FILE, annotations_option, quiet_option
 from .outputs import Outputs, result_options
@@ -28,10 +29,21 @@ def merge_results(
     and --per-image need shards that were evaluated with --counts.
     """
     from ..evaluation.shards import merged
+    from ..formats.result import fault_of
 
     outputs = Outputs(**asked)
     run = merged(shards, annotations, of_images=outputs.of_images)
     names = [evaluator.protocol.name for evaluator in run.evaluators]
     for target in outputs.targets(names, [annotations, *run.files]):
         require_target(target, [run.evaluators[0].dataset.store.path])
-    outputs.write(outputs.outcome(run, quiet))
+    outcome = outputs.outcome(run, quiet)
+    for result in outcome.results:
+        if fault := fault_of(result):
+            raise WsolbenchError(
+                some(run.files),
+                found=f"statistics of which the result has {fault}",
+                expected="what `wsolbench evaluate --shard` wrote",
+                cure="run the shards again",
+                exit_status=1,
+            )
+    outputs.write(outcome)

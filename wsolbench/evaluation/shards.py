@@ -341,7 +341,8 @@ class _Part:
                 sums = {name: arrays.pop(f"{number}/sums/{name}") for name in like.sums}
                 for name, own in sums.items():
                     _require(own.dtype == np.int64 and own.shape == like.sums[name].shape)
-                    _require(bool((own >= 0).all()))
+                    # More images than 2^24 of 2^29 pixels each nobody has; sums must not wrap.
+                    _require(bool(((own >= 0) & (own < 1 << 53)).all()))
                 _require(int(sums["images"].sum()) == len(indices))
                 names = like.kept if self.run["counts"] else ()
                 kept = {name: arrays.pop(f"{number}/kept/{name}") for name in names}
@@ -349,6 +350,7 @@ class _Part:
                     form = (len(indices), *like.kept[name].shape[1:])
                     _require(own.dtype == like.kept[name].dtype and own.shape == form)
                 counted = self.counted[number]
+                _require(all(number <= len(indices) for number in counted))
                 evaluator.absorb(Measured(indices, kept, sums, *counted), ranked, boxed)
             _require(not arrays)
         except (KeyError, ValueError) as error:

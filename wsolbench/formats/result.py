@@ -30,6 +30,7 @@ __all__ = [
     "Result",
     "Subset",
     "Threshold",
+    "fault_of",
     "levels_read",
     "read_result",
 ]
@@ -332,6 +333,16 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     return _result(file, content)
 
 
+def fault_of(result: Result) -> str:
+    """What no result can hold, or where its parts contradict each other; nothing if it is sound.
+
+    Raises:
+        TypeError, AttributeError, KeyError, ValueError: a part of another shape.
+    """
+    wrong = value_faults(result)
+    return f"invalid {', '.join(wrong)}" if wrong else some(contradictions(result))
+
+
 def _group_content(group: Group) -> dict[str, Any]:
     content = asdict(group)
     if not group.intervals:
@@ -381,10 +392,9 @@ def _result(file: os.PathLike[str], content: object) -> Result:
         }
         result = Result(**values)
         result.to_json().encode()
-        wrong = value_faults(result)
+        fault = fault_of(result)
         if content["comparable"] is not (result.limit is None and result.ids is None):
-            wrong.append("comparable")
-        fault = f"invalid {', '.join(wrong)}" if wrong else some(contradictions(result))
+            fault = fault or "invalid comparable"
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         fault = f"another shape ({error})"
     if fault:
