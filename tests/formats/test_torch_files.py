@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from wsolbench.baselines import weights
 from wsolbench.baselines.weights import read_state_dict
 from wsolbench.errors import WsolbenchError
-from wsolbench.formats.untrusted.torch_files import check_torch_file
+from wsolbench.formats.untrusted import process, torch_files
+from wsolbench.formats.untrusted.byte_file import ByteFile
+
+
+def check_torch_file(path: Path) -> None:
+    with ByteFile(path, "a file of torch.save") as file:
+        torch_files.check_torch_file(file)
 
 
 def saved(path: Path, content: object, **options: object) -> Path:
@@ -71,6 +78,8 @@ def test_a_storage_shorter_than_stated_is_refused(tmp_path: Path) -> None:
         (b"\x80\x02r\xff\xff\xff\x7f.", "damaged pickle"),  # a memo of 2 billion places
         (b"\x80\x02cos\nsystem\n(X\x04\x00\x00\x00truetR.", None),  # runs nothing
         (b"\x80\x02\x82\x01.", "extension codes"),
+        (b"\x80\x05\x96" + (300 << 20).to_bytes(8, "little") + b".", "a pickle with buffers"),
+        (b"\x80\x05\x97\x98.", "a pickle with buffers"),
         (b"\x80\x02}", "damaged pickle"),
         (b"", "damaged pickle"),
     ],
@@ -86,6 +95,50 @@ def test_pickles_are_walked_without_running_code(
             check_torch_file(path)
     with pytest.raises(WsolbenchError, match="cannot be read safely"):
         read_state_dict(path)
+
+
+def colliding(count: int) -> bytes:
+    """A pickle of a dict whose keys have one hash, so that it takes a time of count squared."""
+    keys = (index * (2**61 - 1) for index in range(1, count + 1))
+    numbers = b"".join(b"\x8a\x0c" + key.to_bytes(12, "little") + b"N" for key in keys)
+    return b"\x80\x02}(" + numbers + b"u."
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_pickle_that_takes_hours_is_stopped(
+    tmp_path: Path, old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS", 1)
+    path = saved(tmp_path / "a.pt", STATE, _use_new_zipfile_serialization=not old)
+    if old:
+        path.write_bytes(path.read_bytes()[:20] + colliding(100_000))
+    else:
+        path = rewritten(path, {"data.pkl": colliding(100_000)})
+    with pytest.raises(WsolbenchError, match="a file that stopped its reader, which took"):
+        read_state_dict(path)
+
+
+def test_the_file_that_was_checked_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = saved(tmp_path / "a.pt", STATE), saved(tmp_path / "b.pt", {"c": torch.ones(1)})
+
+    def checked_and_replaced(file: ByteFile) -> None:
+        torch_files.check_torch_file(file)
+        if other.exists():
+            other.replace(path)
+
+    monkeypatch.setattr(weights, "check_torch_file", checked_and_replaced)
+    assert {*read_state_dict(path)[0]} == {"a", "b"}
+    assert {*read_state_dict(path)[0]} == {"c"}
+
+
+def test_names_that_differ_in_case_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", STATE)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(archive.namelist()[0].replace("data", "DATA"), b"")
+    with pytest.raises(ValueError, match="two members of one name"):
+        check_torch_file(path)
 
 
 @pytest.mark.parametrize("kind", ["pt", "old.pt", "npz", "safetensors"])

@@ -22,6 +22,7 @@ import pytest
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import strict_json
 from wsolbench.formats.untrusted.arrays import array_of_bytes, read_arrays
+from wsolbench.formats.untrusted.byte_file import ByteFile
 from wsolbench.formats.untrusted.contents import read_bytes
 from wsolbench.formats.untrusted.tar_files import TarLimits, tar_files
 from wsolbench.formats.untrusted.xml_text import parse_xml
@@ -56,7 +57,8 @@ def tar(*files: tuple[str, bytes], pax: dict[str, str] | None = None) -> bytes:
 
 def unpacked(content: bytes, folder: Path) -> list[tuple[str, bytes]]:
     (folder / "a.tar").write_bytes(content)
-    return list(tar_files(folder / "a.tar", TAR, ".xml"))
+    with ByteFile(folder / "a.tar", "an archive") as file:
+        return list(tar_files(file, TAR, ".xml"))
 
 
 XML = b"<annotation><object><bndbox><xmin>1</xmin></bndbox></object></annotation>"

@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import WsolbenchError, one_of
 from ..files import replacing, require_file, sha256_of
+from ..formats.untrusted.byte_file import ByteFile
 from ..formats.untrusted.torch_files import check_torch_file
 from ..output_file import OutputFile
 from .acol import AdversarialComplementary
@@ -168,8 +169,10 @@ def read_content(file: Path, form: str, version: int, names: Collection[str]) ->
         WsolbenchError: the file is damaged, or no checkpoint of this format and version.
     """
     try:
-        check_torch_file(file, checksums=True)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        # The file that is checked is loaded. Links are followed: caches of models consist of them.
+        with ByteFile(os.path.realpath(file), FORMATS[form][1]) as opened:
+            check_torch_file(opened, checksums=True)
+            content = torch.load(opened.stream(), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
         raise _no_checkpoint(file, "a file that cannot be read", form) from error
     own = content.get("format") if isinstance(content, Mapping) else None

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ..errors import WsolbenchError, one_of, some
 from ..files import require_file
 from ..formats.untrusted.arrays import read_arrays
+from ..formats.untrusted.byte_file import ByteFile
 from ..formats.untrusted.torch_files import check_torch_file
 from ..formats.untrusted.zip_files import ZipLimits, checked_members
 
@@ -344,12 +345,17 @@ def _is_state_dict(content: object) -> bool:
 
 def _read(file: Path) -> object:
     """The content of a file, of the kind that its first bytes show."""
-    with open(file, "rb") as opened:
-        head = opened.read(512)
+    # The file that is checked is loaded. Links are followed, of which caches of models consist.
+    with ByteFile(os.path.realpath(file), "a state dict") as opened:
+        return _read_opened(file, opened)
+
+
+def _read_opened(file: Path, opened: ByteFile) -> object:
+    head = opened.read(0, min(512, opened.size)).tobytes()
     if head.startswith(b"PK"):
-        names = _members(file)
+        names = _members(opened)
         if names and all(name.endswith(".npy") for name in names):
-            return _read_arrays(file)
+            return _read_arrays(file, opened)
         if any(name.endswith("/constants.pkl") for name in names):
             raise WsolbenchError(
                 file,
@@ -362,7 +368,7 @@ def _read(file: Path) -> object:
             raise WsolbenchError(file, found=kind, expected="a state dict", cure=cure)
     if head[8:9] == b"{" or file.suffix == ".safetensors":
         return _read_safetensors(file)
-    return _read_pickled(file)
+    return _read_pickled(file, opened)
 
 
 _OTHER_FILES = (
@@ -373,22 +379,21 @@ _OTHER_FILES = (
 )
 
 
-def _members(file: Path) -> list[str]:
+def _members(opened: ByteFile) -> list[str]:
     """The names in an archive; none if it is damaged, which its reader then tells."""
     try:
-        with open(file, "rb") as opened:
-            return [member.filename for member in checked_members(opened, ARCHIVE)]
+        return [member.filename for member in checked_members(opened.stream(), ARCHIVE)]
     except ValueError:
         return []
 
 
-def _read_pickled(file: Path) -> object:
+def _read_pickled(file: Path, opened: ByteFile) -> object:
     # Checkpoints keep the options of a run beside the tensors; a Namespace only holds values.
     allowing = getattr(torch.serialization, "safe_globals", None)  # of torch 2.5
     try:
-        check_torch_file(file)
+        check_torch_file(opened)
         with allowing([argparse.Namespace]) if allowing else nullcontext():
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(opened.stream(), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise almost anything
         blocked = re.search(r"(?:GLOBAL|Unsupported class) ([\w.]+)", str(error))
         raise WsolbenchError(
@@ -406,9 +411,9 @@ def _read_pickled(file: Path) -> object:
         ) from error
 
 
-def _read_arrays(file: Path) -> object:
+def _read_arrays(file: Path, opened: ByteFile) -> object:
     try:
-        content = file.read_bytes()
+        content = opened.read(0, opened.size).tobytes()
         limits = ZipLimits(MAX_ARRAYS, MAX_RATIO * len(content))
         return {name: torch.from_numpy(own) for name, own in read_arrays(content, limits).items()}
     except (OSError, ValueError, TypeError) as error:

@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import WsolbenchError
-from ...files import require_file, sha256_of
 from ...formats.annotations import Source
+from ...formats.untrusted.byte_file import ByteFile
 from ...formats.untrusted.contents import read_bytes
 from ...formats.untrusted.tar_files import TarLimits, tar_files
 from ...formats.untrusted.xml_text import MAX_XML_BYTES, parse_xml
@@ -78,13 +78,24 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
             XML of this format; all faults together.
     """
     place = Path(path)
+    if place.is_dir():
+        return _read(place, _xml_in_folder(place, deep=bool(folder_ids)), None, folder_ids)
+    with ByteFile(place, "a folder of XML files, or a .tar of them") as archive:
+        return _read(place, _xml_in_archive(archive), archive, folder_ids)
+
+
+def _read(
+    place: Path,
+    files: Iterator[tuple[str, bytes]],
+    archive: ByteFile | None,
+    folder_ids: bool | None,
+) -> XmlBoxes:
+    """The boxes in some files, which are those of a folder if there is no archive."""
     found = XmlBoxes({}, {}, {}, Source("", ""))
     faults: list[str] = []
     ids: dict[str, str] = {}
     digest = hashlib.sha256()
-    for name, content in (
-        _xml_in_folder(place, deep=bool(folder_ids)) if place.is_dir() else _xml_in_archive(place)
-    ):
+    for name, content in files:
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
         image_id = image_id_of(name[: -len(_ENDING)], folders=bool(folder_ids))
         if image_id is None:
@@ -108,7 +119,7 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
     )
     same_ids(place, list(ids), list(ids.values()), folder_ids=folder_ids)
     if not ids:
-        if folder_ids is False and place.is_dir() and any(files_under(place, (_ENDING,))):
+        if folder_ids is False and archive is None and any(files_under(place, (_ENDING,))):
             raise WsolbenchError(
                 place,
                 found=".xml files only in folders below it",
@@ -121,7 +132,7 @@ def read_xml_boxes(path: str | os.PathLike[str], *, folder_ids: bool | None = No
             expected="the official boxes, <image id>.xml",
             cure="name the folder that contains them (CLS-LOC/val), or their .tar or .tgz",
         )
-    sha256 = digest.hexdigest() if place.is_dir() else sha256_of(place)
+    sha256 = digest.hexdigest() if archive is None else archive.sha256()
     return replace(found, source=Source(place.resolve().name, sha256))
 
 
@@ -141,8 +152,7 @@ def _xml_in_folder(folder: Path, *, deep: bool) -> Iterator[tuple[str, bytes]]:
         return
 
 
-def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
-    require_file(archive, "a folder of XML files, or a .tar of them")
+def _xml_in_archive(archive: ByteFile) -> Iterator[tuple[str, bytes]]:
     limits = TarLimits(MAX_MEMBERS, MAX_XML_BYTES, MAX_TOTAL_BYTES)
     try:
         for name, content in tar_files(archive, limits, _ENDING):
@@ -150,7 +160,7 @@ def _xml_in_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
             yield "/".join(parts).lstrip("/"), content
     except ValueError as error:
         raise WsolbenchError(
-            archive,
+            archive.path,
             found=str(error),
             expected="a .tar, .tar.gz or .tgz file of about 50,000 small XML files",
             cure="download it again, or name the archive that contains only the boxes",

@@ -38,7 +38,7 @@ def main(kind: str, channel: int) -> None:
         kind: what is read, a key of `limits.MEMORY`.
         channel: the descriptor of the socket.
     """
-    answer = {"hdf5": _hdf5, "pictures": _pictures, "xml": _xml}[kind]()
+    answer = {"hdf5": _hdf5, "pictures": _pictures, "weights": _weights, "xml": _xml}[kind]()
     if channel != _CHANNEL:
         os.dup2(channel, _CHANNEL)
         os.close(channel)
@@ -55,7 +55,7 @@ def main(kind: str, channel: int) -> None:
             sound = _send(connection, answer, request, held)
             for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
                 signal.setitimer(timer, 0)
-            done = kind == "pictures" or request["act"] == "close"
+            done = kind in ("pictures", "weights") or request["act"] == "close"
             if held is not None and (done or (request["act"] == "open" and not sound)):
                 held.close()
                 held = None
@@ -136,6 +136,20 @@ def _xml() -> Callable[[dict[str, Any], BinaryIO | None], _Reply]:
     return answer
 
 
+def _weights() -> Callable[[dict[str, Any], BinaryIO | None], _Reply]:
+    from .torch_files import check_stream, rehearse
+
+    def answer(request: dict[str, Any], file: BinaryIO | None) -> _Reply:
+        try:
+            check_stream(_some(file))
+        except ValueError as error:
+            raise WsolbenchError("", found=str(error), cure="") from error
+        return None, ()
+
+    rehearse()
+    return answer
+
+
 def _some(file: BinaryIO | None) -> BinaryIO:
     if file is None:
         raise ValueError("a request without a file")
@@ -147,7 +161,7 @@ def _limit(kind: str) -> None:
     import resource
 
     # The next descriptor is that of the file; libtiff opens it a second time.
-    spare = {"hdf5": 1, "pictures": 3, "xml": 0}[kind]
+    spare = {"hdf5": 1, "pictures": 3, "weights": 1, "xml": 0}[kind]
     limits = {
         "RLIMIT_AS": MEMORY[kind],
         "RLIMIT_FSIZE": 0,

@@ -55,7 +55,7 @@ MAX_SLACK_BYTES = 1 << 30
 """Bytes that a file may have beyond twice those of its columns: a hole of 1 TiB takes no room on a
 disk, but would be hashed for hours."""
 
-MEMORY = {"hdf5": 2 << 30, "pictures": 3 << 30, "xml": 1 << 30}
+MEMORY = {"hdf5": 2 << 30, "pictures": 3 << 30, "weights": 1 << 30, "xml": 1 << 30}
 """Address space of a reader process, in bytes, by what it reads: 4 million chunks of HDF5 need less
 than 1 GiB, and the largest picture accepted needs 2 GiB while it is converted."""
 

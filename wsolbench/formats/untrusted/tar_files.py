@@ -15,8 +15,9 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, cast
+
+from .byte_file import ByteFile
 
 __all__ = ["TarLimits", "tar_files"]
 
@@ -52,11 +53,11 @@ class TarLimits:
     total: int
 
 
-def tar_files(path: Path, limits: TarLimits, ending: str) -> Iterator[tuple[str, bytes]]:
+def tar_files(file: ByteFile, limits: TarLimits, ending: str) -> Iterator[tuple[str, bytes]]:
     """The regular files of an archive, compressed or not, whose names have an ending.
 
     Args:
-        path: an existing file.
+        file: the archive.
         limits: beyond which reading stops.
         ending: in lower case, e.g. ".xml"; hidden files are left out.
 
@@ -67,7 +68,7 @@ def tar_files(path: Path, limits: TarLimits, ending: str) -> Iterator[tuple[str,
         ValueError: a damaged archive, or one beyond the limits.
     """
     try:
-        with open(path, "rb") as raw:
+        with file.stream() as raw:
             stream = _Bounded(_unpacked(raw), limits.total)
             with tarfile.open(
                 fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=_limited_headers(limits)
