@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from tests.conftest import random_dataset, random_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation import many
+from wsolbench.evaluation import run as runs
 from wsolbench.evaluation.many import evaluate_many, read_submissions
-from wsolbench.evaluation.run import Request
+from wsolbench.evaluation.run import Request, evaluate
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 
 NAMES = ("a", "b.v2", "c")
@@ -248,7 +250,7 @@ def test_groups_are_small_and_files_are_closed(
     again = [scored.outcome.results[0].to_json() for scored in evaluate_many(counts, paths)]
     assert together == [5, 2, 2, 1]
     assert again == texts
-    monkeypatch.setattr(many, "_most_open", lambda: 3)
+    monkeypatch.setattr(many, "_max_open", lambda: 3)
     before = set(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else set()
     begun = evaluate_many(plain, paths)
     next(begun)
@@ -256,6 +258,18 @@ def test_groups_are_small_and_files_are_closed(
     assert together[4:] == [3]
     if before:
         assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_table_of_images_comes_with_each_submission(tmp_path: Path) -> None:
+    dataset = random_dataset(tmp_path / "r.h5", 9)
+    paths = submissions(tmp_path, dataset, 2)
+    request = Request(paths[0], dataset, per_image=True)
+    before = [evaluate(dataset, paths[0])]
+    scored = list(evaluate_many(request, paths, known=lambda path: before))
+    assert [own.known for own in scored] == [False, False]
+    tables = [own.outcome.table for own in scored]
+    assert tables == [runs.run(replace(request, submission=path)).table for path in paths]
+    assert len(tables[0]["image_id"]) == 9
 
 
 def test_the_first_fault_is_named_for_any_number_of_threads(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,9 +211,21 @@ def test_damage_is_told(request_: Request, tmp_path: Path) -> None:
         assert error.value.exit_status == 1
 
 
+def test_files_are_open_only_while_they_are_read(request_: Request, tmp_path: Path) -> None:
+    path, _ = write_shard(request_, Shard(1, 2), tmp_path)
+    before = len(os.listdir("/dev/fd"))
+    files = [ShardFile.read(path) for _ in range(20)]
+    assert len(os.listdir("/dev/fd")) == before
+    assert files[0].arrays().keys() == files[1].arrays().keys()
+    other, _ = write_shard(request_, Shard(2, 2), tmp_path)
+    shutil.copy(other, path)
+    with pytest.raises(WsolbenchError, match="a file that was changed while it was read"):
+        files[0].arrays()
+
+
 def test_forged_files_end_in_one_line(request_: Request, tmp_path: Path) -> None:
     path, _ = write_shard(request_, Shard(1, 1), tmp_path)
-    file = ShardFile.open(path)
+    file = ShardFile.read(path)
     header = {key: value for key, value in file.header.items() if key != "arrays"}
     arrays = file.arrays()
     run_ = header["run"]
@@ -223,28 +236,36 @@ def test_forged_files_end_in_one_line(request_: Request, tmp_path: Path) -> None
     negative = {**arrays, "0/sums/pixels": -arrays["0/sums/pixels"]}
     wide = {**arrays, "0/kept/pixels": arrays["0/kept/pixels"].astype(np.int64)}
     fewer = {name: own for name, own in arrays.items() if name != "0/sums/pixels"}
-    for other, held in (
-        (header, negative),
-        (header, wide),
-        (header, fewer),
-        (header, {**arrays, "more": arrays["held"]}),
-        (header, {**arrays, "held": arrays["held"][1:]}),
-        ({**header, "counted": [[0, 0, -1]]}, arrays),
-        ({**header, "shard": [2, 1]}, arrays),
-        ({**header, "shard": 1}, arrays),
-        ({**header, "format_version": 2}, arrays),
-        ({**header, "run": []}, arrays),
-        (of(images=COUNT + 1), arrays),
-        (of(images="23"), arrays),
-        (of(ids={"count": 3, "sha256": "x"}), arrays),
-        (of(protocols=[{"protocol": {}, "metrics": ["pixel"], "boundary": None}]), arrays),
-        (of(protocols=[]), arrays),
-        (of(protocols=[3]), arrays),
-        (of(submission={**run_["submission"], "method": {"name": "\u202e"}}), arrays),
-        (of(notes=[3]), arrays),
+    for other, held, words in (
+        (header, negative, "other statistics"),
+        (header, wide, "other statistics"),
+        (header, fewer, "other statistics"),
+        (header, {**arrays, "more": arrays["held"]}, "other statistics"),
+        (header, {**arrays, "held": arrays["held"][1:]}, "other statistics"),
+        ({**header, "counted": [[0, 0, -1]]}, arrays, "a damaged header"),
+        ({**header, "shard": [2, 1]}, arrays, "found 2/1, expected a part"),
+        ({**header, "shard": 1}, arrays, "a damaged header"),
+        ({**header, "format_version": 2}, arrays, "version 2 of wsolbench-shard"),
+        ({**header, "run": []}, arrays, "a damaged header"),
+        (of(images=COUNT + 1), arrays, "24 images, and the split holds others"),
+        (of(images="23"), arrays, "a damaged header"),
+        (of(ids={"count": 3, "sha256": "x"}), arrays, "found an empty list of ids"),
+        (
+            of(protocols=[{"protocol": {}, "metrics": ["pixel"], "boundary": None}]),
+            arrays,
+            "protocol",
+        ),
+        (of(protocols=[]), arrays, "a damaged header"),
+        (of(protocols=[3]), arrays, "a damaged header"),
+        (
+            of(submission={**run_["submission"], "method": {"name": "\u202e"}}),
+            arrays,
+            "a damaged header",
+        ),
+        (of(notes=[3]), arrays, "a damaged header"),
     ):
         write_shard_file(path, other, held)
-        with pytest.raises(WsolbenchError):
+        with pytest.raises(WsolbenchError, match=words):
             merged([path], tmp_path / "random.h5")
     # Arrays beyond the file, and of types that no writer uses.
     for listed in ([["held", "|b1", [1 << 60]]], [["held", "|O", [1]]], [["held", "|b1", [-1]]], 3):
@@ -252,12 +273,12 @@ def test_forged_files_end_in_one_line(request_: Request, tmp_path: Path) -> None
         start = MAGIC + len(text).to_bytes(8, "little") + text
         path.write_bytes(start + hashlib.sha256(start).digest())
         with pytest.raises(WsolbenchError, match="run this shard again"):
-            ShardFile.open(path)
+            ShardFile.read(path)
 
 
 def test_impossible_sums_are_refused(run: Run, request_: Request, tmp_path: Path) -> None:  # noqa: F811
     path, _ = write_shard(request_, Shard(1, 1), tmp_path)
-    file = ShardFile.open(path)
+    file = ShardFile.read(path)
     header = {key: value for key, value in file.header.items() if key != "arrays"}
     arrays = file.arrays()
     sums = [name for name in arrays if "/sums/" in name and name != "0/sums/images"]

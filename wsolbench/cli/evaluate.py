@@ -235,7 +235,6 @@ def _evaluate_on(
     from ..evaluation.run import find_dataset
     from ..evaluation.schedulers import write_shards
     from ..evaluation.shards import merged
-    from ..formats.shard_file import ENDING
     from ..formats.submission.reader import Submission
 
     if outputs.out is None:
@@ -248,12 +247,12 @@ def _evaluate_on(
         require_target(target, [store])
     folder = outputs.out.with_name(f"{outputs.out.name}.shards")
     # What is made of the sums is asked of them, not of the workers.
-    of_sums = replace(request, counts=outputs.of_images, threshold=None, bootstrap=None, by=())
+    of_sums = replace(request, counts=request.keeps_images, threshold=None, bootstrap=None, by=())
     with bar("evaluate", "shard", quiet=quiet) as progress:
         files = write_shards(of_sums, scheduler, folder, progress)
-    run = merged(files, store, of_images=outputs.of_images)
+    run = merged(files, store, of_images=request.keeps_images)
     outputs.write(outputs.outcome(run, quiet))
-    for file in folder.glob(f"*{ENDING}"):
+    for file in files:  # and no other: those of an unfinished run with other options stay
         file.unlink()
     shutil.rmtree(folder / "logs", ignore_errors=True)
     with suppress(OSError):  # something else is in it

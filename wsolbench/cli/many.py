@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ import click
 from ..files import path_per_name, require_json_target, write_all
 from ..interrupts import advise
 from ..progress import bar
+from .outputs import Outputs, writes_of
 
 if TYPE_CHECKING:
-    from ..evaluation.run import Outcome, Request
+    from ..evaluation.run import Request
     from ..formats.result import Result
-    from .outputs import Outputs
 
 __all__ = ["evaluate_listed"]
 
@@ -47,8 +47,7 @@ def evaluate_listed(
 
     submissions = read_submissions(listed)
     names = [protocol.name for protocol in request.checked_protocols]
-    if outputs.form == "csv" and len(names) > 1:
-        raise click.UsageError("--format csv supports one protocol; use --json for several.")
+    outputs.require_form(names)
     outs = {path: path_per_name(out / f"{path.stem}.json", names) for path in submissions}
     out.mkdir(parents=True, exist_ok=True)
     for targets in outs.values():
@@ -68,7 +67,7 @@ def evaluate_listed(
             continue
         targets = outs[done.path]
         if not done.known:
-            _write(done.outcome, targets)
+            write_all(writes_of(done.outcome, targets))
         rows[done.path] = [
             _row(done.path, result, target, known=done.known)
             for result, target in zip(done.outcome.results, targets, strict=True)
@@ -98,18 +97,6 @@ def _known(targets: Sequence[Path], with_counts: bool) -> tuple[Result, ...]:
         return ()
 
 
-def _write(outcome: Outcome, targets: Sequence[Path]) -> None:
-    """Write the results of one submission, and their counts if there are any."""
-    from ..evaluation.counts import counts_path, write_counts
-
-    writes: dict[Path, Callable[[Path], None]] = {}
-    for result, target in zip(outcome.results, targets, strict=True):
-        writes[target] = result.write
-    for counts, target in zip(outcome.counts, targets, strict=bool(outcome.counts)):
-        writes[counts_path(target)] = partial(write_counts, counts=counts)
-    write_all(writes)
-
-
 def _row(submission: Path, result: Result, target: Path, *, known: bool) -> dict[str, Any]:
     """What the table and the JSON say of one result."""
     from ..formats.report import signature
@@ -135,7 +122,7 @@ def _table(rows: Sequence[dict[str, Any]], form: str) -> str:
     keys = [key for key in held if SCORES[key].rank or SCORES[key].brief]
     cells: list[list[Any]] = []
     for row in rows:
-        state = "failed" if "error" in row else "there before" if row["known"] else "written"
+        state = "failed" if "error" in row else "up to date" if row["known"] else "written"
         scores = row.get("scores", {})
         named = [printable(Path(row["submission"]).name), row.get("method", "-"), state]
         if form == "csv":

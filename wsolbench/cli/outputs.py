@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..evaluation.shards import Merged
     from ..formats.result import Bootstrap, Result
 
-__all__ = ["Outputs", "result_options"]
+__all__ = ["Outputs", "result_options", "writes_of"]
 
 _TABLES = "print a table with --format csv, md or latex, or write one with --per-image FILE.csv"
 
@@ -135,8 +135,7 @@ class Outputs:
             names: of the protocols.
             inputs: files of the same command, which must not be replaced.
         """
-        if self.form == "csv" and len(names) > 1:
-            raise click.UsageError("--format csv supports one protocol; use --json for several.")
+        self.require_form(names)
         outs, kept = self._paths(names)
         targets = [*outs, *kept, *([] if self.per_image is None else [self.per_image])]
         for target in outs:
@@ -149,13 +148,18 @@ class Outputs:
             require_columns_target(self.per_image)
         return targets
 
+    def require_form(self, names: Sequence[str]) -> None:
+        """Raise if these protocols cannot be printed in the form that is asked for."""
+        if self.form == "csv" and len(names) > 1:
+            raise click.UsageError("--format csv supports one protocol; use --json for several.")
+
     @property
     def of_images(self) -> bool:
         """Whether the statistics of each image are needed."""
         return bool(self.per_image or self.bootstrap or self.by or self.counts)
 
     def outcome(self, run: Merged, quiet: bool) -> Outcome:
-        """What is asked of a run in parts."""
+        """The results of a run in parts, by these options."""
         from ..evaluation.run import outcome
 
         return outcome(
@@ -173,15 +177,12 @@ class Outputs:
 
     def write(self, outcome: Outcome) -> None:
         """Write all files, and print results and notes."""
-        from ..evaluation.counts import write_counts
-
-        outs, kept = self._paths([str(own.protocol["name"]) for own in outcome.results])
+        outs, _ = self._paths([str(result.protocol["name"]) for result in outcome.results])
         writes: dict[Path, Callable[[Path], None]] = {}
         if self.per_image is not None:
             writes[self.per_image] = partial(write_columns, columns=outcome.table)
-        writes |= {to: own.write for own, to in zip(outcome.results, outs, strict=bool(outs))}
-        for statistics, target in zip(outcome.counts, kept, strict=bool(kept)):
-            writes[target] = partial(write_counts, counts=statistics)
+        if outs:
+            writes |= writes_of(outcome, outs)
         write_all(writes)
         print_results(outcome.results, self.form, self.as_json)
         print_notes(outcome.notes)
@@ -192,3 +193,15 @@ class Outputs:
 
         outs = [] if self.out is None else path_per_name(self.out, names)
         return outs, [counts_path(target) for target in outs] if self.counts else []
+
+
+def writes_of(outcome: Outcome, targets: Sequence[Path]) -> dict[Path, Callable[[Path], None]]:
+    """What writes the result of each protocol, and its counts beside it if there are any."""
+    from ..evaluation.counts import counts_path, write_counts
+
+    writes: dict[Path, Callable[[Path], None]] = {}
+    for result, target in zip(outcome.results, targets, strict=True):
+        writes[target] = result.write
+    for counts, target in zip(outcome.counts, targets, strict=bool(outcome.counts)):
+        writes[counts_path(target)] = partial(write_counts, counts=counts)
+    return writes

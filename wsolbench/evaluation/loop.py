@@ -87,7 +87,7 @@ class Entry:
         submission: open.
         evaluators: of one data set, one a protocol.
         error: why it could not be scored, once `score_all` has returned; None if it was. The
-            evaluators are then good for nothing.
+            evaluators are then unusable.
     """
 
     submission: Submission
@@ -146,8 +146,8 @@ def score_all(
 ) -> None:
     """Score submissions together.
 
-    A submission that cannot be scored does not stop the others: its entry tells its error. That is
-    the error of its first block that has one, whatever the number of threads.
+    A submission that cannot be scored does not stop the others: its error is stored in its entry.
+    It is that of its first block that has one, whatever the number of threads.
 
     Args:
         dataset: of every evaluator.

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
@@ -19,14 +19,13 @@ from ..data.dataset import Dataset
 from ..data.importers.tables import read_lines
 from ..errors import WsolbenchError, require_items, require_type
 from ..formats.annotations import AnnotationStore
-from ..formats.result import Result, Threshold, read_result
+from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..scores import SCORES
 from .evaluator import Evaluator
 from .families import ALWAYS, EDGES
 from .loop import Entry, score_all
-from .notes import submission_notes
-from .run import Bars, Outcome, Request, evaluators_for, find_dataset, outcome
+from .run import Bars, Outcome, Request, evaluators_for, find_dataset, outcome_for
 from .thresholds import chosen_threshold
 
 __all__ = ["Scored", "evaluate_many", "read_submissions"]
@@ -34,23 +33,21 @@ __all__ = ["Scored", "evaluate_many", "read_submissions"]
 HELD_BYTES = 1 << 30
 """Most bytes that the images' ids and statistics of one group of submissions may take."""
 
-BYTES_AN_IMAGE = 400
+BYTES_PER_IMAGE = 400
 """What a submission holds of each image while it is open: id, shapes, classes, place."""
 
-MOST_OPEN = 256
-FILES_EACH = 4
-"""Open files that a submission may need, and those that everything else may need."""
+MAX_OPEN = 256
+"""Most submissions that are open at a time, each of which holds one file open."""
+
 OTHER_FILES = 64
+"""Open files that are left to everything else: annotations, readers, results, the caller."""
 
 PathLike = str | os.PathLike[str]
-
-Chosen = int | Result | Threshold | None
-"""A request's threshold; a result file has been read."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What came of one submission.
+    """The result of one submission, or why there is none.
 
     Attributes:
         path: the submission.
@@ -86,7 +83,7 @@ class _Opened:
             if evaluator.keep_images
             for array in evaluator.scoring.empty().values()
         )
-        return BYTES_AN_IMAGE * len(self.submission) + statistics * len(self.dataset)
+        return BYTES_PER_IMAGE * len(self.submission) + statistics * len(self.dataset)
 
 
 def evaluate_many(
@@ -102,7 +99,8 @@ def evaluate_many(
         request: how to score each of them; its own submission is not read.
         submissions: their files.
         known: gives the results that a submission had before, one a protocol, if it had any. They
-            stand if they state the same submission, annotations, protocols and options.
+            stand if they state the same submission, annotations, protocols and options; their
+            outcome then has no `counts`. With `per_image`, every submission is scored.
         bars: makes a progress bar from a title and a unit.
 
     Raises:
@@ -110,12 +108,10 @@ def evaluate_many(
     """
     require_type("request", request, (Request,), "a wsolbench.Request")
     require_items("submissions", submissions, (str, os.PathLike), "a list of paths")
-    threshold = request.threshold
-    if isinstance(threshold, (str, os.PathLike)):
-        threshold = read_result(threshold)
+    request = replace(request, threshold=request.read_threshold())  # once for all
     if isinstance(request.annotations, (str, os.PathLike)):
         AnnotationStore.open(request.annotations)  # else each submission would have its error
-    return _scored(request, threshold, [Path(path) for path in submissions], known, bars)
+    return _scored(request, [Path(path) for path in submissions], known, bars)
 
 
 def read_submissions(path: PathLike) -> list[Path]:
@@ -149,7 +145,6 @@ def read_submissions(path: PathLike) -> list[Path]:
 
 def _scored(
     request: Request,
-    threshold: Chosen,
     paths: Sequence[Path],
     known: Callable[[Path], Sequence[Result]],
     bars: Bars,
@@ -164,17 +159,18 @@ def _scored(
                 yield _failed(path, error)
                 continue
             group.append(opened)
-            before = known(path)
-            if before and _are_current(request, threshold, opened, before):
+            # A result has no table of images.
+            before = () if request.per_image else known(path)
+            if before and _are_current(request, opened, before):
                 group.pop().submission.close()
                 yield Scored(path, Outcome(tuple(before)), known=True)
                 continue
-            full = sum(own.held_bytes for own in group) > HELD_BYTES or len(group) > _most_open()
+            full = sum(own.held_bytes for own in group) > HELD_BYTES or len(group) > _max_open()
             if full and len(group) > 1:
                 *first, last = group
                 group = [last]
-                yield from _score(request, threshold, first, bars)
-        yield from _score(request, threshold, group, bars)
+                yield from _score(request, first, bars)
+        yield from _score(request, group, bars)
     finally:
         for opened in group:
             opened.submission.close()
@@ -187,7 +183,7 @@ def _open(request: Request, path: Path, datasets: dict[tuple[str, str], Dataset]
         named = submission.header.dataset, submission.header.split
         if named not in datasets:
             datasets[named] = find_dataset(request, submission)
-        keep = bool(request.bootstrap or request.by or request.counts)
+        keep = request.keeps_images
         evaluators = evaluators_for(request, datasets[named], submission, keep_images=keep)
     except BaseException:
         submission.close()
@@ -195,9 +191,7 @@ def _open(request: Request, path: Path, datasets: dict[tuple[str, str], Dataset]
     return _Opened(path, submission, evaluators)
 
 
-def _score(
-    request: Request, threshold: Chosen, group: list[_Opened], bars: Bars
-) -> Iterator[Scored]:
+def _score(request: Request, group: list[_Opened], bars: Bars) -> Iterator[Scored]:
     """Score a group, and close it; emptied as its results are taken."""
     entries = {id(opened): Entry(opened.submission, opened.evaluators) for opened in group}
     try:
@@ -212,7 +206,8 @@ def _score(
                 try:
                     if entry.error is not None:
                         raise entry.error
-                    done = Scored(opened.path, _outcome(request, threshold, opened, bars))
+                    outcome = outcome_for(request, opened.evaluators, opened.submission, bars)
+                    done = Scored(opened.path, outcome)
                 except (WsolbenchError, OSError) as error:
                     done = _failed(opened.path, error)
             del opened, entry  # and with them the statistics of each image
@@ -223,36 +218,16 @@ def _score(
             opened.submission.close()
 
 
-def _outcome(request: Request, threshold: Chosen, opened: _Opened, bars: Bars) -> Outcome:
-    return outcome(
-        opened.evaluators,
-        opened.submission.sha256,
-        threshold=threshold,
-        allow_missing=request.allow_missing,
-        bootstrap=request.bootstrap,
-        by=request.by,
-        counts=request.counts,
-        notes=submission_notes(opened.dataset, opened.submission),
-        bars=bars,
-    )
-
-
-def _are_current(
-    request: Request, threshold: Chosen, opened: _Opened, results: Sequence[Result]
-) -> bool:
+def _are_current(request: Request, opened: _Opened, results: Sequence[Result]) -> bool:
     """Whether results are those that scoring would give, by all that they state of it."""
-    pairs = list(zip(opened.evaluators, results, strict=False))
     return len(results) == len(opened.evaluators) and all(
-        _is_current(request, threshold, opened.submission, *pair) for pair in pairs
+        _is_current(request, opened.submission, evaluator, result)
+        for evaluator, result in zip(opened.evaluators, results, strict=True)
     )
 
 
 def _is_current(
-    request: Request,
-    threshold: Chosen,
-    submission: Submission,
-    evaluator: Evaluator,
-    result: Result,
+    request: Request, submission: Submission, evaluator: Evaluator, result: Result
 ) -> bool:
     dataset, sha256 = evaluator.dataset, submission.sha256
     families = {SCORES[key].family for key in result.scores} - {ALWAYS}
@@ -271,7 +246,8 @@ def _is_current(
         and (request.allow_missing or not result.counts.get("missing"))
         and result.threshold
         == chosen_threshold(
-            *(threshold, dataset, evaluator.protocol, evaluator.label, sha256, evaluator.metrics),
+            request.read_threshold(),
+            *(dataset, evaluator.protocol, evaluator.label, sha256, evaluator.metrics),
             boxed=submission.boxes is not None,
         )
     )
@@ -283,13 +259,13 @@ def _failed(path: Path, error: WsolbenchError | OSError) -> Scored:
     return Scored(path, None, told if told.startswith(f"{path}:") else f"{path}: {told}")
 
 
-def _most_open() -> int:
+def _max_open() -> int:
     """How many submissions may be open at a time, by the limit on open files."""
     try:
         import resource
     except ImportError:  # Windows, whose limit is 512 files of the C library
-        return MOST_OPEN // FILES_EACH
+        return MAX_OPEN // 2
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
-        return MOST_OPEN
-    return max(1, min(MOST_OPEN, (limit - OTHER_FILES) // FILES_EACH))
+        return MAX_OPEN
+    return max(1, min(MAX_OPEN, limit - OTHER_FILES))

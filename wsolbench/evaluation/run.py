@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
     "find_dataset",
     "opened",
     "outcome",
+    "outcome_for",
     "run",
 ]
 
@@ -153,6 +154,21 @@ class Request:
             return as_protocols([given])
         return as_protocols(given)
 
+    @property
+    def keeps_images(self) -> bool:
+        """Whether results need the statistics of each image."""
+        return bool(self.per_image or self.bootstrap or self.by or self.counts)
+
+    def read_threshold(self) -> int | Result | Threshold | None:
+        """The threshold; of a path, the result in that file.
+
+        Raises:
+            WsolbenchError: the file is missing or damaged.
+        """
+        if isinstance(self.threshold, (str, os.PathLike)):
+            return read_result(self.threshold)
+        return self.threshold
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -183,32 +199,14 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
             one of the faults of `Evaluator`.
     """
     require_type("request", request, (Request,), "a wsolbench.Request")
-    threshold = request.threshold
-    if isinstance(threshold, (str, os.PathLike)):
-        threshold = read_result(threshold)
-    own = not isinstance(request.submission, Submission)
-    submission = opened(request.submission)
-    try:
+    request = replace(request, threshold=request.read_threshold())  # before the work
+    with opened(request.submission) as submission:
         dataset = find_dataset(request, submission)
-        keep = bool(request.per_image or request.bootstrap or request.by or request.counts)
+        keep = request.keeps_images
         evaluators = evaluators_for(request, dataset, submission, keep_images=keep)
         with bars("evaluate", "image") as progress:
             score_together(evaluators, submission, jobs=request.jobs, progress=progress)
-        return outcome(
-            evaluators,
-            submission.sha256,
-            threshold=threshold,
-            allow_missing=request.allow_missing,
-            bootstrap=request.bootstrap,
-            by=request.by,
-            per_image=request.per_image,
-            counts=request.counts,
-            notes=submission_notes(dataset, submission),
-            bars=bars,
-        )
-    finally:
-        if own:
-            submission.close()
+        return outcome_for(request, evaluators, submission, bars)
 
 
 def evaluators_for(
@@ -242,6 +240,31 @@ def evaluators_for(
         )
         for protocol, metrics in zip(protocols, asked, strict=True)
     ]
+
+
+def outcome_for(
+    request: Request,
+    evaluators: Sequence[Evaluator],
+    submission: Submission,
+    bars: Bars = lambda title, unit: nullcontext(),
+) -> Outcome:
+    """What a request asks of evaluators that have scored its submission, or one of several.
+
+    Raises:
+        WsolbenchError: as `outcome`.
+    """
+    return outcome(
+        evaluators,
+        submission.sha256,
+        threshold=request.read_threshold(),
+        allow_missing=request.allow_missing,
+        bootstrap=request.bootstrap,
+        by=request.by,
+        per_image=request.per_image,
+        counts=request.counts,
+        notes=submission_notes(evaluators[0].dataset, submission),
+        bars=bars,
+    )
 
 
 def outcome(
@@ -388,9 +411,11 @@ def _metrics(
     return asked
 
 
-def opened(submission: Submission | PathLike) -> Submission:
-    """The submission itself, or the one in a file."""
-    return submission if isinstance(submission, Submission) else Submission.open(submission)
+def opened(submission: Submission | PathLike) -> AbstractContextManager[Submission]:
+    """The submission itself, which stays open, or the one in a file, which is closed at the end."""
+    if isinstance(submission, Submission):
+        return nullcontext(submission)
+    return Submission.open(submission)
 
 
 def find_dataset(request: Request, submission: Submission) -> Dataset:

@@ -145,9 +145,7 @@ def write_shard(
         WsolbenchError: as `run`; the folder cannot be written to.
     """
     require_path("folder", folder, "a folder for the statistics")
-    own = not isinstance(request.submission, Submission)
-    submission = opened(request.submission)
-    try:
+    with opened(request.submission) as submission:
         dataset = find_dataset(request, submission)
         places = shard.places(len(dataset))
         evaluators = evaluators_for(request, dataset, submission, keep_images=request.counts)
@@ -160,9 +158,6 @@ def write_shard(
             score_together(
                 evaluators, submission, jobs=request.jobs, places=places, progress=progress
             )
-    finally:
-        if own:
-            submission.close()
     arrays: dict[str, NDArray[Any]] = {"held": np.zeros(len(places), np.bool_)}
     if dataset.subset is not None:
         arrays["rows"] = dataset.rows  # of all shards: which images a list of ids chose
@@ -219,7 +214,7 @@ def merged(
         WsolbenchError: no file, a damaged one, files of different runs, a shard without a file or
             with two, other annotations; sums alone where each image is needed.
     """
-    parts = _complete([_Part.open(path) for path in _files(paths)])
+    parts = _complete([_Part.read(path) for path in _files(paths)])
     run, arrays = parts[0].run, parts[0].file.arrays()
     if of_images and not run["counts"]:
         raise WsolbenchError(
@@ -310,9 +305,9 @@ class _Part:
     counted: Sequence[Sequence[int]]
 
     @classmethod
-    def open(cls, path: Path) -> _Part:
-        """Open a file; what its header states has the right form."""
-        file = ShardFile.open(path)
+    def read(cls, path: Path) -> _Part:
+        """Read a file's header, which must have the right form."""
+        file = ShardFile.read(path)
         header = file.header
         if header.get("format") != FORMAT or header.get("format_version") != VERSION:
             raise damaged(path, f"version {header.get('format_version')!r} of {FORMAT}")
@@ -399,19 +394,19 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
     by_index: dict[int, _Part] = {}
     for part in parts:
         differing = next((key for key in part.run if part.run[key] != first.run.get(key)), None)
-        found = ""
+        fault = ""
         if differing is not None:
-            found = f"a shard of another {_WORDS.get(differing, 'choice of images')} than "
-            found += first.file.path.name
+            fault = f"a shard of another {_WORDS.get(differing, 'choice of images')} than "
+            fault += first.file.path.name
         elif part.shard.count != first.shard.count:
-            found = f"shard {part.shard} beside shard {first.shard} ({first.file.path.name})"
+            fault = f"shard {part.shard} beside shard {first.shard} ({first.file.path.name})"
         elif part.shard.index in by_index:
-            found = f"shard {part.shard} a second time, after "
-            found += str(by_index[part.shard.index].file.path)
-        if found:
+            fault = f"shard {part.shard} a second time, after "
+            fault += str(by_index[part.shard.index].file.path)
+        if fault:
             raise WsolbenchError(
                 part.file.path,
-                found=found,
+                found=fault,
                 expected="every shard of one run once",
                 cure="name the files of one run, which begin with the same letters",
                 exit_status=1,
@@ -435,7 +430,7 @@ def is_whole(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        _Part.open(path).file.arrays()
+        _Part.read(path).file.arrays()
     except WsolbenchError as error:
         if error.exit_status != 1:
             raise

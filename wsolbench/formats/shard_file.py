@@ -36,72 +36,57 @@ MAX_HEADER_BYTES = 4 << 20
 
 _DTYPES = ("<i8", "<i4", "<i2", "|b1")
 _DIGEST_BYTES = 32
+_WHAT = "the statistics of a shard"
 _AT_A_TIME = 8 << 20  # bytes that are hashed at a time
 
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A shard's file, of which the header was read.
+    """A shard's file, which is open only while it is read: a run may have thousands of shards.
 
     Attributes:
-        file: opened.
+        path: where it lies.
         header: what the writer stated; not compared with the checksum before `arrays`.
     """
 
-    file: ByteFile
+    path: Path
     header: Mapping[str, Any]
 
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        return self.file.path
-
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> ShardFile:
-        """Open a file and read its header.
+    def read(cls, path: str | os.PathLike[str]) -> ShardFile:
+        """Read a file's header.
 
         Raises:
             WsolbenchError: it is missing, or no file of a shard, or is shorter or longer than it
                 states.
         """
-        file = ByteFile(path, "the statistics of a shard")
-        start = len(MAGIC) + 8
-        if file.size < start or file.read(0, len(MAGIC)).tobytes() != MAGIC:
-            raise damaged(path, "another kind of file")
-        length = int.from_bytes(file.read(len(MAGIC), 8).tobytes(), "little")
-        if length > min(MAX_HEADER_BYTES, file.size - start):
-            raise damaged(path, f"a header of {length} bytes")
-        try:
-            header = strict_json(file.read(start, length).tobytes())
-            listed = list(_listed(header["arrays"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise damaged(path, "a damaged header") from error
-        stated = start + length + sum(size for *_, size in listed) + _DIGEST_BYTES
-        if stated != file.size:
-            raise damaged(path, f"{file.size} bytes instead of {stated}")
-        return cls(file, header)
+        with ByteFile(path, _WHAT) as file:
+            return cls(file.path, _header(file))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, compared with the checksum.
 
         Raises:
-            WsolbenchError: the file is damaged.
+            WsolbenchError: the file is damaged, or has another header than before.
         """
-        end = self.file.size - _DIGEST_BYTES
-        digest = hashlib.sha256()
-        for start in range(0, end, _AT_A_TIME):
-            digest.update(self.file.read(start, min(_AT_A_TIME, end - start)).data)
-        if digest.digest() != self.file.read(end, _DIGEST_BYTES).tobytes():
-            raise damaged(self.path, "bytes that differ from their checksum")
-        found = {}
-        place = end - sum(size for *_, size in _listed(self.header["arrays"]))
-        for name, dtype, shape, size in _listed(self.header["arrays"]):
-            raw = self.file.read(place, size)
-            # A byte other than 0 and 1 is no truth value.
-            flat = raw != 0 if dtype == np.bool_ else raw.view(dtype)
-            found[name] = flat.reshape(shape)
-            place += size
-        return found
+        with ByteFile(self.path, _WHAT) as file:
+            if _header(file) != self.header:
+                raise damaged(self.path, "a file that was changed while it was read")
+            end = file.size - _DIGEST_BYTES
+            digest = hashlib.sha256()
+            for start in range(0, end, _AT_A_TIME):
+                digest.update(file.read(start, min(_AT_A_TIME, end - start)).data)
+            if digest.digest() != file.read(end, _DIGEST_BYTES).tobytes():
+                raise damaged(self.path, "bytes that differ from their checksum")
+            arrays = {}
+            place = end - sum(size for *_, size in _listed(self.header["arrays"]))
+            for name, dtype, shape, size in _listed(self.header["arrays"]):
+                raw = file.read(place, size)
+                # A byte other than 0 and 1 is no truth value.
+                flat = raw != 0 if dtype == np.bool_ else raw.view(dtype)
+                arrays[name] = flat.reshape(shape)
+                place += size
+            return arrays
 
 
 def write_shard_file(
@@ -138,6 +123,29 @@ def damaged(path: str | os.PathLike[str], found: str) -> WsolbenchError:
         cure="run this shard again with the same command",
         exit_status=1,
     )
+
+
+def _header(file: ByteFile) -> Mapping[str, Any]:
+    """The header of an open file, whose arrays fill the rest of it.
+
+    Raises:
+        WsolbenchError: there is none.
+    """
+    start = len(MAGIC) + 8
+    if file.size < start or file.read(0, len(MAGIC)).tobytes() != MAGIC:
+        raise damaged(file.path, "another kind of file")
+    length = int.from_bytes(file.read(len(MAGIC), 8).tobytes(), "little")
+    if length > min(MAX_HEADER_BYTES, file.size - start):
+        raise damaged(file.path, f"a header of {length} bytes")
+    try:
+        header: Mapping[str, Any] = strict_json(file.read(start, length).tobytes())
+        listed = list(_listed(header["arrays"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(file.path, "a damaged header") from error
+    size = start + length + sum(size for *_, size in listed) + _DIGEST_BYTES
+    if size != file.size:
+        raise damaged(file.path, f"{file.size} bytes instead of {size}")
+    return header
 
 
 def _listed(stated: Any) -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...], int]]:
