@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,6 +106,65 @@ def test_a_missing_part_alone_is_run_again(
     assert scored(files, request_) == told
 
 
+def test_a_shard_is_read_once_before_the_work_and_once_after_it(
+    request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def here(*_: object) -> Iterator[schedulers._Engine]:
+        yield schedulers._Engine(1, lambda task, shards: (task(own) for own in shards))
+
+    read: list[Path] = []
+    whole = schedulers.is_whole
+    monkeypatch.setattr(schedulers, "_engine", here)
+    monkeypatch.setattr(schedulers, "find_spec", lambda name: object())
+    monkeypatch.setattr(schedulers, "is_whole", lambda path: read.append(path) or whole(path))
+    files = write_shards(request_, "local:1", tmp_path / "parts")
+    assert read == files
+    assert len(files) == 4
+    read.clear()
+    assert write_shards(request_, "local:1", tmp_path / "parts") == files
+    assert read == files
+    read.clear()
+    files[2].write_bytes(files[2].read_bytes()[:-1])
+    assert write_shards(request_, "local:1", tmp_path / "parts") == files
+    assert read == [*files, files[2]]
+    scored(files, request_)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no room"), RuntimeError("no room"), KeyboardInterrupt("no room")], ids=repr
+)
+def test_a_cluster_is_closed_if_nothing_reaches_it(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def no_client(*_: object, **options: object) -> None:
+        raise error
+
+    closed: list[int] = []
+
+    @contextmanager
+    def cluster(workers: int) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            closed.append(workers)
+
+    fake = SimpleNamespace(Client=no_client, KilledWorker=OSError, as_completed=iter)
+    monkeypatch.setitem(sys.modules, "distributed", fake)
+    monkeypatch.setattr(schedulers, "_local_cluster", cluster)
+    one_line = isinstance(error, Exception)
+    message = "local:4: no scheduler of Dask answers .no room.*fewer processes"
+    with (
+        pytest.raises(
+            WsolbenchError if one_line else KeyboardInterrupt,
+            match=message if one_line else "no room",
+        ),
+        schedulers._dask("local", "4"),
+    ):
+        pass
+    assert closed == [4]
+
+
 def test_tasks_take_their_time(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit", reason="runs tasks as SLURM would")
     counts: list[int] = []
@@ -142,10 +205,16 @@ def test_the_command_line(run: Run, request_: Request, tmp_path: Path) -> None: 
         pytest.skip("submitit is not installed: no task is run")
     options = ["--bootstrap", 20, "--by", "class", "--counts"]
     one = run(*evaluate_, *options, "--out", "one.json")
+    other = tmp_path / "tasks.json.shards/0123456789abcdef.1-of-2.shard"  # of an unfinished run
+    other.parent.mkdir()
+    other.touch()
     tasks = run(*evaluate_, *options, "--out", "tasks.json", "--scheduler", "submitit:local")
     assert tasks == one
     for ending in ("json", "counts.npz"):
         assert (tmp_path / f"tasks.{ending}").read_bytes() == (
             tmp_path / f"one.{ending}"
         ).read_bytes()
-    assert not (tmp_path / "tasks.json.shards").exists()
+    assert list(other.parent.iterdir()) == [other]
+    other.unlink()
+    run(*evaluate_, "--out", "tasks.json", "--scheduler", "submitit:local")
+    assert not other.parent.exists()

@@ -32,13 +32,13 @@ __all__ = ["TASK_SECONDS", "check_address", "write_shards"]
 TASK_SECONDS = 30
 """What a task of SLURM takes at least on one thread, since starting one takes seconds."""
 
-MOST_TASKS = 1000
+MAX_TASKS = 1000
 """Tasks of an array of SLURM, whose usual limit is 1,001."""
 
-SHARDS_A_WORKER = 4
+SHARDS_PER_WORKER = 4
 """Of Dask: the last ones end at about the same time, and one that dies loses a quarter at most."""
 
-MOST_WORKERS = 1024
+MAX_WORKERS = 1024
 """Processes of this machine that one may ask for."""
 
 _TASK_MINUTES = 120  # after which SLURM ends a task
@@ -103,14 +103,16 @@ def write_shards(
         if count is None and kind not in ("local", "dask"):
             count = _tasks(request, submission, dataset)
 
-    def missing(count: int) -> list[Shard]:
-        shards = [Shard(index, count) for index in range(1, count + 1)]
-        return [own for own in shards if not is_whole(shard_path(place, run, own))]
+    def missing(shards: Sequence[Shard]) -> list[Shard]:
+        return [shard for shard in shards if not is_whole(shard_path(place, run, shard))]
 
-    if count is None or missing(count):
+    # A check reads a whole file: those that are there are checked once, then the new ones.
+    left = [] if count is None else missing(_shards(count))
+    if count is None or left:
         with _engine(kind, where, place, request.jobs or 1) as engine:
-            count = count or min(SHARDS_A_WORKER * (engine.workers or 1), len(dataset))
-            left = missing(count)
+            if count is None:
+                count = min(SHARDS_PER_WORKER * (engine.workers or 1), len(dataset))
+                left = _shards(count)
             done = count - len(left)
             for found in engine.results(partial(_written, request, place), left):
                 if isinstance(found, WsolbenchError):
@@ -118,14 +120,19 @@ def write_shards(
                 done += 1
                 if progress:
                     progress(done, count)
-    if missing(count):
+        left = missing(left)
+    if left:
         raise WsolbenchError(
             scheduler,
             found="workers whose files are not here, or of another run",
             expected=f"files {shard_path('', run, Shard(1, count)).name} and so on in {place}",
             cure="name an --out that all workers see, and give them the same wsolbench and files",
         )
-    return [shard_path(place, run, Shard(index, count)) for index in range(1, count + 1)]
+    return [shard_path(place, run, shard) for shard in _shards(count)]
+
+
+def _shards(count: int) -> list[Shard]:
+    return [Shard(index, count) for index in range(1, count + 1)]
 
 
 def check_address(scheduler: str) -> tuple[str, str]:
@@ -138,7 +145,7 @@ def check_address(scheduler: str) -> tuple[str, str]:
     if where.startswith("//"):
         kind, where = "dask", scheduler
     sound = {
-        "local": where.isdecimal() and 1 <= int(where) <= MOST_WORKERS,
+        "local": where.isdecimal() and 1 <= int(where) <= MAX_WORKERS,
         "dask": where == scheduler,
         "slurm": where != "",
         "submitit": where == "local",
@@ -174,7 +181,7 @@ def _tasks(request: Request, submission: Submission, dataset: Dataset) -> int:
         start = time.perf_counter()
         score_together(evaluators, submission, jobs=request.jobs, places=some)
         seconds = (time.perf_counter() - start) * len(dataset) / len(some)
-    return max(1, min(int(seconds / TASK_SECONDS), MOST_TASKS, len(dataset)))
+    return max(1, min(int(seconds / TASK_SECONDS), MAX_TASKS, len(dataset)))
 
 
 def _engine(kind: str, where: str, folder: Path, jobs: int) -> AbstractContextManager[_Engine]:
@@ -188,33 +195,34 @@ def _dask(kind: str, where: str) -> Iterator[_Engine]:
     """Workers of a Dask scheduler that runs, or of one that is started here."""
     from distributed import Client, KilledWorker, as_completed
 
-    try:
-        client = Client(_local_cluster(int(where)) if kind == "local" else where, timeout=20)
-    except (OSError, ValueError) as error:
-        raise WsolbenchError(
-            where,
-            found=f"no scheduler of Dask answers ({error})",
-            cure="start one: dask scheduler, and dask worker tcp://HOST:8786 on each machine",
-        ) from error
-
-    def results(task: _Task, shards: Sequence[Shard]) -> Iterator[str | WsolbenchError]:
-        futures = client.map(task, shards, pure=False)
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except (KilledWorker, CancelledError, OSError) as error:
-            raise WsolbenchError(
-                where,
-                found=f"workers that end or are out of reach ({error})",
-                cure="see why they end (memory?); the same command scores the missing shards",
-            ) from error
-        finally:
-            client.cancel(futures)
-
+    local = kind == "local"
+    address = f"local:{where}" if local else where
+    start_one = "start one: dask scheduler, and dask worker tcp://HOST:8786 on each machine"
     with ExitStack() as stack:
-        if kind == "local":
-            stack.callback(client.cluster.close)
-        stack.callback(client.close)
+        try:
+            cluster = stack.enter_context(_local_cluster(int(where))) if local else where
+            client = stack.enter_context(Client(cluster, timeout=20))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise WsolbenchError(
+                address,
+                found=f"no scheduler of Dask answers ({error})",
+                cure="ask for fewer processes" if local else start_one,
+            ) from error
+
+        def results(task: _Task, shards: Sequence[Shard]) -> Iterator[str | WsolbenchError]:
+            futures = client.map(task, shards, pure=False)
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except (KilledWorker, CancelledError, OSError) as error:
+                raise WsolbenchError(
+                    address,
+                    found=f"workers that end or are out of reach ({error})",
+                    cure="see why they end (memory?); the same command scores the missing shards",
+                ) from error
+            finally:
+                client.cancel(futures)
+
         yield _Engine(len(client.nthreads()), results)
 
 
@@ -254,7 +262,7 @@ def _submitit(kind: str, where: str, folder: Path, jobs: int) -> Iterator[_Engin
             ) from error
         executor.update_parameters(timeout_min=_TASK_MINUTES, cpus_per_task=jobs, name="wsolbench")
         if kind == "slurm":
-            executor.update_parameters(slurm_partition=where, slurm_array_parallelism=MOST_TASKS)
+            executor.update_parameters(slurm_partition=where, slurm_array_parallelism=MAX_TASKS)
         try:
             started.extend(executor.map_array(task, shards))
         except submitit.core.utils.FailedSubmissionError as error:
