@@ -262,6 +262,13 @@ def test_a_closed_pipe_prints_no_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, b"")  # the status is click's
 
 
+def test_closed_standard_streams_are_no_other_files(scene: Path) -> None:
+    for closed in ("<&-", "2>&-", "<&- 2>&-"):
+        command = f'exec "{sys.executable}" -m wsolbench validate val.h5 {closed}'
+        done = subprocess.run(["sh", "-c", command], cwd=scene, stdout=subprocess.PIPE, text=True)
+        assert (done.returncode, "val.h5: valid" in done.stdout) == (0, True)
+
+
 def test_the_package_runs_as_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "wsolbench", "--version"], capture_output=True, text=True, check=True
