@@ -122,12 +122,12 @@ def _number(damaged: bytearray, rng: np.random.Generator) -> None:
     if found is None:
         _integer(damaged, rng)
         return
-    damaged[found.start() : found.end()] = _TEXTS[rng.integers(len(_TEXTS))]
+    damaged[found.start() : found.end()] = _TEXTS[int(rng.integers(len(_TEXTS)))]
 
 
 def _splice(donors: Sequence[bytes]) -> _Damage:
     def spliced(damaged: bytearray, rng: np.random.Generator) -> None:
-        donor = bytearray(donors[rng.integers(len(donors))])
+        donor = bytearray(donors[int(rng.integers(len(donors)))])
         given = donor[_block(donor, rng)]
         place = _place(damaged, rng)
         over = len(given) if rng.integers(2) else 0
