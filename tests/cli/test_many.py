@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -109,7 +110,7 @@ def test_a_damaged_submission_does_not_stop_the_others(run: Run, scene: Path, li
     bad = ["flipped", "cut", "text", "absent"]
     listed.write_text("".join(f"submissions/{name}.h5\n" for name in [*bad, "a", "other", "c"]))
     done = run("evaluate", "--many", listed, *ASK, "--out", "many", status=1)
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
     assert len(lines) == 4
     for name in bad:
         (line,) = [line for line in lines if f"submissions/{name}.h5: " in line]
@@ -128,6 +129,17 @@ def test_a_damaged_submission_does_not_stop_the_others(run: Run, scene: Path, li
     result = json.loads((scene / "many/a.json").read_text())
     assert held["a.json"]["scores"] == result["scores"]
     assert all(row["known"] for row in held.values())
+
+
+def test_notes_name_their_submission_and_a_file_is_no_folder(
+    run: Run, scene: Path, listed: Path
+) -> None:
+    with h5py.File(scene / "submissions" / "c.h5", "r+") as file:
+        file.attrs["format_version"] = 1
+    error = run("evaluate", "--many", "list.txt", *ASK, "--out", "out").stderr
+    assert "note: submissions/c.h5: the submission is of format version 1" in error
+    error = run("evaluate", "--many", "list.txt", *ASK, "--out", "toy.h5", status=2).stderr
+    assert "toy.h5: found a file, expected a folder for the results" in error
 
 
 def test_split_holds_for_all(run: Run, scene: Path, listed: Path) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import WsolbenchError
 from ..files import path_per_name, require_json_target, write_all
 from ..interrupts import advise
 from ..progress import bar
 from .outputs import Outputs, writes_of
+from .printing import print_notes
 
 if TYPE_CHECKING:
     from ..evaluation.run import Request
@@ -49,6 +51,13 @@ def evaluate_listed(
     names = [protocol.name for protocol in request.checked_protocols]
     outputs.require_form(names)
     outs = {path: path_per_name(out / f"{path.stem}.json", names) for path in submissions}
+    if out.exists() and not out.is_dir():
+        raise WsolbenchError(
+            out,
+            found="a file",
+            expected="a folder for the results, or a new name",
+            cure="name another folder",
+        )
     out.mkdir(parents=True, exist_ok=True)
     for targets in outs.values():
         for target in targets:
@@ -66,6 +75,7 @@ def evaluate_listed(
             click.echo(f"wsolbench: {done.error}", err=True)
             continue
         targets = outs[done.path]
+        print_notes([f"{done.path}: {note}" for note in done.outcome.notes])
         if not done.known:
             write_all(writes_of(done.outcome, targets))
         rows[done.path] = [
@@ -86,7 +96,6 @@ def evaluate_listed(
 
 def _known(targets: Sequence[Path], with_counts: bool) -> tuple[Result, ...]:
     """The results that are there already; none unless all of them are, and readable."""
-    from ..errors import WsolbenchError
     from ..evaluation.counts import counts_path
     from ..formats.result import read_result
 

@@ -203,6 +203,7 @@ class Reader:
 
     def _ended(self, how: str) -> WsolbenchError:
         """The error of a child that gave no answer; the child is gone afterwards."""
+        late = "did not answer" in how
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=0 if how else 2)
         code = self._process.poll()
@@ -210,6 +211,7 @@ class Reader:
             name = signal.Signals(-code).name
             timed = {"SIGALRM": f"took more than {SECONDS} s", "SIGPROF": "took too long (a loop)"}
             how = f"which {timed.get(name, f'was killed by {name}')}"
+            late = name in timed
         self.end()
         if not how:
             return WsolbenchError(
@@ -217,14 +219,15 @@ class Reader:
                 found=f"ended with status {code}, a fault of wsolbench or its installation",
                 cure="report it, and use --trusted for files of your own until then",
             )
-        return _refusal(f"a file that stopped its reader, {how}")
+        cure = f"{_CURE}, or if it is sound, try again when the machine is less busy"
+        return _refusal(f"a file that stopped its reader, {how}", cure if late else _CURE)
 
 
 _CURE = "the file is damaged or hostile: download or write it again"
 
 
-def _refusal(found: str) -> WsolbenchError:
-    return WsolbenchError("", found=found, expected="a sound file", cure=_CURE, exit_status=1)
+def _refusal(found: str, cure: str = _CURE) -> WsolbenchError:
+    return WsolbenchError("", found=found, expected="a sound file", cure=cure, exit_status=1)
 
 
 def prepare(kind: str) -> None:
