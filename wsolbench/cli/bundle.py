@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..files import require_target
 from .options import FILE, listed
+
+if TYPE_CHECKING:
+    from ..competitions.rules import Rules
 
 __all__ = ["bundle"]
 
@@ -44,23 +48,14 @@ def bundle() -> None:
 @bundle.command()
 @_options
 @click.option("--reference", type=FILE, help="Write the archive of the reference data, too.")
-def codabench(
-    annotations: Path,
-    split: str,
-    protocol: str,
-    metrics: str | None,
-    scores: str | None,
-    out: Path,
-    reference: Path | None,
-) -> None:
+def codabench(annotations: Path, out: Path, reference: Path | None, **asked: Any) -> None:
     """Make a scoring program for CodaBench, and print its leaderboard for competition.yaml."""
     from ..competitions.codabench import columns, write_codabench, write_reference
-    from ..competitions.rules import rules_for
 
     _check(out, [annotations, reference])
     if reference is not None:
         _check(reference, [annotations, out])
-    rules = rules_for(annotations, split, protocol, _keys(metrics), _keys(scores))
+    rules = _rules(annotations, **asked)
     write_codabench(out, rules)
     if reference is not None:
         write_reference(reference, annotations)
@@ -69,20 +64,12 @@ def codabench(
 
 @bundle.command()
 @_options
-def evalai(
-    annotations: Path,
-    split: str,
-    protocol: str,
-    metrics: str | None,
-    scores: str | None,
-    out: Path,
-) -> None:
+def evalai(annotations: Path, out: Path, **asked: Any) -> None:
     """Make an evaluation script for EvalAI, and print its leaderboard for challenge_config.yaml."""
     from ..competitions.evalai import schema, write_evalai
-    from ..competitions.rules import rules_for
 
     _check(out, [annotations])
-    rules = rules_for(annotations, split, protocol, _keys(metrics), _keys(scores))
+    rules = _rules(annotations, **asked)
     write_evalai(out, rules)
     click.echo(schema(rules))
 
@@ -109,5 +96,12 @@ def _check(target: Path, inputs: list[Path | None]) -> None:
     require_target(target, inputs)
 
 
-def _keys(text: str | None) -> list[str] | None:
-    return None if text is None else listed(text)
+def _rules(
+    annotations: Path, *, split: str, protocol: str, metrics: str | None, scores: str | None
+) -> Rules:
+    """The rules that the options of both platforms ask for."""
+    from ..competitions.rules import rules_for
+
+    families = None if metrics is None else listed(metrics)
+    keys = None if scores is None else listed(scores)
+    return rules_for(annotations, split, protocol, families, keys)
