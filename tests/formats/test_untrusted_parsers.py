@@ -232,6 +232,19 @@ def test_no_end_record_hides_the_entries_of_a_directory() -> None:
         read_members(ended((4, length, start)), ZipLimits(5000, 0))
 
 
+def test_members_do_not_overlap() -> None:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr("a", bytes(100))
+        archive.writestr("b", bytes(100))
+    content = bytearray(written.getvalue())
+    assert set(read_members(bytes(content), LIMITS)) == {"a", "b"}
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 42 : entry + 46] = bytes(4)  # the second member begins at the first
+    with pytest.raises(ValueError, match="overlaps the next member"):
+        read_members(bytes(content), LIMITS)
+
+
 def test_stored_members_are_no_longer_than_their_file() -> None:
     with pytest.raises(ValueError, match="is compressed, where it must be stored"):
         read_members(npz(a=np.ones(9)), ZipLimits(4, 1 << 20, stored=True))

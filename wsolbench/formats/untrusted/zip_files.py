@@ -9,6 +9,7 @@ refused.
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zipfile
 import zlib
@@ -16,16 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["ZipLimits", "checked_members", "read_members"]
+from .limits import MAX_DEFLATE_RATIO
 
-MAX_RATIO = 1032
-"""Highest compression ratio of deflate (zlib's technical details); higher ones are forged."""
+__all__ = ["ZipLimits", "checked_members", "read_members"]
 
 _END = struct.Struct("<4s4H2LH")  # the end record
 _WIDE = struct.Struct("<4sQ2H2L4Q")  # the same with 64 bits
 _LOCATOR = struct.Struct("<4sLQL")  # where the latter is
 _TAIL = 65_535 + _END.size + _LOCATOR.size + _WIDE.size  # with the longest comment
 _ENTRY = 512  # bytes of a directory's entry with a long name
+_LOCAL = 30  # bytes of a member's own header, without its name
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -52,7 +53,8 @@ def checked_members(file: BinaryIO, limits: ZipLimits) -> list[zipfile.ZipInfo]:
         limits: which are checked.
 
     Raises:
-        ValueError: no archive, or one beyond the limits; names twice, encrypted members.
+        ValueError: no archive, or one beyond the limits; names twice, members that overlap or are
+            encrypted.
     """
     size = file.seek(0, io.SEEK_END)
     _check_directory(file, size, limits)
@@ -74,8 +76,13 @@ def checked_members(file: BinaryIO, limits: ZipLimits) -> list[zipfile.ZipInfo]:
         plain = member.compress_type == zipfile.ZIP_STORED
         if (limits.stored and not plain) or (plain and packed != member.file_size):
             raise ValueError(f"{name!r} is compressed, where it must be stored as it is")
-        if packed > size or member.file_size > MAX_RATIO * (packed + 1):
+        if packed > size or member.file_size > MAX_DEFLATE_RATIO * (packed + 1):
             raise ValueError(f"{name!r} of {member.file_size} bytes in {packed}")
+    placed = sorted(members, key=lambda member: member.header_offset)
+    for member, follower in itertools.pairwise(placed):
+        end = member.header_offset + _LOCAL + member.compress_size
+        if member.compress_size and end > follower.header_offset:
+            raise ValueError(f"{member.filename[:80]!r} overlaps the next member")
     if limits.stored and total > size:
         raise ValueError(f"members of {total} bytes in a file of {size}")
     return members
