@@ -117,7 +117,9 @@ def test_a_shard_is_read_once_before_the_work_and_once_after_it(
     whole = schedulers.is_whole
     monkeypatch.setattr(schedulers, "_engine", here)
     monkeypatch.setattr(schedulers, "find_spec", lambda name: object())
-    monkeypatch.setattr(schedulers, "is_whole", lambda path: read.append(path) or whole(path))
+    monkeypatch.setattr(
+        schedulers, "is_whole", lambda path, *of: read.append(path) or whole(path, *of)
+    )
     files = write_shards(request_, "local:1", tmp_path / "parts")
     assert read == files
     assert len(files) == 4

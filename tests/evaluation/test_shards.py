@@ -136,6 +136,11 @@ def test_a_shard_that_is_there_is_not_scored_again(request_: Request, tmp_path: 
     first.write_bytes(content[:-1])
     assert write_shard(request_, Shard(1, 2), tmp_path / "parts") == (first, True)
     assert first.read_bytes() == content
+    # A whole file of another shard under this name is replaced, too.
+    second, _ = write_shard(request_, Shard(2, 2), tmp_path / "parts")
+    shutil.copy(second, first)
+    assert write_shard(request_, Shard(1, 2), tmp_path / "parts") == (first, True)
+    assert first.read_bytes() == content
     # Whatever decides the statistics decides the name.
     others = [
         write_shard(replace(request_, **changes), Shard(1, 2), tmp_path / "parts")[0].name

@@ -104,7 +104,8 @@ def write_shards(
             count = _tasks(request, submission, dataset)
 
     def missing(shards: Sequence[Shard]) -> list[Shard]:
-        return [shard for shard in shards if not is_whole(shard_path(place, run, shard))]
+        paths = {shard: shard_path(place, run, shard) for shard in shards}
+        return [shard for shard, path in paths.items() if not is_whole(path, run, shard)]
 
     # A check reads a whole file: those that are there are checked once, then the new ones.
     left = [] if count is None else missing(_shards(count))

@@ -152,7 +152,7 @@ def write_shard(
         run = described(evaluators, submission)
         path = shard_path(folder, run, shard)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if is_whole(path):
+        if is_whole(path, run, shard):
             return path, False
         with bars("evaluate", "image") as progress:
             score_together(
@@ -393,6 +393,7 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
     first = parts[0]
     by_index: dict[int, _Part] = {}
     for part in parts:
+        cure = "name the files of one run, which begin with the same letters"
         differing = next((key for key in part.run if part.run[key] != first.run.get(key)), None)
         fault = ""
         if differing is not None:
@@ -400,6 +401,7 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
             fault += first.file.path.name
         elif part.shard.count != first.shard.count:
             fault = f"shard {part.shard} beside shard {first.shard} ({first.file.path.name})"
+            cure = f"name those that end in -of-{first.shard.count}{ENDING}, or the others"
         elif part.shard.index in by_index:
             fault = f"shard {part.shard} a second time, after "
             fault += str(by_index[part.shard.index].file.path)
@@ -408,7 +410,7 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
                 part.file.path,
                 found=fault,
                 expected="every shard of one run once",
-                cure="name the files of one run, which begin with the same letters",
+                cure=cure,
                 exit_status=1,
             )
         by_index[part.shard.index] = part
@@ -425,12 +427,15 @@ def _complete(parts: Sequence[_Part]) -> list[_Part]:
     return [by_index[own] for own in range(1, count + 1)]
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the file of a shard is whole; a damaged one is written again."""
+def is_whole(path: Path, run: Mapping[str, Any], shard: Shard) -> bool:
+    """Whether a file is whole and of this shard; otherwise it is to be written again."""
     if not path.exists():
         return False
     try:
-        _Part.read(path).file.arrays()
+        part = _Part.read(path)
+        if part.shard != shard or part.run != json.loads(json.dumps(run)):
+            return False
+        part.file.arrays()
     except WsolbenchError as error:
         if error.exit_status != 1:
             raise
