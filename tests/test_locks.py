@@ -144,3 +144,18 @@ def test_a_list_of_renames_moves_nothing_but_temporary_files_to_their_names(tmp_
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [*(f".{number}.renames" for number in range(7)), *"abc", "folder", "new.json"]
     assert [(tmp_path / name).read_text() for name in "abc"] == ["a", "b", "c"]
+
+
+def test_lists_of_other_users_and_pipes_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("mine")
+    (tmp_path / ".r.json.7.tmp").write_text("planted")
+    (tmp_path / ".r.json.renames").write_text(".r.json.7.tmp")
+    os.mkfifo(tmp_path / ".x.renames")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / ".r.json.renames", 12345, 12345)
+        write_text(tmp_path / "new.json", "1")
+        assert (tmp_path / "r.json").read_text() == "mine"
+    else:
+        write_text(tmp_path / "new.json", "1")  # the list is ours: it is completed
+        assert (tmp_path / "r.json").read_text() == "planted"
+    assert (tmp_path / ".x.renames").is_fifo()

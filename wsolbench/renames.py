@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from .locks import SUFFIX, is_held_here, left_locks, writing
 __all__ = ["Group", "is_leftover", "only_writer", "sync_folder"]
 
 _LIST = ".renames"
+_MAX_LIST = 1 << 16  # bytes: 500 names
 _TEMPORARY = re.compile(r"\.(?P<target>[^/\0]+)\.[0-9]+\.tmp")
 
 _unfinished: set[Path] = set()
@@ -204,7 +206,7 @@ def _complete(path: Path) -> None:
                 held.enter_context(writing(first))
             renames = _listed(path)
             for temporary, target in renames.items():
-                if (folder / temporary).is_file():
+                if _is_own(folder / temporary):
                     os.replace(folder / temporary, folder / target)
             sync_folder(folder)
             path.unlink()
@@ -213,16 +215,35 @@ def _complete(path: Path) -> None:
 
 
 def _listed(path: Path) -> dict[str, str]:
-    """The renames of a list, all within its folder: from temporary files to their own names."""
-    if path.is_symlink() or path.stat().st_size > 1 << 16:
+    """The renames of a list, all within its folder: from temporary files to their own names.
+
+    Raises:
+        ValueError: it is none of this user's; in a shared folder, another's would replace files.
+        OSError: it cannot be read.
+    """
+    if not _is_own(path) or path.lstat().st_size > _MAX_LIST:
         raise ValueError(path)
+    # The name may have become a pipe or a link since.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        names = file.read(_MAX_LIST)
     renames = {}
-    for temporary in os.fsdecode(path.read_bytes()).split("\0"):
+    for temporary in os.fsdecode(names).split("\0"):
         own = _TEMPORARY.fullmatch(temporary)
         if own is None:
             raise ValueError(path)
         renames[temporary] = own["target"]
     return renames
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a name is that of a regular file of this user."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    user = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
+    return stat.S_ISREG(status.st_mode) and status.st_uid == user
 
 
 def _remove_leftovers(target: Path) -> None:
