@@ -56,6 +56,7 @@ body {{ font: 16px/1.5 sans-serif; margin: 2em; }}
 table {{ border-collapse: collapse; margin-bottom: 2em; }}
 caption {{ font-weight: bold; text-align: left; }}
 th, td {{ border-bottom: 1px solid #ccc; padding: .2em 1em .2em 0; text-align: left; }}
+code {{ overflow-wrap: anywhere; }}
 </style>
 <h1>{title}</h1>
 {tables}
