@@ -3,11 +3,11 @@
     python -m benchmarks.faults --moments 100 --interrupts 40
 
 Each command is killed at random moments over files of before, and must leave every file of before
-or its new one; the same command again must then give the bytes of a run that was never killed, and
-leave nothing else in the folder. Each is run with limits on the size of files (and as root on a
-full and on a read-only disk of 256 kB), and must say so in one line and change nothing. Each gets
-Ctrl-C at moments from its start to its end, and must end within a second, with status 130 and one
-line.
+or its new one (of a training also the checkpoint of each epoch); the same command again must then
+give the bytes of a run that was never killed, and leave nothing else in the folder. Each is run
+with limits on the size of files (and as root on a full and on a read-only disk), and must say so in
+one line and change nothing. Each gets Ctrl-C at moments from its start to its end, and must end
+within a second, with status 130 and one line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +48,30 @@ class Command:
         arguments: of the command line; outputs go to the working folder.
         outputs: the files that it writes, the same bytes each time.
         resumes: whether it continues with --resume.
+        replaces: whether it writes over files of before.
+        given: a folder, copied into the working folder, in which it writes.
     """
 
     arguments: tuple[str, ...]
     outputs: tuple[str, ...]
     resumes: bool = False
+    replaces: bool = True
+    given: Path | None = None
 
     def line(self) -> list[str]:
         return [*self.arguments, *(["--resume"] if self.resumes else [])]
+
+    def clear(self, folder: Path) -> None:
+        """Leave in the working folder what there is before the command."""
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if self.given is not None:
+            shutil.copytree(self.given, folder / self.given.name)
+        for name in self.outputs if self.replaces else ():
+            (folder / name).write_bytes(BEFORE)
 
 
 def commands(data: Path) -> dict[str, Command]:
@@ -73,6 +90,13 @@ def commands(data: Path) -> dict[str, Command]:
         made = (*("predict", f"trivial:{name}"), *store, "--out", f"{name}.h5")
         if in_child([*made, "--size", "28"], data):
             raise SystemExit(data.with_suffix(".said").read_text())
+    toy = ("--train-scenes", "32", "--scenes", "16", "--epochs", "1", "--sem-seeds", "0.1")
+    study = ("study", "mini", *toy, "--methods", "cam", "--depths", "", "--out", "study")
+    if in_child(study, data):
+        raise SystemExit(data.with_suffix(".said").read_text())
+    board = data / "board"
+    shutil.copytree(Path(__file__).parents[1] / "leaderboard", board)
+    written = {*board.iterdir()} - {board / "entries"}
     noise, gauss = str(data / "noise.h5"), str(data / "centre-gaussian.h5")
     few = ("--bootstrap", "20")
     sem = ("--model", "wsolbench.mini.classifier:load", "--size", "128", "--seeds", "0.1")
@@ -98,6 +122,29 @@ def commands(data: Path) -> dict[str, Command]:
         "compare": Command(
             ("compare", noise, gauss, *store, *few, "--out", "d.json", "--plot", "d.png"),
             ("d.json", "d.png"),
+        ),
+        "train": Command(
+            (
+                *("train", "cam", "--backbone", "mini", *photos, "--split", "val"),
+                *("--batch-size", "8", "--epochs", "3", "--device", "cpu", "--out", "c.pt"),
+            ),
+            ("c.pt",),  # the log beside it holds times
+            resumes=True,
+            replaces=False,
+        ),
+        "study report": Command(
+            ("study", "report", "study"),
+            tuple(f"study/{name}" for name in ("study.json", "study.md", "seed-counts.png")),
+            given=data / "study",
+        ),
+        "leaderboard build": Command(
+            ("leaderboard", "build", "--root", "board"),
+            tuple(
+                str(path.relative_to(data))
+                for path in sorted(written)
+                if path.suffix in (".csv", ".html", ".md") or path.name == "schema.json"
+            ),
+            given=board,
         ),
     }
 
@@ -128,96 +175,113 @@ def in_child(arguments: Sequence[str], folder: Path, limit: int | None = None) -
     return os.waitstatus_to_exitcode(os.waitpid(begin(arguments, folder, limit), 0)[1])
 
 
-def put_before(command: Command, folder: Path) -> None:
-    for name in command.outputs:
-        (folder / name).write_bytes(BEFORE)
+def states_of(command: Command, folder: Path) -> tuple[dict[str, list[bytes]], float]:
+    """Each content that the outputs have during a run, the last one at its end; its seconds."""
+    seen: dict[str, list[bytes]] = {
+        name: [BEFORE] if command.replaces else [] for name in command.outputs
+    }
+    child = begin(command.line(), folder)
+    began, status = time.monotonic(), None
+    while status is None:
+        done, code = os.waitpid(child, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(code) if done else None
+        for name, states in seen.items():
+            if (folder / name).exists() and states[-1:] != [now := (folder / name).read_bytes()]:
+                states.append(now)
+        time.sleep(0.001)
+    if status:
+        raise SystemExit(f"{command}: status {status}: {folder.with_suffix('.said').read_text()}")
+    return seen, time.monotonic() - began
 
 
-def halves(command: Command, folder: Path, new: dict[str, bytes]) -> int:
+def halves(command: Command, folder: Path, states: dict[str, list[bytes]]) -> int:
     """How many outputs are neither what they were nor what they become."""
     found = {name: folder / name for name in command.outputs}
     there = {name: path.read_bytes() for name, path in found.items() if path.exists()}
-    wrong = sum(data not in (BEFORE, new[name]) for name, data in there.items())
-    return wrong + len(found) - len(there)
+    wrong = sum(data not in states[name] for name, data in there.items())
+    return wrong + (len(found) - len(there) if command.replaces else 0)
+
+
+def names_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def killed(command: Command, folder: Path, moments: int, rng: random.Random) -> list[object]:
     """Kill a command at random moments; what a table says of it."""
     folder.mkdir()
-    began = time.monotonic()
-    first = in_child(command.line(), folder)
-    seconds = time.monotonic() - began
-    if first:
-        raise SystemExit(f"{command}: status {first}: {folder.with_suffix('.said').read_text()}")
-    new = {name: (folder / name).read_bytes() for name in command.outputs}
-    others = {path.name for path in folder.iterdir()} - set(command.outputs)
+    command.clear(folder)
+    states, seconds = states_of(command, folder)
+    sound = names_in(folder)
     half = other = left = caught = 0
     for moment in range(moments):
         if moment % 5 == 0:
-            for name in (*command.outputs, *others):
-                (folder / name).unlink(missing_ok=True)
-            put_before(command, folder)
+            command.clear(folder)
         child = begin(command.line(), folder)
         time.sleep(rng.random() * seconds)
         os.kill(child, signal.SIGKILL)
         caught += os.waitpid(child, 0)[1] != 0
-        half += halves(command, folder, new)
+        half += halves(command, folder, states)
         if moment % 5 == 4 or moment == moments - 1:
             status = in_child(command.line(), folder)
-            other += status != 0 or any((folder / name).read_bytes() != new[name] for name in new)
-            left += len({path.name for path in folder.iterdir()} - set(new) - others)
+            ends = {name: (folder / name).read_bytes() for name in states}
+            other += status != 0 or any(ends[name] != states[name][-1] for name in states)
+            left += len(names_in(folder) - sound)
     return [f"{caught} of {moments}", half, other, left]
 
 
 @contextmanager
-def small_disk(folder: Path, read_only: bool) -> Iterator[None]:
-    """A disk of 256 kB; only root can have one."""
+def small_disk(folder: Path, size: int) -> Iterator[None]:
+    """A disk of `size` kB; only root can have one."""
     folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)
+    options = ["-t", "tmpfs", "-o", f"size={size}k"]
+    subprocess.run(["mount", *options, "tmpfs", folder], check=True)
     try:
-        if read_only:
-            subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
         yield
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def refused(command: Command, folder: Path, limit: int | None = None) -> bool:
-    """Whether a command ends in one line and changes no file."""
+def fill(folder: Path) -> None:
+    with open(folder / "filler", "wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+
+
+def refused(
+    command: Command, folder: Path, states: dict[str, list[bytes]], limit: int | None = None
+) -> bool:
+    """Whether a command ends in one line and no output is what it would have become."""
     status = in_child(command.line(), folder, limit)
     said = folder.with_suffix(".said").read_text().splitlines()
     last = [line for line in said if line.startswith("wsolbench: ")]
     sound = status in (1, 2) and len(last) == 1 and not any("Traceback" in line for line in said)
-    there = [folder / name for name in command.outputs if (folder / name).exists()]
-    return sound and all(path.read_bytes() == BEFORE for path in there)
+    earlier = {name: contents[:-1] for name, contents in states.items()}
+    return sound and not halves(command, folder, earlier)
 
 
 def without_space(command: Command, folder: Path) -> list[object]:
     """Whether a command stands limits on the size of files, a full and a read-only disk."""
-    largest = 0
     folder.mkdir()
-    in_child(command.line(), folder)
-    largest = max((folder / name).stat().st_size for name in command.outputs)
-    for path in folder.iterdir():
-        path.unlink()
-    put_before(command, folder)
+    command.clear(folder)
+    states, _ = states_of(command, folder)
+    largest = max(len(contents[-1]) for contents in states.values())
+    command.clear(folder)
     limits = [4096, largest // 4, largest // 2, largest - 1]
-    stood = sum(refused(command, folder, limit) for limit in limits)
+    stood = sum(refused(command, folder, states, limit) for limit in limits)
     cells: list[object] = [f"{stood} of {len(limits)}"]
     for read_only in (False, True):
         if os.getuid():
             cells.append("not root")
             continue
         disk = folder.with_name(f"{folder.name}-disk")
-        with small_disk(disk, read_only):
-            if not read_only:
-                with open(disk / "filler", "wb", buffering=0) as filler:
-                    try:
-                        while True:
-                            filler.write(bytes(4096))
-                    except OSError:
-                        pass
-            cells.append("one line" if refused(command, disk) else "other")
+        held = sum(path.stat().st_size + 4096 for path in names_in(command.given or disk))
+        with small_disk(disk, 256 + held // 1024):
+            command.clear(disk)
+            if read_only:
+                subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+            else:
+                fill(disk)
+            cells.append("one line" if refused(command, disk, states) else "other")
     return cells
 
 
@@ -228,9 +292,7 @@ def interrupted(command: Command, folder: Path, moments: int) -> list[object]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
     def start() -> subprocess.Popen[str]:
-        for path in folder.iterdir():
-            if path.is_file():
-                path.unlink()
+        command.clear(folder)
         return subprocess.Popen(
             program,
             cwd=folder,
