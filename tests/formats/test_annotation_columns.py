@@ -63,6 +63,22 @@ def test_columns_may_have_another_width_or_byte_order(path: Path) -> None:
     assert found.heights.dtype == np.dtype("<i4")
 
 
+@pytest.mark.parametrize("name", ["sources", "notes"])
+def test_changed_sources_and_notes_are_refused(path: Path, name: str) -> None:
+    with h5py.File(path, "r+") as file:
+        text = file[name][()].tobytes()
+        assert text == b"[]"
+        del file[name]
+        row = {"file": "x", "sha256": "0", "licence": "", "citation": ""}
+        changed = json.dumps([row] if name == "sources" else ["all is well"]).encode()
+        file[name] = np.frombuffer(changed, np.uint8)
+    with pytest.raises(WsolbenchError, match="sources and notes of SHA-256"):
+        AnnotationStore.open(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["provenance_sha256"]  # as in files of older versions
+    AnnotationStore.open(path)
+
+
 @pytest.mark.parametrize(
     "change, found",
     [

@@ -173,6 +173,7 @@ def test_malformed_texts_are_named(store: AnnotationStore, column: str, text: st
     with h5py.File(store.path, "r+") as file:
         del file[column]
         file[column] = np.frombuffer(text.encode(), np.uint8)
+        del file.attrs["provenance_sha256"]
     with pytest.raises(WsolbenchError, match=f"malformed {column}"):
         getattr(AnnotationStore.open(store.path), column)
 

@@ -130,6 +130,8 @@ def test_every_edit_is_refused(result: Result, tmp_path: Path) -> None:
     result.write(tmp_path / "r.json")
     content = json.loads((tmp_path / "r.json").read_text())
     assert read_result(tmp_path / "r.json") == result
+    assert passing(content, tmp_path / "edited.json") == {"content_sha256"}
+    del content["content_sha256"]  # as one who edits on purpose can do
     free = passing(content, tmp_path / "edited.json")
     assert [name for name in sorted(free) if not re.fullmatch("|".join(FREE), name)] == []
 
@@ -189,6 +191,7 @@ def test_a_result_of_another_versions_protocol_is_read_and_checked(
     fields = {**content["protocol"], "another": 1}
     del fields["sha256"]
     content["protocol"] = {**fields, "sha256": fields_sha256(fields)}
+    del content["content_sha256"]
     (tmp_path / "r.json").write_text(json.dumps(content))
     assert read_result(tmp_path / "r.json").scores == result.scores
     content["scores"]["peak_iou"] = 0.9

@@ -27,7 +27,15 @@ from .untrusted.column import Column
 from .untrusted.hdf5_gate import Gate
 from .untrusted.limits import Bounds
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "UNLABELLED", "Columns", "content_sha256", "read_columns"]
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "UNLABELLED",
+    "Columns",
+    "content_sha256",
+    "provenance_sha256",
+    "read_columns",
+]
 
 FORMAT = "wsolbench-annotations"
 FORMAT_VERSION = 1
@@ -43,6 +51,7 @@ _RATIO = 64  # of the bytes of larger ones and of the file: only constant column
 _MAX_TEXT_BYTES = 16 << 20  # 100,000 names of classes
 _MAX_VALUES = 1 << 40  # what counts is the bytes
 _INTEGERS = ("u", "i")
+_IMPORT_AGAIN = "the file is damaged or was edited: import the annotations again"
 _CURE = "the file is damaged: download it again, or import the annotations again"
 
 
@@ -111,6 +120,7 @@ def read_columns(path: str | os.PathLike[str], source_fields: Sequence[str]) -> 
         }
         dataset = _attribute(gate, "dataset")
         stated = _attribute(gate, "content_sha256")
+        said = gate.attribute("provenance_sha256")
         gate.require_little_else()
         gate.file.require_unchanged()
 
@@ -121,7 +131,15 @@ def read_columns(path: str | os.PathLike[str], source_fields: Sequence[str]) -> 
             file,
             f"content of SHA-256 {found[:12]}",
             f"{stated[:12]}, as stated in the file",
-            "the file is damaged or was edited: import the annotations again",
+            _IMPORT_AGAIN,
+        )
+    found_said = provenance_sha256(texts["sources"], texts["notes"])
+    if said not in (None, found_said):  # files of older versions state none
+        raise _damaged(
+            file,
+            f"sources and notes of SHA-256 {found_said[:12]}",
+            f"{str(said)[:12]}, as stated in the file",
+            _IMPORT_AGAIN,
         )
     columns = Columns(
         dataset,
@@ -168,6 +186,11 @@ def content_sha256(
         digest.update(f"\n{name} {len(column)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def provenance_sha256(sources: bytes, notes: bytes) -> str:
+    """The SHA-256 of where annotations come from: both texts, each ended by a line feed."""
+    return hashlib.sha256(sources + b"\n" + notes + b"\n").hexdigest()
 
 
 def _check_format(gate: Gate) -> None:

@@ -33,6 +33,7 @@ from .annotation_columns import (
     UNLABELLED,
     Columns,
     content_sha256,
+    provenance_sha256,
     read_columns,
 )
 
@@ -145,13 +146,17 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["dataset"] = content.dataset
         file.attrs["content_sha256"] = content_sha256(content.dataset, content.classes, columns)
-        for name, value in (
-            ("classes", [list(pair) for pair in content.classes]),
-            ("sources", [asdict(source) for source in content.sources]),
-            ("notes", list(content.notes)),
-        ):
+        texts = {
+            name: json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
+            for name, value in (
+                ("classes", [list(pair) for pair in content.classes]),
+                ("sources", [asdict(source) for source in content.sources]),
+                ("notes", list(content.notes)),
+            )
+        }
+        file.attrs["provenance_sha256"] = provenance_sha256(texts["sources"], texts["notes"])
+        for name, text in texts.items():
             # A data set, as HDF5 limits attributes to 64 KiB, and 1,000 class names come close.
-            text = json.dumps(value, ensure_ascii=True, allow_nan=False).encode()
             file.create_dataset(name, data=np.frombuffer(text, dtype=np.uint8), track_times=False)
     with replacing(path) as temporary:
         temporary.write_bytes(whole.getbuffer())

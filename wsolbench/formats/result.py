@@ -7,6 +7,7 @@ score that cannot be computed is left out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,11 @@ CONFIDENCE = 0.95
 
 _OPTIONAL = {
     *("ids", "limit", "submission_sha256", "intervals", "bootstrap", "breakdowns", "boundary"),
+    "content_sha256",
 }
+
+
+_HASH = "content_sha256"  # optional as well, since files of older versions have none
 
 
 @dataclass(frozen=True)
@@ -270,6 +275,7 @@ class Result:
             del content["boundary"]
         if not self.submission_sha256:
             del content["submission_sha256"]
+        content[_HASH] = _content_sha256(content)
         return (
             json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
             + "\n"
@@ -343,6 +349,13 @@ def fault_of(result: Result) -> str:
     return f"invalid {', '.join(wrong)}" if wrong else some(contradictions(result))
 
 
+def _content_sha256(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of a result without its own hash, as JSON with sorted keys and no spaces."""
+    others = {key: value for key, value in content.items() if key != _HASH}
+    text = json.dumps(others, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _group_content(group: Group) -> dict[str, Any]:
     content = asdict(group)
     if not group.intervals:
@@ -365,7 +378,7 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             expected=str(FORMAT_VERSION),
             cure="evaluate the submission again with this version of wsolbench",
         )
-    envelope = {"format", "format_version", "comparable"}
+    envelope = {"format", "format_version", "comparable", _HASH}
     own = {part.name for part in fields(Result)}
     missing = sorted((own | envelope) - _OPTIONAL - content.keys())
     unknown = sorted(content.keys() - own - envelope)
@@ -395,6 +408,8 @@ def _result(file: os.PathLike[str], content: object) -> Result:
         fault = fault_of(result)
         if content["comparable"] is not (result.limit is None and result.ids is None):
             fault = fault or "invalid comparable"
+        if content.get(_HASH, sha256 := _content_sha256(content)) != sha256:
+            fault = fault or f"content of SHA-256 {sha256[:12]}, where the file states another"
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         fault = f"another shape ({error})"
     if fault:
