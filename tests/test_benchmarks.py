@@ -17,6 +17,7 @@ TINY = {
     "dataloader": "--count 20 --rounds 1",
     "faults": "--moments 1 --interrupts 1 --only evaluate",
     "fuzz": "--cases 4 --workers 1 --only submission,coco",
+    "guided": "--seconds 1 --only arrays",
     "jobs": "--images 140 --rounds 1",
     "kernels": "--images 1 --rounds 1",
     "limits": "--images 20 --rounds 1 --worst 1",
@@ -35,6 +36,7 @@ TINY = {
 NEEDS = {
     "boundary": "cv2",
     "dataloader": "torch",
+    "guided": "atheris",
     "schedulers": "distributed",
     "sem": "torch",
     "training": "torch",

@@ -166,9 +166,10 @@ def runs(run_lengths: RunLengths) -> NDArray[np.int64]:
     values[negative] -= np.int64(1) << (5 * lengths[negative])
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
-    if values.min() < 0 or values.sum() != height * width:
+    longest, total = int(values.max()), int(values.sum())  # sums of 64 bits may wrap around
+    if values.min() < 0 or longest > height * width or total != height * width:
         raise _malformed(
-            f"runs that cover {values.sum()} pixels or include a negative length",
+            f"runs that cover {max(longest, total)} pixels or include a negative length",
             f"{height * width} pixels",
         )
     return values

@@ -171,13 +171,30 @@ class _StandIn:
         """Take an item of a set."""
 
 
+class _Held:
+    """A file of which no more is asked at once than it holds, as memory is allocated before."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        here = file.tell()
+        self.file, self.size = file, file.seek(0, io.SEEK_END)
+        file.seek(here)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`."""
+        return self.file.read(min(size, self.size))
+
+    def readline(self) -> bytes:
+        """The next line."""
+        return self.file.readline()
+
+
 class _Walker(pickle._Unpickler):
     """A reader of pickles that only collects the storages that they state."""
 
     dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch}
 
     def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file, encoding="utf-8")
+        super().__init__(_Held(file), encoding="utf-8")
         self.storages: list[tuple[str, int]] = []
 
     def find_class(self, module: str, name: str) -> Any:
