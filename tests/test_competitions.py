@@ -203,6 +203,9 @@ def test_evalai_faults_are_one_line_and_its_cache_is_private(tmp_path: Path) -> 
         assert text.startswith(f"wsolbench: unexpected KeyError ('{tmp_path}/wsolbench-")
         assert text.endswith("0o700'); report it\n")
     assert not list(tmp_path.glob("wsolbench-*"))
+    nothing = subprocess.run(command[:2], cwd=tmp_path, env=clean, capture_output=True, text=True)
+    assert nothing.returncode == 1
+    assert nothing.stderr == "usage: python3 main.py ANNOTATIONS SUBMISSION [PHASE]\n"
 
 
 def test_the_same_rules_give_the_same_bytes(site: Site, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from wsolbench import interrupts, locks
 from wsolbench.errors import WsolbenchError
 from wsolbench.files import write_all, write_text
 from wsolbench.locks import lock_path, writing
@@ -92,6 +93,21 @@ def test_a_forked_process_does_not_keep_its_parents_lock(tmp_path: Path) -> None
     write_text(tmp_path / "r.json", "new")
     os.close(going)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_while_another_thread_takes_a_lock_can_write(tmp_path: Path) -> None:
+    with locks._guard, interrupts._undivided:  # as another thread would hold them
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            try:
+                write_all({tmp_path / name: partial(write_text, text="new") for name in ("a", "b")})
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_whoever_writes_in_a_folder_sweeps_it(tmp_path: Path) -> None:

@@ -123,3 +123,12 @@ def _children() -> set[int]:
             with suppress(OSError), open(path) as file:
                 found |= set(map(int, file.read().split()))
     return found
+
+
+def _renew() -> None:
+    global _undivided
+    _undivided = threading.Lock()  # another thread may have held it during the fork
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -177,6 +177,8 @@ def _remove_held() -> None:
 
 def _forget() -> None:
     """A forked process does not hold its parent's locks, or they would outlive the parent."""
+    global _guard
+    _guard = threading.Lock()  # another thread may have held it
     for lock in _held.values():
         if lock.descriptor is not None:
             os.close(lock.descriptor)

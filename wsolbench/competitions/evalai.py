@@ -48,6 +48,8 @@ def evaluate(test_annotation_file, user_submission_file, phase_codename, **kwarg
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: python3 main.py ANNOTATIONS SUBMISSION [PHASE]")
     try:
         print(json.dumps(evaluate(*sys.argv[1:3], "".join(sys.argv[3:4])), indent=1))
     except ValueError as error:
