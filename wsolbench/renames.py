@@ -26,7 +26,7 @@ from .errors import WsolbenchError
 from .interrupts import at_end, undivided
 from .locks import SUFFIX, is_held_here, left_locks, writing
 
-__all__ = ["Group", "is_leftover", "only_writer", "sync_folder"]
+__all__ = ["Group", "is_leftover", "only_writer", "sweep", "sync_folder"]
 
 _LIST = ".renames"
 _MAX_LIST = 1 << 16  # bytes: 500 names
@@ -47,7 +47,7 @@ def only_writer(target: Path) -> Iterator[None]:
     with writing(target) as lock:
         if target.parent not in _swept or lock.stale:
             _swept.add(target.parent)
-            _sweep(target.parent)
+            sweep(target.parent)
             _remove_leftovers(target)
         yield
 
@@ -187,7 +187,7 @@ def _kept(target: Path) -> Path | None:
     return old
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Complete and remove what killed writers left in a folder."""
     left = left_locks(folder)
     for path in sorted(folder.glob(f".*{_LIST}")):

@@ -320,6 +320,17 @@ def test_the_committed_leaderboard_is_fresh() -> None:
     assert leaderboard.check(ROOT) == []
 
 
+def test_what_a_killed_build_left_is_removed_though_nothing_changed(
+    board: Callable[..., Path],
+) -> None:
+    root = board(entry())
+    before = sorted(root.iterdir())
+    (root / ".README.md.wsolbench-lock").write_text("123456")
+    (root / ".README.md.123456.tmp").write_text("half")
+    assert leaderboard.build(root) == []
+    assert sorted(root.iterdir()) == before
+
+
 def test_stale_files_are_told_line_by_line(board: Callable[..., Path]) -> None:
     root = board(entry())
     assert leaderboard.check(root) == []

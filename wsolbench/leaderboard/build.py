@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import WsolbenchError, printable, some
 from ..files import require_folder, together, write_text
+from ..renames import sweep
 from .entries import read_entry, slug
 from .files import plain_files, read_entries, read_notes
 from .gallery import read_gallery
@@ -68,6 +69,7 @@ def build(root: str | os.PathLike[str]) -> list[Path]:
     Raises:
         WsolbenchError: see `generated`; nothing was written.
     """
+    sweep(Path(root))  # also where there turns out to be nothing to write
     files = generated(root)
     changed = []
     with together():
