@@ -48,13 +48,17 @@ def measure(
     Raises:
         WsolbenchError: malformed run lengths.
     """
-    scaled, starts, constant = _scaled(maps)
+    coarse = _packed(maps, np.uint8)
+    fine = _packed(maps, np.float32)
+    constant = np.empty(len(maps), dtype=np.bool_)
     counts = np.empty((len(maps), 3, LEVELS), dtype=np.int32)
     boxes = np.empty((len(maps) if with_boxes else 0, LEVELS, 4), dtype=np.int32)
     shapes = np.array([map_.shape for map_ in maps], dtype=np.int64).reshape(-1, 2)
     malformed = kernels.measure(
-        scaled,
-        starts,
+        coarse.values,
+        coarse.starts,
+        fine.values,
+        fine.starts,
         shapes,
         sizes,
         masks.values,
@@ -63,6 +67,7 @@ def measure(
         ignored.starts,
         counts,
         boxes,
+        constant,
     )
     if malformed >= 0:
         raise WsolbenchError(
@@ -88,15 +93,10 @@ def best_overlaps(boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64
     return found
 
 
-def _scaled(
-    maps: Sequence[NDArray[Any]],
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
-    """All values on the scale 0..255 as float32, where each map begins, and which are constant."""
-    packed = Packed.of([map_.ravel() for map_ in maps], np.empty(0, np.float32))
-    values, starts = packed.values, packed.starts
-    if not maps:
-        return values, starts, np.empty(0, dtype=np.bool_)
-    low = np.minimum.reduceat(values, starts[:-1])
-    high = np.maximum.reduceat(values, starts[:-1])
-    factors = np.array([1 if map_.dtype == np.uint8 else 255 for map_ in maps], dtype=np.float32)
-    return values * np.repeat(factors, np.diff(starts)), starts, low == high
+def _packed(maps: Sequence[NDArray[Any]], kind: type[np.generic]) -> Packed:
+    """The uint8 maps, or those of floats as float32; parts of the others are empty."""
+    empty = np.empty(0, dtype=kind)
+    own = kind is np.uint8
+    return Packed.of(
+        [map_.ravel() if (map_.dtype.type is np.uint8) is own else empty for map_ in maps], empty
+    )

@@ -11,6 +11,8 @@ stack of open components, and answers a range of thresholds whenever a component
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -65,15 +67,19 @@ def _upsample(
     top, weight_y = left[1, :height], weight[1, :height]
     _taps(width, scaled.shape[1], left_x, weight_x)
     _taps(height, source, top, weight_y)
-    held = -1
+    held = np.int64(-2)
     for y in range(height):
         if top[y] != held:
+            if top[y] == held + 1:
+                upper, lower = lower, upper
+            else:
+                _stretch_row(scaled[top[y]], left_x, weight_x, upper)
             held = top[y]
-            _stretch_row(scaled[held], left_x, weight_x, upper)
             _stretch_row(scaled[min(held + 1, source - 1)], left_x, weight_x, lower)
+        row, down = levels[y], weight_y[y]
         for x in range(width):
-            value = upper[x] + weight_y[y] * (lower[x] - upper[x])
-            levels[y, x] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
+            level = np.int32(upper[x] + down * (lower[x] - upper[x]))
+            row[x] = np.uint8(min(max(level, 0), 255))
 
 
 @njit(cache=True, nogil=True)
@@ -106,6 +112,25 @@ def count_levels(
             if every or not ignore[y, x]:
                 counts[1 if mask[y, x] else 0, levels[y, x]] += 1
     return counts
+
+
+@njit(cache=True, nogil=True)
+def _scale(map_: NDArray[Any], factor: np.float32, scaled: NDArray[np.float32]) -> bool:
+    """Values on the scale of levels into `scaled`; whether all of them are the same."""
+    low = high = map_[0]
+    for place in range(map_.size):
+        value = map_[place]
+        low, high = min(low, value), max(high, value)
+        scaled[place] = np.float32(value) * factor
+    return bool(low == high)
+
+
+@njit(cache=True, nogil=True)
+def _cut(scaled: NDArray[np.float32], levels: NDArray[np.uint8]) -> None:
+    """Levels of a map that is on the image's grid already."""
+    flat = levels.reshape(levels.size)
+    for place in range(flat.size):
+        flat[place] = np.uint8(min(max(np.int32(scaled[place]), 0), 255))
 
 
 @njit(cache=True, nogil=True)
@@ -151,12 +176,15 @@ def _count_runs(
     tile of columns stays in the nearest cache, so that no mask need be unpacked.
     """
     height, width = levels.shape
+    flat = levels.reshape(levels.size)
+    down = np.uint64(width)  # unsigned indices spare numba's test for negative ones
     banks[:] = 0
     run = other = 0
     left = runs[0]
     beside = ignored[0] if ignored.size else height * width
     for x in range(width):
         y = 0
+        at = np.uint64(x)
         while y < height:
             while left == 0:
                 run += 1
@@ -166,12 +194,13 @@ def _count_runs(
                 beside = ignored[other]
             length = min(left, beside, height - y)
             bank = banks[2 if other & 1 else run & 1]
-            whole = y + length // _BANKS * _BANKS
-            for at in range(y, whole, _BANKS):
+            for _ in range(length // _BANKS):
                 for turn in range(_BANKS):
-                    bank[turn, levels[at + turn, x]] += 1
-            for at in range(whole, y + length):
-                bank[0, levels[at, x]] += 1
+                    bank[turn, flat[at]] += 1
+                    at += down
+            for _ in range(length % _BANKS):
+                bank[0, flat[at]] += 1
+                at += down
             y += length
             left -= length
             beside -= length
@@ -325,8 +354,10 @@ def largest_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 @njit(cache=True, nogil=True)
 def measure(
-    scaled: NDArray[np.float32],
-    starts: NDArray[np.int64],
+    coarse: NDArray[np.uint8],
+    coarse_starts: NDArray[np.int64],
+    fine: NDArray[np.float32],
+    fine_starts: NDArray[np.int64],
     shapes: NDArray[np.int64],
     sizes: NDArray[np.int64],
     masks: NDArray[np.uint8],
@@ -335,12 +366,16 @@ def measure(
     ignored_starts: NDArray[np.int64],
     counts: NDArray[np.int32],
     boxes: NDArray[np.int32],
+    constant: NDArray[np.bool_],
 ) -> int:
     """Pixel histograms and boxes of n images, straight from their run lengths.
 
     Args:
-        scaled: maps in [0, 255], one after the other.
-        starts: (n + 1,) where each begins.
+        coarse: uint8 maps, one after the other.
+        coarse_starts: (n + 1,) where each begins; an image whose map is not uint8 has an empty
+            part.
+        fine: maps of floats in [0, 1], likewise.
+        fine_starts: (n + 1,).
         shapes: (n, 2) height and width of each.
         sizes: (n, 2) height and width of each image.
         masks: COCO compressed run lengths, one after the other.
@@ -349,19 +384,22 @@ def measure(
         ignored_starts: (n + 1,); an image without ignored pixels has an empty part.
         counts: (n, 3, 256), written: levels off the object, on it, ignored.
         boxes: (n, 256, 4), written; (0, 256, 4) where boxes are not wanted.
+        constant: (n,), written: whether all values of the map are the same.
 
     Returns:
         -1, or the place of the first image with malformed run lengths.
     """
-    longest = pixels = area = text = 1
+    longest = pixels = area = text = values = 1
     for image in range(len(sizes)):
         height, width = sizes[image]
+        values = max(values, shapes[image, 0] * shapes[image, 1])
         longest = max(longest, height, width)
         pixels = max(pixels, height * width)
         area = max(area, 2 * (width + 2) * (height + 2))
         text = max(text, mask_starts[image + 1] - mask_starts[image])
         text = max(text, ignored_starts[image + 1] - ignored_starts[image])
     plane = np.empty(pixels, dtype=np.uint8)
+    scaled = np.empty(values, dtype=np.float32)
     left = np.empty((2, longest), dtype=np.int64)
     weight = np.empty((2, longest), dtype=np.float32)
     rows = np.empty((2, longest), dtype=np.float32)
@@ -374,8 +412,22 @@ def measure(
         height, width = sizes[image]
         levels = plane[: height * width].reshape(height, width)
         map_height, map_width = shapes[image]
-        map_ = scaled[starts[image] : starts[image + 1]].reshape(map_height, map_width)
-        _upsample(map_, levels, left, weight, rows)
+        on_grid = map_height == height and map_width == width
+        whole = coarse[coarse_starts[image] : coarse_starts[image + 1]]
+        if whole.size and on_grid:
+            levels = whole.reshape(height, width)
+            constant[image] = whole.min() == whole.max()
+        else:
+            if whole.size:
+                constant[image] = _scale(whole, np.float32(1), scaled)
+            else:
+                parts = fine[fine_starts[image] : fine_starts[image + 1]]
+                constant[image] = _scale(parts, np.float32(255), scaled)
+            if on_grid:
+                _cut(scaled, levels)
+            else:
+                map_ = scaled[: map_height * map_width].reshape(map_height, map_width)
+                _upsample(map_, levels, left, weight, rows)
         part = masks[mask_starts[image] : mask_starts[image + 1]]
         mask_runs = _runs(part, height * width, runs[0])
         part = ignored[ignored_starts[image] : ignored_starts[image + 1]]
