@@ -18,8 +18,8 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.blocks import truth_of
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.masks import RunLengths
-from wsolbench.metrics import images
-from wsolbench.metrics.choices import BoundaryTruth, Comparator
+from wsolbench.metrics import boxes, images
+from wsolbench.metrics.choices import BoundaryTruth, BoxScore, Comparator
 from wsolbench.metrics.packed import Packed
 from wsolbench.protocols import PROTOCOLS, Protocol
 from wsolbench.protocols import truth as truth_module
@@ -85,6 +85,27 @@ def test_what_is_not_compiled_is_done_in_steps(tmp_path: Path) -> None:
     pixels = block_of(Block, dataset, above, maps, with_boxes=False)
     assert pixels._is_compiled
     assert (pixels.histograms == sem.histograms).all()
+
+
+def test_overlaps_are_computed_once_for_all_ious(tmp_path: Path) -> None:
+    dataset, maps = random_dataset(tmp_path / "r.h5", 2), random_maps(2)
+    computed: list[Block] = []
+
+    class Counting(Block):
+        @property
+        def overlaps(self) -> np.ndarray:
+            computed.append(self)
+            return np.full((2, 256), 0.5)
+
+    three = dataclasses.replace(
+        PROTOCOLS["sem"],
+        name="three",
+        box_iou_thresholds=(0.5, 0.3, 0.7),
+        box_scores=(BoxScore.MAXIMUM,),
+    )
+    correct = boxes.measure(block_of(Counting, dataset, three, maps))["correct"]
+    assert correct.all(axis=(0, 2)).tolist() == [True, True, False]
+    assert len(computed) == 1
 
 
 def test_boxes_of_a_submission_are_taken_as_they_are(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
-from . import kernels
+from . import bin_kernels, kernels
 from .choices import Comparator, PixelScore, Reduction
 from .curves import area_of_steps, read_pixels
 from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
@@ -83,10 +83,12 @@ def bins_of(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.uint
 
     Args:
         values: of any shape, none below the first edge.
-        edges: float64 (n,), ascending; bin i holds edges[i] <= value < edges[i + 1], the last one
-            all from its edge up.
+        edges: float64 (n,), ascending, evenly spaced or nearly so; bin i holds
+            edges[i] <= value < edges[i + 1], the last one all from its edge up.
     """
-    return (np.searchsorted(edges, values, side="right") - 1).astype(np.uint16)
+    compiled = values.dtype in (np.float32, np.float64)
+    flat = (values if compiled else values.astype(np.float64)).ravel()
+    return np.asarray(bin_kernels.bins_of(flat, edges)).reshape(values.shape)
 
 
 def count_bins(
@@ -106,9 +108,11 @@ def count_bins(
     Returns:
         int64 (2, number): row 0 counts pixels off the object, row 1 those on it.
     """
-    counted = np.ones(mask.shape, np.bool_) if ignore is None else ~ignore
-    rows = [np.bincount(bins[counted & kind], minlength=number) for kind in (~mask, mask)]
-    return np.stack(rows).astype(np.int64)
+    ignored = _NOWHERE if ignore is None else ignore
+    counts: NDArray[np.int64] = bin_kernels.count_bins(
+        bins.ravel(), number, mask.ravel(), ignored.ravel()
+    )
+    return counts
 
 
 def reach(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
