@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.evaluation.groups import group_images
-from wsolbench.evaluation.statistics import part
+from wsolbench.evaluation.groups import Draws, group_images, scored_groups
+from wsolbench.evaluation.statistics import Scoring, part, room_for
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import breakdown_table, table
 from wsolbench.formats.result import Bootstrap, Result, read_result
+from wsolbench.metrics.bootstrap import draw_weights
+from wsolbench.metrics.family import Statistics
+from wsolbench.protocols import PROTOCOLS, Comparator, Reduction
 from wsolbench.scores import SCORES
 
 COUNT = 40
@@ -118,6 +122,76 @@ def test_intervals_of_groups_are_those_of_a_plain_loop(tmp_path: Path) -> None:
             ordered = sorted(values[key])
             cut = int(len(ordered) * 0.025)
             assert list(ends) == pytest.approx([ordered[cut], ordered[-1 - cut]]), key
+
+
+def drawn_statistics(rng: np.random.Generator, scoring: Scoring, count: int) -> Statistics:
+    """Random statistics: few different values, so that curves are flat and maxima tie."""
+    kept = room_for(scoring.empty(), count)
+    times = 1 if scoring.boxed else kept["correct"].shape[2]
+    for name, own in kept.items():
+        shape = (*own.shape[:2], times) if name == "correct" else own.shape
+        high = 2 if own.dtype == np.bool_ else 4
+        kept[name] = rng.integers(high, size=shape).astype(own.dtype)
+    kept["pixels"] *= rng.integers(1000, size=(count, 1, 1)).astype(np.int32)
+    kept["pixels"][::5, 1] = 0  # no object
+    kept["pixels"][::7, :, 100:] = 0  # no foreground at high thresholds
+    if "boundary_true" in kept:
+        kept["boundary_true"] = kept["boundary_true"] + np.int32(4)
+        kept["boundary_predicted"] = kept["boundary_predicted"] + kept["boundary_matched"]
+    return kept
+
+
+FAMILIES_OF_MAPS = ("pixel", "box", "class")
+
+
+@pytest.mark.parametrize(
+    ("families", "options", "changes"),
+    [
+        (FAMILIES_OF_MAPS, {}, {}),
+        (FAMILIES_OF_MAPS, {"label": "predicted"}, {"comparator": Comparator.ABOVE}),
+        (FAMILIES_OF_MAPS, {"boxed": True}, {}),
+        (FAMILIES_OF_MAPS, {}, {"top_iou_comparator": Comparator.ABOVE}),
+        (("pixel", "box"), {"ranked": False}, {"pixel_reductions": (Reduction.POOLED,)}),
+        (("pixel", "box", "boundary", "class"), {}, {}),
+    ],
+)
+@pytest.mark.parametrize("carried", [False, True])
+def test_fast_groups_equal_slow_ones(
+    families: tuple[str, ...], options: dict[str, Any], changes: dict[str, Any], carried: bool
+) -> None:
+    """Every bit, of groups of one image, of few and of many, some of them not always drawn."""
+    rng = np.random.default_rng(11)
+    protocol = replace(PROTOCOLS["sem"], name="other", **changes) if changes else PROTOCOLS["sem"]
+    chosen = {"label": "gt", "ranked": True, "boxed": False} | options
+    scoring = Scoring(protocol, families, classes=0, **chosen)
+    count, resamples = 1100, 20
+    kept = drawn_statistics(rng, scoring, count)
+    weights = draw_weights(count, resamples, rng)
+    at = (60, 200)
+    pixel, box = (
+        np.full(resamples, level) if carried else rng.integers(256, size=resamples) for level in at
+    )
+    parts = [np.array([3]), np.arange(5), np.arange(0, count, 20), np.arange(count)]
+    members = [(f"{place}", own) for place, own in enumerate(parts)]
+    found = scored_groups(scoring, kept, members, at, Draws(weights, pixel, box, 0.9))
+    assert (weights[:, 3] == 0).any()
+    assert {"peak_iou", "peak_threshold", "ap", "iou_at_threshold"} <= found[0].scores.keys()
+    weights = np.concatenate((np.ones((1, count), np.uint16), weights))
+    pixel, box = np.append(at[0], pixel), np.append(at[1], box)
+    for group, own in zip(found, parts, strict=True):
+        there = weights[:, own].any(axis=1)
+        drawn = weights[there][:, own].astype(np.int64)
+        columns = scoring.columns(part(kept, own))
+        sums = {name: np.tensordot(drawn, column, 1) for name, column in columns.items()}
+        slow, _ = scoring.scores(sums, pixel[there], box[there])
+        slow = {key: values for key, values in slow.items() if SCORES[key].grouped}
+        assert group.scores == {key: values[0].item() for key, values in slow.items()}
+        ends = {}
+        for key, values in slow.items():
+            ordered = sorted(values[1:].tolist())
+            cut = int(len(ordered) * 0.05 + 1e-9)
+            ends[key] = [ordered[cut], ordered[-1 - cut]]
+        assert group.intervals == (ends if len(own) > 1 else {})
 
 
 def test_one_image_has_no_interval(tmp_path: Path) -> None:

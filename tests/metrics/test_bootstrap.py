@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.conftest import random_dataset, random_maps
 from wsolbench.errors import WsolbenchError
@@ -14,7 +15,7 @@ from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.statistics import added, part
 from wsolbench.formats.report import signature, table
 from wsolbench.formats.result import Bootstrap, Result, read_result
-from wsolbench.metrics.bootstrap import draw_weights, percentile_interval, weighted_sums
+from wsolbench.metrics.bootstrap import Weights, draw_weights, percentile_interval
 from wsolbench.metrics.family import Sums
 
 COUNT = 12
@@ -126,13 +127,31 @@ def test_a_strangers_intervals_are_checked(tmp_path: Path, change: dict[str, obj
         read_result(tmp_path / "changed.json")
 
 
-@pytest.mark.parametrize("largest", [1, 1 << 20, 1 << 30, 1 << 40, 1 << 45])
-def test_sums_are_exact_whatever_the_arithmetic(largest: int) -> None:
+def exactly(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDArray[np.object_]:
+    """The sums in Python's own whole numbers."""
+    return np.asarray(weights.astype(object) @ values.astype(object))
+
+
+@pytest.mark.parametrize("images", [2, 64, 65, 3000, 5000])
+@pytest.mark.parametrize("largest", [[1], [1 << 20], [1 << 30], [1 << 40], [1 << 45], [1, 1 << 45]])
+def test_sums_are_exact_whatever_the_arithmetic(images: int, largest: list[int]) -> None:
     rng = np.random.default_rng(largest)
-    weights = draw_weights(3000, 4, rng)
-    values = rng.integers(largest, size=(3000, 5), endpoint=True)
-    expected = weights.astype(object) @ values.astype(object)  # Python's own whole numbers
-    assert (weighted_sums(weights, values, largest) == expected).all()
+    weights = draw_weights(images, 4, rng)
+    values = rng.integers(largest * 5, size=(images, 5 * len(largest)), endpoint=True)
+    assert (Weights(weights).sums(values) == exactly(weights, values)).all()
+
+
+@pytest.mark.parametrize("bits", [12, 24, 53])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_sums_are_exact_at_the_limits_of_floats(bits: int, more: int, columns: int) -> None:
+    # 105 images are drawn, and 105 divides 2**12 - 1 and 2**24 - 1.
+    weights = np.ones((3, 105), np.uint16)
+    weights[1] = 0
+    weights[1, 7] = 105
+    values = np.full((105, columns), ((1 << bits) - 1) // 105 + more)
+    values[::2, -1] -= 1
+    assert (Weights(weights).sums(values) == exactly(weights, values)).all()
 
 
 def test_weights_are_draws_with_replacement() -> None:
@@ -147,6 +166,9 @@ def test_weights_are_draws_with_replacement() -> None:
 def test_percentiles_are_values() -> None:
     assert percentile_interval(list(range(1000)), 0.95) == (25, 974)
     assert percentile_interval([3.0, 1.0, 2.0], 0.95) == (1, 3)
+    ends = percentile_interval(np.array([7, 3, 5]), 0.95)
+    assert ends == (3, 7)
+    assert {type(end) for end in ends} == {int}
 
 
 def test_one_image_is_not_resampled() -> None:

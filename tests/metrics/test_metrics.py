@@ -9,7 +9,10 @@ from scipy import ndimage
 from tests.conftest import random_blob
 from wsolbench.errors import WsolbenchError
 from wsolbench.metrics import boxes, pixel
+from wsolbench.metrics.choices import Comparator
+from wsolbench.metrics.curves import sum_of_steps
 from wsolbench.metrics.levels import level_map
+from wsolbench.metrics.sum_kernels import curve_steps
 
 
 def slow_levels(map_: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -207,6 +210,22 @@ def test_an_empty_object_scores_zero_and_never_nan() -> None:
     assert pixel.iou(counts).max() == 0
     assert pixel.average_precision(counts) == 0
     assert (pixel.precision(counts) == 1).all()
+
+
+@pytest.mark.parametrize("comparator", list(Comparator))
+@pytest.mark.parametrize("bins", [256, 1001])
+def test_curves_and_steps_are_those_of_numpy(comparator: Comparator, bins: int) -> None:
+    """Every bit, of histograms with and without object, background and ties."""
+    rng = np.random.default_rng(bins)
+    counts = rng.integers(1 << 40, size=(40, 2, bins))
+    counts[:20] = rng.integers(3, size=(20, 2, bins))
+    counts[1], counts[2, 0], counts[3, 1], counts[4, :, 7:], counts[5, :, :-1] = 0, 0, 0, 0, 0
+    counts[::3] *= rng.integers(2, size=(14, 1, bins))
+    curve, steps = curve_steps(counts, comparator is Comparator.ABOVE)
+    assert curve.tobytes() == pixel.iou(counts, comparator).tobytes()
+    area = pixel.average_precision(counts, comparator)
+    assert sum_of_steps(steps).tobytes() == area.tobytes()
+    assert [sum_of_steps(own) for own in steps] == area.tolist()
 
 
 def test_shapes_that_differ_are_refused() -> None:

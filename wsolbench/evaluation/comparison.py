@@ -230,8 +230,7 @@ def compare(
         boundary=next((own.boundary for own in results if own.boundary), {}),
         scores={key: [float(scores[key]) for scores in scored] for key in keys},
         intervals={
-            key: [percentile_interval(own[key].tolist(), bootstrap.level) for own in drawn]
-            for key in keys
+            key: [percentile_interval(own[key], bootstrap.level) for own in drawn] for key in keys
         },
         pairs=[
             _pair(key, first, second, scored, drawn, bootstrap.level)
@@ -290,7 +289,7 @@ def _pair(
     moved = drawn[second][key] - drawn[first][key]
     ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
     order = ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5
-    interval = percentile_interval(moved.tolist(), level)
+    interval = percentile_interval(moved, level)
     return Pair(key, first, second, difference, interval, order)
 
 

@@ -19,7 +19,6 @@ from ..formats.result import Group
 from ..metrics.bootstrap import percentile_interval
 from ..metrics.family import Statistics
 from ..progress import Progress
-from ..scores import SCORES
 from .statistics import Scoring
 
 __all__ = ["Draws", "group_images", "scored_groups"]
@@ -86,13 +85,9 @@ def scored_groups(
         pixel, box = np.concatenate((pixel, draws.pixel)), np.concatenate((box, draws.box))
     scored = []
     for done, (name, places) in enumerate(members, start=1):
-        sums = scoring.resampled_sums(kept, weights, places)
-        there = sums["images"] > 0
-        held = {key: total[there] for key, total in sums.items()}
-        found, _ = scoring.scores(held, pixel[there], box[there])
-        scores = {key: values for key, values in found.items() if SCORES[key].grouped}
+        scores = scoring.group_scores(kept, weights, places, pixel, box)
         intervals = {
-            key: list(percentile_interval(values[1:].tolist(), draws.level))
+            key: list(percentile_interval(values[1:], draws.level))
             for key, values in scores.items()
             if draws is not None and len(places) > 1 and len(values) > 1
         }

@@ -61,8 +61,7 @@ def intervals_and_groups(
         weights = draw_weights(len(dataset), resamples, np.random.default_rng(bootstrap.seed))
         drawn = scoring.resampled(kept, weights, threshold, step)
         intervals = {
-            key: list(percentile_interval(values.tolist(), bootstrap.level))
-            for key, values in drawn.items()
+            key: list(percentile_interval(values, bootstrap.level)) for key, values in drawn.items()
         }
         own = drawn if threshold.rule == "max" else {}
         pixel, box = (

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.result import Threshold
-from ..metrics.bootstrap import weighted_sums
-from ..metrics.family import Images, Reading, Scored, Statistics, Sums, by_class
+from ..metrics.bootstrap import Weights
+from ..metrics.family import Cut, Images, Reading, Scored, Statistics, Sums, by_class
 from ..progress import Progress
 from ..protocols import Protocol
+from ..scores import SCORES
 from .families import FAMILIES, need_maps
 
 __all__ = ["Scoring", "added", "part", "put", "room_for"]
@@ -84,12 +85,13 @@ class Scoring:
             kept |= FAMILIES[name].empty(self.protocol)
         return kept
 
-    def columns(self, kept: Statistics) -> Sums:
-        """What each of n images adds to each sum: int64 (n, ...) by name."""
+    def columns(self, kept: Statistics, cut: Cut | None = None) -> Sums:
+        """What each of n images adds to each sum: int64 (n, ...) by name; curves may be cut."""
         indices = kept["class_index"]
         columns: Sums = {"images": by_class(np.ones(len(indices)), indices, self.classes)}
         for name in self.families:
-            columns |= FAMILIES[name].columns(kept, self.protocol, self.classes)
+            own = FAMILIES[name].columns(kept, self.protocol, self.classes)
+            columns |= own if cut is None else cut.of(own, FAMILIES[name].READ_AT)
         return columns
 
     def sums(self, kept: Statistics) -> Sums:
@@ -104,38 +106,63 @@ class Scoring:
         self,
         kept: Statistics,
         weights: NDArray[np.uint16],
-        places: NDArray[np.int64] | None = None,
     ) -> Sums:
         """The sums over resamples, exact.
 
         Args:
             kept: of n images.
             weights: (b, n), how often each image is drawn.
-            places: of the images to add up; None for all of them.
 
         Returns:
             By name int64 (b, ...).
         """
-        largest: dict[str, int] = {}
-        for name in self.families:
-            largest |= FAMILIES[name].LARGEST
         total: Sums = {}
-        chosen = np.arange(len(kept["class_index"])) if places is None else places
-        for start in range(0, len(chosen), _AT_A_TIME):
-            block = chosen[start : start + _AT_A_TIME]
-            drawn = weights[:, block]
-            more = {}
-            for name, column in self.columns(part(kept, block)).items():
-                flat = weighted_sums(drawn, column.reshape(len(column), -1), largest.get(name, 1))
-                more[name] = flat.reshape(len(weights), *column.shape[1:])
-            total = added(total, more)
+        for start in range(0, len(kept["class_index"]), _AT_A_TIME):
+            block = slice(start, start + _AT_A_TIME)
+            total = added(total, _weighted(weights[:, block], self.columns(part(kept, block))))
         return total
+
+    def group_scores(
+        self,
+        kept: Statistics,
+        weights: NDArray[np.uint16],
+        places: NDArray[np.int64],
+        pixel: NDArray[np.int64],
+        box: NDArray[np.int64],
+    ) -> dict[str, NDArray[Any]]:
+        """Scores of a group in the resamples that draw an image of it, each at its own thresholds.
+
+        Only sums that some score of a group is read off are formed.
+
+        Args:
+            kept: of n images.
+            weights: (b, n), how often each image is drawn.
+            places: of the group's images.
+            pixel: int64 (b,), T of pixel scores.
+            box: int64 (b,), T of box scores.
+
+        Returns:
+            By key of the scores that groups have (b',), in the order of the resamples.
+        """
+        rows = np.flatnonzero(weights[:, places].any(axis=1))
+        pixel, box = pixel[rows], box[rows]
+        cut = Cut(np.unique(pixel), np.unique(box))
+        sums: Sums = {}
+        for start in range(0, len(places), _AT_A_TIME):
+            block = places[start : start + _AT_A_TIME]
+            columns = self.columns(part(kept, block), cut)
+            sums = added(sums, _weighted(weights[np.ix_(rows, block)], columns))
+        found, _ = self.scores(sums, pixel, box, curves=False, cut=cut)
+        return {key: values for key, values in found.items() if SCORES[key].grouped}
 
     def scores(
         self,
         sums: Sums,
         pixel: NDArray[np.int64] | None = None,
         box: NDArray[np.int64] | None = None,
+        *,
+        curves: bool = True,
+        cut: Cut | None = None,
     ) -> Scored:
         """Scores (b,) and curves (b, t) of b sums, each read at its own thresholds.
 
@@ -143,15 +170,18 @@ class Scoring:
             sums: by name int64 (b, ...).
             pixel: int64 (b,), T of pixel scores; None for the best of each.
             box: int64 (b,), T of box scores; None for the best of each.
+            curves: whether these are wanted; scores alone are faster, and the same.
+            cut: the thresholds that the sums hold; None for all of them.
         """
-        reading = Reading(self.protocol, self.label, self.ranked, sums["images"], pixel, box)
+        images = sums["images"]
+        reading = Reading(self.protocol, self.label, self.ranked, images, pixel, box, curves, cut)
         scores: dict[str, NDArray[Any]] = {}
-        curves: dict[str, NDArray[Any]] = {}
+        read: dict[str, NDArray[Any]] = {}
         for name in self.families:
-            found, read = FAMILIES[name].scores(sums, reading)
+            found, own = FAMILIES[name].scores(sums, reading)
             scores |= found
-            curves |= read
-        return scores, curves
+            read |= own
+        return scores, read
 
     def scored(
         self, sums: Sums, threshold: Threshold
@@ -187,10 +217,19 @@ class Scoring:
         for start in range(0, len(weights), _SCORED_AT_A_TIME):
             some = {name: own[start : start + _SCORED_AT_A_TIME] for name, own in sums.items()}
             count = len(some["images"])
-            parts.append(self.scores(some, *_levels(threshold, count))[0])
+            parts.append(self.scores(some, *_levels(threshold, count), curves=False)[0])
             if progress:
                 progress(start + count, len(weights))
         return {key: np.concatenate([own[key] for own in parts]) for key in parts[0]}
+
+
+def _weighted(weights: NDArray[np.uint16], columns: Sums) -> Sums:
+    """Sums of columns (n, ...) over each resample: by name int64 (b, ...)."""
+    drawn = Weights(weights)
+    return {
+        name: drawn.sums(own.reshape(len(own), -1)).reshape(len(weights), *own.shape[1:])
+        for name, own in columns.items()
+    }
 
 
 def _levels(

@@ -9,16 +9,25 @@ Source: Efron, Bootstrap Methods: Another Look at the Jackknife (1979); percenti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
+from .sum_kernels import add_weighted
 
-__all__ = ["draw_weights", "percentile_interval", "weighted_sums"]
+__all__ = ["Weights", "draw_weights", "percentile_interval"]
 
-_EXACT = 1 << 53
-_EXACT_SINGLE = 1 << 24
+_PAIRED = 12
+"""Bits of each of two sums in one float32."""
+
+_LIMITS = ((1 << _PAIRED) - 1, (1 << 24) - 1, (1 << 53) - 1)
+"""The largest sums of pairs, and in float32 and float64."""
+
+_FEW = 64
+"""Up to so many images are added up in a loop, which is faster than to start BLAS's threads."""
 
 
 def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -42,35 +51,88 @@ def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArr
     return weights
 
 
-def weighted_sums(
-    weights: NDArray[np.uint16], values: NDArray[np.int64], largest: int
-) -> NDArray[np.int64]:
-    """Sums over each resample, exact.
+class Weights:
+    """Weights of some images in each resample, and exact sums with them.
 
-    Args:
-        weights: (b, n).
-        values: int64 (n, k), none negative.
-        largest: a bound on the values, which decides the arithmetic: a row of weights adds up to
-            `images`, so that no sum passes images * largest.
-
-    Returns:
-        int64 (b, k).
+    Integers are added up as floats, since products of float matrices are fast. No sum, nor any part
+    of one, passes the largest value of its column times the largest sum of a row of weights; up to
+    2**24 in float32 and 2**53 in float64 every integer is a float, so that none is rounded and
+    the order of the terms does not matter.
     """
-    images = max(1, int(weights.sum(axis=1).max()))
-    if images * largest < _EXACT_SINGLE:
-        single: NDArray[np.int64] = (weights.astype(np.float32) @ values.astype(np.float32)).astype(
-            np.int64
-        )
-        return single
-    if images * largest < _EXACT:
-        return (weights.astype(np.float64) @ values.astype(np.float64)).astype(np.int64)
-    half = (largest.bit_length() + 1) // 2
-    high = weighted_sums(weights, values >> half, largest >> half)
-    return (high << half) + weighted_sums(weights, values & ((1 << half) - 1), (1 << half) - 1)
+
+    def __init__(self, weights: NDArray[np.uint16]) -> None:
+        """Weigh n images in b resamples.
+
+        Args:
+            weights: uint16 (b, n).
+        """
+        self._weights = weights
+
+    def sums(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums over each resample, exact.
+
+        Args:
+            values: int64 (n, k), none negative.
+
+        Returns:
+            int64 (b, k).
+        """
+        if len(values) <= _FEW:
+            found: NDArray[np.int64] = add_weighted(self._weights, values)
+            return found
+        largest = values.max(axis=0, initial=0)
+        kinds = np.searchsorted([limit // self._images for limit in _LIMITS], largest)
+        used = np.unique(kinds)
+        if len(used) == 1:
+            return self._KINDS[used[0]](self, values)
+        found = np.empty((len(self._weights), values.shape[1]), np.int64)
+        for kind in used:
+            own = kinds == kind
+            found[:, own] = self._KINDS[kind](self, values[:, own])
+        return found
+
+    @cached_property
+    def _images(self) -> int:
+        """The most images that a resample draws."""
+        return max(1, int(self._weights.sum(axis=1).max(initial=0)))
+
+    @cached_property
+    def _single(self) -> NDArray[np.float32]:
+        return self._weights.astype(np.float32)
+
+    @cached_property
+    def _double(self) -> NDArray[np.float64]:
+        return self._weights.astype(np.float64)
+
+    def _in_pairs(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Two columns in one: each sum has 12 of the 24 bits."""
+        half = (values.shape[1] + 1) // 2
+        packed = values[:, :half].astype(np.float32)
+        packed[:, : values.shape[1] - half] += values[:, half:] * np.float32(1 << _PAIRED)
+        sums = (self._single @ packed).astype(np.int32)
+        found = np.empty((len(sums), values.shape[1]), np.int64)
+        found[:, :half] = sums & ((1 << _PAIRED) - 1)
+        found[:, half:] = sums[:, : values.shape[1] - half] >> _PAIRED
+        return found
+
+    def _in_single(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (self._single @ values.astype(np.float32)).astype(np.int64)
+
+    def _in_double(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (self._double @ values.astype(np.float64)).astype(np.int64)
+
+    def _in_halves(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        half = (int(values.max()).bit_length() + 1) // 2
+        low = self.sums(values & ((1 << half) - 1))
+        return (self.sums(values >> half) << half) + low
+
+    _KINDS = (_in_pairs, _in_single, _in_double, _in_halves)
 
 
-def percentile_interval(values: Sequence[float], level: float) -> tuple[float, float]:
+def percentile_interval(
+    values: Sequence[float] | NDArray[Any], level: float
+) -> tuple[float | int, float | int]:
     """The lowest and highest value once floor(n * (1 - level) / 2) are cut off at either end."""
-    cut = int(len(values) * (1 - level) / 2 + 1e-9)
-    ordered = sorted(values)
-    return ordered[cut], ordered[-1 - cut]
+    ordered = np.sort(np.asarray(values))
+    cut = int(len(ordered) * (1 - level) / 2 + 1e-9)
+    return ordered[cut].item(), ordered[-1 - cut].item()

@@ -40,10 +40,10 @@ from .family import Images, Reading, Scored, Statistics, Sums
 from .levels import check_map
 
 __all__ = [
-    "LARGEST",
     "MAX_DISTANCE",
     "NEEDS_BOXES",
     "NEEDS_MASKS",
+    "READ_AT",
     "THRESHOLDS",
     "BoundaryCounts",
     "BoundaryRule",
@@ -290,11 +290,7 @@ def _scored(sums: Sums) -> Scored:
 
 # ------------------------------------------------------------------------------------ the family
 
-LARGEST: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(
-        ("boundary_matched", "boundary_predicted", "boundary_true", "boundary_best"), 1 << 28
-    )
-)
+READ_AT: Mapping[str, str] = MappingProxyType({})
 NEEDS_BOXES = False
 NEEDS_MASKS = True
 

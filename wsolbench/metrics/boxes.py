@@ -24,9 +24,9 @@ from .family import Images, Reading, Scored, Statistics, Sums, by_class
 from .kernels import largest_boxes
 
 __all__ = [
-    "LARGEST",
     "NEEDS_BOXES",
     "NEEDS_MASKS",
+    "READ_AT",
     "best_iou",
     "columns",
     "empty",
@@ -62,7 +62,7 @@ def _area(boxes: NDArray[Any]) -> NDArray[Any]:
 
 # ------------------------------------------------------------------------------------ the family
 
-LARGEST: Mapping[str, int] = MappingProxyType({})
+READ_AT: Mapping[str, str] = MappingProxyType({"correct": "box", "correct_top": "box"})
 NEEDS_BOXES = True
 NEEDS_MASKS = False
 
@@ -122,9 +122,10 @@ def scores(sums: Sums, reading: Reading) -> Scored:
         for row, delta in enumerate(deltas[1:], start=1):
             curves[SCORES[MAX_BOX_ACC_KEYS[delta]].curve] = correct[:, row]
     searched = correct.shape[2] > 1
-    found = read_boxes(
-        curves, rules.curve_thresholds, reading.box if searched else None, reading.label
-    )
+    thresholds, at = rules.curve_thresholds, reading.box if searched else None
+    if reading.cut is not None and at is not None:
+        thresholds, at = thresholds[reading.cut.box], np.searchsorted(reading.cut.box, at)
+    found = read_boxes(curves, thresholds, at, reading.label)
     kept = box_keys(rules, reading.label, searched=searched, ranked=reading.ranked)
     return {key: found[key] for key in found if key in kept}, curves if searched else {}
 

@@ -15,9 +15,9 @@ import numpy as np
 from .choices import BoxScore
 from .family import Images, Reading, Scored, Statistics, Sums, by_class
 
-__all__ = ["LARGEST", "NEEDS_BOXES", "NEEDS_MASKS", "columns", "empty", "fits", "measure", "scores"]
+__all__ = ["NEEDS_BOXES", "NEEDS_MASKS", "READ_AT", "columns", "empty", "fits", "measure", "scores"]
 
-LARGEST: Mapping[str, int] = MappingProxyType({})
+READ_AT: Mapping[str, str] = MappingProxyType({})
 NEEDS_BOXES = False
 NEEDS_MASKS = False
 

@@ -26,6 +26,7 @@ __all__ = [
     "read_boundaries",
     "read_boxes",
     "read_pixels",
+    "sum_of_steps",
 ]
 
 Curves = Mapping[str, NDArray[Any]]
@@ -156,7 +157,12 @@ def area_of_steps(
 ) -> NDArray[np.float64]:
     """Sum over descending T of P(T) * (R(T) - R(T+1)), without interpolation: float64 (...)."""
     gained = recall - np.concatenate((recall[..., 1:], np.zeros_like(recall[..., :1])), axis=-1)
-    return np.asarray((precision * gained)[..., ::-1].sum(axis=-1))
+    return sum_of_steps(precision * gained)
+
+
+def sum_of_steps(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of (..., t), the highest T first: NumPy's order of terms is part of the result."""
+    return np.asarray(steps[..., ::-1].sum(axis=-1))
 
 
 def iou_of(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:

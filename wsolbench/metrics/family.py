@@ -7,7 +7,8 @@ has
 - `empty(rules)`: its statistics of no image, which tell their dtypes and shapes;
 - `measure(images)`: its statistics of n images, integers or booleans by name, images first;
 - `columns(kept, rules, classes)`: what each image adds to each of its sums;
-- `LARGEST`: the most that an image adds to a sum, by name, where that is more than 1;
+- `READ_AT`: the sums that are curves and of which scores of groups read one threshold alone, by
+  name, with the family that chooses it, "pixel" or "box";
 - `NEEDS_BOXES`, `NEEDS_MASKS`: whether every image must have a true box, or a mask;
 - `scores(sums, reading)`: the scores and curves of b sums at once.
 
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "UNIT",
+    "Cut",
     "Family",
     "Images",
     "Reading",
@@ -99,6 +101,33 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True)
+class Cut:
+    """The thresholds that some sums are read at, where they hold no others (see `Family.READ_AT`).
+
+    Attributes:
+        pixel: int64 (u,), places of pixel scores, ascending.
+        box: int64 (v,), places of box scores, ascending.
+    """
+
+    pixel: NDArray[np.int64]
+    box: NDArray[np.int64]
+
+    def of(self, columns: Sums, read_at: Mapping[str, str]) -> Sums:
+        """Columns without the thresholds that are not read.
+
+        Args:
+            columns: by name int64 (n, ...).
+            read_at: of their family. A column with one threshold alone is left as it is.
+        """
+        return {
+            name: own[..., getattr(self, read_at[name])]
+            if name in read_at and own.shape[-1] > 1
+            else own
+            for name, own in columns.items()
+        }
+
+
+@dataclass(frozen=True)
 class Reading:
     """How b sums are read.
 
@@ -110,6 +139,9 @@ class Reading:
             averages accuracies over c classes.
         pixel: int64 (b,), T of pixel scores; None for the best T of each.
         box: int64 (b,), T of box scores; None for the best T of each.
+        curves: whether curves are wanted beside the scores.
+        cut: the thresholds that the sums of `READ_AT` hold; None for all. Only scores of groups
+            are read off such sums.
     """
 
     rules: Any
@@ -118,6 +150,8 @@ class Reading:
     images: NDArray[np.int64]
     pixel: NDArray[np.int64] | None = None
     box: NDArray[np.int64] | None = None
+    curves: bool = True
+    cut: Cut | None = None
 
     @property
     def total(self) -> NDArray[np.int64]:
@@ -147,7 +181,7 @@ class Reading:
 class Family(Protocol):
     """A metric family, which is a module; see there."""
 
-    LARGEST: Mapping[str, int]
+    READ_AT: Mapping[str, str]
     NEEDS_BOXES: bool
     NEEDS_MASKS: bool
 
@@ -164,7 +198,7 @@ class Family(Protocol):
         """What each image adds to its sums."""
 
     def scores(self, sums: Sums, reading: Reading) -> Scored:
-        """Scores and curves of sums."""
+        """Scores of sums, and their curves if these are wanted."""
 
 
 def units(fractions: NDArray[np.float64]) -> NDArray[np.int64]:

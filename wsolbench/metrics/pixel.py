@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError
 from . import bin_kernels, kernels
 from .choices import Comparator, PixelScore, Reduction
-from .curves import area_of_steps, read_pixels
-from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
+from .curves import area_of_steps, read_pixels, sum_of_steps
+from .family import Images, Reading, Scored, Statistics, Sums, units
+from .sum_kernels import curve_steps
 
 __all__ = [
-    "LARGEST",
     "NEEDS_BOXES",
     "NEEDS_MASKS",
+    "READ_AT",
     "average_precision",
     "bins_of",
     "columns",
@@ -163,13 +164,21 @@ def _reached(
     return reached[..., 0, :], reached[..., 1, :], total
 
 
+def _iou_and_ap(
+    counts: NDArray[np.int64], comparator: Comparator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`iou` (n, bins) and `average_precision` (n,) of n histograms, equal to the last bit."""
+    curve, steps = curve_steps(counts, comparator is Comparator.ABOVE)
+    return curve, sum_of_steps(steps)
+
+
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return part / np.maximum(whole, 1)
 
 
 # ------------------------------------------------------------------------------------ the family
 
-LARGEST: Mapping[str, int] = MappingProxyType({"pixels": 1 << 28, "iou": UNIT, "ap": UNIT})
+READ_AT: Mapping[str, str] = MappingProxyType({"iou": "pixel"})
 NEEDS_BOXES = False
 NEEDS_MASKS = True
 
@@ -194,8 +203,8 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
     counts = kept["pixels"].astype(np.int64)
     found = {"pixels": counts}
     if Reduction.IMAGE_MEAN in rules.pixel_reductions:
-        found["iou"] = units(iou(counts, rules.comparator))
-        found["ap"] = units(average_precision(counts, rules.comparator))
+        curve, area = _iou_and_ap(counts, rules.comparator)
+        found["iou"], found["ap"] = units(curve), units(area)
     return found
 
 
@@ -203,15 +212,21 @@ def scores(sums: Sums, reading: Reading) -> Scored:
     """Peak-IoU and Peak-T, IoU at T, AP: pooled, and as means over images."""
     rules, held = reading.rules, reading.rules.pixel_scores
     curves: dict[str, NDArray[Any]] = {}
+    curve, area = (None, None) if reading.curves else _iou_and_ap(sums["pixels"], rules.comparator)
     if PixelScore.PEAK in held:
-        curves["iou"] = iou(sums["pixels"], rules.comparator)
-        if "iou" in sums:
+        curves["iou"] = iou(sums["pixels"], rules.comparator) if curve is None else curve
+        if "iou" in sums and reading.cut is None:
             curves["iou_image_mean"] = reading.mean(sums["iou"])
-    if PixelScore.AP in held:
+    if PixelScore.AP in held and area is None:
         curves["precision"] = precision(sums["pixels"], rules.comparator)
         curves["recall"] = recall(sums["pixels"], rules.comparator)
     at = reading.pixel if PixelScore.AT_THRESHOLD in held else None
     found = read_pixels(curves, rules.curve_thresholds, at)
-    if PixelScore.AP in held and "ap" in sums:
-        found["ap_image_mean"] = reading.mean(sums["ap"])
-    return found, curves
+    if reading.cut is not None and at is not None and "iou" in sums:
+        means = reading.mean(sums["iou"])
+        places = np.searchsorted(reading.cut.pixel, at)
+        found["iou_at_threshold_image_mean"] = means[np.arange(len(means)), places]
+    if PixelScore.AP in held:
+        found |= {} if area is None else {"ap": area}
+        found |= {"ap_image_mean": reading.mean(sums["ap"])} if "ap" in sums else {}
+    return found, curves if reading.curves else {}

@@ -270,7 +270,7 @@ def _over(
         tuple(values),
         fmean(values),
         stdev(values) if len(values) > 1 else None,
-        percentile_interval(drawn.tolist(), bootstrap.level),
+        percentile_interval(drawn, bootstrap.level),
     )
 
 

@@ -461,7 +461,7 @@ def _estimate(values: Sequence[float], drawn: NDArray[Any], bootstrap: Bootstrap
         tuple(values),
         fmean(values),
         stdev(values) if len(values) > 1 else None,
-        percentile_interval(drawn.tolist(), bootstrap.level),
+        percentile_interval(drawn, bootstrap.level),
     )
 
 
