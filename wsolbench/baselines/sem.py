@@ -89,11 +89,11 @@ def seed_similarities(
     vectors = features.to(torch.float32).reshape(batch, features.shape[1], height * width)
     norms = torch.linalg.vector_norm(vectors, dim=1)
     floored = norms.clamp(min=SMALLEST_NORM)
-    directions = vectors / floored[:, None, :]
-    seed_directions = torch.gather(
-        directions, 2, chosen[:, None, :].expand(-1, features.shape[1], -1)
-    )
-    similarity = torch.bmm(directions.transpose(1, 2), seed_directions).amax(dim=2).clamp(max=1.0)
+    # Divided after the product, all other positions need no copy.
+    seed_vectors = vectors.gather(2, chosen[:, None, :].expand(-1, features.shape[1], -1))
+    seed_directions = seed_vectors / floored.gather(1, chosen)[:, None, :]
+    products = torch.bmm(vectors.transpose(1, 2), seed_directions)
+    similarity = (products.amax(dim=2) / floored).clamp(max=1.0)
     # A seed has similarity 1 to itself; the product above has a rounding error there.
     own = (norms / floored).square().gather(1, chosen)
     similarity = similarity.scatter_reduce(1, chosen, own, reduce="amax")
