@@ -274,7 +274,7 @@ def test_all_thresholds_agree_with_a_plain_loop(seed: int, every: bool) -> None:
     levels = (rng.random((9, 8)) ** 2 * rng.integers(2, 256)).astype(np.uint8)
     truth = np.array([[0, 0, 4, 4], [2, 1, 7, 8]])
     found = contours.best_outline_overlaps(
-        levels,
+        contours.Outlines(levels),
         (SHARES * int(levels.max())).astype(np.int64),
         truth,
         every=every,

@@ -24,7 +24,7 @@ from ..metrics.family import Statistics, Sums
 from ..metrics.opencv import opencv
 from ..progress import Progress
 from ..protocols import Protocol, as_protocol
-from ..protocols.block import Block
+from ..protocols.block import Block, Shared
 from ..protocols.truth import Truth
 from ..tables import html_table
 from .blocks import IMAGES_AT_A_TIME, truth_of
@@ -422,6 +422,7 @@ class Evaluator:
         boxes: NDArray[np.integer[Any]] | None,
         windows: NDArray[np.float64] | None = None,
         edges: Sequence[NDArray[Any]] | None = None,
+        shared: Shared | None = None,
     ) -> Measured:
         """What a batch adds; changes nothing in the evaluator, so threads may call it.
 
@@ -434,6 +435,7 @@ class Evaluator:
             boxes: see there.
             windows: see there.
             edges: see there.
+            shared: what evaluators share that are given the same batch; None shares nothing.
 
         Raises:
             WsolbenchError: classes, boxes or windows that these images cannot have.
@@ -452,6 +454,7 @@ class Evaluator:
             with_boxes="box" in self.metrics,
             edges=edges or (),
             boundary=self.boundary,
+            shared=shared or Shared(),
         )
         scoring = self._scoring(top5 is not None, boxes is not None)
         kept = scoring.measure(block)

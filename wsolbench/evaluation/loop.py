@@ -22,6 +22,8 @@ from ..files import available_processors
 from ..formats.submission.reader import Submission
 from ..metrics.family import Statistics, Sums
 from ..progress import Progress
+from ..protocols import Protocol as Rules
+from ..protocols.block import Shared
 from ..protocols.truth import Truth
 from .blocks import EDGES_AT_A_TIME, IMAGES_AT_A_TIME, blocks_of, in_flight, truth_of
 from .checks import check_match
@@ -60,6 +62,10 @@ class Scorer(Protocol):
         """The images."""
 
     @property
+    def protocol(self) -> Rules:
+        """The rules."""
+
+    @property
     def metrics(self) -> Sequence[str]:
         """Names of the metric families."""
 
@@ -72,6 +78,7 @@ class Scorer(Protocol):
         boxes: NDArray[np.integer[Any]] | None,
         windows: NDArray[np.float64] | None = None,
         edges: Sequence[NDArray[Any]] | None = None,
+        shared: Shared | None = None,
     ) -> Measured:
         """What images add; changes nothing, so threads may call it."""
 
@@ -118,8 +125,9 @@ class Entry:
         top5 = None if own.top5 is None else own.top5[rows]
         boxes = None if own.boxes is None else own.boxes[rows]
         windows = None if own.windows is None else own.windows[rows]
+        shared = Shared([evaluator.protocol for evaluator in self.evaluators])
         return [
-            evaluator.measured(truth, indices, maps, top5, boxes, windows, edges)
+            evaluator.measured(truth, indices, maps, top5, boxes, windows, edges, shared)
             for evaluator in self.evaluators
         ]
 

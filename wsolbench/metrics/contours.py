@@ -3,7 +3,8 @@
 Sources: clovaai/wsolevaluation (evaluation.py), vasgaowei/TS-CAM (lib/cams_deit.py),
 junsukchoe/ADL (evaluate.py). A contour runs through the centres of a region's edge pixels, so that
 `contourArea` is less than the pixels inside, and 0 of a region one pixel wide. A hole has a contour
-of its own, along the foreground pixels around it.
+of its own, along the foreground pixels around it. OpenCV itself finds the contours of few pictures,
+and decides between equal areas; many pictures are done at once by compiled loops.
 
 Conventions: levels are uint8 (height, width); boxes are (x0, y0, x1, y1). The far corner is where
 the program leaves it, x0 + width; under the +1 rule both corners count as inside.
@@ -16,10 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import outline_kernels
 from .boxes import best_iou
 from .opencv import opencv
 
-__all__ = ["best_outline_overlaps", "outline_boxes", "plus_one_iou"]
+__all__ = ["Outlines", "best_outline_overlaps", "outline_boxes", "plus_one_iou"]
+
+_MANY = 20
+"""Pictures from which one flood takes less time than OpenCV's contours of each."""
 
 
 def outline_boxes(
@@ -59,8 +64,29 @@ def outline_boxes(
     return boxes
 
 
+class Outlines:
+    """The contours of {level > T} of one picture, for all T at once.
+
+    Components are found when they are asked for first, and then serve every protocol.
+
+    Args:
+        levels: uint8 (height, width).
+    """
+
+    def __init__(self, levels: NDArray[np.uint8]) -> None:
+        self.levels = np.ascontiguousarray(levels)
+        self._components: NDArray[np.int32] | None = None
+
+    @property
+    def components(self) -> NDArray[np.int32]:
+        """The 8-connected components: see `outline_kernels.components`."""
+        if self._components is None:
+            self._components = outline_kernels.components(self.levels, 8)
+        return self._components
+
+
 def best_outline_overlaps(
-    levels: NDArray[np.uint8],
+    outlines: Outlines,
     thresholds: NDArray[np.int64],
     truth: NDArray[Any],
     *,
@@ -74,8 +100,8 @@ def best_outline_overlaps(
     Thresholds between two levels that occur give one picture, which is looked at once.
 
     Args:
-        levels: uint8 (height, width).
-        thresholds: (t,), ascending, t at least 1.
+        outlines: of the levels.
+        thresholds: (t,), -1..255, ascending, t at least 1.
         truth: (m, 4), m at least 1.
         every: as in `outline_boxes`; so are `clipped` and `empty`.
         clipped: see there.
@@ -85,16 +111,39 @@ def best_outline_overlaps(
     Returns:
         float64 (t,).
     """
-    runs = _alike(levels, thresholds)
-    boxes = [
-        outline_boxes(levels, int(threshold), every=every, clipped=clipped, empty=empty)
-        for threshold in thresholds[runs]
-    ]
-    every_box = np.concatenate(boxes)
-    best = plus_one_iou(every_box, truth).max(axis=1) if plus_one else best_iou(every_box, truth)
-    firsts = np.cumsum([0, *(len(own) for own in boxes[:-1])])
+    runs = _alike(outlines.levels, thresholds)
     lengths = np.diff(runs, append=len(thresholds))
-    return np.repeat(np.maximum.reduceat(best, firsts), lengths)
+
+    def met(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
+        ious = plus_one_iou(boxes, truth).max(axis=1) if plus_one else best_iou(boxes, truth)
+        return np.asarray(ious)
+
+    def opencvs(threshold: int) -> NDArray[np.int64]:
+        return outline_boxes(outlines.levels, threshold, every=every, clipped=clipped, empty=empty)
+
+    if len(runs) < _MANY:
+        found = [met(opencvs(threshold)).max() for threshold in thresholds[runs].tolist()]
+        return np.repeat(found, lengths)
+    levels, components = outlines.levels, outlines.components
+    height, width = levels.shape
+    if every:
+        holes, corners = outline_kernels.components(255 - levels, 4), truth.astype(np.float64)
+        best = outline_kernels.every_outline(
+            components, holes, height, width, corners, clipped, int(plus_one)
+        )
+    else:
+        inclusive, tied = outline_kernels.largest_outlines(levels, components)
+        boxes = inclusive.astype(np.int64)
+        boxes[:, 2:] += 1
+        if clipped:
+            boxes[:, 2:] = np.minimum(boxes[:, 2:], (width - 1, height - 1))
+        for threshold in thresholds[runs].tolist():
+            if threshold < 255 and tied[threshold + 1]:
+                boxes[threshold + 1] = opencvs(threshold)[0]
+        best = np.where(inclusive[:, 0] < 0, -1.0, met(boxes))
+    reached = np.append(best, -1.0)[thresholds[runs] + 1]
+    without = met(np.array([empty], dtype=np.int64))[0]
+    return np.repeat(np.where(reached < 0, without, reached), lengths)
 
 
 def plus_one_iou(boxes: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:

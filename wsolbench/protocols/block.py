@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from ..metrics import images as image_metrics
 from ..metrics.choices import BoundaryRule, Comparator, Component
+from ..metrics.contours import Outlines
 from ..metrics.packed import Packed
 from .record import BoxTruth, Levels, Protocol, Scaling, Thresholds, Upsampling
 from .steps import Seen, best_overlap, boxes_of, histogram, overlaps_of, see
 from .truth import Truth
 
-__all__ = ["Block", "best_overlaps"]
+__all__ = ["Block", "Shared", "best_overlaps"]
 
 _T = TypeVar("_T")
+
+_NO_MASK = (np.empty((0, 0), np.bool_), None)
 
 
 class _Once(Generic[_T]):
@@ -44,6 +47,22 @@ class _Once(Generic[_T]):
 
 
 @dataclass(frozen=True, eq=False)
+class Shared:
+    """What protocols share that score the same maps in one pass.
+
+    Protocols that bring maps and true boxes to the grid alike get their overlaps together, so that
+    the contours of each map are found once.
+
+    Attributes:
+        protocols: all of the pass.
+        overlaps: by protocol, float64 (t,) of each image, once one of them was asked for.
+    """
+
+    protocols: Sequence[Protocol] = ()
+    overlaps: dict[Protocol, list[NDArray[np.float64]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """N images, their legal maps and what is known of them.
 
@@ -56,6 +75,7 @@ class Block:
         with_boxes: whether to infer boxes, which takes most of the time.
         edges: (h, w) each, legal maps of boundary probabilities, if boundaries are scored.
         boundary: how they are scored.
+        shared: of this block of images and maps under several protocols.
     """
 
     rules: Protocol
@@ -66,6 +86,7 @@ class Block:
     with_boxes: bool = True
     edges: Sequence[NDArray[Any]] = ()
     boundary: BoundaryRule = field(default_factory=BoundaryRule)
+    shared: Shared = field(default_factory=Shared)
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -100,7 +121,9 @@ class Block:
         """Highest IoU of a predicted box with a true one: float64 (n, t)."""
         if self.submitted is not None or self._is_compiled:
             return best_overlaps(self.rules, self.boxes, self.truth.boxes)
-        found = [overlaps_of(self.rules, seen) for seen in self.seen]
+        if self.rules not in self.shared.overlaps:
+            self._overlap_together()
+        found = self.shared.overlaps[self.rules]
         return np.array(found, np.float64).reshape(len(self), self.rules.box_thresholds)
 
     @property
@@ -117,13 +140,14 @@ class Block:
 
     @_Once
     def seen(self) -> list[Seen]:
-        """Each image on the protocol's grid."""
-        truth = self.truth
+        """Each image on the protocol's grid, without its mask where the protocol scores none."""
+        truth, rules = self.truth, self.rules
+        masks = truth.on_grid(rules.grid) if rules.pixel_scores else [_NO_MASK] * len(truth)
         return [
-            see(self.rules, map_, mask, ignore, boxes, (height, width))
+            see(rules, map_, mask, ignore, boxes, (height, width))
             for map_, (mask, ignore), boxes, (height, width) in zip(
                 self.maps,
-                truth.on_grid(self.rules.grid),
+                masks,
                 truth.boxes.parts(),
                 truth.sizes.tolist(),
                 strict=True,
@@ -133,22 +157,21 @@ class Block:
     @_Once
     def _is_compiled(self) -> bool:
         """Whether the protocol's steps are those of the compiled loops."""
-        rules = self.rules
-        map_alike = (
-            rules.grid is None
-            and rules.upsampling is Upsampling.BILINEAR
-            and rules.scaling is Scaling.NONE
-            and rules.levels is Levels.BYTES
-        )
-        boxes_alike = (
-            rules.thresholds is Thresholds.LEVELS
-            and rules.fixed_threshold is None
-            and rules.comparator is Comparator.AT_LEAST
-            and rules.component is Component.MOST_PIXELS
-            and rules.box_truth is BoxTruth.ORIGINAL
-            and not any(rules.box_empty)
-        )
-        return map_alike and (boxes_alike or not self.with_boxes)
+        return _is_compiled(self.rules, with_boxes=self.with_boxes)
+
+    def _overlap_together(self) -> None:
+        """The overlaps under this protocol, and under others of the pass that see maps alike."""
+        alike = [self.rules]
+        for other in self.shared.protocols:
+            stepwise = other.box_scores and not _is_compiled(other, with_boxes=True)
+            if stepwise and other != self.rules and _view(other) == _view(self.rules):
+                alike.append(other)
+        found: dict[Protocol, list[NDArray[np.float64]]] = {own: [] for own in alike}
+        for seen in self.seen:
+            outlines = Outlines(seen.levels)
+            for own in alike:
+                found[own].append(overlaps_of(own, seen, outlines))
+        self.shared.overlaps.update(found)
 
     @_Once
     def _at_once(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
@@ -160,6 +183,30 @@ class Block:
             self.truth.ignored,
             with_boxes=self.with_boxes and self.submitted is None,
         )
+
+
+def _is_compiled(rules: Protocol, *, with_boxes: bool) -> bool:
+    """Whether a protocol's steps are those of the compiled loops."""
+    map_alike = (
+        rules.grid is None
+        and rules.upsampling is Upsampling.BILINEAR
+        and rules.scaling is Scaling.NONE
+        and rules.levels is Levels.BYTES
+    )
+    boxes_alike = (
+        rules.thresholds is Thresholds.LEVELS
+        and rules.fixed_threshold is None
+        and rules.comparator is Comparator.AT_LEAST
+        and rules.component is Component.MOST_PIXELS
+        and rules.box_truth is BoxTruth.ORIGINAL
+        and not any(rules.box_empty)
+    )
+    return map_alike and (boxes_alike or not with_boxes)
+
+
+def _view(rules: Protocol) -> tuple[object, ...]:
+    """The fields that decide what `steps.see` gives, but for the mask."""
+    return rules.grid, rules.upsampling, rules.scaling, rules.levels, rules.box_truth
 
 
 def best_overlaps(rules: Protocol, boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64]:

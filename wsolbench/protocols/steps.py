@@ -51,7 +51,7 @@ class Seen:
 
     Attributes:
         levels: (height, width): uint8 levels, uint16 bins, or float values.
-        mask: bool (height, width), true on the object.
+        mask: bool (height, width), true on the object; without pixels where none is scored.
         ignore: bool (height, width), true where a pixel counts nowhere; None where all count.
         boxes: (m, 4), the true ones.
     """
@@ -75,12 +75,13 @@ def see(
     Args:
         protocol: the rules.
         map_: of the image.
-        mask: bool, on the grid already (`masks_on_grid`).
+        mask: bool, on the grid already (`masks_on_grid`), or without pixels.
         ignore: bool of the same shape, or None.
         boxes: int32 (m, 4), half-open, at the image's own size.
         size: of the image.
     """
-    levels = on_grid(protocol, map_, (mask.shape[0], mask.shape[1]))
+    own = size if protocol.grid is None else (protocol.grid, protocol.grid)
+    levels = on_grid(protocol, map_, own)
     return Seen(levels, mask, ignore, true_boxes(protocol, boxes, *size))
 
 
@@ -148,8 +149,16 @@ def boxes_of(protocol: Protocol, levels: NDArray[Any]) -> NDArray[np.int32]:
     return found
 
 
-def overlaps_of(protocol: Protocol, seen: Seen) -> NDArray[np.float64]:
-    """Highest IoU of the predicted box with a true one at each threshold: float64 (t,)."""
+def overlaps_of(
+    protocol: Protocol, seen: Seen, outlines: contours.Outlines | None = None
+) -> NDArray[np.float64]:
+    """Highest IoU of the predicted box with a true one at each threshold: float64 (t,).
+
+    Args:
+        protocol: the rules.
+        seen: by the protocol.
+        outlines: of the levels, where another protocol may have found them; None finds them.
+    """
     if protocol.component is Component.MOST_PIXELS:
         return best_overlap(protocol, boxes_of(protocol, seen.levels), seen.boxes)
     levels, limits = seen.levels, _limits(protocol, seen.levels)
@@ -158,8 +167,10 @@ def overlaps_of(protocol: Protocol, seen: Seen) -> NDArray[np.float64]:
         limits = np.zeros(1, np.int64)
     elif protocol.comparator is Comparator.AT_LEAST:
         limits = limits - 1
+    if outlines is None or outlines.levels is not levels:
+        outlines = contours.Outlines(levels)
     return contours.best_outline_overlaps(
-        levels,
+        outlines,
         limits,
         seen.boxes,
         every=protocol.component is Component.EVERY_OUTLINE,

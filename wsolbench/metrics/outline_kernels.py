@@ -1,0 +1,305 @@
+"""The compiled loops behind OpenCV's contours at all thresholds at once.
+
+The foreground {level >= L} changes with L, but most of its components do not: the flood, which is
+that of `kernels`, meets each of them once, with all L at which it is there. An outer contour has
+the box of its component. A hole is a 4-connected component of the background that does not touch
+the frame; its contour runs along the foreground around it, one pixel further on each side. Outer
+contours follow from a flood of the levels, holes from one of 255 - level.
+
+`contourArea` is the area within a polygon through the centres of a component's edge pixels. It is
+found by following the edge as OpenCV does (Suzuki and Abe, Topological Structural Analysis of
+Digitized Binary Images by Border Following, 1985), but only of components that are not alone and
+whose box is large enough. A hole's contour never has more area than the outer one around it.
+
+Conventions: levels are uint8 (height, width); boxes are (x0, y0, x1, y1), both corners inclusive.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..scores import LEVELS
+
+__all__ = ["components", "every_outline", "largest_outlines"]
+
+_SHIFT = 29
+"""Bits of a waiting pixel's place, as in `kernels`."""
+
+_COLUMNS = 7
+
+
+@njit(cache=True, nogil=True)
+def _padded(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int16], int]:
+    """The levels within a frame of -1, in rows of a power of two, and its exponent."""
+    height, width = levels.shape
+    shift = 0
+    while 1 << shift < width + 2:
+        shift += 1
+    padded = np.full((height + 2, 1 << shift), -1, dtype=np.int16)
+    for y in range(height):
+        row = padded[y + 1]
+        for x in range(width):
+            row[x + 1] = levels[y, x]
+    return padded.ravel(), shift
+
+
+@njit(cache=True, nogil=True)
+def components(levels: NDArray[np.uint8], neighbours: int) -> NDArray[np.int32]:
+    """The components of {level >= L} for all L.
+
+    Args:
+        levels: (height, width).
+        neighbours: 8 or 4: which pixels are connected.
+
+    Returns:
+        int32 (n, 7): the component is there for `under` < L <= `level`; its box and its first pixel
+        in row-major order: level, under, x0, y0, x1, y1, first.
+    """
+    width = levels.shape[1]
+    totals = np.zeros(LEVELS, dtype=np.int64)
+    for its_level in levels.ravel():
+        totals[its_level] += 1
+    padded, shift = _padded(levels)
+    stride = 1 << shift
+    steps = np.array(
+        [1, -1, stride, -stride, stride + 1, stride - 1, 1 - stride, -1 - stride], dtype=np.int64
+    )
+    stack = np.empty(levels.size, dtype=np.uint32)
+    start = np.empty(LEVELS, dtype=np.int64)
+    top = np.empty(LEVELS, dtype=np.int64)
+    below = np.empty(LEVELS, dtype=np.int64)
+    place = 0
+    lower = -1
+    for value in range(LEVELS):
+        start[value] = top[value] = place
+        below[value] = lower
+        place += totals[value]
+        if totals[value]:
+            lower = value
+    found = np.empty((LEVELS, _COLUMNS), dtype=np.int32)
+    count = 0
+    # Open components below the one in hand: level, first pixel, x0, x1, y1.
+    held = np.empty((LEVELS + 1, 5), dtype=np.int32)
+    depth = 0
+    none = 1 << 30
+    pixel = stride + 1
+    level = np.int64(padded[pixel])
+    padded[pixel] = -1
+    first, x0, x1, y1 = none, none, -1, -1
+    step = 0
+    # Unsigned indices spare numba's test for negative ones.
+    while True:
+        while step < neighbours:
+            near = np.uint64(pixel + steps[np.uint64(step)])
+            step += 1
+            its = np.int64(padded[near])
+            if its < 0:
+                continue
+            padded[near] = -1
+            if its > level:
+                resumed = pixel - stride | min(step, 7) << _SHIFT
+                stack[np.uint64(top[np.uint64(level)])] = np.uint32(resumed)
+                top[np.uint64(level)] += 1
+                kept = held[np.uint64(depth)]
+                kept[0], kept[1], kept[2], kept[3], kept[4] = level, first, x0, x1, y1
+                depth += 1
+                pixel, level, step = np.int64(near), its, 0
+                first, x0, x1, y1 = none, none, -1, -1
+            else:
+                stack[np.uint64(top[np.uint64(its)])] = np.uint32(np.int64(near) - stride)
+                top[np.uint64(its)] += 1
+        y = (pixel >> shift) - 1
+        x = (pixel & (stride - 1)) - 1
+        first = min(first, y * width + x)
+        x0, x1, y1 = min(x0, x), max(x1, x), max(y1, y)
+        following = level
+        while following >= 0 and top[np.uint64(following)] == start[np.uint64(following)]:
+            following = below[np.uint64(following)]
+        while level > following:
+            under = np.int64(held[np.uint64(depth - 1), 0]) if depth else -1
+            parent = max(following, under)
+            if count == len(found):
+                grown = np.empty((2 * count, _COLUMNS), dtype=np.int32)
+                grown[:count] = found
+                found = grown
+            own = found[np.uint64(count)]
+            own[0], own[1] = level, parent
+            own[2], own[3], own[4], own[5], own[6] = x0, first // width, x1, y1, first
+            count += 1
+            level = parent
+            if depth and under == parent:
+                depth -= 1
+                kept = held[np.uint64(depth)]
+                first = min(first, np.int64(kept[1]))
+                x0 = min(x0, np.int64(kept[2]))
+                x1, y1 = max(x1, np.int64(kept[3])), max(y1, np.int64(kept[4]))
+        if following < 0:
+            break
+        top[np.uint64(following)] -= 1
+        entry = np.int64(stack[np.uint64(top[np.uint64(following)])])
+        step = entry >> _SHIFT
+        pixel = (entry & ((1 << _SHIFT) - 1)) + stride
+    return found[:count]
+
+
+@njit(cache=True, nogil=True)
+def _double_area(
+    padded: NDArray[np.int16], steps: NDArray[np.int64], start: int, level: int
+) -> int:
+    """Twice the area within the outer contour of a component of {level >= `level`}.
+
+    Args:
+        padded: levels within a frame of -1.
+        steps: (16,), to the eight neighbours, anticlockwise from the right, twice over.
+        start: the component's first pixel.
+        level: at least 0.
+    """
+    turn = 4  # the pixel on the left is background, for the first pixel of a component
+    second = np.int64(start)
+    for back in range(1, 8):
+        second = start + steps[np.uint64((turn - back) & 7)]
+        if padded[np.uint64(second)] >= level:
+            turn = (turn - back) & 7
+            break
+    else:
+        return 0
+    # x and the area are counted from the first pixel.
+    pixel, x, area = np.int64(start), 0, 0
+    while True:
+        turn += 1
+        near = pixel + steps[np.uint64(turn)]
+        while padded[np.uint64(near)] < level:
+            turn += 1
+            near = pixel + steps[np.uint64(turn)]
+        turn &= 7
+        across = (1 if turn in (0, 1, 7) else 0) - (1 if turn in (3, 4, 5) else 0)
+        down = (1 if turn in (5, 6, 7) else 0) - (1 if turn in (1, 2, 3) else 0)
+        area += (2 * x + across) * down
+        x += across
+        if near == start and pixel == second:
+            return abs(area)
+        pixel = near
+        turn = (turn + 4) & 7
+
+
+@njit(cache=True, nogil=True)
+def largest_outlines(
+    levels: NDArray[np.uint8], found: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The box of the contour of largest area of {level >= L}, L = 0..255.
+
+    Args:
+        levels: (height, width).
+        found: its 8-connected `components`.
+
+    Returns:
+        int32 (256, 4), inclusive corners, -1 where nothing is foreground; bool (256,), where
+        contours with other boxes have the same area, so that OpenCV's order decides.
+    """
+    width = levels.shape[1]
+    padded, shift = _padded(levels)
+    stride = 1 << shift
+    around = np.array(
+        [1, 1 - stride, -stride, -stride - 1, -1, stride - 1, stride, stride + 1], dtype=np.int64
+    )
+    steps = np.concatenate((around, around))
+    # No contour's area is more than that of its box, between the centres of its corner pixels.
+    bounds = np.empty(len(found), dtype=np.int64)
+    champions = np.full(LEVELS, -1, dtype=np.int64)  # of the largest box
+    present = np.zeros(LEVELS, dtype=np.int64)
+    for place in range(len(found)):
+        level, under, x0, y0, x1, y1, _ = found[place]
+        bounds[place] = 2 * np.int64(x1 - x0) * np.int64(y1 - y0)
+        for at in range(under + 1, level + 1):
+            present[at] += 1
+            if champions[at] < 0 or bounds[place] > bounds[champions[at]]:
+                champions[at] = place
+    areas = np.full(len(found), -1, dtype=np.int64)
+    boxes = np.full((LEVELS, 4), -1, dtype=np.int32)
+    largest = np.full(LEVELS, -1, dtype=np.int64)
+    tied = np.zeros(LEVELS, dtype=np.bool_)
+    for at in range(LEVELS):
+        champion = champions[at]
+        if champion < 0:
+            continue
+        boxes[at] = found[champion, 2:6]
+        if present[at] > 1:
+            if areas[champion] < 0:
+                first = np.int64(found[champion, 6])
+                start = (first // width + 1) * stride + first % width + 1
+                areas[champion] = _double_area(padded, steps, start, found[champion, 0])
+            largest[at] = areas[champion]
+    for place in range(len(found)):
+        level, under = found[place, 0], found[place, 1]
+        for at in range(under + 1, level + 1):
+            if place == champions[at] or bounds[place] < largest[at]:
+                continue
+            if areas[place] < 0:
+                first = np.int64(found[place, 6])
+                start = (first // width + 1) * stride + first % width + 1
+                areas[place] = _double_area(padded, steps, start, level)
+            if areas[place] > largest[at]:
+                largest[at] = areas[place]
+                boxes[at] = found[place, 2:6]
+                tied[at] = False
+            elif areas[place] == largest[at] and (boxes[at] != found[place, 2:6]).any():
+                tied[at] = True
+    return boxes, tied
+
+
+@njit(cache=True, nogil=True)
+def _overlap(x0: int, y0: int, x1: int, y1: int, truth: NDArray[np.float64], extra: int) -> float:
+    """Highest IoU of a box with a true one, sides counting `extra` pixels more."""
+    best = 0.0
+    own = np.float64((x1 - x0 + extra) * (y1 - y0 + extra))
+    for row in range(len(truth)):
+        u0, v0, u1, v1 = truth[row]
+        across = max(min(np.float64(x1), u1) - max(np.float64(x0), u0) + extra, 0.0)
+        shared = across * max(min(np.float64(y1), v1) - max(np.float64(y0), v0) + extra, 0.0)
+        total = own + (u1 - u0 + extra) * (v1 - v0 + extra) - shared
+        best = max(best, shared / (total if total > 0 else 1.0))
+    return best
+
+
+@njit(cache=True, nogil=True)
+def every_outline(
+    found: NDArray[np.int32],
+    holes: NDArray[np.int32],
+    height: int,
+    width: int,
+    truth: NDArray[np.float64],
+    clipped: bool,
+    extra: int,
+) -> NDArray[np.float64]:
+    """Highest IoU of the box of any contour of {level >= L}, L = 0..255, with a true one.
+
+    Args:
+        found: the 8-connected `components` of levels.
+        holes: the 4-connected ones of 255 - level.
+        height: pixels.
+        width: pixels.
+        truth: (m, 4).
+        clipped: whether far corners are at most width - 1 and height - 1.
+        extra: how many pixels more sides count, 0 or 1.
+
+    Returns:
+        float64 (256,), -1 where nothing is foreground.
+    """
+    right, bottom = (width - 1, height - 1) if clipped else (width, height)
+    best = np.full(LEVELS, -1.0)
+    for place in range(len(found)):
+        level, under, x0, y0, x1, y1, _ = found[place]
+        overlap = _overlap(x0, y0, min(x1 + 1, right), min(y1 + 1, bottom), truth, extra)
+        for at in range(under + 1, level + 1):
+            best[at] = max(best[at], overlap)
+    for place in range(len(holes)):
+        level, under, x0, y0, x1, y1, _ = holes[place]
+        if x0 == 0 or y0 == 0 or x1 == width - 1 or y1 == height - 1:
+            continue
+        overlap = _overlap(x0 - 1, y0 - 1, min(x1 + 2, right), min(y1 + 2, bottom), truth, extra)
+        for turned in range(under + 1, level + 1):
+            at = LEVELS - turned  # 255 - level >= turned where level < at
+            best[at] = max(best[at], overlap)
+    return best
