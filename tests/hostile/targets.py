@@ -142,7 +142,10 @@ def call(folder: Path, command: str) -> Outcome:
         if path.is_file()
     }
     stdout = _RESULT_HASH.sub(r'\1""', _OWN_HASH.sub(r'\1""', printed.getvalue()))
-    return Outcome(status, stdout, said.getvalue(), files)
+    stderr = said.getvalue()
+    for stream in (printed, said):
+        stream.truncate(0)  # click keeps every stream that it has printed to
+    return Outcome(status, stdout, stderr, files)
 
 
 def run_sound(target: Target, sound: Path, work: Path) -> list[Outcome]:
