@@ -141,3 +141,29 @@ def test_components_say_at_which_levels_they_are_there() -> None:
     diagonal = np.array([[9, 0], [0, 9]], np.uint8)
     assert len(outline_kernels.components(diagonal, 8)) == 2
     assert len(outline_kernels.components(diagonal, 4)) == 3
+
+
+def has_holes(levels: np.ndarray) -> bool:
+    """Whether a component of the background does not touch the frame, at any threshold."""
+    _, _, x0, y0, x1, y1, _ = outline_kernels.components(255 - levels, 4).T
+    height, width = levels.shape
+    return bool(((x0 > 0) & (y0 > 0) & (x1 < width - 1) & (y1 < height - 1)).any())
+
+
+@pytest.mark.parametrize("kind", ["noise", "smooth", "blocks", "rings"])
+def test_what_drains_has_no_hole(kind: str) -> None:
+    for levels in pictures(kind, 40):
+        assert not (outline_kernels.drains(levels) and has_holes(levels))
+
+
+def test_what_drains() -> None:
+    slope, bowl = np.add.outer(np.arange(5), np.arange(6)).astype(np.uint8), np.zeros((5, 5), "u1")
+    bowl[1:4, 1:4] = 1
+    winding = np.full((5, 7), 1, np.uint8)
+    winding[1:4, 1:6] = [[2, 2, 2, 2, 2], [2, 9, 9, 9, 2], [2, 2, 2, 2, 1]]
+    for levels in (slope, 255 - slope, bowl, np.zeros((2, 9), np.uint8), winding):
+        assert outline_kernels.drains(levels)
+        assert not has_holes(levels)
+    bowl[2, 2] = 0
+    assert not outline_kernels.drains(bowl)
+    assert has_holes(bowl)

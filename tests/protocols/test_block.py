@@ -18,12 +18,12 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.blocks import truth_of
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.masks import RunLengths
-from wsolbench.metrics import boxes, images
+from wsolbench.metrics import boxes, contours, images
 from wsolbench.metrics.choices import BoundaryTruth, BoxScore, Comparator
 from wsolbench.metrics.packed import Packed
-from wsolbench.protocols import PROTOCOLS, Protocol
+from wsolbench.protocols import PROTOCOLS, Protocol, block
 from wsolbench.protocols import truth as truth_module
-from wsolbench.protocols.block import Block
+from wsolbench.protocols.block import Block, Shared
 
 COUNT = 20
 
@@ -106,6 +106,33 @@ def test_overlaps_are_computed_once_for_all_ious(tmp_path: Path) -> None:
     correct = boxes.measure(block_of(Counting, dataset, three, maps))["correct"]
     assert correct.all(axis=(0, 2)).tolist() == [True, True, False]
     assert len(computed) == 1
+
+
+def test_protocols_that_see_maps_alike_find_contours_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cv2", reason="it resizes maps")
+    dataset, maps = random_dataset(tmp_path / "r.h5", COUNT), random_maps(COUNT)
+    names = ("wsoleval-v1", "wsoleval-v2", "wsoleval-pxap", "sem", "tscam")
+    together = [PROTOCOLS[name] for name in names]
+    apart = [block_of(Block, dataset, own, maps) for own in together]
+    expected = [own.overlaps.tolist() for own in apart if own.rules.box_scores]
+    searched: list[np.ndarray] = []
+
+    class Counted(contours.Outlines):
+        def __init__(self, levels: np.ndarray) -> None:
+            searched.append(levels)
+            super().__init__(levels)
+
+    monkeypatch.setattr(block, "Outlines", Counted)
+    shared = Shared(together)
+    blocks = [block_of(Block, dataset, own, maps, shared=shared) for own in together]
+    found = [own.overlaps.tolist() for own in blocks if own.rules.box_scores]
+    assert found == expected
+    assert len(searched) == 2 * COUNT  # for wsolevaluation's boxes, and for TS-CAM's
+    assert shared.overlaps.keys() == {together[0], together[1], together[4]}
+    assert blocks[1].rules in shared.overlaps
+    assert "seen" not in vars(blocks[1])
 
 
 def test_boxes_of_a_submission_are_taken_as_they_are(tmp_path: Path) -> None:

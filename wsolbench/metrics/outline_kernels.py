@@ -4,7 +4,8 @@ The foreground {level >= L} changes with L, but most of its components do not: t
 that of `kernels`, meets each of them once, with all L at which it is there. An outer contour has
 the box of its component. A hole is a 4-connected component of the background that does not touch
 the frame; its contour runs along the foreground around it, one pixel further on each side. Outer
-contours follow from a flood of the levels, holes from one of 255 - level.
+contours follow from a flood of the levels, holes from one of 255 - level, which smooth maps without
+a dip can spare.
 
 `contourArea` is the area within a polygon through the centres of a component's edge pixels. It is
 found by following the edge as OpenCV does (Suzuki and Abe, Topological Structural Analysis of
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..scores import LEVELS
 
-__all__ = ["components", "every_outline", "largest_outlines"]
+__all__ = ["components", "drains", "every_outline", "largest_outlines"]
 
 _SHIFT = 29
 """Bits of a waiting pixel's place, as in `kernels`."""
@@ -261,6 +262,33 @@ def _overlap(x0: int, y0: int, x1: int, y1: int, truth: NDArray[np.float64], ext
         total = own + (u1 - u0 + extra) * (v1 - v0 + extra) - shared
         best = max(best, shared / (total if total > 0 else 1.0))
     return best
+
+
+@njit(cache=True, nogil=True)
+def drains(levels: NDArray[np.uint8]) -> bool:
+    """Whether from each pixel a way leads to the frame that never rises: then there is no hole.
+
+    Two sweeps look for the ways, and may miss one along a winding plateau.
+    """
+    height, width = levels.shape
+    dry = np.ones((height, width), dtype=np.bool_)
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            own, upper, left = levels[y, x], levels[y - 1, x], levels[y, x - 1]
+            lower = (upper < own) | (left < own)
+            lower |= (levels[y + 1, x] < own) | (levels[y, x + 1] < own)
+            lower |= (upper == own) & dry[y - 1, x]
+            dry[y, x] = lower | ((left == own) & dry[y, x - 1])
+    for y in range(height - 2, 0, -1):
+        for x in range(width - 2, 0, -1):
+            if dry[y, x]:
+                continue
+            below = levels[y + 1, x] == levels[y, x] and dry[y + 1, x]
+            right = levels[y, x + 1] == levels[y, x] and dry[y, x + 1]
+            if not (below or right):
+                return False
+            dry[y, x] = True
+    return True
 
 
 @njit(cache=True, nogil=True)
