@@ -1,6 +1,7 @@
-"""What intervals cost: 1,000 resamples of every score, against a plain loop.
+"""What intervals cost: 1,000 resamples of every score, against a plain loop; and those of groups.
 
     python -m benchmarks.bootstrap [--images 23151] [--resamples 1000] [--plain 5] [--rounds 3]
+        [--groups 50]
 
 The plain loop draws image ids, adds up what each of them contributes (known before), and scores the
 sums. It runs for few resamples and is compared by time a resample. Both ways draw the same images:
@@ -8,7 +9,11 @@ the intervals over the few must be equal to the last bit. Images are a tenth as 
 ILSVRC's, so that scoring them first is quick; what is kept of each, and the cost of a resample, do
 not depend on it.
 
-Memory is what each way adds to what is kept, at its peak, in a run of its own.
+Groups are the first classes. The way that forms every sum and every curve of each is what wsolbench
+did first; it must give the same intervals to the last bit.
+
+All times are of the processor, on all cores together. Memory is what each way adds to what is kept,
+at its peak, in a run of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +32,12 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import Counts, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.groups import Draws, Members, group_images, scored_groups
+from wsolbench.evaluation.statistics import part
 from wsolbench.formats.result import Bootstrap, Threshold
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.metrics.bootstrap import percentile_interval
+from wsolbench.metrics.bootstrap import draw_weights, percentile_interval
+from wsolbench.scores import SCORES, level_key
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, ratio, row
 
@@ -56,6 +64,56 @@ def plain_loop(
     }
 
 
+def full_groups(counts: Counts, members: Members, draws: Draws) -> list[dict[str, list[float]]]:
+    """Intervals of groups from all of their sums and curves."""
+    intervals = []
+    for _, places in members:
+        weights = draws.weights[:, places]
+        there = weights.any(axis=1)
+        columns = counts.scoring.columns(part(counts.kept, places))
+        drawn = weights[there].astype(np.float64)
+        sums = {
+            name: (drawn @ own.reshape(len(own), -1).astype(np.float64))
+            .astype(np.int64)
+            .reshape(-1, *own.shape[1:])
+            for name, own in columns.items()
+        }
+        scored, _ = counts.scoring.scores(sums, draws.pixel[there], draws.box[there])
+        intervals.append(
+            {
+                key: list(percentile_interval(values, draws.level))
+                for key, values in scored.items()
+                if SCORES[key].grouped and len(places) > 1
+            }
+        )
+    return intervals
+
+
+def group_times(counts: Counts, dataset: Dataset, options: argparse.Namespace) -> str:
+    """What intervals of groups cost in both ways, in words."""
+    members = group_images(dataset, "class")[: options.groups]
+    weights = draw_weights(len(dataset), options.resamples, np.random.default_rng(0))
+    drawn = counts.scoring.resampled(counts.kept, weights, Threshold("max"))
+    pixel, box = (drawn[level_key(family)] for family in ("pixel", "box"))
+    draws = Draws(weights, pixel, box, 0.95)
+    ways: dict[str, Callable[[], list[dict[str, list[float]]]]] = {
+        "all sums": lambda: full_groups(counts, members, draws),
+        "ours": lambda: [
+            dict(group.intervals)
+            for group in scored_groups(counts.scoring, counts.kept, members, (0, 0), draws)
+        ],
+    }
+    if ways["all sums"]() != ways["ours"]():
+        raise SystemExit("the intervals of groups differ")
+    times = by_turns(ways, options.rounds, clock=time.process_time)
+    each = {name: both(own, 1e3 / len(members), 1) for name, own in times.items()}
+    return (
+        f"{len(members)} groups, {np.mean([len(own) for _, own in members]):.1f} images each: "
+        f"{each['all sums']} ms a group by all sums and curves, {each['ours']} ours, "
+        f"ratio {ratio(times['all sums'], times['ours'])}"
+    )
+
+
 def kept_times(counts: Counts, path: Path, resamples: int) -> str:
     """What a counts file costs, and a comparison of two, in words."""
     ways: dict[str, Callable[[], object]] = {
@@ -65,9 +123,9 @@ def kept_times(counts: Counts, path: Path, resamples: int) -> str:
     }
     told = []
     for name, way in ways.items():
-        start = time.perf_counter()
+        start = time.process_time()
         way()
-        told.append(f"{name} {time.perf_counter() - start:.2f} s")
+        told.append(f"{name} {time.process_time() - start:.2f} s")
     return f"counts file: {path.stat().st_size / 1e6:.1f} MB, {', '.join(told)}"
 
 
@@ -86,6 +144,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--plain", type=int, default=5, help="resamples of the plain loop")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--groups", type=int, default=50)
     options = parser.parse_args()
     sizes = frequent_sizes(np.random.default_rng(0), options.images)
     with tempfile.TemporaryDirectory() as folder:
@@ -103,13 +162,14 @@ def main() -> None:
             "plain loop": lambda: plain_loop(counts, columns, few),
             "ours": lambda: evaluator.result(bootstrap=many),
         }
-        times = by_turns(ways, options.rounds)
+        times = by_turns(ways, options.rounds, clock=time.process_time)
         memory = {
             "plain loop": peak_memory(lambda: plain_loop(counts, columns_of(counts), few)),
             "ours": peak_memory(ways["ours"]),
         }
         scores = len(counts.result.scores)
         files = kept_times(counts, Path(folder) / "r.counts.npz", options.resamples)
+        groups = group_times(counts, dataset, options)
         kept = sum(array.nbytes for array in (evaluator._kept or {}).values())
 
     each = {
@@ -125,6 +185,7 @@ def main() -> None:
         print(row(name, count, both(times[name]), both(each[name], 1e3), f"{memory[name]:.0f}"))
     print(f"\nratio {ratio(each['plain loop'], each['ours'])}; ", end="")
     print(f"{kept / options.images:,.0f} bytes kept an image; the same intervals, bit for bit")
+    print(groups)
     print(files)
 
 

@@ -21,7 +21,7 @@ from ..metrics.family import Statistics
 from ..progress import Progress
 from .statistics import Scoring
 
-__all__ = ["Draws", "group_images", "scored_groups"]
+__all__ = ["Draws", "Members", "group_images", "scored_groups"]
 
 AREA_GROUPS = 10
 """Groups by area: deciles."""
@@ -29,7 +29,8 @@ AREA_GROUPS = 10
 MOST_BOXES = 5
 """Images of so many boxes and more are one group."""
 
-_Members = list[tuple[str, NDArray[np.int64]]]
+Members = list[tuple[str, NDArray[np.int64]]]
+"""The groups of a kind: their names, and the places of their images in the data set."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Draws:
     level: float
 
 
-def group_images(dataset: Dataset, kind: str) -> _Members:
+def group_images(dataset: Dataset, kind: str) -> Members:
     """The groups of a kind that have images: their names, and int64 places in the data set.
 
     `area`: tenths of the images by the share of the image that the object covers, the smallest
@@ -61,7 +62,7 @@ def group_images(dataset: Dataset, kind: str) -> _Members:
 def scored_groups(
     scoring: Scoring,
     kept: Statistics,
-    members: _Members,
+    members: Members,
     at: tuple[int, int],
     draws: Draws | None = None,
     progress: Progress | None = None,
@@ -98,7 +99,7 @@ def scored_groups(
     return scored
 
 
-def _by_area(dataset: Dataset) -> _Members:
+def _by_area(dataset: Dataset) -> Members:
     dataset.require_masks("groups by area")
     store, rows = dataset.store, dataset.rows
     pixels = store.heights[rows].astype(np.int64) * store.widths[rows]
@@ -111,12 +112,12 @@ def _by_area(dataset: Dataset) -> _Members:
     ]
 
 
-def _by_boxes(dataset: Dataset) -> _Members:
+def _by_boxes(dataset: Dataset) -> Members:
     counts = np.minimum(dataset.store.box_counts[dataset.rows], MOST_BOXES)
     return _members(counts, lambda count: f"{count}" + (" or more" if count == MOST_BOXES else ""))
 
 
-def _by_class(dataset: Dataset) -> _Members:
+def _by_class(dataset: Dataset) -> Members:
     classes = dataset.store.classes
 
     def name(index: int) -> str:
@@ -129,14 +130,14 @@ def _by_class(dataset: Dataset) -> _Members:
     return _members(dataset.class_indices, name)
 
 
-def _members(kinds: NDArray[np.integer], name: Callable[[int], str]) -> _Members:
+def _members(kinds: NDArray[np.integer], name: Callable[[int], str]) -> Members:
     return [
         (name(int(kind)), np.flatnonzero(kinds == kind).astype(np.int64))
         for kind in np.unique(kinds)
     ]
 
 
-_MEMBERS: Mapping[str, Callable[[Dataset], _Members]] = {
+_MEMBERS: Mapping[str, Callable[[Dataset], Members]] = {
     "area": _by_area,
     "boxes": _by_boxes,
     "class": _by_class,

@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
-from .sum_kernels import add_weighted
+from .sum_kernels import add_changes, add_weighted
 
 __all__ = ["Weights", "draw_weights", "percentile_interval"]
 
-_PAIRED = 12
-"""Bits of each of two sums in one float32."""
-
-_LIMITS = ((1 << _PAIRED) - 1, (1 << 24) - 1, (1 << 53) - 1)
-"""The largest sums of pairs, and in float32 and float64."""
+_LIMITS = ((1 << 24) - 1, (1 << 53) - 1)
+"""The largest sums in float32 and float64."""
 
 _FEW = 64
 """Up to so many images are added up in a loop, which is faster than to start BLAS's threads."""
+
+_RARE = 8
+"""So many changes from column to column are rare in any row: a loop over them beats a product."""
 
 
 def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -54,7 +54,8 @@ def draw_weights(images: int, resamples: int, rng: np.random.Generator) -> NDArr
 class Weights:
     """Weights of some images in each resample, and exact sums with them.
 
-    Integers are added up as floats, since products of float matrices are fast. No sum, nor any part
+    Few images, and curves that rarely change, are added up in loops. Other integers are added up as
+    floats, since products of float matrices are fast. No sum, nor any part
     of one, passes the largest value of its column times the largest sum of a row of weights; up to
     2**24 in float32 and 2**53 in float64 every integer is a float, so that none is rounded and
     the order of the terms does not matter.
@@ -78,14 +79,20 @@ class Weights:
             int64 (b, k).
         """
         if len(values) <= _FEW:
-            found: NDArray[np.int64] = add_weighted(self._weights, values)
+            weights = np.ascontiguousarray(self._weights)
+            found: NDArray[np.int64] = add_weighted(weights, np.ascontiguousarray(values))
             return found
+        columns = values.shape[1]
+        changes = np.count_nonzero(values[:, 1:] != values[:, :-1])
+        if changes <= len(values) * max(_RARE, columns // 16):
+            turned: NDArray[np.int64] = add_changes(self._turned, np.ascontiguousarray(values))
+            return turned.T
         largest = values.max(axis=0, initial=0)
         kinds = np.searchsorted([limit // self._images for limit in _LIMITS], largest)
         used = np.unique(kinds)
         if len(used) == 1:
             return self._KINDS[used[0]](self, values)
-        found = np.empty((len(self._weights), values.shape[1]), np.int64)
+        found = np.empty((len(self._weights), columns), np.int64)
         for kind in used:
             own = kinds == kind
             found[:, own] = self._KINDS[kind](self, values[:, own])
@@ -97,23 +104,16 @@ class Weights:
         return max(1, int(self._weights.sum(axis=1).max(initial=0)))
 
     @cached_property
+    def _turned(self) -> NDArray[np.uint16]:
+        return np.ascontiguousarray(self._weights.T)
+
+    @cached_property
     def _single(self) -> NDArray[np.float32]:
         return self._weights.astype(np.float32)
 
     @cached_property
     def _double(self) -> NDArray[np.float64]:
         return self._weights.astype(np.float64)
-
-    def _in_pairs(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Two columns in one: each sum has 12 of the 24 bits."""
-        half = (values.shape[1] + 1) // 2
-        packed = values[:, :half].astype(np.float32)
-        packed[:, : values.shape[1] - half] += values[:, half:] * np.float32(1 << _PAIRED)
-        sums = (self._single @ packed).astype(np.int32)
-        found = np.empty((len(sums), values.shape[1]), np.int64)
-        found[:, :half] = sums & ((1 << _PAIRED) - 1)
-        found[:, half:] = sums[:, : values.shape[1] - half] >> _PAIRED
-        return found
 
     def _in_single(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         return (self._single @ values.astype(np.float32)).astype(np.int64)
@@ -126,7 +126,7 @@ class Weights:
         low = self.sums(values & ((1 << half) - 1))
         return (self.sums(values >> half) << half) + low
 
-    _KINDS = (_in_pairs, _in_single, _in_double, _in_halves)
+    _KINDS = (_in_single, _in_double, _in_halves)
 
 
 def percentile_interval(

@@ -168,7 +168,7 @@ def _iou_and_ap(
     counts: NDArray[np.int64], comparator: Comparator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`iou` (n, bins) and `average_precision` (n,) of n histograms, equal to the last bit."""
-    curve, steps = curve_steps(counts, comparator is Comparator.ABOVE)
+    curve, steps = curve_steps(np.ascontiguousarray(counts), comparator is Comparator.ABOVE)
     return curve, sum_of_steps(steps)
 
 

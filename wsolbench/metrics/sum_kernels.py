@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["add_weighted", "curve_steps"]
+__all__ = ["add_changes", "add_weighted", "curve_steps"]
 
 
 @njit(cache=True, nogil=True)
@@ -32,6 +32,29 @@ def add_weighted(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDAr
             if times > 0:
                 for column in range(row.size):
                     row[column] += times * values[image, column]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def add_changes(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Weighted sums of n rows of values, for values that rarely differ from those on their left.
+
+    Args:
+        weights: uint16 (n, b).
+        values: int64 (n, k).
+
+    Returns:
+        int64 (k, b).
+    """
+    found = np.empty((values.shape[1], weights.shape[1]), np.int64)
+    total = np.zeros(weights.shape[1], np.int64)
+    for column in range(values.shape[1]):
+        for image in range(values.shape[0]):
+            change = values[image, column] - (values[image, column - 1] if column > 0 else 0)
+            if change != 0:
+                for place in range(total.size):
+                    total[place] += change * np.int64(weights[image, place])
+        found[column] = total
     return found
 
 
