@@ -99,7 +99,7 @@ def group_times(counts: Counts, dataset: Dataset, options: argparse.Namespace) -
     ways: dict[str, Callable[[], list[dict[str, list[float]]]]] = {
         "all sums": lambda: full_groups(counts, members, draws),
         "ours": lambda: [
-            dict(group.intervals)
+            {key: [*ends] for key, ends in group.intervals.items()}
             for group in scored_groups(counts.scoring, counts.kept, members, (0, 0), draws)
         ],
     }

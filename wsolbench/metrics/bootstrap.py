@@ -86,12 +86,13 @@ class Weights:
         changes = np.count_nonzero(values[:, 1:] != values[:, :-1])
         if changes <= len(values) * max(_RARE, columns // 16):
             turned: NDArray[np.int64] = add_changes(self._turned, np.ascontiguousarray(values))
-            return turned.T
+            return np.transpose(turned)
         largest = values.max(axis=0, initial=0)
         kinds = np.searchsorted([limit // self._images for limit in _LIMITS], largest)
         used = np.unique(kinds)
         if len(used) == 1:
-            return self._KINDS[used[0]](self, values)
+            total: NDArray[np.int64] = self._KINDS[used[0]](self, values)
+            return total
         found = np.empty((len(self._weights), columns), np.int64)
         for kind in used:
             own = kinds == kind
