@@ -8,6 +8,9 @@ PySODMetrics, where it is installed; for boxes, OpenCV's contours (the box of th
 which is not always the largest component) and its components at each threshold. Processor time is
 taken, which other processes disturb little.
 
+The last table compares the two ways in which ours finds boxes, on the same levels: the flood, and
+segments of rows, which leave noise of the image's size to the flood.
+
 The floor under pixels: the map brought to 187,500 pixels once and each of them counted once, here
 by OpenCV's own loops. Under boxes: one labelling of the image, at a single threshold. Moving bytes
 is no bottleneck: the last line tells how long this core copies as many.
@@ -32,7 +35,7 @@ from numpy.typing import NDArray
 
 from wsolbench import masks
 from wsolbench.masks import RunLengths
-from wsolbench.metrics import images
+from wsolbench.metrics import images, kernels, segments
 from wsolbench.metrics.packed import Packed
 
 from .common import SIDE, blob, both, by_turns, heading, machine, ratio, row, smooth_maps
@@ -143,6 +146,36 @@ def check(encoded: Sequence[RunLengths], maps: Sequence[NDArray[np.uint8]]) -> f
     return right / (len(maps) * LEVELS)
 
 
+def compare_floods(rng: np.random.Generator, count: int, rounds: int) -> list[str]:
+    """The flood and segments of rows, then as they go together: a table."""
+    kinds: dict[str, Sequence[NDArray[np.uint8]]] = dict(draw_maps(rng, count))
+    for side in (14, 7):
+        kinds[f"noise {side}x{side}"] = list(rng.integers(0, 256, (count, side, side), np.uint8))
+    limits = segments.SHORTEST, segments.most_bytes(HEIGHT, WIDTH)
+    lines = [heading("map", "flood", "segments", "both", "found by segments", "ratio")]
+    for kind, maps in kinds.items():
+        planes = [kernels.upsample_levels(map_.astype(np.float32), HEIGHT, WIDTH) for map_ in maps]
+        found = [segments.segment_boxes(plane, *limits) for plane in planes]
+        for plane, (done, boxes) in zip(planes, found, strict=True):
+            if done and (boxes != kernels.flood_boxes(plane)).any():
+                raise SystemExit("segments and the flood disagree")
+
+        def each(way: Callable[..., object], planes: Sequence[Any], *given: int) -> object:
+            return [way(plane, *given) for plane in planes]
+
+        ways = {
+            "flood": partial(each, kernels.flood_boxes, planes),
+            "segments": partial(each, segments.segment_boxes, planes, *limits),
+            "both": partial(each, kernels.largest_boxes, planes),
+        }
+        times = by_turns(ways, rounds, clock=time.process_time)
+        share = sum(done for done, _ in found) / count
+        gain = min(times["flood"]) / min(times["both"])
+        cells = [both(seconds, 1e3 / count) for seconds in times.values()]
+        lines.append(row(kind, *cells, f"{share:.0%}", f"{gain:.2f}"))
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time pixel counts and boxes of one image.")
     parser.add_argument("--images", type=int, default=4)
@@ -203,7 +236,8 @@ def main() -> None:
                 f"{ms['box floor']}, x{ratio(times['boxes'], times['box floor'])}",
             )
         )
-    print("\n".join([*pixels, "", *boxes]))
+    print("\n".join([*pixels, "", *boxes, ""]))
+    print("\n".join(compare_floods(rng, options.images, options.rounds)))
     source = np.ones(COPIED, dtype=np.uint8)
     copy = by_turns({"copy": source.copy}, options.rounds)["copy"]
     print(f"\nmemory: {COPIED / min(copy) / 1e9:.1f} GB/s copied; ", end="")

@@ -4,9 +4,10 @@ Compiled by numba when first called and kept on disk; they release the interpret
 blocks of images run in threads. No fast-math: the order of float operations is part of the result.
 Scratch space is made once a call, whatever the number of images.
 
-Components are found by one flood (Nister and Stewenius, Linear Time Maximally Stable Extremal
-Regions, 2008): it climbs to the brightest neighbour, keeps a stack of pixels for each level and a
-stack of open components, and answers a range of thresholds whenever a component closes.
+Components are found by segments of rows (`segments`), or where these are short, by one flood
+(Nister and Stewenius, Linear Time Maximally Stable Extremal Regions, 2008): it climbs to the
+brightest neighbour, keeps a stack of pixels for each level and a stack of open components, and
+answers a range of thresholds whenever a component closes.
 """
 
 from __future__ import annotations
@@ -18,11 +19,23 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..scores import LEVELS
+from .segments import EDGES, FIELDS, SHORTEST, find_boxes, most_bytes, most_segments, segment_boxes
 
-__all__ = ["count_levels", "largest_boxes", "measure", "overlaps", "upsample_levels"]
+__all__ = [
+    "count_levels",
+    "flood_boxes",
+    "largest_boxes",
+    "measure",
+    "overlaps",
+    "upsample_levels",
+]
 
 _SHIFT = 29
 """Bits of a waiting pixel's place, in rows of 32768 at most; its next neighbour stands above."""
+
+SEGMENTS = 0xef421a67ACB6B5F
+"""zlib.crc32 of segments.py. numba compiles a function again when its own file changes, and not
+when that of a function changes which it calls: so this file changes with that one."""
 
 _BANKS = 4  # histograms that take turns, so that equal levels in a row do not wait for each other
 
@@ -335,21 +348,35 @@ def _flood(
 
 
 @njit(cache=True, nogil=True)
+def _count(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    totals = np.zeros(LEVELS, dtype=np.int32)
+    for level in levels.ravel():
+        totals[level] += 1
+    return totals
+
+
+@njit(cache=True, nogil=True)
+def flood_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """As `largest_boxes`, by the flood alone."""
+    height, width = levels.shape
+    padded = np.empty(2 * (width + 2) * (height + 2), dtype=np.int16)
+    boxes = np.empty((LEVELS, 4), dtype=np.int32)
+    stack = np.empty(levels.size, dtype=np.uint32)
+    _flood(padded, _pad(levels, padded), width, _count(levels), stack, boxes)
+    return boxes
+
+
 def largest_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Tight box of the largest 8-connected component of {level >= T}, T = 0..255: int32 (256, 4).
 
     Largest by pixels; of equal ones that whose first pixel comes first in row-major order. Zeros
     where no pixel reaches T.
     """
-    height, width = levels.shape
-    totals = np.zeros(LEVELS, dtype=np.int32)
-    for level in levels.ravel():
-        totals[level] += 1
-    padded = np.empty(2 * (width + 2) * (height + 2), dtype=np.int16)
-    boxes = np.empty((LEVELS, 4), dtype=np.int32)
-    stack = np.empty(levels.size, dtype=np.uint32)
-    _flood(padded, _pad(levels, padded), width, totals, stack, boxes)
-    return boxes
+    # Arrays of another layout, and those that may not be written, would be compiled apart.
+    plane = np.require(levels, requirements=["C", "W"])
+    boxes: NDArray[np.int32]
+    found, boxes = segment_boxes(plane, SHORTEST, most_bytes(*plane.shape))
+    return boxes if found else np.asarray(flood_boxes(plane))
 
 
 @njit(cache=True, nogil=True)
@@ -389,13 +416,15 @@ def measure(
     Returns:
         -1, or the place of the first image with malformed run lengths.
     """
-    longest = pixels = area = text = values = 1
+    longest = pixels = area = text = values = room = memory = 1
     for image in range(len(sizes)):
         height, width = sizes[image]
         values = max(values, shapes[image, 0] * shapes[image, 1])
         longest = max(longest, height, width)
         pixels = max(pixels, height * width)
         area = max(area, 2 * (width + 2) * (height + 2))
+        room = max(room, most_segments(height, width, SHORTEST))
+        memory = max(memory, most_bytes(height, width))
         text = max(text, mask_starts[image + 1] - mask_starts[image])
         text = max(text, ignored_starts[image + 1] - ignored_starts[image])
     plane = np.empty(pixels, dtype=np.uint8)
@@ -405,9 +434,12 @@ def measure(
     rows = np.empty((2, longest), dtype=np.float32)
     banks = np.empty((3, _BANKS, LEVELS), dtype=np.int32)
     runs = np.empty((2, text), dtype=np.int64)
-    flooded = len(boxes) > 0
-    padded = np.empty(area if flooded else 0, dtype=np.int16)
-    stack = np.empty(pixels if flooded else 0, dtype=np.uint32)
+    boxed = len(boxes) > 0
+    segments = np.empty((FIELDS, room if boxed else 0), dtype=np.int32)
+    edges = np.empty((4, EDGES * room if boxed else 0), dtype=np.int32)
+    basins = np.empty(memory if boxed else 0, dtype=np.uint8)
+    padded = np.empty(area if boxed else 0, dtype=np.int16)
+    stack = np.empty(pixels if boxed else 0, dtype=np.uint32)
     for image in range(len(sizes)):
         height, width = sizes[image]
         levels = plane[: height * width].reshape(height, width)
@@ -435,9 +467,11 @@ def measure(
         if mask_runs < 0 or other_runs < 0:
             return image
         _count_runs(levels, runs[0, :mask_runs], runs[1, :other_runs], banks, counts[image])
-        if flooded:
+        if boxed:
             totals = counts[image, 0] + counts[image, 1] + counts[image, 2]
-            _flood(padded, _pad(levels, padded), width, totals, stack, boxes[image])
+            part = basins[: most_bytes(height, width)]
+            if not find_boxes(levels, totals, SHORTEST, segments, edges, part, boxes[image]):
+                _flood(padded, _pad(levels, padded), width, totals, stack, boxes[image])
     return -1
 
 
