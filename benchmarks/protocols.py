@@ -1,6 +1,6 @@
 """What one image costs under each protocol, on one core, beside the program that it reproduces.
 
-    python -m benchmarks.protocols [--images 16] [--rounds 9] [--only wsoleval-v1,wsoleval-pxap]
+    python -m benchmarks.protocols [--images 64] [--rounds 5] [--only wsoleval-v1,wsoleval-pxap]
 
 Images at ILSVRC's sizes with smooth 40x40 maps, one box each. wsolevaluation's own loops in NumPy
 and OpenCV stand beside three protocols: MaxBoxAcc and MaxBoxAccV2 find contours at each of 1,000
@@ -121,8 +121,8 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time one image under each protocol.")
-    parser.add_argument("--images", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(PROTOCOLS), help="protocols, with commas")
     options = parser.parse_args()
     cv2.setNumThreads(1)

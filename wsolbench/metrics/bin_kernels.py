@@ -29,11 +29,12 @@ def bins_of(values: NDArray[np.floating[Any]], edges: NDArray[np.float64]) -> ND
     for place in range(values.size):
         value = np.float64(values[place])
         if low <= value < high:
-            found = min(np.int64((value - low) * density), last - 1)
+            found = np.uint64((value - low) * density)  # unsigned indices spare a test
+            found = min(found, np.uint64(last - 1))
             while value < edges[found]:
-                found -= 1
-            while value >= edges[found + 1]:
-                found += 1
+                found -= np.uint64(1)
+            while value >= edges[found + np.uint64(1)]:
+                found += np.uint64(1)
             bins[place] = found
         else:  # NaN is in the last one, as NumPy sorts it
             bins[place] = np.uint16(-1) if value < low else last

@@ -218,8 +218,8 @@ def true_boxes(
 def nearest(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     """A mask of that size by nearest neighbour, as OpenCV takes it."""
     cv2 = opencv()
-    found = cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(found > 0)
+    found = cv2.resize(mask.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(found).view(np.bool_)
 
 
 def greys_of(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -247,7 +247,11 @@ def _unit(map_: NDArray[Any], dtype: type[np.floating[Any]]) -> NDArray[Any]:
 
 def _min_max(values: NDArray[Any]) -> NDArray[Any]:
     low, high = values.min(), values.max()
-    return np.zeros_like(values) if low == high else (values - low) / (high - low)
+    if low == high:
+        return np.zeros_like(values)
+    moved: NDArray[Any] = values - low
+    moved /= high - low
+    return moved
 
 
 def _resized(values: NDArray[Any], size: Size, *, cubic: bool) -> NDArray[Any]:
