@@ -55,10 +55,10 @@ class Weights:
     """Weights of some images in each resample, and exact sums with them.
 
     Few images, and curves that rarely change, are added up in loops. Other integers are added up as
-    floats, since products of float matrices are fast. No sum, nor any part
-    of one, passes the largest value of its column times the largest sum of a row of weights; up to
-    2**24 in float32 and 2**53 in float64 every integer is a float, so that none is rounded and
-    the order of the terms does not matter.
+    floats, since products of float matrices are fast. No sum, nor any part of one, passes the
+    largest value of its column times the largest sum of a row of weights; up to 2**24 in float32
+    and 2**53 in float64 every integer is a float, so that none is rounded and the order of the
+    terms does not matter.
     """
 
     def __init__(self, weights: NDArray[np.uint16]) -> None:
