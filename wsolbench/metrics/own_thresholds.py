@@ -1,0 +1,171 @@
+"""Thresholds that follow from a map alone, one for each map: no annotation is used.
+
+Rules, as they are typed:
+
+- `otsu`: Otsu, A Threshold Selection Method from Gray-Level Histograms (1979), as OpenCV's
+  `THRESH_OTSU` computes it, in the same order of float64 operations;
+- `mean`: at least the mean level;
+- `max:F`: at least the share F of the highest level (CAM, Zhou et al. 2016, takes .2);
+- `area:F`: the highest threshold at which at least the share F of the pixels is foreground.
+
+Histograms are int64 (..., 256), pixels of each level, those off the object and on it together. A
+threshold T is int64 (...), and a pixel is foreground when its level is at least T. OpenCV's Otsu
+threshold is T - 1, since it compares by >. A map with one level alone is foreground everywhere
+under every rule; so is one without any pixel. Shares are exact: `max:0.2` is a fifth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import WsolbenchError
+from ..scores import LEVELS
+
+__all__ = [
+    "OWN_RULES",
+    "OwnRule",
+    "area_threshold",
+    "max_threshold",
+    "mean_threshold",
+    "otsu_threshold",
+    "own_rule",
+]
+
+OWN_RULES = ("otsu", "mean", "max:F", "area:F")
+"""The rules as they are typed; F is a share above 0, at most 1."""
+
+_LONGEST = 12  # characters of a share: sums of pixels times its denominator fit 64 bits
+_EPSILON = np.float64(np.finfo(np.float32).eps)  # OpenCV: FLT_EPSILON
+
+
+@dataclass(frozen=True)
+class OwnRule:
+    """How each map gives its own threshold.
+
+    Attributes:
+        kind: "otsu", "mean", "max" or "area".
+        share: F of "max" and "area"; None of the others.
+    """
+
+    kind: str
+    share: Fraction | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.share is None else f"{self.kind}:{float(self.share):g}"
+
+    @property
+    def words(self) -> str:
+        """The rule for tables, e.g. "Otsu's of each map"."""
+        if self.share is None:
+            return {"otsu": "Otsu's of each map", "mean": "mean of each map"}[self.kind]
+        share = f"{float(self.share):g}"
+        if self.kind == "max":
+            return f"{share} of the maximum of each map"
+        return f"{100 * float(self.share):g} % of the pixels of each map"
+
+    def thresholds(self, histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """T of each histogram: int64 (...) of int64 (..., 256)."""
+        if self.share is None:
+            return {"otsu": otsu_threshold, "mean": mean_threshold}[self.kind](histograms)
+        if self.kind == "max":
+            return max_threshold(histograms, self.share)
+        return area_threshold(
+            histograms, _ceiling(histograms.sum(axis=-1, dtype=np.int64), self.share)
+        )
+
+
+def own_rule(text: str) -> OwnRule:
+    """The rule of a text such as "otsu" or "max:0.2".
+
+    Raises:
+        WsolbenchError: no such rule; a share that is no decimal above 0 and at most 1.
+    """
+    kind, colon, share = text.partition(":") if isinstance(text, str) else ("", "", "")
+    if kind in ("otsu", "mean") and not colon:
+        return OwnRule(kind)
+    if kind in ("max", "area") and _is_share(share):
+        return OwnRule(kind, Fraction(share))
+    raise WsolbenchError(
+        "threshold",
+        found=repr(text)[:40],
+        expected=f"a level from 0 to 255, or {', '.join(OWN_RULES[:-1])} or {OWN_RULES[-1]} "
+        "with F above 0 and at most 1",
+        cure="name one of these, e.g. otsu or max:0.2",
+    )
+
+
+def otsu_threshold(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The threshold with the largest variance between the two classes; of equal ones the lowest."""
+    counts = histograms.astype(np.float64)
+    scale = 1.0 / np.maximum(histograms.sum(axis=-1), 1)
+    mean = np.zeros(counts.shape[:-1])
+    for level in range(LEVELS):
+        mean += level * counts[..., level]
+    mean *= scale
+    below, share = np.zeros_like(mean), np.zeros_like(mean)
+    largest, found = np.zeros_like(mean), np.full(mean.shape, -1, np.int64)
+    for level in range(LEVELS):
+        own = counts[..., level] * scale
+        below *= share
+        share += own
+        rest = 1.0 - share
+        split = (np.minimum(share, rest) >= _EPSILON) & (np.maximum(share, rest) <= 1 - _EPSILON)
+        # Where all is on one side, OpenCV skips the division; what it does not use may be anything.
+        below = np.where(split, (below + level * own) / np.where(split, share, 1.0), below)
+        above = (mean - share * below) / np.where(split, rest, 1.0)
+        variance = share * rest * (below - above) * (below - above)
+        better = split & (variance > largest)
+        largest = np.where(better, variance, largest)
+        found = np.where(better, level, found)
+    several = (histograms > 0).sum(axis=-1) > 1
+    return np.where(several, np.maximum(found, 0) + 1, 0)
+
+
+def mean_threshold(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The lowest level that is not below the mean."""
+    pixels = histograms.sum(axis=-1, dtype=np.int64)
+    total = (histograms * np.arange(LEVELS)).sum(axis=-1, dtype=np.int64)
+    return np.asarray(-(-total // np.maximum(pixels, 1)))
+
+
+def max_threshold(
+    histograms: NDArray[np.int64], share: Fraction = Fraction(1, 2)
+) -> NDArray[np.int64]:
+    """The lowest level that is not below a share of the highest one.
+
+    Args:
+        histograms: int64 (..., 256).
+        share: above 0, at most 1.
+    """
+    held = histograms > 0
+    highest = np.where(held.any(axis=-1), LEVELS - 1 - held[..., ::-1].argmax(axis=-1), 0)
+    return _ceiling(highest.astype(np.int64), share)
+
+
+def area_threshold(
+    histograms: NDArray[np.int64], pixels: NDArray[np.int64] | int
+) -> NDArray[np.int64]:
+    """The highest threshold at which so many pixels or more are foreground.
+
+    Args:
+        histograms: int64 (..., 256).
+        pixels: int64 (...), how many of each; 0 where there is no pixel at all is T = 255.
+    """
+    reached = np.cumsum(histograms[..., ::-1], axis=-1, dtype=np.int64)[..., ::-1]
+    enough = reached >= np.asarray(pixels)[..., None]
+    return np.asarray(LEVELS - 1 - enough[..., ::-1].argmax(axis=-1), np.int64)
+
+
+def _ceiling(values: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:
+    """The smallest integers that are not below a share of others: int64 (...)."""
+    return np.asarray(-(-values * share.numerator // share.denominator))
+
+
+def _is_share(text: str) -> bool:
+    digits = text.replace(".", "", 1)
+    plain = len(text) <= _LONGEST and digits.isascii() and digits.isdigit()
+    return plain and 0 < Fraction(text) <= 1
