@@ -13,6 +13,7 @@ used, so that `import wsolbench` costs nothing:
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
   `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
+  `compare_protocols`, `judge`, `verdict_table`, `Verdict` for several protocols together;
   `find_cases`.
 - Files: `trust_files` for files of your own.
 - Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     from .data.importers import importer
     from .data.torch_dataset import collate
     from .evaluation.cases import find_cases
-    from .evaluation.compare_files import compare_files
-    from .evaluation.comparison import Comparison, compare, comparison_table
+    from .evaluation.compare_files import compare_files, compare_protocols
+    from .evaluation.comparison import Comparison, compare
+    from .evaluation.comparison_report import comparison_table
     from .evaluation.counts import Counts, counts_path, read_counts, write_counts
     from .evaluation.evaluator import Evaluator
     from .evaluation.many import evaluate_many
     from .evaluation.run import Outcome, Request, evaluate, run
     from .evaluation.thresholds import readings, readings_table
+    from .evaluation.verdict import Verdict, judge, verdict_table
     from .formats.annotations import (
         Annotation,
         AnnotationSet,
@@ -88,12 +91,14 @@ _HOMES = {
     "SubmissionHeader": "formats.submission.rules",
     "SubmissionWriter": "formats.submission.writer",
     "Threshold": "formats.result",
+    "Verdict": "evaluation.verdict",
     "breakdown_table": "formats.report",
     "centre_crop": "maps.windows",
     "collate": "data.torch_dataset",
     "compare": "evaluation.comparison",
     "compare_files": "evaluation.compare_files",
-    "comparison_table": "evaluation.comparison",
+    "compare_protocols": "evaluation.compare_files",
+    "comparison_table": "evaluation.comparison_report",
     "counts_path": "evaluation.counts",
     "evaluate": "evaluation.run",
     "evaluate_many": "evaluation.many",
@@ -104,6 +109,7 @@ _HOMES = {
     "import_edges": "maps.folders",
     "import_maps": "maps.folders",
     "importer": "data.importers",
+    "judge": "evaluation.verdict",
     "maps_of": "maps.adapters",
     "merge_submissions": "formats.submission.merge",
     "normalisation_named": "maps.normalisations",
@@ -118,6 +124,7 @@ _HOMES = {
     "table": "formats.report",
     "trust_files": "formats.untrusted.trust",
     "validate": "formats.submission.validate",
+    "verdict_table": "evaluation.verdict",
     "write_counts": "evaluation.counts",
     "write_store": "formats.annotations",
 }
@@ -147,6 +154,7 @@ __all__ = [
     "SubmissionHeader",
     "SubmissionWriter",
     "Threshold",
+    "Verdict",
     "WsolbenchError",
     "__version__",
     "baselines",
@@ -155,6 +163,7 @@ __all__ = [
     "collate",
     "compare",
     "compare_files",
+    "compare_protocols",
     "comparison_table",
     "counts_path",
     "evaluate",
@@ -166,6 +175,7 @@ __all__ = [
     "import_edges",
     "import_maps",
     "importer",
+    "judge",
     "leaderboard",
     "maps_of",
     "merge_submissions",
@@ -184,6 +194,7 @@ __all__ = [
     "table",
     "trust_files",
     "validate",
+    "verdict_table",
     "write_counts",
     "write_store",
 ]

@@ -52,7 +52,8 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
         (["bare.json", "other.json"], "evaluate again with --counts"),
         (["val.h5"], "found 1 method, expected 2 to 12"),
         (["val.h5", "val.json"], "the same maps as method 1"),
-        (["val.h5", "other.h5", "--protocol", "sem,tscam"], "--protocol takes one name"),
+        (["val.h5", "other.h5", "--protocol", "sem,tscan"], "protocol: found 'tscan'"),
+        (["val.json", "other.json", "--protocol", "all"], "all of them, and results"),
         (["val.json", "test.h5"], "method 2 (noise 1) beside method 1 (noise 1 dice)"),
         (["val.json", "other.json", "--protocol", "tscam"], "protocol sem, expected tscam"),
     ):

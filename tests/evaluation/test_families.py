@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import random_dataset, random_maps
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
-from wsolbench.evaluation.comparison import compare, comparison_table
+from wsolbench.evaluation.comparison import compare
+from wsolbench.evaluation.comparison_report import comparison_table
 from wsolbench.evaluation.counts import read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.families import FAMILIES, fitting

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from tests.plots.samples import WASTE
 from wsolbench import plots
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.comparison import Comparison, Pair, compare
+from wsolbench.evaluation.comparison import Comparison, compare
 from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.pairs import Pair
 from wsolbench.formats.result import Bootstrap
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.plots import style

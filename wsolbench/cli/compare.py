@@ -17,6 +17,7 @@ from .options import (
     format_option,
     jobs_option,
     json_option,
+    listed,
     quiet_option,
 )
 
@@ -29,7 +30,9 @@ __all__ = ["compare"]
 @click.option(
     "--protocol",
     "name",
-    help="Protocol for scoring submissions [default: that of the results, else sem].",
+    metavar="NAME,NAME|all",
+    help="Protocols for scoring submissions [default: that of the results, else sem]. Several are "
+    "decided together; all means every named one that the annotations allow.",
 )
 @click.option(
     "--bootstrap",
@@ -54,7 +57,17 @@ __all__ = ["compare"]
 )
 @click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
 @click.option(
-    "--plot", "picture", type=FILE, help="Draw the comparison into this .png, .svg or .pdf file."
+    "--plot",
+    "picture",
+    type=FILE,
+    help="Draw the differences into this .png, .svg or .pdf file: with their intervals, or, of "
+    "several protocols, the verdicts.",
+)
+@click.option(
+    "--plot-verdict",
+    "grid",
+    type=FILE,
+    help="Draw the verdicts, a row per score and a column per pair and protocol, into this file.",
 )
 @jobs_option
 @format_option
@@ -70,6 +83,7 @@ def compare(
     common: bool,
     out: Path | None,
     picture: Path | None,
+    grid: Path | None,
     jobs: int | None,
     form: str,
     as_json: bool,
@@ -79,47 +93,74 @@ def compare(
 
     A FILE is a result written by `evaluate --out R.json --counts`, or a submission, which is scored
     first. All must have maps of the same images, unless --common is given. Each difference comes
-    with a 95 % confidence interval from paired resamples of the images, and with the share of the
-    resamples that agree on its sign. Runs of one method that state different seeds are also
+    with a 95 % confidence interval from paired resamples of the images, with the share of the
+    resamples that agree on its sign, and with a verdict: ahead, behind or undecided, corrected for
+    the number of comparisons (Holm). Under several protocols, a result r.json stands for the files
+    r.<protocol>.json that `evaluate` wrote. Runs of one method that state different seeds are also
     summarised by their mean and standard deviation.
     """
-    from ..evaluation.compare_files import compare_files
-    from ..evaluation.comparison import comparison_table, signature, warnings_of
+    from ..evaluation.compare_files import compare_files, compare_protocols
+    from ..evaluation.comparison import signature
+    from ..evaluation.comparison_report import comparison_table, warnings_of
     from ..evaluation.counts import counts_path
+    from ..evaluation.verdict import judge, verdict_signature, verdict_table, verdict_warnings
     from ..files import write_all, write_text
     from ..formats.result import Bootstrap
-    from ..plots import require_form, save_forest
+    from ..plots import require_form, save_forest, save_verdict
 
     check_output_options(form, as_json)
-    if name and "," in name:
-        raise click.UsageError("--protocol takes one name: run compare once per protocol.")
+    several = name is not None and (name == "all" or "," in name)
     inputs = [*files, *map(counts_path, files), annotations]
     if out:
         require_json_target(out, inputs)
         require_ending(out, "JSON", "print a table with --format csv, md or latex")
-    if picture:
-        require_target(picture, [*inputs, out])
-        require_form(picture)
-    comparison = compare_files(
-        files,
-        Bootstrap(bootstrap, seed),
-        annotations,
-        protocol=name,
-        against_first=against_first,
-        common=common,
-        jobs=jobs,
-        bars=partial(bar, quiet=quiet),
-    )
+    for drawn in (picture, grid):
+        if drawn:
+            require_target(drawn, [*inputs, out, *([picture] if drawn is grid else [])])
+            require_form(drawn)
+    drawn_from = Bootstrap(bootstrap, seed)
+    bars = partial(bar, quiet=quiet)
     writes: dict[Path, Callable[[Path], None]] = {}
+    if several:
+        verdict = compare_protocols(
+            files,
+            drawn_from,
+            annotations,
+            protocols=None if name == "all" else listed(name),
+            against_first=against_first,
+            common=common,
+            jobs=jobs,
+            bars=bars,
+        )
+        text, lines = verdict.to_json(), verdict_signature(verdict)
+        told, table = verdict_warnings(verdict), partial(verdict_table, verdict, form)
+        draw = partial(save_verdict, verdict)
+    else:
+        comparison = compare_files(
+            files,
+            drawn_from,
+            annotations,
+            protocol=name,
+            against_first=against_first,
+            common=common,
+            jobs=jobs,
+            bars=bars,
+        )
+        verdict = judge([comparison])
+        text, lines = comparison.to_json(), signature(comparison)
+        told, table = warnings_of(comparison), partial(comparison_table, comparison, form)
+        draw = partial(save_forest, comparison)
     if picture:
-        writes[picture] = partial(save_forest, comparison)
+        writes[picture] = draw
+    if grid:
+        writes[grid] = partial(save_verdict, verdict)
     if out:
-        writes[out] = partial(write_text, text=comparison.to_json())
+        writes[out] = partial(write_text, text=text)
     write_all(writes)
-    for warning in warnings_of(comparison):
+    for warning in told:
         click.echo(f"warning: {warning}", err=True)
     if as_json:
-        click.echo(comparison.to_json().rstrip("\n"))
+        click.echo(text.rstrip("\n"))
         return
-    click.echo(comparison_table(comparison, form))
-    click.echo(f"\n{signature(comparison)}", err=form != "text")
+    click.echo(table())
+    click.echo(f"\n{lines}", err=form != "text")

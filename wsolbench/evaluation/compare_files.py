@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, printable, require_items
+from ..files import path_per_name
 from ..formats.describe import is_hdf5
 from ..formats.result import Bootstrap, Result, read_result
 from ..formats.submission.reader import Submission
-from ..protocols import Protocol, as_protocol
+from ..protocols import PROTOCOLS, Protocol, as_protocol, as_protocols
 from .checks import check_match
-from .comparison import Comparison, check_alike, compare
+from .comparison import Comparison, check_alike, compare, require_methods
 from .counts import Counts, counts_path, read_counts
+from .evaluator import Evaluator
 from .run import Bars, Request, find_dataset, run
 from .shared_images import shared_images
+from .verdict import Verdict, judge
 
-__all__ = ["compare_files"]
+__all__ = ["compare_files", "compare_protocols"]
 
 PathLike = str | os.PathLike[str]
 
@@ -65,32 +69,166 @@ def compare_files(
                 cure=f"evaluate under {named} first, or leave --protocol out",
             )
     check_alike([item if isinstance(item, Result) else item.header for item in read])
-    stated = Protocol.from_dict(results[0].protocol) if results else named or "sem"
-    ready: list[Counts | Submission] = []
+    stated = Protocol.from_dict(results[0].protocol) if results else as_protocol(named or "sem")
+    ready: list[list[Counts] | Submission] = []
     held: list[Collection[str]] = []
     dataset: Dataset | None = None
     for file, item in zip(files, read, strict=True):
         if isinstance(item, Result):
             counts = read_counts(counts_path(file), item)
-            ready.append(counts)
+            ready.append([counts])
             held.append(counts.held_ids)
             continue
         if dataset is None:
             dataset = find_dataset(Request(item, annotations), item)
         check_match(dataset, item)
         ready.append(item)
-        held.append(set(item.image_ids).intersection(dataset.image_ids))
+        held.append(_images_of(item, dataset))
     # Before submissions are scored, which may take long.
     shared_images([printable(str(file)) for file in files], held, common=common)
-    counted: list[Counts] = []
+    counted = [own for (own,) in _counted(ready, dataset, [stated], jobs, bars)]
+    with bars("compare", "resample") as progress:
+        return compare(counted, bootstrap, progress, against_first=against_first, common=common)
+
+
+def compare_protocols(
+    files: Sequence[PathLike],
+    bootstrap: Bootstrap,
+    annotations: Dataset | PathLike | None = None,
+    *,
+    protocols: Sequence[str | Protocol] | None = None,
+    against_first: bool = False,
+    common: bool = False,
+    jobs: int | None = None,
+    bars: Bars = lambda title, unit: nullcontext(),
+) -> Verdict:
+    """Compare the methods of two or more files under several protocols, and decide together.
+
+    Args:
+        files: submissions, each scored under all protocols in one pass; and results with counts:
+            r.json stands for the files r.<protocol>.json that `evaluate --protocol A,B --out
+            r.json --counts` wrote.
+        bootstrap: see `compare`.
+        annotations: of submissions; None for an installed file of their data set.
+        protocols: names or values; None for all named ones that the annotations allow, which
+            needs submissions alone; the others are named in `Verdict.skipped`.
+        against_first: see `compare`.
+        common: see `compare_files`.
+        jobs: threads; None for one a processor.
+        bars: makes a progress bar from a title and a unit.
+
+    Raises:
+        WsolbenchError: one of the faults of `compare_files`; no protocol under which the methods
+            can be compared.
+    """
+    require_items("files", files, (str, os.PathLike), "a list of paths")
+    require_methods(len(files))
+    submissions = {
+        place: Submission.open(file)
+        for place, file in enumerate(files)
+        if Path(file).suffix.lower() != ".json" and is_hdf5(file)
+    }
+    dataset: Dataset | None = None
+    skipped: dict[str, str] = {}
+    if len(submissions) > 1:
+        check_alike([own.header for own in submissions.values()])
+    for own in submissions.values():
+        dataset = dataset or find_dataset(Request(own, annotations), own)
+        check_match(dataset, own)
+    if protocols is not None:
+        asked = as_protocols(list(protocols))
+    elif dataset is None or len(submissions) < len(files):
+        raise WsolbenchError(
+            "protocol",
+            found="all of them, and results",
+            expected="submissions, which can be scored under each",
+            cure="name the protocols of the results",
+        )
+    else:
+        boxed = any(own.boxes is not None for own in submissions.values())
+        asked, skipped = _usable(dataset, boxed=boxed)
+    ready: list[list[Counts] | Submission] = []
+    for place, file in enumerate(files):
+        if place in submissions:
+            ready.append(submissions[place])
+            continue
+        paths = path_per_name(Path(file), [own.name for own in asked])
+        results = [read_result(path) for path in paths]
+        ready.append(
+            [read_counts(counts_path(path), own) for path, own in zip(paths, results, strict=True)]
+        )
+    held = [own[0].held_ids if isinstance(own, list) else _images_of(own, dataset) for own in ready]
+    shared_images([printable(str(file)) for file in files], held, common=common)
+    counted = _counted(ready, dataset, asked, jobs, bars)
+    comparisons = []
+    for place in range(len(asked)):
+        with bars(f"compare under {asked[place].name}", "resample") as progress:
+            comparisons.append(
+                compare(
+                    [own[place] for own in counted],
+                    bootstrap,
+                    progress,
+                    against_first=against_first,
+                    common=common,
+                )
+            )
+    return judge(comparisons, skipped)
+
+
+def _counted(
+    ready: Sequence[Sequence[Counts] | Submission],
+    dataset: Dataset | None,
+    protocols: Sequence[Protocol],
+    jobs: int | None,
+    bars: Bars,
+) -> list[Sequence[Counts]]:
+    """The counts of each method under each protocol; submissions are scored, and closed."""
+    counted: list[Sequence[Counts]] = []
     for own in ready:
-        if isinstance(own, Counts):
+        if not isinstance(own, Submission):
             counted.append(own)
             continue
         with own:
             request = Request(
-                own, dataset, protocols=(stated,), counts=True, allow_missing=True, jobs=jobs
+                own,
+                dataset,
+                protocols=tuple(protocols),
+                counts=True,
+                allow_missing=True,
+                jobs=jobs,
             )
-            counted += run(request, bars).counts
-    with bars("compare", "resample") as progress:
-        return compare(counted, bootstrap, progress, against_first=against_first, common=common)
+            counted.append(run(request, bars).counts)
+    return counted
+
+
+def _images_of(submission: Submission, dataset: Dataset | None) -> set[str]:
+    """The images of the data set that a submission has maps of."""
+    known = submission.image_ids if dataset is None else dataset.image_ids
+    return set(submission.image_ids).intersection(known)
+
+
+def _usable(dataset: Dataset, *, boxed: bool) -> tuple[list[Protocol], dict[str, str]]:
+    """The named protocols that the annotations allow, and why not each of the others.
+
+    Args:
+        dataset: the images.
+        boxed: whether some submission brings boxes of its own.
+    """
+    usable, skipped = [], {}
+    for name, protocol in PROTOCOLS.items():
+        if boxed and not protocol.takes_boxes:
+            skipped[name] = "it infers boxes from maps, and a submission brings its own"
+            continue
+        try:
+            Evaluator(dataset, protocol)
+            usable.append(protocol)
+        except WsolbenchError as error:
+            skipped[name] = f"{error.where}: found {error.found}"
+    if not usable:
+        name, why = next(iter(skipped.items()))
+        raise WsolbenchError(
+            "protocol",
+            found=f"none that the annotations allow; {name}: {why}",
+            cure="import masks or boxes of every image",
+        )
+    return usable, skipped

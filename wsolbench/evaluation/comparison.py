@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, printable, require_items, require_type, some
+from ..errors import WsolbenchError, printable, require_items, some
 from ..formats.names import telling, told_apart
-from ..formats.report import boundary_text, seeds_table, threshold_text
+from ..formats.report import boundary_text, threshold_text
 from ..formats.result import Bootstrap, Result
 from ..formats.seeds import SeedGroup, seed_groups, seed_notes
 from ..formats.submission.rules import SubmissionHeader, is_class_agnostic
@@ -29,9 +29,19 @@ from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from ..protocols import versioned
 from ..scores import SCORES, ends_text, in_order
-from ..tables import csv_text, grid, html_table, markdown_text
+from ..tables import html_table
 from .checks import check_bootstrap
 from .counts import Counts
+from .pairs import (
+    Pair,
+    Tally,
+    compared_pairs,
+    judged,
+    pair_of,
+    repeated_scores,
+    resolution_fault,
+    tally,
+)
 from .shared_images import shared_images
 from .statistics import part
 
@@ -41,9 +51,8 @@ __all__ = [
     "Pair",
     "check_alike",
     "compare",
-    "comparison_table",
+    "require_methods",
     "signature",
-    "warnings_of",
 ]
 
 FORMAT = "wsolbench-comparison"
@@ -51,28 +60,6 @@ FORMAT_VERSION = 1
 
 MOST = 12
 """Methods in one comparison: 66 pairs."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One score of two methods.
-
-    Attributes:
-        score: its key.
-        first: place of the one method among the names.
-        second: place of the other.
-        difference: second minus first.
-        interval: [low, high] of the difference over the resamples.
-        order: share of the resamples in which the method ahead here is ahead too, ties counted
-            half; 0.5 where the two score the same.
-    """
-
-    score: str
-    first: int
-    second: int
-    difference: float
-    interval: tuple[float, float]
-    order: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,6 +89,10 @@ class Comparison:
         left_out: scores that some have and others not.
         seeds: mean and deviation over runs of one method with different seeds, on these images.
         seed_notes: why runs of one method are not counted there, or should not be.
+        repeated: by key of a score the key of another that is the same number everywhere; it is
+            no comparison of its own.
+        comparisons: how many Holm's correction counts; those of other protocols too, where
+            several were judged together.
     """
 
     names: tuple[str, ...]
@@ -125,6 +116,8 @@ class Comparison:
     left_out: tuple[str, ...]
     seeds: Sequence[SeedGroup]
     seed_notes: tuple[str, ...]
+    repeated: Mapping[str, str] = field(default_factory=dict)
+    comparisons: int = 0
 
     def __repr__(self) -> str:
         return f"Comparison({' beside '.join(self.names)}: {signature(self)})"
@@ -141,9 +134,26 @@ class Comparison:
         ]
         return html_table(rows, f"percentage points; {signature(self)}")
 
+    @property
+    def tallies(self) -> list[Tally]:
+        """In how many scores each second method is surely ahead of the first, a pair each."""
+        places = dict.fromkeys((pair.first, pair.second) for pair in self.pairs)
+        return [tally(self.pairs, self.repeated, *own) for own in places]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        verdicts = [{**asdict(own), "standing": own.standing} for own in self.tallies]
+        return {
+            **asdict(self),
+            "verdicts": verdicts,
+            "resolution": resolution_fault(self.comparisons, self.bootstrap),
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+        }
+
     def to_json(self) -> str:
         """The comparison as JSON: sorted keys, a final newline, no NaN."""
-        content = {**asdict(self), "format": FORMAT, "format_version": FORMAT_VERSION}
+        content = self.as_dict()
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
         return text + "\n"
 
@@ -203,6 +213,12 @@ def compare(
         )
     every_two = combinations(range(len(compared)), 2)
     wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
+    repeated = repeated_scores(keys, scored, drawn)
+    pairs = [
+        pair_of(key, first, second, scored, drawn, bootstrap.level)
+        for key in keys
+        for first, second in wanted
+    ]
     first_result = results[0]
     # All are scored on the same images here, whatever they were scored on before.
     runs = [
@@ -232,14 +248,12 @@ def compare(
         intervals={
             key: [percentile_interval(own[key], bootstrap.level) for own in drawn] for key in keys
         },
-        pairs=[
-            _pair(key, first, second, scored, drawn, bootstrap.level)
-            for key in keys
-            for first, second in wanted
-        ],
+        pairs=judged([pairs], [repeated], bootstrap)[0],
         left_out=tuple(key for key in known if key not in keys),
         seeds=seed_groups(runs),
         seed_notes=tuple(seed_notes(runs)),
+        repeated=repeated,
+        comparisons=len(compared_pairs([pairs], [repeated])),
     )
 
 
@@ -276,87 +290,6 @@ def _scores(
     return scored, drawn
 
 
-def _pair(
-    key: str,
-    first: int,
-    second: int,
-    scored: Sequence[Mapping[str, float | int]],
-    drawn: Sequence[Mapping[str, NDArray[Any]]],
-    level: float,
-) -> Pair:
-    """One score of two methods: its difference, on all images and over the resamples."""
-    difference = float(scored[second][key] - scored[first][key])
-    moved = drawn[second][key] - drawn[first][key]
-    ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
-    order = ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5
-    interval = percentile_interval(moved, level)
-    return Pair(key, first, second, difference, interval, order)
-
-
-def comparison_table(comparison: Comparison, form: str = "text") -> str:
-    """What the letters stand for, and tables of scores, differences and means over seeds.
-
-    CSV has the differences alone.
-
-    Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
-    """
-    require_type("comparison", comparison, (Comparison,), "a Comparison")
-    if form == "csv":
-        return _csv(comparison)
-    marks = [chr(ord("A") + place) for place in range(len(comparison.names))]
-    scores = grid(
-        [
-            [
-                SCORES[key].title,
-                *(
-                    f"{SCORES[key].text(value)} {ends_text(SCORES[key], ends)}"
-                    for value, ends in zip(values, comparison.intervals[key], strict=True)
-                ),
-            ]
-            for key, values in comparison.scores.items()
-        ],
-        ["percent", *marks],
-        form,
-        "lr",
-    )
-    differences = grid(
-        [
-            [
-                SCORES[pair.score].title,
-                f"{marks[pair.second]} - {marks[pair.first]}",
-                SCORES[pair.score].text(pair.difference, signed=True),
-                ends_text(SCORES[pair.score], pair.interval, signed=True),
-                f"{100 * pair.order:.1f}" if pair.difference else "-",
-            ]
-            for pair in comparison.pairs
-        ],
-        ["percentage points", "", "difference", "interval", "order holds in %"],
-        form,
-        "llrlr",
-    )
-    parts = [_legend(comparison, marks, form), scores, differences]
-    if comparison.seeds:
-        groups = [
-            replace(group, name=f"{group.name} ({', '.join(marks[own] for own in group.places)})")
-            for group in comparison.seeds
-        ]
-        parts.append(seeds_table(groups, form))
-    return "\n\n".join(parts)
-
-
-def _legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
-    """What the letters stand for, a line each."""
-    lines = []
-    for mark, name, threshold, normalisation in zip(
-        marks, comparison.names, comparison.thresholds, comparison.normalisations, strict=True
-    ):
-        text = f"{name}; threshold: {threshold}; normalisation: {normalisation or 'not stated'}"
-        lines.append(f"{mark}: {printable(text)}")
-    starts = {"text": "", "md": "* ", "latex": "% "}
-    clean = markdown_text if form == "md" else str
-    return "\n".join(starts[form] + clean(line) for line in lines)
-
-
 def signature(comparison: Comparison) -> str:
     """What the numbers rest on, in one line."""
     drawn, protocol = comparison.bootstrap, comparison.protocol
@@ -385,21 +318,15 @@ def signature(comparison: Comparison) -> str:
     return "|".join(f"{key}:{value}" for key, value in parts.items())
 
 
-def warnings_of(comparison: Comparison) -> list[str]:
-    """What a reader should know before using the numbers, one sentence each; mostly empty."""
-    warnings = list(comparison.seed_notes)
-    if set(comparison.of) != {comparison.images}:
-        maps = ", ".join(
-            f"{name} has {count} of {total}"
-            for name, count, total in zip(
-                comparison.names, comparison.maps, comparison.of, strict=True
-            )
+def require_methods(count: int) -> None:
+    """Raise unless there are as many methods as one comparison takes."""
+    if not 2 <= count <= MOST:
+        raise WsolbenchError(
+            "comparison",
+            found=f"{count} method{'' if count == 1 else 's'}",
+            expected=f"2 to {MOST}",
+            cure="name the ones to compare",
         )
-        warnings.append(
-            f"only {comparison.images} images are compared, those that all methods have maps of: "
-            f"{printable(maps)}"
-        )
-    return warnings
 
 
 def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
@@ -410,13 +337,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; two that differ, naming the field.
     """
-    if not 2 <= len(compared) <= MOST:
-        raise WsolbenchError(
-            "comparison",
-            found=f"{len(compared)} method{'' if len(compared) == 1 else 's'}",
-            expected=f"2 to {MOST}",
-            cure="name the ones to compare",
-        )
+    require_methods(len(compared))
     agnostic = all(is_class_agnostic(item.method) for item in compared)
     places = range(len(compared))
     of_results = [place for place in places if isinstance(compared[place], Result)]
@@ -510,22 +431,3 @@ def _check_pixels(
 def _names(results: Sequence[Result]) -> tuple[str, ...]:
     names = [result.name + (result.part and f", {result.part}") for result in results]
     return tuple(told_apart(names, [*map(telling, results)], numbered=True))
-
-
-def _csv(comparison: Comparison) -> str:
-    head = ["score", "first", "second", "first_score", "second_score", "difference"]
-    head += ["difference_low", "difference_high", "order"]
-    rows = [
-        [
-            pair.score,
-            comparison.names[pair.first],
-            comparison.names[pair.second],
-            comparison.scores[pair.score][pair.first],
-            comparison.scores[pair.score][pair.second],
-            pair.difference,
-            *pair.interval,
-            pair.order,
-        ]
-        for pair in comparison.pairs
-    ]
-    return csv_text(head, rows)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .seed_counts import save_seed_counts, seed_count_scores
     from .seeds import SeedPanel, embedded_groups, photo_with_seeds, save_seeds, seed_panels
     from .style import STYLES, picture, require_form
+    from .verdict import save_verdict, verdict_grid
 
 _HOMES = {
     "CURVES": "curves",
@@ -70,7 +71,9 @@ _HOMES = {
     "save_seed_counts": "seed_counts",
     "save_seeds": "seeds",
     "seed_count_scores": "seed_counts",
+    "save_verdict": "verdict",
     "seed_panels": "seeds",
+    "verdict_grid": "verdict",
 }
 
 __all__ = [
@@ -105,8 +108,10 @@ __all__ = [
     "save_maps",
     "save_seed_counts",
     "save_seeds",
+    "save_verdict",
     "seed_count_scores",
     "seed_panels",
+    "verdict_grid",
 ]
 
 

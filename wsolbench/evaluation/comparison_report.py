@@ -1,0 +1,168 @@
+"""Comparisons in words: tables of scores and differences, verdicts, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..errors import printable, require_type
+from ..formats.report import seeds_table
+from ..scores import SCORES, ends_text
+from ..tables import csv_text, grid, markdown_text
+from .comparison import Comparison
+from .pairs import Pair, alpha_of, resolution_fault
+
+__all__ = [
+    "CSV_HEAD",
+    "DIFFERENCE_HEAD",
+    "comparison_table",
+    "correction_text",
+    "csv_rows",
+    "difference_cells",
+    "legend",
+    "mark",
+    "warnings_of",
+]
+
+CSV_HEAD = (
+    *("score", "first", "second", "first_score", "second_score", "difference"),
+    *("difference_low", "difference_high", "order", "p", "p_holm", "verdict"),
+)
+"""The columns of CSV."""
+
+DIFFERENCE_HEAD = ("", "difference", "interval", "order holds in %", "p (Holm)", "verdict")
+"""The columns of a table of differences after the score."""
+
+
+def comparison_table(comparison: Comparison, form: str = "text") -> str:
+    """What the letters stand for, and tables of scores, differences and means over seeds.
+
+    CSV has the differences alone.
+
+    Fractions are percent and differences percentage points, with two decimals; CSV keeps fractions.
+    """
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
+    if form == "csv":
+        return csv_text(CSV_HEAD, csv_rows(comparison))
+    marks = [mark(place) for place in range(len(comparison.names))]
+    scores = grid(
+        [
+            [
+                SCORES[key].title,
+                *(
+                    f"{SCORES[key].text(value)} {ends_text(SCORES[key], ends)}"
+                    for value, ends in zip(values, comparison.intervals[key], strict=True)
+                ),
+            ]
+            for key, values in comparison.scores.items()
+        ],
+        ["percent", *marks],
+        form,
+        "lr",
+    )
+    differences = grid(
+        [difference_cells(comparison, pair) for pair in comparison.pairs],
+        ["percentage points", *DIFFERENCE_HEAD],
+        form,
+        "llrlrrl",
+    )
+    verdicts = "\n".join(_verdict_lines(comparison, form))
+    parts = [legend(comparison, marks, form), scores, differences, verdicts]
+    if comparison.seeds:
+        groups = [
+            replace(group, name=f"{group.name} ({', '.join(marks[own] for own in group.places)})")
+            for group in comparison.seeds
+        ]
+        parts.append(seeds_table(groups, form))
+    return "\n\n".join(parts)
+
+
+def difference_cells(comparison: Comparison, pair: Pair) -> list[str]:
+    """One row of a table of differences: the score and `DIFFERENCE_HEAD`."""
+    score, same = SCORES[pair.score], comparison.repeated.get(pair.score)
+    return [
+        score.title,
+        f"{mark(pair.second)} - {mark(pair.first)}",
+        score.text(pair.difference, signed=True),
+        ends_text(score, pair.interval, signed=True),
+        f"{100 * pair.order:.1f}" if pair.difference else "-",
+        "-" if pair.verdict == "equal" else _p_text(pair.p_holm),
+        pair.verdict if same is None else f"as {SCORES[same].title}",
+    ]
+
+
+def mark(place: int) -> str:
+    """The letter that stands for a method: A for the first."""
+    return chr(ord("A") + place)
+
+
+def _p_text(p: float) -> str:
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def _verdict_lines(comparison: Comparison, form: str) -> list[str]:
+    """The verdict on each pair, and how it was found or why it could not be."""
+    starts = {"text": "", "md": "* ", "latex": "% "}
+    lines = [f"{mark(own.second)} beside {mark(own.first)}: {own}" for own in comparison.tallies]
+    lines.append(correction_text(comparison))
+    return [starts[form] + line for line in lines]
+
+
+def correction_text(comparison: Comparison) -> str:
+    """How verdicts were corrected for many comparisons."""
+    alpha = 100 * alpha_of(comparison.bootstrap)
+    fault = resolution_fault(comparison.comparisons, comparison.bootstrap)
+    holm = f"verdicts: Holm's correction for {comparison.comparisons} comparisons at {alpha:g} %"
+    return f"{holm}; {fault}" if fault else holm
+
+
+def legend(comparison: Comparison, marks: Sequence[str], form: str) -> str:
+    """What the letters stand for, a line each."""
+    lines = []
+    for mark, name, threshold, normalisation in zip(
+        marks, comparison.names, comparison.thresholds, comparison.normalisations, strict=True
+    ):
+        text = f"{name}; threshold: {threshold}; normalisation: {normalisation or 'not stated'}"
+        lines.append(f"{mark}: {printable(text)}")
+    starts = {"text": "", "md": "* ", "latex": "% "}
+    clean = markdown_text if form == "md" else str
+    return "\n".join(starts[form] + clean(line) for line in lines)
+
+
+def warnings_of(comparison: Comparison) -> list[str]:
+    """What a reader should know before using the numbers, one sentence each; mostly empty."""
+    warnings = list(comparison.seed_notes)
+    if set(comparison.of) != {comparison.images}:
+        maps = ", ".join(
+            f"{name} has {count} of {total}"
+            for name, count, total in zip(
+                comparison.names, comparison.maps, comparison.of, strict=True
+            )
+        )
+        warnings.append(
+            f"only {comparison.images} images are compared, those that all methods have maps of: "
+            f"{printable(maps)}"
+        )
+    if fault := resolution_fault(comparison.comparisons, comparison.bootstrap):
+        warnings.append(f"every verdict is undecided: {fault}")
+    return warnings
+
+
+def csv_rows(comparison: Comparison) -> list[list[object]]:
+    """A row of `CSV_HEAD` for each score of each pair; fractions as they are."""
+    return [
+        [
+            pair.score,
+            comparison.names[pair.first],
+            comparison.names[pair.second],
+            comparison.scores[pair.score][pair.first],
+            comparison.scores[pair.score][pair.second],
+            pair.difference,
+            *pair.interval,
+            pair.order,
+            pair.p,
+            pair.p_holm,
+            pair.verdict,
+        ]
+        for pair in comparison.pairs
+    ]
