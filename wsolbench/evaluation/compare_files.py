@@ -216,6 +216,9 @@ def _usable(dataset: Dataset, *, boxed: bool) -> tuple[list[Protocol], dict[str,
     """
     usable, skipped = [], {}
     for name, protocol in PROTOCOLS.items():
+        if "-cub" in name and not dataset.name.startswith("cub"):
+            skipped[name] = "it is its program's setting for CUB-200-2011 (name it to use it)"
+            continue
         if boxed and not protocol.takes_boxes:
             skipped[name] = "it infers boxes from maps, and a submission brings its own"
             continue

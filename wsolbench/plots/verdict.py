@@ -33,9 +33,8 @@ _COLUMN, _ROW = 0.78, 0.24  # inches
 def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
     """A row per score, a column per pair and protocol: coloured where it is decided.
 
-    Cells show the difference (second method minus first, percentage points or the score's unit);
-    a score that a protocol does not have is left blank, and one that repeats another has no colour
-    of its own but that of the other, in brackets.
+    Cells show the difference (second method minus first, percentage points or the score's unit).
+    A score that a protocol does not have is left blank; one that repeats another is in brackets.
 
     Args:
         verdict: of one protocol or more.
@@ -63,7 +62,9 @@ def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
                 ax.add_patch(
                     Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white")
                 )
-                text = SCORES[pair.score].text(pair.difference, 1, signed=True)
+                text = "="
+                if pair.verdict != "equal":
+                    text = SCORES[pair.score].text(pair.difference, 1, signed=True)
                 ax.text(
                     column,
                     row,
