@@ -35,6 +35,10 @@ NEEDED = {
         "cli/test_plot_seeds.py",
         "test_structure.py::test_the_public_names_are_there",
     ],
+    "torchmetrics": [
+        *_importing("torchmetrics"),
+        "test_structure.py::test_the_public_names_are_there",
+    ],
     "cv2": ["protocols/test_protocols.py", "protocols/test_programs.py"],
     "sklearn": [
         "baselines/test_embedding.py",

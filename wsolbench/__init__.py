@@ -9,7 +9,8 @@ used, so that `import wsolbench` costs nothing:
   `import_maps`, `import_edges`, `maps_of`, `normalisation_named`, `centre_crop`.
 - Scores: `evaluate`, or `run` with a `Request` for several protocols, tables and counts;
   `evaluate_many` for many submissions;
-  `Evaluator` for maps in memory; `Bootstrap`, `Threshold`; `PROTOCOLS`, `Protocol`; `SCORES`.
+  `Evaluator` for maps in memory, `LocalizationMetric` for torchmetrics; `Bootstrap`, `Threshold`;
+  `PROTOCOLS`, `Protocol`; `SCORES`.
 - Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
   `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .evaluation.many import evaluate_many
     from .evaluation.run import Outcome, Request, evaluate, run
     from .evaluation.thresholds import readings, readings_table
+    from .evaluation.torch_metric import LocalizationMetric
     from .evaluation.verdict import Verdict, judge, verdict_table
     from .formats.annotations import (
         Annotation,
@@ -81,6 +83,7 @@ _HOMES = {
     "Dataset": "data.dataset",
     "Evaluator": "evaluation.evaluator",
     "Group": "formats.result",
+    "LocalizationMetric": "evaluation.torch_metric",
     "Outcome": "evaluation.run",
     "Protocol": "protocols",
     "Request": "evaluation.run",
@@ -144,6 +147,7 @@ __all__ = [
     "Dataset",
     "Evaluator",
     "Group",
+    "LocalizationMetric",
     "Outcome",
     "Protocol",
     "Request",
