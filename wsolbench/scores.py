@@ -300,6 +300,9 @@ _RECORDS = (
     _boundary("boundary_ap", "Boundary AP", high=1.01),
     _boundary("boundary_ap_full", "Boundary AP (full)"),
     _boundary("boundary_r50", "Boundary R50", shown=False),
+    Score("iou_shape", "Shape (own best IoU)", "shape", grouped=True, brief=True),
+    # Never above 0 where all images share the threshold.
+    Score("iou_calibration", "Calibration", "shape", low=-1.0),
 )
 
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}

@@ -55,6 +55,12 @@ __all__ = ["compare"]
     is_flag=True,
     help="Compare files with maps of different images on those that all have.",
 )
+@click.option(
+    "--prior",
+    type=FILE,
+    help="Result or submission that shows what any method has anyway, e.g. of `predict "
+    "trivial:centre-gaussian`; the image-mean IoU of every method is then told beside it.",
+)
 @click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
 @click.option(
     "--plot",
@@ -81,6 +87,7 @@ def compare(
     seed: int,
     against_first: bool,
     common: bool,
+    prior: Path | None,
     out: Path | None,
     picture: Path | None,
     grid: Path | None,
@@ -110,7 +117,10 @@ def compare(
 
     check_output_options(form, as_json)
     several = name is not None and (name == "all" or "," in name)
-    inputs = [*files, *map(counts_path, files), annotations]
+    if several and prior is not None:
+        raise click.UsageError("--prior supports one protocol.")
+    given = [*files, *([] if prior is None else [prior])]
+    inputs = [*given, *map(counts_path, given), annotations]
     if out:
         require_json_target(out, inputs)
         require_ending(out, "JSON", "print a table with --format csv, md or latex")
@@ -143,6 +153,7 @@ def compare(
             protocol=name,
             against_first=against_first,
             common=common,
+            prior=prior,
             jobs=jobs,
             bars=bars,
         )

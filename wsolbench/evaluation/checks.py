@@ -20,7 +20,7 @@ from ..metrics.map_values import MAP_DTYPES, array_of
 from ..protocols import Protocol
 from ..protocols.record import Averaging
 from ..scores import LEVELS
-from .families import ALWAYS, EDGES, FAMILIES, fitting, need_maps
+from .families import ALWAYS, EDGES, FAMILIES, ON_REQUEST, fitting, need_maps
 
 __all__ = [
     "MOST_CLASSES",
@@ -421,7 +421,8 @@ def default_metrics(
         edges: whether there are edges.
     """
     bare = lacking(dataset)
-    given = [name for name in fitting(protocol) if (edges if name == EDGES else maps)]
+    usual = [name for name in fitting(protocol) if name not in ON_REQUEST]
+    given = [name for name in usual if (edges if name == EDGES else maps)]
     return [name for name in given if not _lacks(name, bare)] or given
 
 

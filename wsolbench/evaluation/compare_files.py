@@ -35,6 +35,7 @@ def compare_files(
     protocol: str | None = None,
     against_first: bool = False,
     common: bool = False,
+    prior: PathLike | None = None,
     jobs: int | None = None,
     bars: Bars = lambda title, unit: nullcontext(),
 ) -> Comparison:
@@ -48,6 +49,7 @@ def compare_files(
             results, or "sem".
         against_first: see `compare`.
         common: compare files with maps of different images on those that all have.
+        prior: one more file, see `compare`.
         jobs: threads; None for one a processor.
         bars: makes a progress bar from a title and a unit.
 
@@ -57,6 +59,8 @@ def compare_files(
             of `compare`.
     """
     require_items("files", files, (str, os.PathLike), "a list of paths")
+    require_methods(len(files))
+    files = [*files, *([] if prior is None else [prior])]
     read = [Submission.open(file) if is_hdf5(file) else read_result(file) for file in files]
     results = [item for item in read if isinstance(item, Result)]
     named = None if protocol is None else as_protocol(protocol).name
@@ -87,8 +91,11 @@ def compare_files(
     # Before submissions are scored, which may take long.
     shared_images([printable(str(file)) for file in files], held, common=common)
     counted = [own for (own,) in _counted(ready, dataset, [stated], jobs, bars)]
+    base = counted.pop() if prior is not None else None
     with bars("compare", "resample") as progress:
-        return compare(counted, bootstrap, progress, against_first=against_first, common=common)
+        return compare(
+            counted, bootstrap, progress, against_first=against_first, common=common, prior=base
+        )
 
 
 def compare_protocols(

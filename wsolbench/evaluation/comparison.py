@@ -14,17 +14,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, printable, require_items, some
+from ..errors import WsolbenchError, printable, require_items, require_type, some
 from ..formats.names import telling, told_apart
 from ..formats.report import boundary_text, threshold_text
 from ..formats.result import Bootstrap, Result
 from ..formats.seeds import SeedGroup, seed_groups, seed_notes
 from ..formats.submission.rules import SubmissionHeader, is_class_agnostic
+from ..metrics import shape
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..progress import Progress
 from ..protocols import versioned
@@ -43,7 +44,8 @@ from .pairs import (
     tally,
 )
 from .shared_images import shared_images
-from .statistics import part
+from .split import Split, split_of
+from .statistics import Scoring, part
 
 __all__ = [
     "FORMAT",
@@ -57,6 +59,8 @@ __all__ = [
 
 FORMAT = "wsolbench-comparison"
 FORMAT_VERSION = 1
+
+_T = TypeVar("_T")
 
 MOST = 12
 """Methods in one comparison: 66 pairs."""
@@ -93,6 +97,7 @@ class Comparison:
             no comparison of its own.
         comparisons: how many Holm's correction counts; those of other protocols too, where
             several were judged together.
+        iou_split: the image-mean IoU as shape and calibration; None where there is none.
     """
 
     names: tuple[str, ...]
@@ -118,6 +123,7 @@ class Comparison:
     seed_notes: tuple[str, ...]
     repeated: Mapping[str, str] = field(default_factory=dict)
     comparisons: int = 0
+    iou_split: Split | None = None
 
     def __repr__(self) -> str:
         return f"Comparison({' beside '.join(self.names)}: {signature(self)})"
@@ -165,6 +171,7 @@ def compare(
     *,
     against_first: bool = False,
     common: bool = False,
+    prior: Counts | None = None,
 ) -> Comparison:
     """Compare methods in pairs.
 
@@ -175,6 +182,8 @@ def compare(
         progress: called with (resamples scored, resamples of all methods).
         against_first: pair each with the first alone, not every two.
         common: compare methods with maps of different images on those that all have.
+        prior: what any method has anyway, e.g. a network-free centred Gaussian: it is in
+            `Comparison.iou_split` alone, and needs maps of the same images.
 
     Raises:
         WsolbenchError: fewer than two or more than `MOST`; results that differ in what decides what
@@ -193,17 +202,29 @@ def compare(
             cure="pass run(Request(..., counts=True)).counts[0], or use compare_files",
         )
     check_alike([counts.result for counts in compared])
+    if prior is not None:
+        require_type("prior", prior, (Counts,), "the Counts of a result")
+        check_alike([compared[0].result, prior.result])
     labels = sorted({counts.result.label for counts in compared})
     if len(labels) > 1:
         compared = [_as_gt(counts) for counts in compared]
     results = [counts.result for counts in compared]
     _check_different(results)
-    held = [counts.held_ids for counts in compared]
+    every = [*compared, *([] if prior is None else [prior])]
     titles = [f"method {place} ({own.name})" for place, own in enumerate(results, start=1)]
+    titles += [] if prior is None else [f"prior ({prior.result.name})"]
+    held = [counts.held_ids for counts in every]
     kept = shared_images(titles, held, common=common)
     images = [image_id for image_id in compared[0].image_ids if image_id in kept]
     weights = draw_weights(len(images), bootstrap.resamples, np.random.default_rng(bootstrap.seed))
-    scored, drawn = _scores(compared, images, weights, progress)
+    scored, drawn = _scores(every, images, weights, progress)
+    wanted = [
+        pair for pair in combinations(range(len(compared)), 2) if pair[0] == 0 or not against_first
+    ]
+    named = "" if prior is None else prior.result.name
+    iou_split = split_of(scored, drawn, wanted, bootstrap.level, named)
+    scored = [_requested(own, counts) for own, counts in zip(scored, compared, strict=False)]
+    drawn = [_requested(own, counts) for own, counts in zip(drawn, compared, strict=False)]
     found = in_order({key for scores in scored for key in scores})
     known = [key for key in found if not SCORES[key].is_threshold]
     keys = [key for key in known if all(key in scores for scores in scored)]
@@ -211,8 +232,6 @@ def compare(
         raise WsolbenchError(
             "results", found="no score that all methods have", cure="evaluate with the same metrics"
         )
-    every_two = combinations(range(len(compared)), 2)
-    wanted = [pair for pair in every_two if pair[0] == 0 or not against_first]
     repeated = repeated_scores(keys, scored, drawn)
     pairs = [
         pair_of(key, first, second, scored, drawn, bootstrap.level)
@@ -240,7 +259,7 @@ def compare(
         submissions=tuple(result.submission_sha256 for result in results),
         images=len(images),
         of=tuple(result.images for result in results),
-        maps=tuple(map(len, held)),
+        maps=tuple(len(own) for own in held[: len(compared)]),
         limit=min((own.limit for own in results if own.limit is not None), default=None),
         bootstrap=bootstrap,
         boundary=next((own.boundary for own in results if own.boundary), {}),
@@ -254,7 +273,22 @@ def compare(
         seed_notes=tuple(seed_notes(runs)),
         repeated=repeated,
         comparisons=len(compared_pairs([pairs], [repeated])),
+        iou_split=iou_split,
     )
+
+
+def _with_shape(scoring: Scoring) -> Scoring:
+    """The same with shape and calibration, where they can be had of pixel scores."""
+    families = scoring.families
+    if "pixel" in families and "shape" not in families and shape.fits(scoring.protocol):
+        return replace(scoring, families=(*families, "shape"))
+    return scoring
+
+
+def _requested(found: Mapping[str, _T], counts: Counts) -> dict[str, _T]:
+    """Scores by key without those of shape, where its family was not requested."""
+    kept = "shape" in counts.scoring.families
+    return {key: own for key, own in found.items() if kept or SCORES[key].family != "shape"}
 
 
 def _as_gt(counts: Counts) -> Counts:
@@ -284,7 +318,7 @@ def _scores(
             if progress:
                 progress(done * resamples + own, len(compared) * resamples)
 
-        threshold, scoring = counts.result.threshold, counts.scoring
+        threshold, scoring = counts.result.threshold, _with_shape(counts.scoring)
         scored.append(scoring.scored(scoring.sums(kept), threshold)[0])
         drawn.append(scoring.resampled(kept, weights, threshold, step))
     return scored, drawn

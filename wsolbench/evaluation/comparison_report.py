@@ -11,6 +11,7 @@ from ..scores import SCORES, ends_text
 from ..tables import csv_text, grid, markdown_text
 from .comparison import Comparison
 from .pairs import Pair, alpha_of, resolution_fault
+from .split import split_table
 
 __all__ = [
     "CSV_HEAD",
@@ -68,6 +69,8 @@ def comparison_table(comparison: Comparison, form: str = "text") -> str:
     )
     verdicts = "\n".join(_verdict_lines(comparison, form))
     parts = [legend(comparison, marks, form), scores, differences, verdicts]
+    if comparison.iou_split is not None:
+        parts.append(split_table(comparison.iou_split, marks, form))
     if comparison.seeds:
         groups = [
             replace(group, name=f"{group.name} ({', '.join(marks[own] for own in group.places)})")

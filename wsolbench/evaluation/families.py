@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..metrics import boundary, boxes, classes, pixel
+from ..metrics import boundary, boxes, classes, pixel, shape
 from ..metrics.family import Family
 from ..protocols import Protocol
 
-__all__ = ["ALWAYS", "EDGES", "FAMILIES", "fitting", "need_maps"]
+__all__ = ["ALWAYS", "EDGES", "FAMILIES", "ON_REQUEST", "fitting", "need_maps"]
 
 FAMILIES: dict[str, Family] = {
     "pixel": pixel,
     "box": boxes,
     "boundary": boundary,
+    "shape": shape,
     "class": classes,
 }
 """By name, in the order of tables."""
@@ -26,6 +27,9 @@ ALWAYS = "class"
 
 EDGES = "boundary"
 """The family that scores a submission's edges."""
+
+ON_REQUEST = ("shape",)
+"""The families that are scored only if they are requested: other results stay as they are."""
 
 
 def need_maps(families: Sequence[str]) -> bool:

@@ -121,6 +121,7 @@ def pair_of(
     """One score of two methods: its difference, on all images and over the resamples."""
     difference = float(scored[second][key] - scored[first][key])
     moved = drawn[second][key] - drawn[first][key]
+    moved = moved[moved == moved]  # without resamples in which no image has the score
     ahead = float((moved > 0).mean() + (moved == 0).mean() / 2)
     order = ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5
     interval = percentile_interval(moved, level)
@@ -243,5 +244,5 @@ def _same(
     drawn: Sequence[Mapping[str, NDArray[Any]]],
 ) -> bool:
     return all(own[one] == own[other] for own in scored) and all(
-        np.array_equal(own[one], own[other]) for own in drawn
+        np.array_equal(own[one], own[other], equal_nan=True) for own in drawn
     )

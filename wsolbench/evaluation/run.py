@@ -24,7 +24,7 @@ from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options, checked_boundary, default_metrics
 from .counts import Counts
 from .evaluator import Evaluator, score_together
-from .families import EDGES, fitting, need_maps
+from .families import EDGES, ON_REQUEST, fitting, need_maps
 from .notes import carried_notes, submission_notes
 
 __all__ = [
@@ -393,7 +393,7 @@ def _metrics(
     maps, edges = submission.shapes is not None, submission.edge_shapes is not None
     if request.metrics is None:
         found = default_metrics(dataset, protocol, maps=maps, edges=edges)
-        asked = found or fitting(protocol)
+        asked = found or [name for name in fitting(protocol) if name not in ON_REQUEST]
     else:
         asked = [*request.metrics]
     fitted = [name for name in asked if name in fitting(protocol)]

@@ -379,6 +379,18 @@ def _score_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
             yield f"{key} {stated} without its curve"
     if not _is_searched(result):
         yield from _unsearched_faults(result)
+    yield from _calibration_faults(result)
+
+
+def _calibration_faults(result: Any) -> Iterator[str]:
+    """Calibration that is not the image-mean IoU less shape."""
+    scores = result.scores
+    read = scores.get("iou_at_threshold_image_mean", scores.get("peak_iou_image_mean"))
+    if read is None or not {"iou_shape", "iou_calibration"} <= scores.keys():
+        return
+    given, stated = read - scores["iou_shape"], scores["iou_calibration"]
+    if abs(given - stated) > TOLERANCE:
+        yield f"iou_calibration {stated}, where IoU and shape give {given}"
 
 
 def _unsearched_faults(result: Any) -> Iterator[str]:
