@@ -90,6 +90,12 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    try:
+        from ..metrics.compiled import uses_extension
+
+        found["loops"] = "built with the package" if uses_extension() else "compiled by numba"
+    except ImportError:
+        found["loops"] = "not loaded"
     return {**found, "platform": platform.platform(), "processors": str(os.cpu_count())}
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .compiled import kernel
 
 __all__ = ["bins_of", "count_bins"]
 
 
-@njit(cache=True, nogil=True)
+@kernel("u2[::1](f4[::1], f8[::1])", "u2[::1](f8[::1], f8[::1])")
 def bins_of(values: NDArray[np.floating[Any]], edges: NDArray[np.float64]) -> NDArray[np.uint16]:
     """The bin of each value: see `pixel.bins_of`.
 
@@ -41,7 +42,7 @@ def bins_of(values: NDArray[np.floating[Any]], edges: NDArray[np.float64]) -> ND
     return bins
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8[:,::1](u2[::1], i8, b1[::1], b1[::1])")
 def count_bins(
     bins: NDArray[np.uint16],
     number: int,

@@ -19,10 +19,10 @@ column 64 * (w - 1) + i, and the frame zero. Everything is integer arithmetic, b
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..scores import LEVELS
+from .compiled import inner, kernel
 
 __all__ = ["level_curve", "pair_count", "resize_levels", "suppress", "thin_picture"]
 
@@ -39,7 +39,7 @@ _TOLERANCE = 1.01
 """A pixel dies if this times its value is below a neighbour's."""
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _mirrored(place: int, size: int) -> int:
     """A place beyond the frame, as symmetric padding fills it."""
     period = 2 * size
@@ -47,7 +47,7 @@ def _mirrored(place: int, size: int) -> int:
     return place if place < size else period - 1 - place
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _smoothed(picture: NDArray[np.int32], taps: NDArray[np.int32]) -> NDArray[np.int32]:
     """A picture filtered along both axes, without division, symmetric padding."""
     height, width = picture.shape
@@ -71,7 +71,7 @@ def _smoothed(picture: NDArray[np.int32], taps: NDArray[np.int32]) -> NDArray[np
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _differences(picture: NDArray[np.int32], down: bool) -> NDArray[np.int32]:
     """Twice the central difference along an axis; one-sided at the frame."""
     height, width = picture.shape
@@ -92,7 +92,7 @@ def _differences(picture: NDArray[np.int32], down: bool) -> NDArray[np.int32]:
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _between(picture: NDArray[np.int32], y: float, x: float) -> float:
     """The bilinear value at a place, which is clamped to the picture."""
     height, width = picture.shape
@@ -106,7 +106,7 @@ def _between(picture: NDArray[np.int32], y: float, x: float) -> float:
     return float(upper * (1.0 - down) + lower * down)
 
 
-@njit(cache=True, nogil=True)
+@kernel("u1[:,::1](u1[:,::1])")
 def suppress(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Non-maximum suppression of a map: uint8 (height, width); see `boundary.suppress`."""
     height, width = levels.shape
@@ -142,7 +142,7 @@ def suppress(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel("u1[:,::1](f4[:,::1], i8, i8)")
 def resize_levels(scaled: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Bilinear resizing of a map in [0, 255], half-pixel centres, rounded: uint8 (height, width).
 
@@ -178,13 +178,13 @@ _ONE = np.uint64(1)
 _CARRY = np.uint64(63)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _frame(height: int, width: int) -> NDArray[np.uint64]:
     """An empty set of pixels."""
     return np.zeros((height + 2, (width + 63) // 64 + 2), np.uint64)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _thin_row(
     above: NDArray[np.uint64],
     row: NDArray[np.uint64],
@@ -220,7 +220,7 @@ def _thin_row(
         kept[word] = own & ~(crossed & forward & backward & ~every & ~bound)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _thin(
     bits: NDArray[np.uint64], scratch: NDArray[np.uint64], changed: NDArray[np.int64]
 ) -> None:
@@ -264,7 +264,7 @@ def _thin(
             copied = True
 
 
-@njit(cache=True, nogil=True)
+@kernel("b1[:,::1](b1[:,::1])")
 def thin_picture(picture: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Thin a picture: bool (height, width); see `boundary.thin`."""
     height, width = picture.shape
@@ -281,7 +281,7 @@ def thin_picture(picture: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _ones(word: np.uint64) -> int:
     """How many bits are set."""
     word -= word >> _ONE & np.uint64(0x5555555555555555)
@@ -294,7 +294,7 @@ def _ones(word: np.uint64) -> int:
 # ------------------------------------------------------------------------------------- matching
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8(b1[:,::1], u1[:,::1], i8, i8[:,::1])")
 def pair_count(
     truth: NDArray[np.bool_],
     levels: NDArray[np.uint8],
@@ -321,7 +321,7 @@ def pair_count(
     return total
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _pairs(
     truth: NDArray[np.bool_],
     levels: NDArray[np.uint8],
@@ -372,7 +372,7 @@ def _pairs(
     return counts, starts, partners
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _augment(
     root: int,
     phase: int,
@@ -435,7 +435,7 @@ def _augment(
     return False
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _by_level(
     levels: NDArray[np.uint8], lowest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -462,7 +462,7 @@ def _by_level(
     return order, bounds
 
 
-@njit(cache=True, nogil=True)
+@kernel("i4[:,::1](u1[:,::1], b1[:,::1], i8[:,::1], i8[::1], b1, i8)")
 def level_curve(
     levels: NDArray[np.uint8],
     truth: NDArray[np.bool_],

@@ -89,8 +89,7 @@ def best_overlaps(boxes: NDArray[np.int32], truth: Packed) -> NDArray[np.float64
     Returns:
         float64 (n, k), in [0, 1], as `boxes.best_iou` gives.
     """
-    found: NDArray[np.float64] = kernels.overlaps(boxes, truth.values, truth.starts)
-    return found
+    return kernels.overlaps(np.ascontiguousarray(boxes), truth.values, truth.starts)
 
 
 def _packed(maps: Sequence[NDArray[Any]], kind: type[np.generic]) -> Packed:

@@ -1,7 +1,7 @@
 """The compiled loops: upsampling, counting, connected components.
 
-Compiled by numba when first called and kept on disk; they release the interpreter's lock, so that
-blocks of images run in threads. No fast-math: the order of float operations is part of the result.
+Compiled as `compiled` says; they release the interpreter's lock, so that blocks of images run in
+threads. No fast-math: the order of float operations is part of the result.
 Scratch space is made once a call, whatever the number of images.
 
 Components are found by segments of rows (`segments`), or where these are short, by one flood
@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..scores import LEVELS
+from .compiled import inner, kernel
 from .segments import EDGES, FIELDS, SHORTEST, find_boxes, most_bytes, most_segments, segment_boxes
 
 __all__ = [
@@ -33,14 +33,14 @@ __all__ = [
 _SHIFT = 29
 """Bits of a waiting pixel's place, in rows of 32768 at most; its next neighbour stands above."""
 
-SEGMENTS = 0xEF421A67
+SEGMENTS = 0xC122C466
 """zlib.crc32 of segments.py. numba compiles a function again when its own file changes, and not
 when that of a function changes which it calls: so this file changes with that one."""
 
 _BANKS = 4  # histograms that take turns, so that equal levels in a row do not wait for each other
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _taps(target: int, source: int, left: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
     """Left neighbour and weight of the right one for each target pixel, half-pixel centres."""
     scale = source / target
@@ -50,7 +50,7 @@ def _taps(target: int, source: int, left: NDArray[np.int64], weight: NDArray[np.
         weight[place] = np.float32(position - left[place])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _stretch_row(
     row: NDArray[np.float32],
     left: NDArray[np.int64],
@@ -64,7 +64,7 @@ def _stretch_row(
         out[x] = near + weight[x] * (far - near)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _upsample(
     scaled: NDArray[np.float32],
     levels: NDArray[np.uint8],
@@ -95,7 +95,7 @@ def _upsample(
             row[x] = np.uint8(min(max(level, 0), 255))
 
 
-@njit(cache=True, nogil=True)
+@kernel("u1[:,::1](f4[:,::1], i8, i8)")
 def upsample_levels(scaled: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Bilinear upsampling of a map in [0, 255], then floor: uint8 (height, width).
 
@@ -110,7 +110,7 @@ def upsample_levels(scaled: NDArray[np.float32], height: int, width: int) -> NDA
     return levels
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8[:,::1](u1[:,::1], b1[:,::1], b1[:,::1])")
 def count_levels(
     levels: NDArray[np.uint8], mask: NDArray[np.bool_], ignore: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
@@ -127,7 +127,7 @@ def count_levels(
     return counts
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _scale(map_: NDArray[Any], factor: np.float32, scaled: NDArray[np.float32]) -> bool:
     """Values on the scale of levels into `scaled`; whether all of them are the same."""
     low = high = map_[0]
@@ -138,7 +138,7 @@ def _scale(map_: NDArray[Any], factor: np.float32, scaled: NDArray[np.float32]) 
     return bool(low == high)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _cut(scaled: NDArray[np.float32], levels: NDArray[np.uint8]) -> None:
     """Levels of a map that is on the image's grid already."""
     flat = levels.reshape(levels.size)
@@ -146,7 +146,7 @@ def _cut(scaled: NDArray[np.float32], levels: NDArray[np.uint8]) -> None:
         flat[place] = np.uint8(min(max(np.int32(scaled[place]), 0), 255))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _runs(text: NDArray[np.uint8], pixels: int, runs: NDArray[np.int64]) -> int:
     """Plain run lengths from COCO's compressed ones; how many, or -1 where they are malformed."""
     count = total = place = 0
@@ -175,7 +175,7 @@ def _runs(text: NDArray[np.uint8], pixels: int, runs: NDArray[np.int64]) -> int:
     return count if total == pixels else -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _count_runs(
     levels: NDArray[np.uint8],
     runs: NDArray[np.int64],
@@ -224,7 +224,7 @@ def _count_runs(
                 counts[kind, level] += banks[kind, turn, level]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _pad(levels: NDArray[np.uint8], padded: NDArray[np.int16]) -> int:
     """The levels within a frame of -1, in rows of a power of two: its exponent."""
     height, width = levels.shape
@@ -240,7 +240,7 @@ def _pad(levels: NDArray[np.uint8], padded: NDArray[np.int16]) -> int:
     return shift
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _flood(
     padded: NDArray[np.int16],
     shift: int,
@@ -347,7 +347,7 @@ def _flood(
             boxes[level] = best[present, 2:]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _count(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     totals = np.zeros(LEVELS, dtype=np.int32)
     for level in levels.ravel():
@@ -355,7 +355,7 @@ def _count(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return totals
 
 
-@njit(cache=True, nogil=True)
+@kernel("i4[:,::1](u1[:,::1])")
 def flood_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     """As `largest_boxes`, by the flood alone."""
     height, width = levels.shape
@@ -379,7 +379,10 @@ def largest_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return boxes if found else np.asarray(flood_boxes(plane))
 
 
-@njit(cache=True, nogil=True)
+@kernel(
+    "i8(u1[::1], i8[::1], f4[::1], i8[::1], i8[:,::1], i8[:,::1], u1[::1], i8[::1], "
+    "u1[::1], i8[::1], i4[:,:,::1], i4[:,:,::1], b1[::1])"
+)
 def measure(
     coarse: NDArray[np.uint8],
     coarse_starts: NDArray[np.int64],
@@ -475,7 +478,7 @@ def measure(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel("f8[:,::1](i4[:,:,::1], i4[:,::1], i8[::1])")
 def overlaps(
     boxes: NDArray[np.int32], truth: NDArray[np.int32], starts: NDArray[np.int64]
 ) -> NDArray[np.float64]:

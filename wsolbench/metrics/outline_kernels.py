@@ -18,10 +18,10 @@ Conventions: levels are uint8 (height, width); boxes are (x0, y0, x1, y1), both 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..scores import LEVELS
+from .compiled import inner, kernel
 
 __all__ = ["components", "drains", "every_outline", "largest_outlines"]
 
@@ -31,7 +31,7 @@ _SHIFT = 29
 _COLUMNS = 7
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _padded(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int16], int]:
     """The levels within a frame of -1, in rows of a power of two, and its exponent."""
     height, width = levels.shape
@@ -46,7 +46,7 @@ def _padded(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int16], int]:
     return padded.ravel(), shift
 
 
-@njit(cache=True, nogil=True)
+@kernel("i4[:,::1](u1[:,::1], i8)")
 def components(levels: NDArray[np.uint8], neighbours: int) -> NDArray[np.int32]:
     """The components of {level >= L} for all L.
 
@@ -145,7 +145,7 @@ def components(levels: NDArray[np.uint8], neighbours: int) -> NDArray[np.int32]:
     return found[:count]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _double_area(
     padded: NDArray[np.int16], steps: NDArray[np.int64], start: int, level: int
 ) -> int:
@@ -185,7 +185,7 @@ def _double_area(
         turn = (turn + 4) & 7
 
 
-@njit(cache=True, nogil=True)
+@kernel("Tuple((i4[:,::1], b1[::1]))(u1[:,::1], i4[:,::1])")
 def largest_outlines(
     levels: NDArray[np.uint8], found: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -250,7 +250,7 @@ def largest_outlines(
     return boxes, tied
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _overlap(x0: int, y0: int, x1: int, y1: int, truth: NDArray[np.float64], extra: int) -> float:
     """Highest IoU of a box with a true one, sides counting `extra` pixels more."""
     best = 0.0
@@ -264,7 +264,7 @@ def _overlap(x0: int, y0: int, x1: int, y1: int, truth: NDArray[np.float64], ext
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel("b1(u1[:,::1])")
 def drains(levels: NDArray[np.uint8]) -> bool:
     """Whether from each pixel a way leads to the frame that never rises: then there is no hole.
 
@@ -291,7 +291,7 @@ def drains(levels: NDArray[np.uint8]) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel("f8[::1](i4[:,::1], i4[:,::1], i8, i8, f8[:,::1], b1, i8)")
 def every_outline(
     found: NDArray[np.int32],
     holes: NDArray[np.int32],

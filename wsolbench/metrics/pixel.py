@@ -73,10 +73,11 @@ def count_pixels(
                 expected=f"{levels.shape} as the levels have",
                 cure="bring the map to the size of the mask",
             )
-    counts: NDArray[np.int64] = kernels.count_levels(
-        levels, mask, _NOWHERE if ignore is None else ignore
+    return kernels.count_levels(
+        np.ascontiguousarray(levels),
+        np.ascontiguousarray(mask),
+        _NOWHERE if ignore is None else np.ascontiguousarray(ignore),
     )
-    return counts
 
 
 def bins_of(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.uint16]:

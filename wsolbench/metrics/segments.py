@@ -15,10 +15,10 @@ search gives up early, and the flood of `kernels` finds the same boxes. The limi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..scores import LEVELS
+from .compiled import inner, kernel
 
 __all__ = [
     "EDGES",
@@ -48,23 +48,19 @@ _START, _STOP, _TOP, _PEAK, _PARENT, _BASIN = range(FIELDS)
 _ONE, _OTHER, _LEVEL, _ORDER = range(4)
 
 
-_inner = njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""For functions that compiled ones call: they compile sooner so."""
-
-
-@njit(cache=True, nogil=True)
+@kernel("i8(i8, i8, i8)")
 def most_segments(height: int, width: int, shortest: int) -> int:
     """Segments that need room in an image: the limit, and one row beyond it."""
     return (height + _SLACK) * width // shortest + width // 2 + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8(i8, i8)")
 def most_bytes(height: int, width: int) -> int:
     """Bytes that basins may take: as many as the flood takes for a large image, or 1 MiB."""
     return max(8 * height * width, 1 << 20)
 
 
-@_inner
+@inner
 def _root(parent: NDArray[np.int32], place: int) -> int:
     while parent[place] != place:
         parent[place] = parent[parent[place]]
@@ -72,7 +68,7 @@ def _root(parent: NDArray[np.int32], place: int) -> int:
     return place
 
 
-@_inner
+@inner
 def _next(flags: NDArray[np.uint64], place: int) -> int:
     """The first byte from a place on that is not zero."""
     # numba runs on little-endian machines alone.
@@ -92,7 +88,7 @@ def _next(flags: NDArray[np.uint64], place: int) -> int:
     return place
 
 
-@_inner
+@inner
 def _cut(
     row: NDArray[np.uint8],
     rises: NDArray[np.uint64],
@@ -120,7 +116,7 @@ def _cut(
     return count
 
 
-@_inner
+@inner
 def _highest_pair(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     best = np.uint8(0)
     for x in range(one.size):
@@ -129,7 +125,7 @@ def _highest_pair(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     return level
 
 
-@_inner
+@inner
 def _meeting(
     above: NDArray[np.uint8], row: NDArray[np.uint8], segments: NDArray[np.int32], i: int, j: int
 ) -> int:
@@ -157,7 +153,7 @@ def _meeting(
     return level
 
 
-@_inner
+@inner
 def _join(
     segments: NDArray[np.int32], edges: NDArray[np.int32], count: int, a: int, b: int, level: int
 ) -> int:
@@ -172,7 +168,7 @@ def _join(
     return count
 
 
-@_inner
+@inner
 def _join_beside(
     row: NDArray[np.uint8],
     segments: NDArray[np.int32],
@@ -190,7 +186,7 @@ def _join_beside(
     return count
 
 
-@_inner
+@inner
 def _join_rows(
     above: NDArray[np.uint8],
     row: NDArray[np.uint8],
@@ -220,7 +216,7 @@ def _join_rows(
     return count
 
 
-@_inner
+@inner
 def _connect(
     levels: NDArray[np.uint8],
     shortest: int,
@@ -251,7 +247,7 @@ def _connect(
     return count
 
 
-@_inner
+@inner
 def _number(parent: NDArray[np.int32], basin: NDArray[np.int32], count: int) -> int:
     """Number the basins of as many segments: how many."""
     basins = 0
@@ -264,7 +260,7 @@ def _number(parent: NDArray[np.int32], basin: NDArray[np.int32], count: int) -> 
     return basins
 
 
-@_inner
+@inner
 def _place(
     firsts: NDArray[np.int64],
     segments: NDArray[np.int32],
@@ -288,7 +284,7 @@ def _place(
     return largest
 
 
-@_inner
+@inner
 def _fill(
     levels: NDArray[np.uint8],
     totals: NDArray[np.int32],
@@ -324,7 +320,7 @@ def _fill(
                 rest[level] -= histograms[basin, level]
 
 
-@_inner
+@inner
 def _sort(keys: NDArray[np.int32], order: NDArray[np.int32]) -> None:
     """Places of levels, the highest first."""
     ends = np.zeros(LEVELS, dtype=np.int64)
@@ -339,7 +335,7 @@ def _sort(keys: NDArray[np.int32], order: NDArray[np.int32]) -> None:
         order[ends[keys[place]]] = place
 
 
-@_inner
+@inner
 def _stretch(
     seat: NDArray[np.int32], across: NDArray[np.uint8], down: NDArray[np.uint8], threshold: int
 ) -> None:
@@ -356,7 +352,7 @@ def _stretch(
     seat[0], seat[1], seat[2], seat[3] = x0, y0, x1, y1
 
 
-@_inner
+@inner
 def _first_column(
     row: NDArray[np.uint8],
     segments: NDArray[np.int32],
@@ -375,7 +371,7 @@ def _first_column(
     return x
 
 
-@_inner
+@inner
 def _merge(
     a: int,
     b: int,
@@ -396,7 +392,7 @@ def _merge(
         seats[a, 2 + side] = max(seats[a, 2 + side], seats[b, 2 + side])
 
 
-@_inner
+@inner
 def _sweep(
     levels: NDArray[np.uint8],
     totals: NDArray[np.int32],
@@ -471,7 +467,7 @@ def _sweep(
         boxes[threshold, 2], boxes[threshold, 3] = seats[best, 2] + 1, seats[best, 3] + 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def find_boxes(
     levels: NDArray[np.uint8],
     totals: NDArray[np.int32],
@@ -500,7 +496,7 @@ def find_boxes(
     count = _connect(levels, shortest, segments, edges, firsts)
     if count < 0:
         return False
-    basins = _number(segments[_PARENT], segments[_BASIN], firsts[height])
+    basins = _number(segments[_PARENT], segments[_BASIN], int(firsts[height]))
     if basins * (4 * LEVELS + width + height) > memory.size:
         return False
     memory[: basins * (4 * LEVELS + width + height)] = 0
@@ -530,7 +526,7 @@ def find_boxes(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel("Tuple((b1, i4[:,::1]))(u1[:,::1], i8, i8)")
 def segment_boxes(
     levels: NDArray[np.uint8], shortest: int, most: int
 ) -> tuple[bool, NDArray[np.int32]]:

@@ -7,13 +7,14 @@ same bits, but fills memory with what is read once.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .compiled import kernel
 
 __all__ = ["add_changes", "add_weighted", "curve_steps"]
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8[:,::1](u2[:,::1], i8[:,::1])")
 def add_weighted(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Weighted sums of n rows of values, for few of them.
 
@@ -35,7 +36,7 @@ def add_weighted(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDAr
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel("i8[:,::1](u2[:,::1], i8[:,::1])")
 def add_changes(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Weighted sums of n rows of values, for values that rarely differ from those on their left.
 
@@ -58,7 +59,7 @@ def add_changes(weights: NDArray[np.uint16], values: NDArray[np.int64]) -> NDArr
     return found
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel("UniTuple(f8[:,::1], 2)(i8[:,:,::1], b1)")
 def curve_steps(
     counts: NDArray[np.int64], above: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
