@@ -33,7 +33,9 @@ __all__ = [
 SHORTEST = 12
 """Pixels of a segment on average; the flood is faster below about 10."""
 
-_SLACK = 32  # rows' worth of segments that an image may be ahead of that average
+# Rows' worth by which the first rows may be ahead of what a whole image may have.
+_SLACK = 32  # of segments
+_AHEAD = 16  # of basins
 
 EDGES = 4
 """Edges a segment at most: one beside, three below on average (see `_join_rows`)."""
@@ -217,15 +219,26 @@ def _join_rows(
 
 
 @inner
+def _roots(parent: NDArray[np.int32], count: int) -> int:
+    """How many of the first segments lead the way of their basin."""
+    found = 0
+    for i in range(count):
+        found += parent[i] == i
+    return found
+
+
+@inner
 def _connect(
     levels: NDArray[np.uint8],
     shortest: int,
+    most: int,
     segments: NDArray[np.int32],
     edges: NDArray[np.int32],
     firsts: NDArray[np.int64],
 ) -> int:
-    """Cut and join all rows: how many edges, or -1 where segments are too many.
+    """Cut and join all rows: how many edges, or -1 where segments or basins are too many.
 
+    `most` basins fit in memory.
     `firsts`, (height + 1,), is written: the first segment of each row, and how many there are.
     """
     height, width = levels.shape
@@ -236,6 +249,8 @@ def _connect(
     for y in range(height):
         firsts[y] = end
         if end * shortest > (y + _SLACK) * width:
+            return -1
+        if y % _AHEAD == 0 and _roots(segments[_PARENT], begin) * height > most * (y + _AHEAD):
             return -1
         middle, end = end, _cut(levels[y], rises, falls, segments, end)
         count = _join_beside(levels[y], segments, edges, count, middle, end)
@@ -493,11 +508,12 @@ def find_boxes(
     """
     height, width = levels.shape
     firsts = np.empty(height + 1, dtype=np.int64)
-    count = _connect(levels, shortest, segments, edges, firsts)
+    most = memory.size // (4 * LEVELS + width + height)
+    count = _connect(levels, shortest, most, segments, edges, firsts)
     if count < 0:
         return False
     basins = _number(segments[_PARENT], segments[_BASIN], int(firsts[height]))
-    if basins * (4 * LEVELS + width + height) > memory.size:
+    if basins > most:
         return False
     memory[: basins * (4 * LEVELS + width + height)] = 0
     end = 4 * LEVELS * basins
