@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -142,3 +144,14 @@ def test_changed_loops_are_left_to_numba(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "kernels.py").unlink()
     assert compiled.sources() == -1
     assert compiled._extension() is None
+
+
+@pytest.mark.parametrize(
+    "caller, names", [(kernels, ("flood", "segments")), (outline_kernels, ("flood",))]
+)
+def test_numba_compiles_callers_again_when_what_they_call_changes(
+    caller: ModuleType, names: tuple[str, ...]
+) -> None:
+    files = [Path(compiled.__file__).with_name(f"{name}.py") for name in names]
+    found = zlib.crc32(b"".join(file.read_bytes() for file in files))
+    assert f"0x{found:08X}" == f"0x{caller.CALLED:08X}"  # to be stated there

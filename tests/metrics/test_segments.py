@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -222,8 +219,3 @@ def test_scratch_of_one_image_does_not_reach_the_next() -> None:
     for map_, size, found in zip(maps, sizes, boxes, strict=True):
         levels = kernels.upsample_levels(map_.astype(np.float32), *size)
         assert (found == kernels.flood_boxes(levels)).all()
-
-
-def test_callers_are_compiled_again_when_segments_change() -> None:
-    source = Path(segments.__file__).read_bytes()
-    assert f"{zlib.crc32(source):#010x}" == f"{kernels.SEGMENTS:#010x}"  # to be stated there

@@ -4,8 +4,8 @@
 - `pixel`: IoU-Threshold and precision-recall curves from histograms of levels.
 - `boxes`: the largest component's box at every threshold, and box IoU.
 - `images`: all of these for many images at once, from run lengths (`packed`: their form).
-- `kernels`: the loops behind them; `segments`: boxes where rows have few peaks; `compiled`: what
-  compiles them.
+- `kernels`: the loops behind them; `segments`: boxes where rows have few peaks; `flood`: elsewhere;
+  `compiled`: what compiles them.
 - `family`, `choices`: what a metric family is, and the choices of a protocol that it reads.
 - `classes`: Top-1 and Top-5 classification.
 - `contours`: boxes as other programs draw them with OpenCV (`opencv`).

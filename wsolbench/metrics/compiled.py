@@ -26,7 +26,8 @@ import numpy as np
 __all__ = ["KERNELS", "SOURCES", "Kernel", "inner", "kernel", "sources", "uses_extension"]
 
 SOURCES = (
-    *("bin_kernels", "boundary_kernels", "kernels", "outline_kernels", "segments", "sum_kernels"),
+    *("bin_kernels", "boundary_kernels", "flood", "kernels", "outline_kernels", "segments"),
+    "sum_kernels",
 )
 """The modules whose loops are compiled."""
 

@@ -5,9 +5,7 @@ threads. No fast-math: the order of float operations is part of the result.
 Scratch space is made once a call, whatever the number of images.
 
 Components are found by segments of rows (`segments`), or where these are short, by one flood
-(Nister and Stewenius, Linear Time Maximally Stable Extremal Regions, 2008): it climbs to the
-brightest neighbour, keeps a stack of pixels for each level and a stack of open components, and
-answers a range of thresholds whenever a component closes.
+(`flood`).
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..scores import LEVELS
 from .compiled import inner, kernel
+from .flood import BEST, flood, pad
 from .segments import EDGES, FIELDS, SHORTEST, find_boxes, most_bytes, most_segments, segment_boxes
 
 __all__ = [
@@ -30,12 +29,9 @@ __all__ = [
     "upsample_levels",
 ]
 
-_SHIFT = 29
-"""Bits of a waiting pixel's place, in rows of 32768 at most; its next neighbour stands above."""
-
-SEGMENTS = 0xE0D99733
-"""zlib.crc32 of segments.py. numba compiles a function again when its own file changes, and not
-when that of a function changes which it calls: so this file changes with that one."""
+CALLED = 0x379841A9
+"""zlib.crc32 of flood.py and segments.py. numba compiles a function again when its own file changes
+and not when that of one changes which it calls: so this file changes with those."""
 
 _BANKS = 4  # histograms that take turns, so that equal levels in a row do not wait for each other
 
@@ -225,119 +221,17 @@ def _count_runs(
 
 
 @inner
-def _pad(levels: NDArray[np.uint8], padded: NDArray[np.int16]) -> int:
-    """The levels within a frame of -1, in rows of a power of two: its exponent."""
-    height, width = levels.shape
-    shift = 0
-    while 1 << shift < width + 2:
-        shift += 1
-    stride = 1 << shift
-    padded[: stride * (height + 2)] = -1
-    for y in range(height):
-        row = padded[(y + 1) * stride + 1 : (y + 1) * stride + 1 + width]
-        for x in range(width):
-            row[x] = levels[y, x]
-    return shift
-
-
-@inner
-def _flood(
-    padded: NDArray[np.int16],
-    shift: int,
-    width: int,
+def _flooded(
+    levels: NDArray[np.uint8],
     totals: NDArray[np.int32],
+    padded: NDArray[np.int16],
     stack: NDArray[np.uint32],
     boxes: NDArray[np.int32],
 ) -> None:
-    """Box of the largest component of {level >= T}, T = 0..255: see `largest_boxes`.
-
-    Args:
-        padded: from `_pad`; taken apart: a pixel that was seen becomes -1.
-        shift: the exponent of its rows' length.
-        width: of the image.
-        totals: pixels of each level.
-        stack: scratch, one place a pixel.
-        boxes: int32 (256, 4), written.
-    """
-    # Pixels that wait, by level, in parts of one stack; `below` is the next lower level there is.
-    start = np.empty(LEVELS, dtype=np.int64)
-    top = np.empty(LEVELS, dtype=np.int64)
-    below = np.empty(LEVELS, dtype=np.int64)
-    place = 0
-    lower = -1
-    for level in range(LEVELS):
-        start[level] = top[level] = place
-        below[level] = lower
-        place += totals[level]
-        if totals[level]:
-            lower = level
-    best = np.zeros((LEVELS, 6), dtype=np.int32)  # area, first pixel, box
-    # Open components below the one in hand: level, area, first pixel, x0, x1, y1.
-    held = np.empty((LEVELS + 1, 6), dtype=np.int32)
-    depth = 0
-    stride = 1 << shift
-    steps = np.array(
-        [1, -1, stride, -stride, stride + 1, stride - 1, 1 - stride, -1 - stride], dtype=np.int64
-    )
-    none = 1 << 30
-    pixel = stride + 1
-    level = np.int64(padded[pixel])
-    padded[pixel] = -1
-    area, first, x0, x1, y1 = 0, none, none, -1, -1
-    step = 0
-    # Unsigned indices spare numba's test for negative ones.
-    while True:
-        while step < 8:
-            near = np.uint64(pixel + steps[np.uint64(step)])
-            step += 1
-            its = np.int64(padded[near])
-            if its < 0:
-                continue
-            padded[near] = -1
-            if its > level:
-                resumed = pixel - stride | min(step, 7) << _SHIFT
-                stack[np.uint64(top[np.uint64(level)])] = np.uint32(resumed)
-                top[np.uint64(level)] += 1
-                kept = held[np.uint64(depth)]
-                kept[0], kept[1], kept[2] = level, area, first
-                kept[3], kept[4], kept[5] = x0, x1, y1
-                depth += 1
-                pixel, level, step = np.int64(near), its, 0
-                area, first, x0, x1, y1 = 0, none, none, -1, -1
-            else:
-                stack[np.uint64(top[np.uint64(its)])] = np.uint32(np.int64(near) - stride)
-                top[np.uint64(its)] += 1
-        y = (pixel >> shift) - 1
-        x = (pixel & (stride - 1)) - 1
-        area += 1
-        first = min(first, y * width + x)
-        x0, x1, y1 = min(x0, x), max(x1, x), max(y1, y)
-        following = level
-        while following >= 0 and top[np.uint64(following)] == start[np.uint64(following)]:
-            following = below[np.uint64(following)]
-        while level > following:
-            under = np.int64(held[np.uint64(depth - 1), 0]) if depth else -1
-            parent = max(following, under)
-            while level > parent:  # the component is the same at all levels down to its parent's
-                known = best[np.uint64(level)]
-                if area > known[0] or (area == known[0] and first < known[1]):
-                    known[0], known[1] = area, first
-                    known[2], known[3], known[4], known[5] = x0, first // width, x1 + 1, y1 + 1
-                level = below[np.uint64(level)]
-            level = parent
-            if depth and under == parent:
-                depth -= 1
-                kept = held[np.uint64(depth)]
-                area += kept[1]
-                first = min(first, np.int64(kept[2]))
-                x0 = min(x0, np.int64(kept[3]))
-                x1, y1 = max(x1, np.int64(kept[4])), max(y1, np.int64(kept[5]))
-        if following < 0:
-            break
-        top[np.uint64(following)] -= 1
-        entry = np.int64(stack[np.uint64(top[np.uint64(following)])])
-        step = entry >> _SHIFT
-        pixel = (entry & ((1 << _SHIFT) - 1)) + stride
+    """Boxes of the largest component at all thresholds, int32 (256, 4), as `largest_boxes` says."""
+    best = np.empty((LEVELS, BEST), dtype=np.int32)
+    shift = pad(levels, padded)
+    flood(padded, shift, levels.shape[1], 8, totals, stack, best, None)
     boxes[:] = 0
     present = -1
     for level in range(LEVELS - 1, -1, -1):
@@ -362,7 +256,7 @@ def flood_boxes(levels: NDArray[np.uint8]) -> NDArray[np.int32]:
     padded = np.empty(2 * (width + 2) * (height + 2), dtype=np.int16)
     boxes = np.empty((LEVELS, 4), dtype=np.int32)
     stack = np.empty(levels.size, dtype=np.uint32)
-    _flood(padded, _pad(levels, padded), width, _count(levels), stack, boxes)
+    _flooded(levels, _count(levels), padded, stack, boxes)
     return boxes
 
 
@@ -474,7 +368,7 @@ def measure(
             totals = counts[image, 0] + counts[image, 1] + counts[image, 2]
             part = basins[: most_bytes(height, width)]
             if not find_boxes(levels, totals, SHORTEST, segments, edges, part, boxes[image]):
-                _flood(padded, _pad(levels, padded), width, totals, stack, boxes[image])
+                _flooded(levels, totals, padded, stack, boxes[image])
     return -1
 
 

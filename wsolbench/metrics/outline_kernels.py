@@ -1,11 +1,10 @@
 """The compiled loops behind OpenCV's contours at all thresholds at once.
 
-The foreground {level >= L} changes with L, but most of its components do not: the flood, which is
-that of `kernels`, meets each of them once, with all L at which it is there. An outer contour has
-the box of its component. A hole is a 4-connected component of the background that does not touch
-the frame; its contour runs along the foreground around it, one pixel further on each side. Outer
-contours follow from a flood of the levels, holes from one of 255 - level, which smooth maps without
-a dip can spare.
+The foreground {level >= L} changes with L, but most of its components do not: `flood` meets each of
+them once, with all L at which it is there. An outer contour has the box of its component. A hole is
+a 4-connected component of the background that does not touch the frame; its contour runs along the
+foreground around it, one pixel further on each side. Outer contours follow from a flood of the
+levels, holes from one of 255 - level, which smooth maps without a dip can spare.
 
 `contourArea` is the area within a polygon through the centres of a component's edge pixels. It is
 found by following the edge as OpenCV does (Suzuki and Abe, Topological Structural Analysis of
@@ -22,28 +21,19 @@ from numpy.typing import NDArray
 
 from ..scores import LEVELS
 from .compiled import inner, kernel
+from .flood import FOUND, flood, pad
 
 __all__ = ["components", "drains", "every_outline", "largest_outlines"]
 
-_SHIFT = 29
-"""Bits of a waiting pixel's place, as in `kernels`."""
-
-_COLUMNS = 7
+CALLED = 0x09728E8F
+"""zlib.crc32 of flood.py: see `kernels.CALLED`."""
 
 
 @inner
 def _padded(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int16], int]:
-    """The levels within a frame of -1, in rows of a power of two, and its exponent."""
     height, width = levels.shape
-    shift = 0
-    while 1 << shift < width + 2:
-        shift += 1
-    padded = np.full((height + 2, 1 << shift), -1, dtype=np.int16)
-    for y in range(height):
-        row = padded[y + 1]
-        for x in range(width):
-            row[x + 1] = levels[y, x]
-    return padded.ravel(), shift
+    padded = np.empty(2 * (width + 2) * (height + 2), dtype=np.int16)
+    return padded, pad(levels, padded)
 
 
 @kernel("i4[:,::1](u1[:,::1], i8)")
@@ -59,90 +49,15 @@ def components(levels: NDArray[np.uint8], neighbours: int) -> NDArray[np.int32]:
         in row-major order: level, under, x0, y0, x1, y1, first.
     """
     width = levels.shape[1]
-    totals = np.zeros(LEVELS, dtype=np.int64)
+    totals = np.zeros(LEVELS, dtype=np.int32)
     for its_level in levels.ravel():
         totals[its_level] += 1
     padded, shift = _padded(levels)
-    stride = 1 << shift
-    steps = np.array(
-        [1, -1, stride, -stride, stride + 1, stride - 1, 1 - stride, -1 - stride], dtype=np.int64
-    )
     stack = np.empty(levels.size, dtype=np.uint32)
-    start = np.empty(LEVELS, dtype=np.int64)
-    top = np.empty(LEVELS, dtype=np.int64)
-    below = np.empty(LEVELS, dtype=np.int64)
-    place = 0
-    lower = -1
-    for value in range(LEVELS):
-        start[value] = top[value] = place
-        below[value] = lower
-        place += totals[value]
-        if totals[value]:
-            lower = value
-    found = np.empty((LEVELS, _COLUMNS), dtype=np.int32)
-    count = 0
-    # Open components below the one in hand: level, first pixel, x0, x1, y1.
-    held = np.empty((LEVELS + 1, 5), dtype=np.int32)
-    depth = 0
-    none = 1 << 30
-    pixel = stride + 1
-    level = np.int64(padded[pixel])
-    padded[pixel] = -1
-    first, x0, x1, y1 = none, none, -1, -1
-    step = 0
-    # Unsigned indices spare numba's test for negative ones.
-    while True:
-        while step < neighbours:
-            near = np.uint64(pixel + steps[np.uint64(step)])
-            step += 1
-            its = np.int64(padded[near])
-            if its < 0:
-                continue
-            padded[near] = -1
-            if its > level:
-                resumed = pixel - stride | min(step, 7) << _SHIFT
-                stack[np.uint64(top[np.uint64(level)])] = np.uint32(resumed)
-                top[np.uint64(level)] += 1
-                kept = held[np.uint64(depth)]
-                kept[0], kept[1], kept[2], kept[3], kept[4] = level, first, x0, x1, y1
-                depth += 1
-                pixel, level, step = np.int64(near), its, 0
-                first, x0, x1, y1 = none, none, -1, -1
-            else:
-                stack[np.uint64(top[np.uint64(its)])] = np.uint32(np.int64(near) - stride)
-                top[np.uint64(its)] += 1
-        y = (pixel >> shift) - 1
-        x = (pixel & (stride - 1)) - 1
-        first = min(first, y * width + x)
-        x0, x1, y1 = min(x0, x), max(x1, x), max(y1, y)
-        following = level
-        while following >= 0 and top[np.uint64(following)] == start[np.uint64(following)]:
-            following = below[np.uint64(following)]
-        while level > following:
-            under = np.int64(held[np.uint64(depth - 1), 0]) if depth else -1
-            parent = max(following, under)
-            if count == len(found):
-                grown = np.empty((2 * count, _COLUMNS), dtype=np.int32)
-                grown[:count] = found
-                found = grown
-            own = found[np.uint64(count)]
-            own[0], own[1] = level, parent
-            own[2], own[3], own[4], own[5], own[6] = x0, first // width, x1, y1, first
-            count += 1
-            level = parent
-            if depth and under == parent:
-                depth -= 1
-                kept = held[np.uint64(depth)]
-                first = min(first, np.int64(kept[1]))
-                x0 = min(x0, np.int64(kept[2]))
-                x1, y1 = max(x1, np.int64(kept[3])), max(y1, np.int64(kept[4]))
-        if following < 0:
-            break
-        top[np.uint64(following)] -= 1
-        entry = np.int64(stack[np.uint64(top[np.uint64(following)])])
-        step = entry >> _SHIFT
-        pixel = (entry & ((1 << _SHIFT) - 1)) + stride
-    return found[:count]
+    room = np.empty((LEVELS, FOUND), dtype=np.int32)
+    found, count = flood(padded, shift, width, neighbours, totals, stack, None, room)
+    met: NDArray[np.int32] = found[:count]
+    return met
 
 
 @inner
