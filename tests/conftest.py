@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
+
+# The tests start hundreds of processes, and there is one worker a processor: more threads would
+# wait for each other, and modules without bytecode would be compiled each time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest
