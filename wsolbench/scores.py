@@ -84,6 +84,9 @@ class Score:
         grouped: whether groups of images have it.
         drawn: its place among the few scores that plots show; 0 for none.
         brief: whether tables of groups have it on a terminal.
+        chance: what a map scores that knows nothing of the object: a number, or the key of the
+            score that says it; None where no such level is defined.
+        is_chance: whether it is such a level itself, which no method is better or worse for.
     """
 
     key: str
@@ -100,11 +103,18 @@ class Score:
     grouped: bool = False
     drawn: int = 0
     brief: bool = False
+    chance: float | str | None = None
+    is_chance: bool = False
 
     @property
     def is_threshold(self) -> bool:
         """Whether it is a threshold, which no difference or gain is formed of."""
         return self.unit in (Unit.LEVEL, Unit.SHARE)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a difference of two methods means something: it is no threshold and no chance."""
+        return not self.is_threshold and not self.is_chance
 
     @property
     def axis(self) -> str:
@@ -178,6 +188,45 @@ def _boundary(
     key: str, title: str, high: float = 1.0, *, shown: bool = True, brief: bool = False
 ) -> Score:
     return Score(key, title, "boundary", high=high, shown=shown, grouped=True, brief=brief)
+
+
+def _explain(
+    key: str,
+    title: str,
+    chance: float | str | None = None,
+    *,
+    unit: Unit = Unit.FRACTION,
+    low: float | None = 0.0,
+    high: float | None = 1.0,
+    better: Better = Better.HIGHER,
+    brief: bool = False,
+) -> Score:
+    return Score(
+        key,
+        title,
+        "explain",
+        unit,
+        low,
+        high,
+        better,
+        grouped=True,
+        brief=brief,
+        chance=chance,
+    )
+
+
+def _chance(of: str, title: str, unit: Unit = Unit.FRACTION, high: float | None = 1.0) -> Score:
+    """The record of the chance level of one score."""
+    return Score(
+        f"{of}_chance" if of else "object_share",
+        f"{title}, chance" if of else title,
+        "explain",
+        unit,
+        high=high,
+        better=Better.NEITHER,
+        grouped=True,
+        is_chance=True,
+    )
 
 
 _RECORDS = (
@@ -303,6 +352,40 @@ _RECORDS = (
     Score("iou_shape", "Shape (own best IoU)", "shape", grouped=True, brief=True),
     # Never above 0 where all images share the threshold.
     Score("iou_calibration", "Calibration", "shape", low=-1.0),
+    _explain("pointing_game", "Pointing game", "object_share", brief=True),
+    _explain("pointing_game_any_tie", "Pointing game (any tie)", "pointing_game_any_tie_chance"),
+    _explain("relevance_mass", "Relevance mass", "object_share", brief=True),
+    _explain("rank_accuracy", "Rank accuracy", "object_share"),
+    _explain("top_1000_pixels", "Top 1000 pixels", "object_share"),
+    _explain("top_15_percent", "Top 15 %", "object_share"),
+    _explain("top_20_percent", "Top 20 %", "object_share"),
+    _explain("roc_auc", "ROC-AUC", 0.5, brief=True),
+    _explain("auc_iou", "AUC-IoU", "auc_iou_chance"),
+    _explain("iou_otsu", "IoU at Otsu's T", "iou_otsu_chance", brief=True),
+    _explain("iou_mean_level", "IoU at the mean", "iou_mean_level_chance"),
+    _explain("iou_half_maximum", "IoU at half of maximum", "iou_half_maximum_chance"),
+    _explain("iou_true_area", "IoU at the true area", "iou_true_area_chance"),
+    _explain("nss", "NSS", 0.0, unit=Unit.NUMBER, low=None, high=None),
+    _explain("pearson", "Pearson", 0.0, unit=Unit.NUMBER, low=-1.0),
+    _explain(
+        "kl_divergence",
+        "KL divergence",
+        "kl_divergence_chance",
+        unit=Unit.NUMBER,
+        high=None,
+        better=Better.LOWER,
+    ),
+    # No mask is needed for these: neither end of them points at an object.
+    _explain("complexity", "Complexity", unit=Unit.NUMBER, high=None, better=Better.NEITHER),
+    _explain("sparseness", "Sparseness", better=Better.NEITHER),
+    _chance("", "Object / image"),
+    _chance("pointing_game_any_tie", "Pointing game (any tie)"),
+    _chance("auc_iou", "AUC-IoU"),
+    _chance("iou_otsu", "IoU at Otsu's T"),
+    _chance("iou_mean_level", "IoU at the mean"),
+    _chance("iou_half_maximum", "IoU at half of maximum"),
+    _chance("iou_true_area", "IoU at the true area"),
+    _chance("kl_divergence", "KL divergence", Unit.NUMBER, None),
 )
 
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}

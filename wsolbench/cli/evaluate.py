@@ -66,8 +66,9 @@ SHOWN_FAULTS = 20
 )
 @click.option(
     "--metrics",
-    metavar="pixel,box,boundary",
-    help="Metrics to compute [default: all that protocol, annotations and submission support].",
+    metavar="pixel,box,boundary,explain",
+    help="Metrics to compute [default: all but explain that protocol, annotations and submission "
+    "support].",
 )
 @click.option(
     "--no-nms",

@@ -226,7 +226,7 @@ def compare(
     scored = [_requested(own, counts) for own, counts in zip(scored, compared, strict=False)]
     drawn = [_requested(own, counts) for own, counts in zip(drawn, compared, strict=False)]
     found = in_order({key for scores in scored for key in scores})
-    known = [key for key in found if not SCORES[key].is_threshold]
+    known = [key for key in found if SCORES[key].is_compared]
     keys = [key for key in known if all(key in scores for scores in scored)]
     if not keys:
         raise WsolbenchError(

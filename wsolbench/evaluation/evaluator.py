@@ -19,6 +19,7 @@ from ..formats.result import Bootstrap, Group, Result, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, SubmissionHeader, bad_boxes, bad_top5
 from ..image_ids import are_file_names, bare_name
+from ..metrics import explain
 from ..metrics.choices import BoundaryRule
 from ..metrics.family import Statistics, Sums
 from ..metrics.opencv import opencv
@@ -296,7 +297,8 @@ class Evaluator:
         )
         missing = self._missing(allow_missing)
         scoring = self.scoring
-        scores, curves = scoring.scored(added(self._sums, missing.sums), chosen)
+        sums = added(self._sums, missing.sums)
+        scores, curves = scoring.scored(sums, chosen)
         intervals: dict[str, list[float | int]] = {}
         breakdowns: dict[str, list[Group]] = {}
         if bootstrap is not None or by:
@@ -325,6 +327,7 @@ class Evaluator:
                 "full_frame_masks": self._full_frame + missing.full_frame,
                 **({"windowed": self._windowed} if self._windowed else {}),
                 **{f"without_{kind}": count for kind, count in lacking(self.dataset).items()},
+                **(explain.absent_images(sums) if "explain" in self.metrics else {}),
             },
             limit=self.dataset.limit,
             ids=self.dataset.subset,

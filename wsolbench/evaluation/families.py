@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..metrics import boundary, boxes, classes, pixel, shape
+from ..metrics import boundary, boxes, classes, explain, pixel, shape
 from ..metrics.family import Family
 from ..protocols import Protocol
 
@@ -18,6 +18,7 @@ FAMILIES: dict[str, Family] = {
     "box": boxes,
     "boundary": boundary,
     "shape": shape,
+    "explain": explain,
     "class": classes,
 }
 """By name, in the order of tables."""
@@ -28,7 +29,7 @@ ALWAYS = "class"
 EDGES = "boundary"
 """The family that scores a submission's edges."""
 
-ON_REQUEST = ("shape",)
+ON_REQUEST = ("shape", "explain")
 """The families that are scored only if they are requested: other results stay as they are."""
 
 

@@ -86,7 +86,9 @@ def scored_groups(
         pixel, box = np.concatenate((pixel, draws.pixel)), np.concatenate((box, draws.box))
     scored = []
     for done, (name, places) in enumerate(members, start=1):
-        scores = scoring.group_scores(kept, weights, places, pixel, box)
+        found = scoring.group_scores(kept, weights, places, pixel, box)
+        # A score that no image of the group has is NaN.
+        scores = {key: values for key, values in found.items() if values[0] == values[0]}
         intervals = {
             key: list(percentile_interval(values[1:], draws.level))
             for key, values in scores.items()

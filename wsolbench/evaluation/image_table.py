@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..formats.result import Result, levels_read
+from ..metrics import explain
 from ..metrics import pixel as pixel_metrics
 from ..metrics.boundary import THRESHOLDS, nearest_place
 from ..metrics.family import Statistics
@@ -30,8 +31,8 @@ def image_table(
     `x0, y0, x1, y1` (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is
     enough; `top1` and `top5`: whether the class is among them; `boundary_pixels` (true ones),
     `boundary_best_f` and `boundary_best_threshold` of the image alone, `boundary_f`: F at the
-    threshold of ODS, rounded to .01. An image without map scores as zeros
-    do.
+    threshold of ODS, rounded to .01; each explanation score by its key, None where the image has
+    none. An image without map scores as zeros do.
 
     Args:
         dataset: of n images.
@@ -63,7 +64,7 @@ def _columns(
 ) -> dict[str, list[Any]]:
     protocol, found = scoring.protocol, {}
     levels = levels_read(result.threshold, result.scores)
-    if "pixels" in kept:
+    if "pixel" in scoring.families:
         level = levels["pixel"]
         counts = kept["pixels"].astype(np.int64)
         curves = pixel_metrics.iou(counts, protocol.comparator)
@@ -88,6 +89,9 @@ def _columns(
         found["boundary_best_f"] = values.max(axis=1).tolist()
         found["boundary_best_threshold"] = THRESHOLDS[values.argmax(axis=1)].tolist()
         found["boundary_f"] = values[:, shared].tolist()
+    if "explain" in scoring.families:
+        for key, values in explain.image_scores(kept["pixels"]).items():
+            found[key] = [None if value != value else value for value in values.tolist()]
     if scoring.ranked and "top" in kept:
         for name, met in zip(("top1", "top5"), kept["top"].T, strict=True):
             found[name] = met.tolist()

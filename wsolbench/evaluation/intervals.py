@@ -60,9 +60,7 @@ def intervals_and_groups(
     if bootstrap is not None:
         weights = draw_weights(len(dataset), resamples, np.random.default_rng(bootstrap.seed))
         drawn = scoring.resampled(kept, weights, threshold, step)
-        intervals = {
-            key: list(percentile_interval(values, bootstrap.level)) for key, values in drawn.items()
-        }
+        intervals = {key: list(percentile_interval(drawn[key], bootstrap.level)) for key in scores}
         own = drawn if threshold.rule == "max" else {}
         pixel, box = (
             np.asarray(own.get(level_key(family), np.full(resamples, level)), dtype=np.int64)

@@ -189,6 +189,8 @@ class Scoring:
         """All scores and curves of one sum, as a result holds them."""
         one = {name: own[None] for name, own in sums.items()}
         scores, curves = self.scores(one, *_levels(threshold, 1))
+        # A score that no image has is NaN.
+        scores = {key: values for key, values in scores.items() if values[0] == values[0]}
         listed = {key: curve[0].tolist() for key, curve in curves.items()}
         if self.protocol.has_curves and need_maps(self.families):
             listed["threshold"] = self.protocol.curve_thresholds.tolist()

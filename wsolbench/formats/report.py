@@ -16,6 +16,7 @@ from .seeds import SeedGroup, seed_groups
 __all__ = [
     "boundary_text",
     "breakdown_table",
+    "chance_text",
     "check_alike",
     "check_rules",
     "score_cell",
@@ -116,9 +117,13 @@ def table(results: Sequence[Result], form: str = "text") -> str:
                 SCORES[key].title,
                 SCORES[key].text(result.scores[key]),
                 ends_text(SCORES[key], result.intervals[key]) if key in result.intervals else "",
+                chance_text(key, result.scores),
             ]
             for key in keys
+            if not SCORES[key].is_chance
         ]
+        if not any(chance for *_, chance in rows):
+            rows = [row[:-1] for row in rows]
         return grid(rows, form="plain", aligned="lrl")
     head = ["Method", "Data set", "Split", "Images", "Threshold"]
     head += [SCORES[key].title for key in keys]
@@ -141,6 +146,13 @@ def table(results: Sequence[Result], form: str = "text") -> str:
     if form == "md":
         rows = [[markdown_text(cell) for cell in row] for row in rows]
     return grid(rows, head, form, "lllrlr")
+
+
+def chance_text(key: str, scores: Mapping[str, float | int]) -> str:
+    """What a score is by chance, as a cell of a table; empty where that is not known."""
+    score = SCORES[key]
+    level = scores.get(score.chance) if isinstance(score.chance, str) else score.chance
+    return "" if level is None else f"chance {score.text(level)}"
 
 
 def breakdown_table(result: Result, kind: str, form: str = "text") -> str:

@@ -51,7 +51,7 @@ HOLDING = (100, 0.9)
 narrower interval, an honest one may lie beside it."""
 
 _COUNTS = {"missing", "constant", "full_frame_masks"}
-_MORE_COUNTS = {"windowed", "without_mask", "without_box"}
+_MORE_COUNTS = {"windowed", "without_mask", "without_box", "empty_masks", "whole_image_masks"}
 _LACKING = {"without_mask": "pixel", "without_box": "box"}
 _SHARES = (
     *("gt_known_loc", "predicted_loc", "top1_loc", "top5_loc", "top1_cls", "top5_cls"),

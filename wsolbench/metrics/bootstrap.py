@@ -133,7 +133,21 @@ class Weights:
 def percentile_interval(
     values: Sequence[float] | NDArray[Any], level: float
 ) -> tuple[float | int, float | int]:
-    """The lowest and highest value once floor(n * (1 - level) / 2) are cut off at either end."""
-    ordered = np.sort(np.asarray(values))
+    """The lowest and highest value once floor(n * (1 - level) / 2) are cut off at either end.
+
+    NaN, of a resample without an image that has the score, is left out.
+
+    Raises:
+        WsolbenchError: nothing but NaN.
+    """
+    given = np.asarray(values)
+    ordered = np.sort(given[given == given])
+    if not len(ordered):
+        raise WsolbenchError(
+            "bootstrap",
+            found="a score that no image of any resample has",
+            expected="a resample with an image that has an object",
+            cure="draw more resamples, or leave intervals out",
+        )
     cut = int(len(ordered) * (1 - level) / 2 + 1e-9)
     return ordered[cut].item(), ordered[-1 - cut].item()
