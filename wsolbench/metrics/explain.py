@@ -202,7 +202,6 @@ def _of_thresholds(sums: _Sums) -> dict[str, Values]:
     found = {
         "auc_iou": curve.sum(axis=1) / LEVELS,
         "auc_iou_chance": chances.sum(axis=1) / LEVELS,
-        "iou_image_best": curve.max(axis=1, initial=0),
     }
     for name, level in (
         ("iou_otsu", otsu_levels(sums.both) + 1),
