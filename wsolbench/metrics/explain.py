@@ -5,9 +5,10 @@ need no new pass over pixels, add up over images and have intervals.
 
 Sources: pointing game: Zhang et al., Top-down Neural Attention by Excitation Backprop (2016), and
 the "any tie" of Quantus 0.6.0; relevance mass and rank accuracy: Arras et al., CLEVR-XAI (2022);
-top k: Theiner et al. (2021); AUC-IoU: Aksoy (2025); Otsu (1979), as OpenCV's THRESH_OTSU; NSS,
-Pearson and KL: Bylinskii et al., What do different evaluation metrics tell us about saliency models
-(2019); complexity: Bhatt et al. (2020); sparseness: Chalasani et al. (2020).
+top k: Theiner et al. (2021); AUC-IoU: Aksoy (2025); IoU at Otsu's and other thresholds of a map
+alone: `own_thresholds`; NSS, Pearson and KL: Bylinskii et al., What do different evaluation metrics
+tell us about saliency models (2019); complexity: Bhatt et al. (2020); sparseness: Chalasani et al.
+(2020).
 
 Conventions: `counts` are integers (n, 2, 256), pixels of each level off the object and on it. Each
 score is of one image, and the mean over the images that have it: without an object pixel there is
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 
 from ..scores import LEVELS, SCORES
 from .family import UNIT, Images, Reading, Scored, Statistics, Sums, units
+from .own_thresholds import max_threshold, mean_threshold, otsu_threshold
 from .pixel import reach
 
 __all__ = [
@@ -46,7 +49,6 @@ __all__ = [
     "fits",
     "image_scores",
     "measure",
-    "otsu_levels",
     "scores",
 ]
 
@@ -60,9 +62,6 @@ _LOGS = np.array([0.0, *(float(Decimal(level).ln()) for level in range(1, LEVELS
 _LN2 = float(Decimal(2).ln())
 _EPS = 2.0**-52
 """MATLAB's eps, by which the saliency benchmark keeps KL finite."""
-
-_FLT_EPSILON = 2.0**-23
-"""OpenCV leaves out thresholds with a class of so small a share."""
 
 
 # ------------------------------------------------------------------------------ of single images
@@ -196,17 +195,14 @@ def _of_mass(sums: _Sums) -> dict[str, Values]:
 def _of_thresholds(sums: _Sums) -> dict[str, Values]:
     """AUC-IoU, and IoU at each image's own thresholds."""
     curve, chances = _iou(sums, sums.reached[:, :-1], sums.inside[:, :-1])
-    highest = np.maximum((sums.reached > 0).sum(axis=1) - 1, 0)
-    # At least the mean S / N, in whole numbers: the first level l with l N >= S.
-    mean = -(-sums.mass // np.maximum(sums.pixels, 1))
     found = {
         "auc_iou": curve.sum(axis=1) / LEVELS,
         "auc_iou_chance": chances.sum(axis=1) / LEVELS,
     }
     for name, level in (
-        ("iou_otsu", otsu_levels(sums.both) + 1),
-        ("iou_mean_level", mean),
-        ("iou_half_maximum", (highest + 1) // 2),
+        ("iou_otsu", otsu_threshold(sums.both)),
+        ("iou_mean_level", mean_threshold(sums.both)),
+        ("iou_half_maximum", max_threshold(sums.both, Fraction(1, 2))),
     ):
         iou, chance = _iou(sums, *(own[:, None] for own in sums.at(level)))
         found |= {name: iou[:, 0], f"{name}_chance": chance[:, 0]}
@@ -240,41 +236,6 @@ def _of_levels(sums: _Sums) -> dict[str, Values]:
 
 _NEED_BOTH = ("roc_auc", "pearson")
 _NEED_NO_MASK = ("complexity", "sparseness")
-
-
-def otsu_levels(both: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Otsu's threshold of each image: foreground is above it.
-
-    The steps of OpenCV's THRESH_OTSU in their order, in float64, so that equally good thresholds
-    are chosen as it does. A constant map has no threshold: -1, below every level, where OpenCV has
-    0.
-
-    Args:
-        both: integers (n, 256), pixels of each level.
-
-    Returns:
-        int64 (n,), -1 to 254.
-    """
-    own = np.asarray(both, np.float64)
-    scale = 1 / np.maximum(own.sum(axis=1), 1)
-    mean = (own * _LEVEL).sum(axis=1) * scale
-    below, share, best = np.zeros(len(own)), np.zeros(len(own)), np.zeros(len(own))
-    found = np.zeros(len(own), np.int64)
-    for level in range(LEVELS):
-        part = own[:, level] * scale
-        below = below * share
-        share = share + part
-        rest = 1 - share
-        counts = (np.minimum(share, rest) >= _FLT_EPSILON) & (
-            np.maximum(share, rest) <= 1 - _FLT_EPSILON
-        )
-        below = np.where(counts, (below + level * part) / np.where(counts, share, 1), below)
-        above = (mean - share * below) / np.where(counts, rest, 1)
-        spread = np.where(counts, share * rest * (below - above) * (below - above), 0)
-        better = spread > best
-        best = np.where(better, spread, best)
-        found[better] = level
-    return np.where((own > 0).sum(axis=1) <= 1, -1, found)
 
 
 def _iou(sums: _Sums, called: Counts, hits: Counts) -> tuple[Values, Values]:
