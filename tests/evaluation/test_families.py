@@ -127,7 +127,9 @@ def test_a_family_is_refused_where_no_protocol_defines_it(tmp_path: Path) -> Non
 
 def test_without_its_module_nothing_of_it_is_known(tmp_path: Path) -> None:
     dataset = random_dataset(tmp_path / "r.h5", COUNT)
-    with pytest.raises(WsolbenchError, match="found toy, expected pixel, box, boundary, shape or explain"):
+    with pytest.raises(
+        WsolbenchError, match="found toy, expected pixel, box, boundary, shape or explain"
+    ):
         Evaluator(dataset, metrics=["toy"])
     made = Evaluator(dataset, metrics=["pixel"])
     made.update(dataset.image_ids, random_maps(COUNT))

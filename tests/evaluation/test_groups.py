@@ -276,5 +276,6 @@ def test_a_terminal_shows_the_brief_scores() -> None:
     titles = [score.title for score in SCORES.values() if score.brief]
     assert titles == [
         *("AP", "IoU at T", "GT-known", "Predicted-class loc", "Top-1 loc"),
-        *("Boundary ODS", "Pointing game", "Relevance mass", "ROC-AUC", "IoU at Otsu's T"),
+        *("Boundary ODS", "Shape (own best IoU)", "Pointing game", "Relevance mass", "ROC-AUC"),
+        "IoU at Otsu's T",
     ]
