@@ -27,6 +27,7 @@ lint: $(READY)
 
 check: $(READY)
 	$(BIN)/wsolbench leaderboard check
+	$(BIN)/wsolbench leaderboard verify --from-counts
 
 bench: $(READY)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python -m benchmarks.$$script || exit 1; done

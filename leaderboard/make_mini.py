@@ -3,7 +3,7 @@
     python leaderboard/make_mini.py [FOLDER]
 
 Scenes, maps and results are kept in FOLDER (default: mini-run), so that
-`wsolbench leaderboard verify` can score them again. It needs torch.
+`wsolbench leaderboard verify` can score them again. Every entry carries its counts. It needs torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from wsolbench.baselines.predict import predict
 from wsolbench.baselines.trivial import TRIVIAL, predict_trivial
 from wsolbench.data.dataset import Dataset
-from wsolbench.evaluation.run import evaluate
+from wsolbench.evaluation.counts import counts_path, write_counts
+from wsolbench.evaluation.run import Request, run
 from wsolbench.files import write_text
 from wsolbench.formats.annotations import write_store
 from wsolbench.formats.result import Bootstrap, Result
@@ -48,7 +49,7 @@ def main() -> None:
     """Replace the entries of the embedded benchmark by new ones."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "mini-run")
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (ROOT / "entries" / "mini").glob("*.json"):
+    for old in (ROOT / "entries" / "mini").iterdir():
         old.unlink()
     images, content = write_benchmark(folder, val=SCENES, test=SCENES)
     write_store(folder / "mini.h5", content)
@@ -63,6 +64,17 @@ def main() -> None:
     maps = [Submission.open(folder / f"{stem}-val.h5") for stem in ("cam", "sem-0.1")]
     dataset = Dataset.open(folder / "mini.h5", "val", images)
     write_text(ROOT / "gallery.json", make_gallery(dataset, maps, ("CAM", "CAM + SEM"), GALLERY))
+
+
+def _scored(dataset: Dataset, maps: Path, chosen: Result | None) -> tuple[Result, Path]:
+    """The result of some maps, written next to them, and its counts file."""
+    request = Request(maps, dataset, threshold=chosen, bootstrap=DRAWN, counts=True)
+    outcome = run(request)
+    (result,), (counts,) = outcome.results, outcome.counts
+    result.write(maps.with_suffix(".json"))
+    path = counts_path(maps.with_suffix(".json"))
+    write_counts(path, counts)
+    return result, path
 
 
 def _measure(
@@ -81,8 +93,7 @@ def _measure(
         device="cpu",
         overwrite=True,
     )
-    result = evaluate(dataset, folder / f"{stem}.h5", threshold=chosen, bootstrap=DRAWN)
-    result.write(folder / f"{stem}.json")
+    result, counts = _scored(dataset, folder / f"{stem}.h5", chosen)
     about = About(
         authors="Zhou et al.",
         supervision="image label",
@@ -96,7 +107,7 @@ def _measure(
         post_processing="" if share is None else "SEM",
         variant="" if share is None else f"K = {share:g} of positions",
     )
-    print(add(result, about, ROOT))
+    print(add(result, about, ROOT, counts))
     return result
 
 
@@ -104,8 +115,7 @@ def _measure_trivial(folder: Path, name: str, split: str, chosen: Result | None)
     dataset = Dataset.open(folder / "mini.h5", split)
     maps = folder / f"{name}-{split}.h5"
     predict_trivial(dataset, maps, name, size=MAP_SIZE, overwrite=True)
-    result = evaluate(dataset, maps, threshold=chosen, bootstrap=DRAWN)
-    result.write(maps.with_suffix(".json"))
+    result, counts = _scored(dataset, maps, chosen)
     about = About(
         authors="The wsolbench authors",
         supervision="the mask itself" if name == "mask" else "none",
@@ -116,7 +126,7 @@ def _measure_trivial(folder: Path, name: str, split: str, chosen: Result | None)
         study="the mask itself" if name == "mask" else "",
         map_size=f"maps {MAP_SIZE} x {MAP_SIZE}",
     )
-    print(add(result, about, ROOT))
+    print(add(result, about, ROOT, counts))
     return result
 
 

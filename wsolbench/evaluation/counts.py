@@ -31,7 +31,7 @@ from .checks import MOST_CLASSES
 from .families import FAMILIES
 from .statistics import Scoring
 
-__all__ = ["Counts", "counts_path", "read_counts", "write_counts"]
+__all__ = ["Counts", "counts_path", "parse_counts", "read_counts", "write_counts"]
 
 VERSION = 2
 
@@ -108,6 +108,24 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
     Raises:
         WsolbenchError: missing, damaged, of another result, or images that do not add up to it.
     """
+    counts = parse_counts(path, result)
+    scores, curves = counts.scoring.scored(counts.scoring.sums(counts.kept), result.threshold)
+    if scores != dict(result.scores) or curves != dict(result.curves):
+        raise WsolbenchError(
+            path,
+            found="counts that do not add up to the scores of the result",
+            expected="the images that were scored",
+            cure=_CURE,
+        )
+    return counts
+
+
+def parse_counts(path: str | os.PathLike[str], result: Result) -> Counts:
+    """Read counts that state the hashes of a result, whatever they add up to.
+
+    Raises:
+        WsolbenchError: missing, damaged, or of another result.
+    """
     require_type("result", result, (Result,), "the Result that the counts belong to")
     file = require_file(
         path,
@@ -131,14 +149,6 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
             file,
             found="counts of another result",
             expected=f"those of {result.name} on {result.split} as the result next to them states",
-            cure=_CURE,
-        )
-    scores, curves = counts.scoring.scored(counts.scoring.sums(counts.kept), result.threshold)
-    if scores != dict(result.scores) or curves != dict(result.curves):
-        raise WsolbenchError(
-            file,
-            found="counts that do not add up to the scores of the result",
-            expected="the images that were scored",
             cure=_CURE,
         )
     return counts

@@ -13,20 +13,26 @@ from .add import About, add
 from .build import build, changes, check, generated
 from .entries import Entry, read_entry, read_scored
 from .files import read_entries, read_notes
+from .recompute import Recomputed, attach, copy_counts, filled, recompute
 from .verify import reproduced, verify
 
 __all__ = [
     "About",
     "Entry",
+    "Recomputed",
     "add",
+    "attach",
     "build",
     "changes",
     "check",
+    "copy_counts",
+    "filled",
     "generated",
     "read_entries",
     "read_entry",
     "read_notes",
     "read_scored",
+    "recompute",
     "reproduced",
     "verify",
 ]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SHOWN, WsolbenchError, require_path, require_type, some
-from ..files import require_folder
+from ..files import require_folder, together
 from ..formats.result import Result
 from ..metrics.choices import BoundaryRule
-from .entries import Entry, entry_from_json, entry_path, kept_curves, text_faults
+from .entries import Entry, counts_beside, entry_from_json, entry_path, kept_curves, text_faults
 from .files import read_entries, scored_alike
+from .recompute import attach, copy_counts
 from .schema import FORMAT, FORMAT_VERSION, schema, schema_faults
 
 __all__ = ["About", "add"]
@@ -41,16 +42,28 @@ class About:
     study: str = ""
 
 
-def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
+def add(
+    result: Result,
+    about: About,
+    root: str | os.PathLike[str],
+    counts: str | os.PathLike[str] | None = None,
+) -> Path:
     """Create a measured entry from a result file and write it.
+
+    Args:
+        result: of a whole submission.
+        about: what the result does not contain.
+        root: the leaderboard's folder.
+        counts: the result's counts file, which is copied next to the entry, so that strangers can
+            recompute its scores; None for an entry without.
 
     Returns:
         The entry's path.
 
     Raises:
         WsolbenchError: the result is a trial or a subset, lacks images or has no submission hash;
-            an entry of that name or of the same submission exists; or a text is missing or not
-            allowed in an entry, naming its option.
+            an entry of that name or of the same submission exists; a text is missing or not
+            allowed in an entry, naming its option; or the counts are not those of the result.
     """
     require_type("result", result, (Result,), "a Result")
     require_type("about", about, (About,), "an About")
@@ -72,7 +85,16 @@ def add(result: Result, about: About, root: str | os.PathLike[str]) -> Path:
             cure=f"to replace the old entry, delete {held} first{another}",
             exit_status=1,
         )
-    return entry.write(root)
+    if counts is None:
+        return entry.write(root)
+    from ..evaluation.counts import read_counts
+
+    read_counts(counts, result)
+    entry = attach(entry, counts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with together():
+        copy_counts(counts, counts_beside(path))
+        return entry.write(root)
 
 
 def _measured(result: Result, about: About) -> Entry:

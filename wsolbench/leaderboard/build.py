@@ -1,8 +1,8 @@
 """The generated files of a leaderboard; their bytes do not depend on the order of the entries.
 
-Conventions: a leaderboard's folder contains `entries/<data set>/*.json`, `notes.json`, optionally
-`gallery.json`, and the files generated from them: `README.md`, `index.html`, `schema.json` and one
-CSV file per data set.
+Conventions: a leaderboard's folder contains `entries/<data set>/*.json`, for some of them
+`*.counts.npz`, `notes.json`, optionally `gallery.json`, and the files generated from them:
+`README.md`, `index.html`, `schema.json` and one CSV file per data set.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from pathlib import Path
 
 from ..errors import WsolbenchError, printable, some
 from ..files import require_folder, together, write_text
+from ..formats.result import COUNTS_SUFFIX
 from ..renames import sweep
 from .entries import read_entry, slug
-from .files import plain_files, read_entries, read_notes
+from .files import is_counts_file, plain_files, read_entries, read_notes
 from .gallery import read_gallery
 from .page.render import page
 from .readme import entries_csv, readme
+from .recompute import recompute
 from .schema import MAX_BYTES, schema_text
 from .tables import tables
 
@@ -121,9 +123,9 @@ def check(root: str | os.PathLike[str]) -> list[str]:
 def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> list[str]:
     """Differences between two leaderboards other than new entries, one line each.
 
-    Files that are not generated must be identical. New entries are allowed, but none may claim to
-    be reproduced. Git does not store empty folders, so an empty folder in a checkout is a
-    submodule.
+    Files that are not generated must be identical. New entries are allowed, with counts from which
+    their numbers follow, but none may claim to be reproduced. Git does not store empty folders, so
+    an empty folder in a checkout is a submodule.
 
     Args:
         root: the proposed leaderboard.
@@ -150,10 +152,19 @@ def changes(root: str | os.PathLike[str], against: str | os.PathLike[str]) -> li
                 lines.append(f"{path}: changed")
         elif not name.startswith("entries/"):
             lines.append(f"{path}: added, but not an entry")
+        elif is_counts_file(here[name]):
+            lines += _counted_wrong(here[name])
         elif read_entry(here[name]).state == "reproduced":
             lines.append(f"{path}: added as reproduced; new entries must be measured or reported")
     empty = (path for path in Path(root).rglob("*") if path.is_dir() and not any(path.iterdir()))
     return lines + [f"{printable(str(path))}: an empty folder" for path in sorted(empty)]
+
+
+def _counted_wrong(counts: Path) -> list[str]:
+    """Numbers of a new entry that do not follow from its counts, one line each."""
+    path = counts.with_name(counts.name.removesuffix(COUNTS_SUFFIX) + ".json")
+    differences = recompute(read_entry(path), counts).differences
+    return [_visible(f"{printable(str(path))}: {line}") for line in differences]
 
 
 def _visible(line: str) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..errors import WsolbenchError, some
 from ..files import require_file, strict_json, write_text
-from ..formats.result import Result, read_result
+from ..formats.result import COUNTS_SUFFIX, Result, read_result
 from ..formats.untrusted.contents import read_bytes
 from ..image_ids import is_image_id
 from ..protocols import fields_sha256, is_protocol_name
@@ -34,6 +34,8 @@ from .schema import FORMAT, FORMAT_VERSION, MAX_BYTES, schema, schema_faults
 
 __all__ = [
     "Entry",
+    "counts_beside",
+    "entry_counts_path",
     "entry_from_json",
     "entry_path",
     "kept_curves",
@@ -51,6 +53,7 @@ _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 _REPORTED = {"paper", "printed"}
 _MEASURED = {"submission_sha256", "annotations_sha256", "protocol", "wsolbench", "command"}
+_COUNTED = "counts_sha256"  # optional, of measured entries alone
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class Entry:
         name = " ".join(part for part in parts if part)
         return f"{name} ({self.variant})" if self.variant else name
 
+    @property
+    def counts_sha256(self) -> str:
+        """The hash of the counts file next to the entry; empty if it carries none."""
+        return str(self.provenance.get(_COUNTED, ""))
+
     def to_json(self) -> str:
         """The file's text, without empty fields and with each list of numbers on one line."""
         content = {key: value for key, value in asdict(self).items() if value not in ("", None, {})}
@@ -158,6 +166,16 @@ def entry_path(entry: Entry) -> Path:
             cure="shorten one of --method, --post-processing, --backbone, --study and --variant",
         )
     return Path("entries", slug(entry.dataset), f"{stem}.json")
+
+
+def entry_counts_path(entry: Entry) -> Path:
+    """The path of an entry's counts file below the leaderboard's folder."""
+    return counts_beside(entry_path(entry))
+
+
+def counts_beside(path: Path) -> Path:
+    """The path of the counts file of an entry's file."""
+    return path.with_name(path.name.removesuffix(".json") + COUNTS_SUFFIX)
 
 
 def slug(text: str) -> str:
@@ -281,7 +299,8 @@ def _state_faults(entry: Entry) -> list[str]:
     for key in sorted(entry.footnotes.keys() - {"entry"} - entry.scores.keys()):
         faults.append(f"footnotes.{key}: the entry has no such score")
     wanted = _REPORTED if entry.state == "reported" else _MEASURED
-    if entry.provenance.keys() != wanted:
+    optional = set() if entry.state == "reported" else {_COUNTED}
+    if entry.provenance.keys() - optional != wanted:
         faults.append(f"provenance: its keys must be {', '.join(sorted(wanted))}")
     elif entry.state == "reported":
         faults += _printed_faults(entry)

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import WsolbenchError, require_path
-from ..files import require_folder, strict_json
+from ..files import require_folder, sha256_of, strict_json
+from ..formats.result import COUNTS_SUFFIX
 from ..formats.untrusted.contents import read_bytes
 from ..renames import is_leftover
-from .entries import Entry, entry_path, read_entry
+from .entries import Entry, entry_counts_path, entry_path, read_entry
 from .schema import MAX_BYTES
 
-__all__ = ["MAX_FILE_BYTES", "plain_files", "read_entries", "read_notes", "scored_alike"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "is_counts_file",
+    "plain_files",
+    "read_entries",
+    "read_notes",
+    "scored_alike",
+]
 
 MAX_FILE_BYTES = 16 << 20
 """Largest file allowed in the leaderboard's folder; the limit for entries is lower."""
@@ -27,7 +36,8 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
 
     Raises:
         WsolbenchError: an entry is malformed or its path does not match its names; two entries have
-            the same maps, protocol and threshold; the folder contains links, pipes or huge files.
+            the same maps, protocol and threshold; a counts file is missing, changed or of no entry;
+            the folder contains links, pipes or huge files.
     """
     require_path("root", root, "the path of the leaderboard's folder")
     folder = Path(root, "entries")
@@ -40,7 +50,7 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
     )
     entries: dict[tuple[object, ...], Entry] = {}
     for path in files:
-        if folder not in path.parents or is_leftover(path):
+        if folder not in path.parents or is_leftover(path) or is_counts_file(path):
             continue
         entry = read_entry(path)
         if path.relative_to(root) != entry_path(entry):
@@ -60,7 +70,37 @@ def read_entries(root: str | os.PathLike[str]) -> list[Entry]:
                 cure="delete one of the two",
                 exit_status=1,
             )
+    _check_counts(Path(root), list(entries.values()), files)
     return list(entries.values())
+
+
+def is_counts_file(path: Path) -> bool:
+    """Whether a file of the leaderboard's folder holds the counts of an entry."""
+    return path.name.endswith(COUNTS_SUFFIX)
+
+
+def _check_counts(root: Path, entries: Sequence[Entry], files: Sequence[Path]) -> None:
+    """Refuse counts files that are missing, changed or of no entry."""
+    stated = {Path(root, entry_counts_path(entry)): entry for entry in entries}
+    counted = {path for path, entry in stated.items() if entry.counts_sha256}
+    there = {path for path in files if is_counts_file(path)}
+    for path in sorted(there | counted):
+        if path not in there:
+            raise WsolbenchError(
+                path,
+                found="no file",
+                expected="the counts that the entry next to it states",
+                cure="add the file, or remove counts_sha256 from the entry",
+                exit_status=1,
+            )
+        if path not in counted or sha256_of(path) != stated[path].counts_sha256:
+            raise WsolbenchError(
+                path,
+                found="changed counts" if path in counted else "counts that no entry states",
+                expected="a counts file whose hash is in the provenance of the entry next to it",
+                cure="restore or delete the file",
+                exit_status=1,
+            )
 
 
 def read_notes(root: str | os.PathLike[str]) -> dict[int, str]:

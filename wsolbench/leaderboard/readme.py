@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..scores import in_order
 from ..tables import csv_text, markdown_text
-from .entries import Entry, entry_path, slug
+from .entries import Entry, entry_counts_path, entry_path, slug
 from .tables import THRESHOLD_RULES, Cell, Floor, Table, floor, heading, tables
 
 __all__ = ["INTRODUCTION", "entries_csv", "readme"]
@@ -20,8 +20,10 @@ the tables and how to add an entry.
 
 *Reported* numbers are copied from papers; nobody here has scored the maps. *Measured* numbers were
 scored by wsolbench from a submission whose hash is in the entry; *reproduced* numbers were scored
-again with identical results. Reported and measured numbers are never ranked together, and neither
-are numbers from different protocols.
+again with identical results. *Recomputable* entries carry the counts of every image, from which
+`wsolbench leaderboard verify --from-counts` forms every score and interval again, without maps,
+masks or photos. Reported and measured numbers are never ranked together, and neither are numbers
+from different protocols.
 
 Scores are percentages; thresholds (Peak-T, Box-T) are levels from 0 to 255. Tables are ranked by
 pooled Peak-IoU, or by GT-known if they contain only box scores; `=` marks equal scores, `~` an
@@ -106,9 +108,12 @@ def _raised(numbers: Sequence[int]) -> str:
 
 
 def _state(entry: Entry) -> str:
+    state = entry.state
     if entry.threshold.get("source"):
-        return f"{entry.state}, T from {markdown_text(str(entry.threshold['source']['split']))}"
-    return entry.state
+        state += f", T from {markdown_text(str(entry.threshold['source']['split']))}"
+    if entry.counts_sha256:
+        state += f", [recomputable]({entry_counts_path(entry).as_posix()})"
+    return state
 
 
 def _linked(entry: Entry) -> str:

@@ -176,6 +176,7 @@ def _provenance() -> dict[str, Any]:
             "printed": {"type": "array", "items": printed, "minItems": 1, "maxItems": 99},
             "submission_sha256": _SHA256,
             "annotations_sha256": _SHA256,
+            "counts_sha256": _SHA256,
             "protocol": _PROTOCOL,
             "wsolbench": _text(),
             "command": _text(1000),

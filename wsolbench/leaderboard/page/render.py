@@ -18,7 +18,7 @@ from typing import Any
 from ...errors import WsolbenchError
 from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
-from ..entries import Entry, entry_path, slug
+from ..entries import Entry, entry_counts_path, entry_path, slug
 from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
 
 __all__ = ["bibtex", "latex_row", "markdown_row", "page"]
@@ -90,6 +90,7 @@ def page(
         backbones=sorted({row["backbone"] for row in rows}),
         entries=len(rows),
         measured=sum(row["state"] != "reported" for row in rows),
+        counted=any(row["counts"] for row in rows),
         curves=any(row["curves"] for row in rows),
         rules=THRESHOLD_RULES,
         data={
@@ -253,6 +254,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
         "state": entry.state,
         "threshold": _threshold(entry).removeprefix("threshold "),
         "path": path.as_posix(),
+        "counts": entry_counts_path(entry).as_posix() if entry.counts_sha256 else "",
         "cells": [
             {
                 "shown": cell.shown,
