@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 LOWEST := .venv-lowest
-BENCHMARKS := $(filter-out common,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out common peer_ways,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .PHONY: demo test test-lowest lint check bench clean
 

@@ -77,16 +77,16 @@ def count_once(map_: NDArray[np.uint8]) -> object:
     return cv2.calcHist([levels_of(map_)], [0], None, [LEVELS], [0, LEVELS])
 
 
-def count_with_pysodmetrics() -> Callable[[RunLengths, NDArray[np.uint8]], object]:
-    """Its IoU at each threshold, from histograms."""
+def count_with_pysodmetrics() -> Callable[[RunLengths, NDArray[np.uint8]], NDArray[np.float64]]:
+    """Its IoU at each threshold, the highest first, from histograms."""
     from py_sod_metrics import FmeasureV2, IOUHandler
 
     handler = IOUHandler(with_dynamic=True, with_adaptive=False)
     metric = FmeasureV2(metric_handlers={"iou": handler})
 
-    def count(mask: RunLengths, map_: NDArray[np.uint8]) -> None:
+    def count(mask: RunLengths, map_: NDArray[np.uint8]) -> NDArray[np.float64]:
         metric.step(pred=levels_of(map_), gt=np.uint8(255) * masks.decode(mask))
-        handler.dynamic_results.clear()
+        return np.asarray(handler.dynamic_results.pop())
 
     return count
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, row
 
@@ -75,6 +76,23 @@ def measured(command: list[str]) -> tuple[float, float, float]:
     return seconds, peak, used.ru_utime + used.ru_stime
 
 
+def at_one_threshold(
+    mask: NDArray[np.bool_], map_: NDArray[np.uint8]
+) -> tuple[float, NDArray[np.int32]]:
+    """IoU and the largest component's box at half of the highest value, by OpenCV and NumPy."""
+    import cv2
+
+    large = cv2.resize(np.float32(map_), mask.shape[::-1])
+    foreground = large >= 128
+    met = np.count_nonzero(foreground & mask)
+    iou = met / np.count_nonzero(foreground | mask)
+    stats = cv2.connectedComponentsWithStats(foreground.view(np.uint8))[2][1:]
+    if not len(stats):
+        return iou, np.zeros(4, dtype=np.int32)
+    x, y, width, height, _ = stats[stats[:, cv2.CC_STAT_AREA].argmax()]
+    return iou, np.array([x, y, x + width, y + height], dtype=np.int32)
+
+
 def one_threshold(store: Path, maps: Path, rounds: int) -> list[float]:
     """Seconds an image of OpenCV and NumPy at one threshold, one core, all images in memory."""
     import cv2
@@ -89,12 +107,7 @@ def one_threshold(store: Path, maps: Path, rounds: int) -> list[float]:
 
     def score() -> None:
         for mask, map_ in drawn:
-            large = cv2.resize(np.float32(map_), mask.shape[::-1])
-            foreground = large >= 128
-            met = np.count_nonzero(foreground & mask)
-            _ = met / np.count_nonzero(foreground | mask)
-            stats = cv2.connectedComponentsWithStats(foreground.view(np.uint8))[2]
-            _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()] if len(stats) > 1 else None
+            at_one_threshold(mask, map_)
 
     return [seconds / few for seconds in by_turns({"score": score}, rounds)["score"]]
 
