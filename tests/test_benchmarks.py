@@ -25,7 +25,7 @@ TINY = {
     "kernels": "--images 1 --rounds 1",
     "limits": "--images 20 --rounds 1 --worst 1",
     "many": "--submissions 2 --images 4 --rounds 1",
-    "peers": "--images 1 --rounds 1 --kinds smooth --counts 2",
+    "peers": "--images 1 --rounds 1 --kinds smooth --counts",
     "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",
     "schedulers": "--images 30 --rounds 1 --shards 2 --after 0.01",
@@ -110,6 +110,21 @@ def test_peers_writes_its_part_of_the_page_and_a_picture(tmp_path: Path) -> None
     assert (tmp_path / "pictures" / "peers.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match="in the page"):
         peers.put("a page without comments", text)
+
+
+def test_peers_measures_ours_over_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2")
+    from benchmarks import common, peers
+
+    monkeypatch.setattr(peers, "trust_files", lambda: None)
+    files = common.draw(tmp_path, [(30, 40)] * 3)
+    monkeypatch.setattr(peers, "elsewhere", lambda act, *given: act(*given))
+    monkeypatch.setattr(peers, "draw", lambda *_: files)
+    monkeypatch.setattr(peers, "FEEDS", {})
+    growth = peers.grow_all([3, 3])
+    assert [run.images for runs in growth.values() for run in runs] == [3] * 4
+    monkeypatch.setattr(peers, "MOST_MEGABYTES", 0)
+    assert [len(runs) for runs in peers.grow_all([3, 3]).values()] == [1, 1]
 
 
 def test_peers_tells_where_ways_disagree() -> None:
