@@ -15,7 +15,7 @@ used, so that `import wsolbench` costs nothing:
   `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
   `compare_protocols`, `judge`, `verdict_table`, `Verdict` for several protocols together;
-  `find_cases`.
+  `rescored` for more scores of counts; `find_cases`.
 - Files: `trust_files` for files of your own.
 - Packages: `baselines` (CAM, SEM, networks), `plots`, `leaderboard`, `metrics`, `protocols`.
 """
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .evaluation.counts import Counts, counts_path, read_counts, write_counts
     from .evaluation.evaluator import Evaluator
     from .evaluation.many import evaluate_many
+    from .evaluation.rescore import rescored
     from .evaluation.run import Outcome, Request, evaluate, run
     from .evaluation.thresholds import readings, readings_table
     from .evaluation.torch_metric import LocalizationMetric
@@ -100,6 +101,7 @@ _HOMES = {
     "collate": "data.torch_dataset",
     "compare": "evaluation.comparison",
     "compare_files": "evaluation.compare_files",
+    "rescored": "evaluation.rescore",
     "compare_protocols": "evaluation.compare_files",
     "comparison_table": "evaluation.comparison_report",
     "counts_path": "evaluation.counts",
@@ -191,6 +193,7 @@ __all__ = [
     "read_result",
     "readings",
     "readings_table",
+    "rescored",
     "run",
     "seed_groups",
     "seeds_table",

@@ -30,6 +30,7 @@ from . import (
     merge_results,
     plot,
     predict,
+    rescore,
     study,
     train,
 )
@@ -79,7 +80,7 @@ def cli() -> None:
 
 for _command in (
     *(evaluate.evaluate, evaluate.thresholds, evaluate.protocols, evaluate.validate),
-    *(compare.compare, info.info, imports.import_, imports.export),
+    *(compare.compare, rescore.rescore, info.info, imports.import_, imports.export),
     *(
         predict.predict,
         import_maps.import_maps,

@@ -61,6 +61,12 @@ __all__ = ["compare"]
     help="Result or submission that shows what any method has anyway, e.g. of `predict "
     "trivial:centre-gaussian`; the image-mean IoU of every method is then told beside it.",
 )
+@click.option(
+    "--metrics",
+    metavar="pixel,box,explain",
+    help="Metrics to compare; counts of pixel scores hold those of explain too [default: those of "
+    "the results, or all that submissions get without --metrics].",
+)
 @click.option("--out", type=FILE, help="Write the comparison to this JSON file.")
 @click.option(
     "--plot",
@@ -88,6 +94,7 @@ def compare(
     against_first: bool,
     common: bool,
     prior: Path | None,
+    metrics: str | None,
     out: Path | None,
     picture: Path | None,
     grid: Path | None,
@@ -130,6 +137,7 @@ def compare(
             require_form(drawn)
     drawn_from = Bootstrap(bootstrap, seed)
     bars = partial(bar, quiet=quiet)
+    asked = None if metrics is None else listed(metrics)
     writes: dict[Path, Callable[[Path], None]] = {}
     if several:
         verdict = compare_protocols(
@@ -139,6 +147,7 @@ def compare(
             protocols=None if name == "all" else listed(name),
             against_first=against_first,
             common=common,
+            metrics=asked,
             jobs=jobs,
             bars=bars,
         )
@@ -153,6 +162,7 @@ def compare(
             protocol=name,
             against_first=against_first,
             common=common,
+            metrics=asked,
             prior=prior,
             jobs=jobs,
             bars=bars,

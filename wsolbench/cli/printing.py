@@ -66,6 +66,8 @@ def print_result(result: Result) -> None:
         ("constant", "{} with a constant map"),
         ("windowed", "{} with a map of a part of them, placed in its window"),
         ("full_frame_masks", "{} with a mask that covers 95 % of the image or more"),
+        ("empty_masks", "{} without an object pixel, absent from the explanation scores"),
+        ("whole_image_masks", "{} without a pixel off the object, absent from ROC-AUC and Pearson"),
     ):
         if result.counts.get(name):
             click.echo(f"images: {words.format(result.counts[name])}")

@@ -18,6 +18,7 @@ from .checks import check_match
 from .comparison import Comparison, check_alike, compare, require_methods
 from .counts import Counts, counts_path, read_counts
 from .evaluator import Evaluator
+from .rescore import with_families
 from .run import Bars, Request, find_dataset, run
 from .shared_images import shared_images
 from .verdict import Verdict, judge
@@ -35,6 +36,7 @@ def compare_files(
     protocol: str | None = None,
     against_first: bool = False,
     common: bool = False,
+    metrics: Sequence[str] | None = None,
     prior: PathLike | None = None,
     jobs: int | None = None,
     bars: Bars = lambda title, unit: nullcontext(),
@@ -49,6 +51,8 @@ def compare_files(
             results, or "sem".
         against_first: see `compare`.
         common: compare files with maps of different images on those that all have.
+        metrics: names of the metric families that are compared; None for those of the results,
+            and of submissions all that are scored by default.
         prior: one more file, see `compare`.
         jobs: threads; None for one a processor.
         bars: makes a progress bar from a title and a unit.
@@ -79,7 +83,7 @@ def compare_files(
     dataset: Dataset | None = None
     for file, item in zip(files, read, strict=True):
         if isinstance(item, Result):
-            counts = read_counts(counts_path(file), item)
+            counts = _read(file, item, metrics)
             ready.append([counts])
             held.append(counts.held_ids)
             continue
@@ -90,7 +94,7 @@ def compare_files(
         held.append(_images_of(item, dataset))
     # Before submissions are scored, which may take long.
     shared_images([printable(str(file)) for file in files], held, common=common)
-    counted = [own for (own,) in _counted(ready, dataset, [stated], jobs, bars)]
+    counted = [own for (own,) in _counted(ready, dataset, [stated], metrics, jobs, bars)]
     base = counted.pop() if prior is not None else None
     with bars("compare", "resample") as progress:
         return compare(
@@ -106,6 +110,7 @@ def compare_protocols(
     protocols: Sequence[str | Protocol] | None = None,
     against_first: bool = False,
     common: bool = False,
+    metrics: Sequence[str] | None = None,
     jobs: int | None = None,
     bars: Bars = lambda title, unit: nullcontext(),
 ) -> Verdict:
@@ -121,6 +126,7 @@ def compare_protocols(
             needs submissions alone; the others are named in `Verdict.skipped`.
         against_first: see `compare`.
         common: see `compare_files`.
+        metrics: see there; each protocol must define one of them.
         jobs: threads; None for one a processor.
         bars: makes a progress bar from a title and a unit.
 
@@ -161,12 +167,10 @@ def compare_protocols(
             continue
         paths = path_per_name(Path(file), [own.name for own in asked])
         results = [read_result(path) for path in paths]
-        ready.append(
-            [read_counts(counts_path(path), own) for path, own in zip(paths, results, strict=True)]
-        )
+        ready.append([_read(path, own, metrics) for path, own in zip(paths, results, strict=True)])
     held = [own[0].held_ids if isinstance(own, list) else _images_of(own, dataset) for own in ready]
     shared_images([printable(str(file)) for file in files], held, common=common)
-    counted = _counted(ready, dataset, asked, jobs, bars)
+    counted = _counted(ready, dataset, asked, metrics, jobs, bars)
     comparisons = []
     for place in range(len(asked)):
         with bars(f"compare under {asked[place].name}", "resample") as progress:
@@ -186,6 +190,7 @@ def _counted(
     ready: Sequence[Sequence[Counts] | Submission],
     dataset: Dataset | None,
     protocols: Sequence[Protocol],
+    metrics: Sequence[str] | None,
     jobs: int | None,
     bars: Bars,
 ) -> list[Sequence[Counts]]:
@@ -200,12 +205,19 @@ def _counted(
                 own,
                 dataset,
                 protocols=tuple(protocols),
+                metrics=metrics,
                 counts=True,
                 allow_missing=True,
                 jobs=jobs,
             )
             counted.append(run(request, bars).counts)
     return counted
+
+
+def _read(file: PathLike, result: Result, metrics: Sequence[str] | None) -> Counts:
+    """The counts next to a result, read as if some metrics alone had been requested."""
+    counts = read_counts(counts_path(file), result)
+    return counts if metrics is None else with_families(counts, metrics)
 
 
 def _images_of(submission: Submission, dataset: Dataset | None) -> set[str]:

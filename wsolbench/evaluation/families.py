@@ -30,7 +30,9 @@ EDGES = "boundary"
 """The family that scores a submission's edges."""
 
 ON_REQUEST = ("shape", "explain")
-"""The families that are scored only if they are requested: other results stay as they are."""
+"""The families that are scored only if they are requested: other results stay as they are.
+
+None of them has curves."""
 
 
 def need_maps(families: Sequence[str]) -> bool:

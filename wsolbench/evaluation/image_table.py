@@ -90,8 +90,7 @@ def _columns(
         found["boundary_best_threshold"] = THRESHOLDS[values.argmax(axis=1)].tolist()
         found["boundary_f"] = values[:, shared].tolist()
     if "explain" in scoring.families:
-        for key, values in explain.image_scores(kept["pixels"]).items():
-            found[key] = [None if value != value else value for value in values.tolist()]
+        found |= explain.image_columns(kept["pixels"])
     if scoring.ranked and "top" in kept:
         for name, met in zip(("top1", "top5"), kept["top"].T, strict=True):
             found[name] = met.tolist()

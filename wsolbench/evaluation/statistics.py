@@ -20,7 +20,7 @@ from ..metrics.family import Cut, Images, Reading, Scored, Statistics, Sums, by_
 from ..progress import Progress
 from ..protocols import Protocol
 from ..scores import SCORES
-from .families import FAMILIES, need_maps
+from .families import FAMILIES, ON_REQUEST, need_maps
 
 __all__ = ["Scoring", "added", "part", "put", "room_for"]
 
@@ -192,7 +192,8 @@ class Scoring:
         # A score that no image has is NaN.
         scores = {key: values for key, values in scores.items() if values[0] == values[0]}
         listed = {key: curve[0].tolist() for key, curve in curves.items()}
-        if self.protocol.has_curves and need_maps(self.families):
+        curved = [name for name in self.families if name not in ON_REQUEST]
+        if self.protocol.has_curves and need_maps(curved):
             listed["threshold"] = self.protocol.curve_thresholds.tolist()
         return {key: values[0].item() for key, values in scores.items()}, listed
 

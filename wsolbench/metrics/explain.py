@@ -47,6 +47,7 @@ __all__ = [
     "columns",
     "empty",
     "fits",
+    "image_columns",
     "image_scores",
     "measure",
     "scores",
@@ -96,6 +97,14 @@ def image_scores(counts: NDArray[np.integer[Any]]) -> dict[str, Values]:
             have = sums.pixels > 0
         found[key] = np.where(have, values, np.nan)
     return {key: found[key] for key, score in SCORES.items() if score.family == "explain"}
+
+
+def image_columns(counts: NDArray[np.integer[Any]]) -> dict[str, list[float | None]]:
+    """`image_scores` as columns of a table: None where an image has no such score."""
+    return {
+        key: [None if value != value else value for value in values.tolist()]
+        for key, values in image_scores(counts).items()
+    }
 
 
 class _Sums:
