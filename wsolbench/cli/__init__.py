@@ -22,6 +22,7 @@ from . import (
     demo,
     edges,
     evaluate,
+    hub,
     import_maps,
     imports,
     info,
@@ -94,6 +95,7 @@ for _command in (
 ):
     cli.add_command(_command)
 train.train.add_command(edges.train_edges)
+imports.export.add_command(hub.export_hub)
 for _command in edges.PREDICT:
     predict.predict.add_command(_command)
 add_common_options(cli)

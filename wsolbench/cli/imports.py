@@ -300,7 +300,7 @@ def import_voc(folder: Path, out: Path, quiet: bool, **options: Any) -> None:
 
 @click.group()
 def export() -> None:
-    """Write an annotation file in another format."""
+    """Write annotation files and results in other formats."""
 
 
 @export.command("coco")

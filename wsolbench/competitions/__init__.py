@@ -1,1 +1,1 @@
-"""Scoring programs for sites where competitions run, each in its site's layout."""
+"""Scoring programs for sites where competitions run, and files for a hub; one module a site."""
