@@ -94,6 +94,15 @@ def test_scores_and_curves_are_those_of_the_evaluator(
     assert metric.images == COUNT
 
 
+def test_explanation_scores_too(dataset: Dataset, maps: list[np.ndarray]) -> None:
+    expected = evaluated(dataset, maps, metrics=["pixel", "shape", "explain"]).result().scores
+    metric = LocalizationMetric(("explain", "pixel", "shape"))
+    for places in (range(FIRST), range(FIRST, COUNT)):
+        fed(metric, dataset, maps, places)
+    assert numbers(metric) == dict(expected)
+    assert {"relevance_mass", "iou_shape"} <= expected.keys()
+
+
 @pytest.mark.parametrize(
     "threshold", [100, Threshold("fixed", pixel=90, box=30)], ids=["both", "one each"]
 )

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from wsolbench import leaderboard
 from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.counts import write_counts
-from wsolbench.evaluation.families import FAMILIES
 from wsolbench.evaluation.run import Request, run
 from wsolbench.files import sha256_of
 from wsolbench.formats.result import Bootstrap, Result
@@ -26,6 +24,7 @@ from wsolbench.formats.submission.reader import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
 from wsolbench.leaderboard import About, Entry, read_entry, recompute
 from wsolbench.leaderboard.entries import counts_beside, entry_path
+from wsolbench.metrics import explain
 from wsolbench.scores import SCORES
 
 ROOT = Path(__file__).resolve().parents[2] / "leaderboard"
@@ -204,34 +203,23 @@ def test_scores_that_came_later_are_filled_in(added: Path) -> None:
     assert len(call("verify", added, "--from-counts")[1]) == 1
 
 
-def test_families_that_came_later_are_filled_in(
-    measured: tuple[Result, Path], added: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A family that reads the statistics of another scores old counts."""
-
-    class Later:
-        READ_AT: ClassVar[dict[str, str]] = {}
-        NEEDS_BOXES, NEEDS_MASKS = False, True
-        fits = staticmethod(FAMILIES["pixel"].fits)
-        empty = staticmethod(FAMILIES["pixel"].empty)
-
-        @staticmethod
-        def columns(kept, rules, classes):
-            return {"later": kept["pixels"].sum(axis=(1, 2)).astype(np.int64)}
-
-        @staticmethod
-        def scores(sums, reading):
-            return {"later": sums["later"] / (1 << 30)}, {}
-
-    monkeypatch.setitem(FAMILIES, "later", Later)
-    record = replace(SCORES["ap_image_mean"], key="later", family="later")
-    monkeypatch.setitem(SCORES, "later", record)
-    with np.load(measured[1]) as read:
-        pixels = read["pixels"]
+def test_families_that_came_later_are_filled_in(measured: tuple[Result, Path], added: Path) -> None:
+    """The explanation scores follow from the histograms of an entry that was made without them."""
+    before = read_entry(added)
+    assert not any(SCORES[key].family == "explain" for key in before.scores)
     assert call("verify", added, "--from-counts", "--write")[0] == 0
     entry = read_entry(added)
-    assert entry.scores["later"] == pixels.sum() / (1 << 30)
-    assert entry.intervals["later"][0] < entry.scores["later"] < entry.intervals["later"][1]
+    later = entry.scores.keys() - before.scores.keys()
+    with np.load(measured[1]) as read:
+        images = explain.image_scores(read["pixels"])
+    assert later >= images.keys()
+    for key in ("relevance_mass", "roc_auc", "nss"):
+        assert entry.scores[key] == pytest.approx(np.nanmean(images[key]), abs=1e-9)
+        low, high = entry.intervals[key]
+        assert low < entry.scores[key] < high
+    assert {key: entry.scores[key] for key in before.scores} == before.scores
+    assert len(call("verify", added, "--from-counts")[1]) == 1
+    leaderboard.build(added.parents[2])
 
 
 def test_counts_are_attached_to_an_entry_without(

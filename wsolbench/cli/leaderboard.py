@@ -193,7 +193,7 @@ def _refuse_options(**given: Path | None) -> None:
 def _verify_from_counts(
     entries: tuple[Path, ...], counts: Path | None, write: bool, root: Path, quiet: bool
 ) -> None:
-    from ..errors import WsolbenchError
+    from ..errors import WsolbenchError, some
     from ..files import together, write_text
     from ..leaderboard import attach, copy_counts, filled, read_entries, read_entry, recompute
     from ..leaderboard.entries import counts_beside, entry_path
@@ -225,7 +225,7 @@ def _verify_from_counts(
         click.echo(f"{path}: {numbers} recomputed")
         if found.later:
             done = "added" if write else "not in the entry yet (--write adds them)"
-            click.echo(f"{path}: {len(found.later)} later scores {done}: {', '.join(found.later)}")
+            click.echo(f"{path}: {len(found.later)} later scores {done}: {some([*found.later])}")
         if write:
             entry = filled(read, found)
             with together():

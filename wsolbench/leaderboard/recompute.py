@@ -58,7 +58,7 @@ def recompute(
         WsolbenchError: the entry is reported; the file is missing, damaged or of another entry.
     """
     from ..evaluation.counts import parse_counts
-    from ..evaluation.recount import recount
+    from ..evaluation.rescore import rescored, scorable
 
     require_type("entry", entry, (Entry,), "an Entry, of read_entry")
     if entry.state == "reported":
@@ -74,8 +74,7 @@ def recompute(
         line = f"provenance.counts_sha256: now {found}, in the entry {stated}"
         return Recomputed([line])
     read = parse_counts(file, _as_result(entry))
-    bootstrap = Bootstrap(**entry.bootstrap) if entry.bootstrap else None
-    counted = recount(read, bootstrap, progress)
+    counted = rescored(read, scorable(read), progress=progress).result
     differences = [
         *_differences(counted.scores, entry.scores, "scores"),
         *_differences(counted.intervals, entry.intervals, "intervals"),
@@ -152,6 +151,7 @@ def _as_result(entry: Entry) -> Result:
         scores=entry.scores,
         curves=entry.curves,
         counts={},
+        bootstrap=Bootstrap(**entry.bootstrap) if entry.bootstrap else None,
         boundary=BoundaryRule().as_dict() if bounded else {},
     )
 
