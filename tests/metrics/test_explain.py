@@ -293,3 +293,18 @@ def test_a_mask_of_the_whole_image_has_no_ground_to_compare_with() -> None:
 def test_counts_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"counts of shape \(2, 256\), expected \(n, 2, 256\)"):
         explain.image_scores(np.zeros((2, 256), np.int64))
+
+
+def test_the_mass_of_levels_is_within_its_bound_of_that_of_the_values() -> None:
+    rng = np.random.default_rng(11)
+    for place in range(30):
+        values = rng.random((20, 24)) ** rng.uniform(0.3, 8)
+        mask = CASES[200 + place % 20][1][:12, :12]
+        values = values[: mask.shape[0], : mask.shape[1]]
+        levels = np.floor(255 * values).astype(np.uint8)
+        mass = own_scores(levels, mask)["relevance_mass"]
+        total, area, pixels = int(levels.sum(dtype=np.int64)), int(mask.sum()), mask.size
+        true = values[mask].sum() / values.sum()
+        high = area * (1 - mass) / (total + area)
+        low = mass * (pixels - area) / (total + pixels - area)
+        assert -low - 1e-12 <= true - mass <= high + 1e-12

@@ -33,6 +33,7 @@ from . import (
     predict,
     rescore,
     study,
+    study_metrics,
     train,
 )
 from .common import add_common_options, debugging
@@ -96,6 +97,7 @@ for _command in (
     cli.add_command(_command)
 train.train.add_command(edges.train_edges)
 imports.export.add_command(hub.export_hub)
+study.study.add_command(study_metrics.study_metrics)
 for _command in edges.PREDICT:
     predict.predict.add_command(_command)
 add_common_options(cli)

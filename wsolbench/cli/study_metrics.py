@@ -1,0 +1,59 @@
+"""What the scores are worth: `study metrics`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ..files import require_json_target, write_all, write_text
+from ..progress import bar
+from .options import FILE, check_output_options, format_option, json_option, quiet_option
+
+__all__ = ["study_metrics"]
+
+
+@click.command("metrics")
+@click.option(
+    "--masks",
+    type=click.IntRange(4, 10_000),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="Masks drawn for each size of object.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of masks, damage and resamples.",
+)
+@click.option("--out", type=FILE, help="Write the study to this JSON file.")
+@format_option
+@json_option
+@quiet_option
+def study_metrics(
+    masks: int, seed: int, out: Path | None, form: str, as_json: bool, quiet: bool
+) -> None:
+    """Measure the scores: known damage on known truth.
+
+    Drawn masks of three sizes have maps that fit them, which are made worse step by step. For each
+    score the table says what part of its distance to chance the greatest damage takes (with * if it
+    does not fall at every step and size), how far brightness (gamma) moves it, and how stably it
+    ranks methods: the agreement of two halves of the images (Kendall's tau), of the images with
+    each other (Kendall's W), and from how many images on the order of the methods is settled.
+    """
+    from ..study.metrics import metric_study_table
+    from ..study.metrics import study_metrics as run
+
+    check_output_options(form, as_json)
+    if out is not None:
+        require_json_target(out, [])
+    with bar("study", "step", quiet=quiet) as progress:
+        study = run(masks, seed, progress)
+    if out is not None:
+        write_all({out: partial(write_text, text=study.to_json())})
+    text = study.to_json().rstrip("\n") if as_json else metric_study_table(study, form)
+    click.echo(text)
