@@ -16,6 +16,7 @@ LEFT_OUT = {
     "torch": "several GB a version",
     "torchvision": "it needs torch",
     "grad-cam": "it needs torch",
+    "timm": "it needs torch",
     "torchcam": "it needs torch",
     "torchmetrics": "it needs torch",
     "pytorch-lightning": "it needs torch",

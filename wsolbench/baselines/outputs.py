@@ -16,7 +16,7 @@ from ..errors import WsolbenchError, some
 from .backbones import ClassMapModel
 from .user_models import fault_in_user_code
 
-__all__ = ["checked_input", "not_finite", "run_model"]
+__all__ = ["checked_input", "model_input", "not_finite", "run_model"]
 
 _TRIED_SIZES = (224, 256, 299, 320, 384, 448, 512, 128, 96, 64, 32)
 _OUTPUTS = "class maps (B, C, h, w), features (B, c, h, w) and logits (B, C)"
@@ -41,7 +41,7 @@ def run_model(
         WsolbenchError: the module raises, memory is short, or the outputs are something else.
     """
     where = f"backbone {model.name}"
-    given = images.to(_dtype(model.module))
+    given = model_input(model, images)
     try:
         asked = model.class_dependent and choose is not None
         outputs = model.module(given, choose) if asked else model.module(given)
@@ -61,6 +61,11 @@ def run_model(
         raise WsolbenchError(where, found=found, expected=_OUTPUTS, cure=cure)
     class_maps, features, logits = outputs
     return class_maps, features, logits
+
+
+def model_input(model: ClassMapModel, images: Tensor) -> Tensor:
+    """Photos in the type of the module's first parameter."""
+    return images.to(_dtype(model.module))
 
 
 def checked_input(tensor: object, size: int, where: str) -> Tensor:

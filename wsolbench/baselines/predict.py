@@ -13,12 +13,9 @@ floats differently, which can change a uint8 value by one.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,9 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import __version__
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of, require_choice, require_type, some
+from ..errors import WsolbenchError, require_choice, require_type, some
 from ..evaluation.notes import class_notes
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import NO_CLASS, SubmissionHeader
@@ -48,12 +44,25 @@ from .class_map import (
     unlisted_note,
 )
 from .devices import device_named
+from .explainers import Explaining, explaining, without_parameter_gradients
+from .map_kinds import (
+    METHODS,
+    OWN_FEATURES,
+    MapKind,
+    Out,
+    described,
+    kinds_of,
+    normalisation_words,
+    require_features,
+    require_sources,
+)
 from .networks import recorded
-from .outputs import not_finite, run_model
+from .outputs import model_input, not_finite, run_model
 from .reading import Photos, batches_of, preprocessed
 from .sem import PAPER_SEEDS, seed_count, seed_similarities
+from .traced import TracedNetwork
 from .user_models import fault_in_user_code
-from .window import check_window, stated_windows, window_words
+from .window import check_window, stated_windows
 
 __all__ = [
     "METHODS",
@@ -72,63 +81,8 @@ __all__ = [
     "top_classes",
 ]
 
-Out = (
-    str
-    | os.PathLike[str]
-    | Mapping[str, str | os.PathLike[str]]
-    | Mapping[str, str]
-    | Mapping[str, Path]
-    | Mapping["MapKind", Path]
-)
-"""A submission; or several, by normalisation or by kind of map."""
-
 TOP = 5
 """Number of predictions stored with each map."""
-
-OWN_FEATURES = ("feat5",)
-"""The input of the last classification layer."""
-
-
-@dataclass(frozen=True)
-class _Method:
-    """The description of a method in a submission."""
-
-    name: str
-    paper: str
-
-
-METHODS: Mapping[str, _Method] = MappingProxyType(
-    {
-        "cam": _Method(
-            "CAM",
-            "Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016",
-        ),
-        "sem": _Method(
-            "SEM",
-            "Zhang et al., Rethinking Localization Map: Towards Accurate Object Perception with "
-            "Self-Enhancement Maps, 2020",
-        ),
-    }
-)
-"""The methods, which need no training beyond the classifier's."""
-
-
-@dataclass(frozen=True)
-class MapKind:
-    """One way to turn a network's outputs into maps.
-
-    Attributes:
-        method: "cam" for the method's own map, "sem" for SEM on it.
-        seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
-        features: the features of "sem", of `backbones.FEATURES`; several are concatenated, resized
-            to the class maps where they differ in size.
-        normalisation: a name of `normalisations.NORMALISATIONS`.
-    """
-
-    method: str = "cam"
-    seeds: int | float = PAPER_SEEDS
-    features: tuple[str, ...] = OWN_FEATURES
-    normalisation: str = "min-max"
 
 
 @dataclass(frozen=True)
@@ -144,10 +98,6 @@ class Predicted:
     notes: tuple[str, ...] = ()
 
 
-_MIN_MAX = "min-max"
-_MIN_MAX_WORDS = "min-max of each map at feature size, a constant map is zero"
-
-
 def predict(
     model: ClassMapModel,
     dataset: Dataset,
@@ -157,6 +107,9 @@ def predict(
     size: int | None = None,
     seeds: int | float = PAPER_SEEDS,
     features: Sequence[str] = OWN_FEATURES,
+    start: str = "cam",
+    layer: str | None = None,
+    channels: int | None = None,
     label: str = "gt",
     class_map: ClassMapSource | None = None,
     skip_unmapped: bool = False,
@@ -177,11 +130,15 @@ def predict(
         dataset: one split, opened with its folder of photos.
         out: the submission, written atomically; or several submissions, for which the network runs
             only once, by normalisation (see `normalisations.NORMALISATIONS`) or by `MapKind`.
-        method: "cam" for the map of the method with which the network was trained, or "sem".
+        method: "cam" for the map of the method with which the network was trained, "sem", a key of
+            `explainer_records.EXPLAINERS`, or "MODULE:FUNCTION" of an explainer of your own.
         size: side in pixels to which photos are resized; None for the model's own (224, or that of
             its training).
         seeds: the seeds of "sem": a count, or as a float a fraction of the map's positions.
         features: the features of "sem" (see `MapKind`).
+        start: the method from whose map "sem" starts.
+        layer: the layer that explainers explain (see `MapKind`).
+        channels: number of channels that Score-CAM scores; None for all.
         label: "gt" for the map of the annotated class, "predicted" for that of the highest logit.
         class_map: the model classes of each class of the annotations (see
             `class_map.join_classes`); None if they must agree. Of several model classes, the one
@@ -210,7 +167,6 @@ def predict(
     require_type("model", model, (ClassMapModel,), "a ClassMapModel, such as load_backbone(name)")
     require_type("dataset", dataset, (Dataset,), "a wsolbench.Dataset")
     size = model.size if size is None else size
-    require_choice("method", method, METHODS)
     require_choice("label", label, ("gt", "predicted"))
     require_choice("map_dtype", map_dtype, STORED_AS)
     for name, value, least in (
@@ -222,20 +178,31 @@ def predict(
             raise WsolbenchError(
                 name, found=str(value), expected=f"at least {least}", cure="pass a larger number"
             )
-    usual = MapKind(method, seeds, tuple(features))
-    kinds = _kinds(model, out, usual)
+    usual = MapKind(method, seeds, tuple(features), start=start, layer=layer, channels=channels)
+    kinds = kinds_of(model, out, usual)
     forms = {kind: normalisation_named(kind.normalisation) for kind in kinds}
     where = device_named(device)
     with ExitStack() as stack, ready(model.module, where):
+        require_sources(model, list(kinds), classifies=_classifies(model))
         classes, height, width = probe(model, size, where)
         for kind in kinds:
             if kind.method == "sem":
                 seed_count(kind.seeds, height, width)
-        if label == "gt":
+        with without_parameter_gradients(model.module):
+            explainers = {
+                kind: explaining(kind.source, model, size, layer=kind.layer, channels=kind.channels)
+                for kind in {own.explained for own in kinds if own.source != "cam"}
+            }
+        if label == "gt" and _classifies(model):
             require_classes(dataset)
         source = known_classes(dataset.store, model.classes) if class_map is None else class_map
-        joined = join_classes(dataset.store, classes, model.name, source)
-        dataset = mapped_images(dataset, joined, skip=skip_unmapped)
+        joined = (
+            join_classes(dataset.store, classes, model.name, source)
+            if _classifies(model)
+            else ClassMap("", (), 0)
+        )
+        if _classifies(model):
+            dataset = mapped_images(dataset, joined, skip=skip_unmapped)
         windows = stated_windows(model, dataset, size)
         check_window(model, dataset, size)
         inputs = {
@@ -250,9 +217,17 @@ def predict(
                 dataset=dataset.name,
                 split=dataset.split,
                 label=label,
-                normalisation=f"{_normalisation_words(kind)}; {STORED_AS[map_dtype]}",
-                method=_described(
-                    model, kind, size, label, joined, dataset.exif, several, metadata or {}
+                normalisation=f"{normalisation_words(kind)}; {STORED_AS[map_dtype]}",
+                method=described(
+                    model,
+                    kind,
+                    explainers.get(kind.explained),
+                    size,
+                    label,
+                    joined,
+                    dataset.exif,
+                    several,
+                    metadata or {},
                 ),
             )
             writer = SubmissionWriter(
@@ -273,14 +248,17 @@ def predict(
             turned += in_batch
             ids = [dataset.image_ids[row] for row in batch_rows]
             labels = dataset.class_indices[batch_rows] if label == "gt" else None
-            raw, top = _maps_of(model, images.to(where), ids, labels, joined, list(kinds))
+            raw, top = _maps_of(
+                model, images.to(where), ids, labels, joined, list(kinds), explainers
+            )
             for kind, writer in writers.items():
                 # A killed run may have left one submission a batch behind another.
                 missing = [place for place, name in enumerate(ids) if name not in writer.written]
                 planes = [stored(forms[kind](raw[kind][at]), map_dtype) for at in missing]
                 shown = None if windows is None else windows[[batch_rows[at] for at in missing]]
                 missed = [ids[place] for place in missing]
-                writer.append(missed, planes, top5=top[missing], windows=shown)
+                best = None if top is None else top[missing]
+                writer.append(missed, planes, top5=best, windows=shown)
             done += len(ids)
             if progress is not None:
                 progress(done, len(dataset))
@@ -295,49 +273,11 @@ def predict(
     return Predicted(dataset, notes)
 
 
-def _kinds(
-    model: ClassMapModel,
-    out: Out,
-    usual: MapKind,
-) -> dict[MapKind, str | os.PathLike[str]]:
-    """The submissions to write, by the kind of their maps."""
-    if not isinstance(out, Mapping):
-        kinds: dict[MapKind, str | os.PathLike[str]] = {usual: out}
-    else:
-        kinds = {
-            kind if isinstance(kind, MapKind) else replace(usual, normalisation=kind): path
-            for kind, path in out.items()
-        }
-    for kind in kinds:
-        require_choice("method", kind.method, METHODS)
-        require_features(model, kind.features)
-    return kinds
-
-
-def require_features(model: ClassMapModel, names: Sequence[str]) -> None:
-    """Raise unless the model has features of all these names, one or more."""
-    known = (*model.feature_layers, *OWN_FEATURES)
-    unknown = [name for name in names if name not in known or names.count(name) > 1]
-    if unknown or not names:
-        raise WsolbenchError(
-            f"features of {model.name}",
-            found=", ".join(unknown) or "none",
-            expected=one_of(known),
-            cure="name one or several of these, each once",
-        )
-
-
 def seen_note(model: ClassMapModel, dataset: Dataset) -> tuple[str, ...]:
     """A note if the network was trained on the images whose maps it gives."""
     if model.provenance.get("trained_on") != dataset.title:
         return ()
     return (f"{model.name} was trained on the photos of {dataset.title} themselves",)
-
-
-def _normalisation_words(kind: MapKind) -> str:
-    if kind.normalisation == _MIN_MAX:
-        return _MIN_MAX_WORDS
-    return f"{normalisation_named(kind.normalisation).words}, at feature size"
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -358,16 +298,39 @@ def _maps_of(
     labels: NDArray[np.int32] | None,
     joined: ClassMap,
     kinds: Sequence[MapKind],
-) -> tuple[dict[MapKind, NDArray[Any]], NDArray[np.int64]]:
-    """Raw maps (B, h, w) of each kind: channels of the class, or cosines of SEM; and the best
-    classes (B, 5) of the annotations, filled with -1.
+    explainers: Mapping[MapKind, Explaining],
+) -> tuple[dict[MapKind, NDArray[Any]], NDArray[np.int64] | None]:
+    """Raw maps (B, h, w) of each kind: channels of the class, an explainer's maps, or cosines of
+    SEM; and the best classes (B, 5) of the annotations, filled with -1.
     """
 
     used = {name for kind in kinds if kind.method == "sem" for name in kind.features}
     channels, named, logits = class_outputs(model, images, ids, labels, joined, used)
+    classes = _chosen(labels, logits, joined)
+    given = model_input(model, images)
+    found: dict[MapKind, Tensor] = {}
+    with without_parameter_gradients(model.module):
+        for kind, own in explainers.items():
+            found[kind] = own.maps(given, classes)
+            _check_finite(model, ids, found[kind], {}, logits, own.record.title)
     with torch.no_grad():
-        raw = {kind: _numbers(_raw(kind, channels, named)) for kind in kinds}
-    return raw, top_classes(logits, joined)
+        raw = {
+            kind: _numbers(_raw(kind, found.get(kind.explained, channels), named)) for kind in kinds
+        }
+    return raw, top_classes(logits, joined) if _classifies(model) else None
+
+
+def _classifies(model: ClassMapModel) -> bool:
+    """Whether a model has classes; DINOv2's published weights, for example, have none."""
+    return not isinstance(model.module, TracedNetwork) or model.module.classifies
+
+
+def _chosen(labels: NDArray[np.int32] | None, logits: Tensor, joined: ClassMap) -> Tensor:
+    """The model class of each photo, int64 (B,): the best one of its label, or of all."""
+    if labels is None or not joined.members:
+        return _ranked(logits)[:, 0]
+    best = joined.best(labels, logits.float().cpu().numpy())
+    return torch.from_numpy(best).to(logits.device)
 
 
 def top_classes(logits: Tensor, joined: ClassMap) -> NDArray[np.int64]:
@@ -404,10 +367,7 @@ def class_outputs(
     """
 
     def choose(logits: Tensor) -> Tensor:
-        if labels is None:
-            return _ranked(logits)[:, 0]
-        best = joined.best(labels, logits.float().cpu().numpy())
-        return torch.from_numpy(best).to(logits.device)
+        return _chosen(labels, logits, joined)
 
     layers = {name: place for name, place in model.feature_layers.items() if name in names}
     # not inference_mode, in which a module cannot compute gradients
@@ -424,12 +384,18 @@ def _ranked(logits: Tensor) -> Tensor:
     return torch.argsort(logits.float(), dim=1, descending=True, stable=True)
 
 
-def _raw(kind: MapKind, channels: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-    if kind.method == "cam":
-        return channels
-    return seed_similarities(
-        channels, joined_features(features, kind.features, channels.shape[-2:]), kind.seeds
-    )
+def _raw(kind: MapKind, maps: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    """The map of a kind from the map of its source (B, h', w')."""
+    if kind.method != "sem":
+        return maps
+    size = maps.shape[-2:]
+    if kind.source != "cam" and len(kind.features) == 1:
+        size = features[kind.features[0]].shape[-2:]
+    if maps.shape[-2:] != size:  # an explainer's map of another size than the features
+        maps = nn.functional.interpolate(
+            maps[:, None].float(), size=size, mode="bilinear", antialias=True
+        )[:, 0]
+    return seed_similarities(maps, joined_features(features, kind.features, size), kind.seeds)
 
 
 def joined_features(
@@ -465,9 +431,10 @@ def _check_finite(
     channels: Tensor,
     features: Mapping[str, Tensor],
     logits: Tensor,
+    title: str = "class maps",
 ) -> None:
     shown = {"features" if name in OWN_FEATURES else name: own for name, own in features.items()}
-    outputs = {"class maps": channels, **shown, "logits": logits}
+    outputs = {title: channels, **shown, "logits": logits}
     finite = torch.stack(
         [own.isfinite().flatten(1).all(dim=1).to(logits.device) for own in outputs.values()]
     ).all(dim=0)
@@ -496,56 +463,6 @@ def require_classes(dataset: Dataset) -> None:
             expected="a class for each image",
             cure="import the classes, or use --label predicted (label=)",
         )
-
-
-def _described(
-    model: ClassMapModel,
-    kind: MapKind,
-    size: int,
-    label: str,
-    joined: ClassMap,
-    exif: str,
-    several: bool,
-    metadata: Mapping[str, object],
-) -> dict[str, object]:
-    """The `method` of a submission."""
-    provenance = dict(model.provenance)
-    name = METHODS[kind.method].name
-    paper = METHODS[kind.method].paper
-    if trained := provenance.pop("trained_method", ""):
-        name = f"{trained} + {name}" if kind.method == "sem" else str(trained)
-        paper = paper if kind.method == "sem" else str(provenance.pop("trained_paper"))
-        provenance.pop("trained_paper", None)
-    parameters: dict[str, object] = {"size": size}
-    if kind.method == "sem":
-        parameters["seeds"] = kind.seeds
-    if kind.method == "sem" and kind.features != OWN_FEATURES:
-        parameters["features"] = " + ".join(kind.features)
-    if several or kind.normalisation != _MIN_MAX:
-        parameters["normalisation"] = kind.normalisation
-    if model.class_dependent:
-        parameters["erased_by"] = "ground-truth class" if label == "gt" else "predicted class"
-    parameters |= joined.described()
-    if exif != "ignore":
-        parameters["exif"] = exif
-    if words := window_words(model):
-        parameters["window"] = words
-    described: dict[str, object] = {
-        "name": name,
-        "backbone": model.name,
-        "paper": paper,
-        "code": f"wsolbench {__version__}",
-        "parameters": parameters,
-    }
-    for own in ("preprocessing", "training"):
-        if own in provenance:
-            parameters[own] = provenance.pop(own)
-    if "random_weights_seed" in provenance:
-        described["seed"] = provenance.pop("random_weights_seed")
-        described["random_weights"] = True
-    if "training_seed" in provenance:
-        described["seed"] = provenance.pop("training_seed")
-    return {**described, **provenance, **metadata}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..baselines.explainer_records import EXPLAINERS, is_explainer
 from ..baselines.settings import METHODS
 from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
@@ -18,6 +19,7 @@ from .options import (
     check_subset_options,
     dataset_option,
     exif_option,
+    format_option,
     ids_option,
     images_option,
     limit_option,
@@ -44,6 +46,7 @@ __all__ = [
     "device_option",
     "features_option",
     "label_option",
+    "layer_options",
     "load_network",
     "network_options",
     "open_images",
@@ -110,7 +113,9 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of `load_network`."""
     options = [
         click.option("--backbone", help="Name of a torchvision classifier, e.g. resnet50."),
-        click.option("--weights", type=FILE, help="State dict of --backbone (.pth file)."),
+        click.option(
+            "--weights", type=FILE, help="State dict of --backbone or of timm:NAME (local file)."
+        ),
         click.option(
             "--weights-key",
             metavar="NAME",
@@ -126,12 +131,13 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
             "--random-weights",
             type=int,
             metavar="SEED",
-            help="Draw random weights for --backbone, as a trial.",
+            help="Draw random weights instead, as a trial.",
         ),
         click.option(
             "--model",
-            metavar="PACKAGE.MODULE:FUNCTION",
-            help="Function that returns your own model.",
+            metavar="timm:NAME|torchvision:NAME|PACKAGE.MODULE:FUNCTION",
+            help="Any classifier of timm or torchvision, or a function that returns your own "
+            "model.",
         ),
         click.option("--checkpoint", type=FILE, help="Checkpoint of wsolbench train."),
     ]
@@ -194,11 +200,45 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
     return network_options(command)
 
 
+def layer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of explainers."""
+    layer = click.option(
+        "--layer",
+        metavar="NAME",
+        help="Layer that is explained, by its dotted name [default: the last one with features].",
+    )
+    channels = click.option(
+        "--channels",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Channels that Score-CAM scores, those with the largest deviation [default: all].",
+    )
+    return layer(channels(command))
+
+
+def _explaining(name: str) -> click.Command:
+    """The command `predict NAME` of an explainer."""
+
+    @layer_options
+    @_prediction_options
+    def command(**options: Any) -> None:
+        _predict(None, name, **options)
+
+    title = EXPLAINERS[name].title if name in EXPLAINERS else f"your function {name}"
+    command.__doc__ = f"Write the normalised maps of {title}."
+    return click.command(name)(command)
+
+
 class _Predict(click.Group):
-    """A group whose error for an unknown `trivial:NAME` lists the names."""
+    """A group with a command for each explainer, made when it is asked for.
+
+    The error for an unknown `trivial:NAME` lists the names.
+    """
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
+        if command is None and is_explainer(cmd_name):
+            return _explaining(cmd_name)
         if command is None and cmd_name.partition(":")[0] == "trivial":
             raise click.UsageError(
                 f"No such baseline {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}.", ctx
@@ -206,9 +246,22 @@ class _Predict(click.Group):
         return command
 
 
-@click.group(cls=_Predict)
+@click.group(
+    cls=_Predict,
+    epilog="Explainers such as gradcam, scorecam or attention-rollout are commands too, and so is "
+    "MODULE:FUNCTION, a function of your own: see `wsolbench predict list`.",
+)
 def predict() -> None:
     """Write the maps of a classifier or of a network-free baseline."""
+
+
+@predict.command("list")
+@format_option
+def predict_list(form: str) -> None:
+    """List all methods with their grids, costs and needs."""
+    from .method_list import methods_table
+
+    click.echo(methods_table(TRIVIAL, form))
 
 
 @predict.command("cam")
@@ -245,6 +298,14 @@ for _name in METHODS:
     help="Number of seed positions, or their fraction of all positions.",
 )
 @features_option
+@click.option(
+    "--start",
+    metavar="METHOD",
+    default="cam",
+    show_default=True,
+    help="Method from whose map SEM starts: cam or an explainer of `predict list`.",
+)
+@layer_options
 @_prediction_options
 def predict_sem(features: str, **options: Any) -> None:
     """Write self-enhancement maps (SEM, section 3.2 of the paper).
@@ -322,6 +383,7 @@ def _predict(
         random_weights=random_weights,
         model=model,
         checkpoint=checkpoint,
+        size=options["size"],
     )
     with bar(f"predict {method}", quiet=quiet) as progress:
         predicted = predict_sharded(
@@ -371,7 +433,14 @@ def check_source(
         )
     if checkpoint is not None and model is not None:
         raise click.UsageError("--checkpoint and --model exclude each other.")
-    if weighted and (backbone is None or checkpoint is not None):
+    if model is not None and model.startswith(("timm:", "torchvision:")):
+        if (weights is None) == (random_weights is None):
+            raise click.UsageError(
+                f"--model {model} needs --weights FILE, a local file, or --random-weights SEED."
+            )
+        if preprocessing is not None:
+            raise click.UsageError("--preprocessing needs --backbone; timm states its own.")
+    elif weighted and (backbone is None or checkpoint is not None):
         raise click.UsageError(
             "--weights, --weights-key, --preprocessing and --random-weights need --backbone "
             + ("alone." if checkpoint is None else "without --checkpoint.")
@@ -390,23 +459,30 @@ def load_network(
     random_weights: int | None,
     model: str | None,
     checkpoint: Path | None,
+    size: int | None = None,
 ) -> ClassMapModel:
     """The network that `network_options` name, checked by `check_source`."""
+    from ..baselines.any_networks import is_library_name, load_library_network
     from ..baselines.backbones import load_backbone
     from ..baselines.checkpoints import load_checkpoint
     from ..baselines.user_models import load_model_function
 
-    if model is not None:
-        return load_model_function(model)
+    if model is not None and not is_library_name(model):
+        return load_model_function(model, size)
     if checkpoint is not None:
         return load_checkpoint(checkpoint, method=trained, backbone=backbone)
-    network = load_backbone(
-        backbone or "",
-        weights,
-        random_weights_seed=random_weights,
-        weights_key=weights_key,
-        preprocessing=preprocessing,
-    )
+    if model is not None:
+        network = load_library_network(
+            model, weights, random_weights_seed=random_weights, weights_key=weights_key, size=size
+        )
+    else:
+        network = load_backbone(
+            backbone or "",
+            weights,
+            random_weights_seed=random_weights,
+            weights_key=weights_key,
+            preprocessing=preprocessing,
+        )
     notes = network.provenance.get("weights_notes")
     for note in notes if isinstance(notes, list) else []:
         click.echo(f"note: {weights}: {note}", err=True)
