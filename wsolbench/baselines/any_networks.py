@@ -27,7 +27,14 @@ from .backbones import AUXILIARY_KEYS, ClassMapModel, imagenet_input
 from .traced import LINEAR, TracedNetwork, traced
 from .weights import fill, read_state_dict
 
-__all__ = ["LIBRARIES", "Normalised", "class_map_model", "is_library_name", "load_library_network"]
+__all__ = [
+    "LIBRARIES",
+    "Normalised",
+    "class_map_model",
+    "has_cam",
+    "is_library_name",
+    "load_library_network",
+]
 
 LIBRARIES = ("timm", "torchvision")
 """Prefixes of the names of architectures."""

@@ -51,6 +51,7 @@ from .weights import fill, match_names, read_state_dict
 
 __all__ = [
     "ALIASES",
+    "AUXILIARY_KEYS",
     "FEATURES",
     "HALF_RANGE",
     "PREPROCESSING",

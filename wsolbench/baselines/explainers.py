@@ -42,7 +42,7 @@ from .score_cam import score_cam
 from .traced import NO_MAPS, Layout, Logits, TracedNetwork, explained_layer
 from .user_models import fault_in_user_code, user_function
 
-__all__ = ["Explaining", "explaining", "require_explainer"]
+__all__ = ["Explaining", "explaining", "require_explainer", "without_parameter_gradients"]
 
 DRAWS = 0
 """The seed of methods that draw, for each photo anew."""
