@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,11 @@ GROUND = {
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
 
 
+@functools.cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def room(file: Path) -> str:
     """The room of a file: its folder below the package, nothing for the ground."""
     if file.parent == PACKAGE / "formats" / "untrusted":
@@ -38,10 +44,11 @@ def room(file: Path) -> str:
     return "cli" if name == "__main__" else "" if name in GROUND else name
 
 
+@functools.cache
 def imported(file: Path) -> set[Path]:
     """The project's own modules that a file imports, wherever in it, for types alone too."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             for alias in node.names:
@@ -85,17 +92,13 @@ def test_metrics_know_arrays_alone() -> None:
 
 
 def test_only_masks_knows_pycocotools() -> None:
-    users = {
-        str(file.relative_to(PACKAGE))
-        for file in FILES
-        if "pycocotools" in _imports(file.read_text())
-    }
+    users = {str(file.relative_to(PACKAGE)) for file in FILES if "pycocotools" in _imports(file)}
     assert users == {"masks.py"}
 
 
-def _imports(text: str) -> set[str]:
+def _imports(file: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -131,9 +134,10 @@ def test_the_public_names_are_there() -> None:
         _ = wsolbench.nothing
 
 
+@functools.cache
 def listed(file: Path) -> list[str] | None:
     """The names in a module's `__all__`, or None."""
-    for node in ast.parse(file.read_text()).body:
+    for node in parsed(file).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             names: list[str] = ast.literal_eval(node.value)
             return names
@@ -143,7 +147,7 @@ def listed(file: Path) -> list[str] | None:
 def defined(file: Path) -> set[str]:
     """The names that a module defines or imports at its top level."""
     names: set[str] = set()
-    statements = list(ast.parse(file.read_text()).body)
+    statements = list(parsed(file).body)
     for node in statements:
         if isinstance(node, ast.If):
             statements += node.body
@@ -162,11 +166,11 @@ def test_all_lists_names_that_exist(file: Path) -> None:
     if names is not None:
         assert len(set(names)) == len(names)
         assert set(names) <= defined(file)
-    docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
+    docstring = ast.get_docstring(parsed(file)) or ""
     assert "Public name" not in docstring
     if any(
         isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-        for node in ast.parse(file.read_text()).body
+        for node in parsed(file).body
     ):
         assert names, "list the public names in __all__"
 
@@ -174,7 +178,7 @@ def test_all_lists_names_that_exist(file: Path) -> None:
 def test_modules_import_only_listed_names_from_each_other() -> None:
     unlisted: set[str] = set()
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(parsed(file)):
             if not isinstance(node, ast.ImportFrom) or not node.level:
                 continue
             folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
