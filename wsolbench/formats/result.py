@@ -250,6 +250,9 @@ class Result:
 
     def to_json(self) -> str:
         """The file's text."""
+        return _text(self._content(), indent=1) + "\n"
+
+    def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {own.name: getattr(self, own.name) for own in fields(self)}
         content["threshold"] = self.threshold.as_dict()
         if self.bootstrap is None:
@@ -276,10 +279,7 @@ class Result:
         if not self.submission_sha256:
             del content["submission_sha256"]
         content[_HASH] = _content_sha256(content)
-        return (
-            json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-            + "\n"
-        )
+        return content
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the result file, whole or not at all."""
@@ -349,6 +349,10 @@ def fault_of(result: Result) -> str:
     return f"invalid {', '.join(wrong)}" if wrong else some(contradictions(result))
 
 
+def _text(content: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
 def _content_sha256(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a result without its own hash, as JSON with sorted keys and no spaces."""
     others = {key: value for key, value in content.items() if key != _HASH}
@@ -404,7 +408,7 @@ def _result(file: os.PathLike[str], content: object) -> Result:
             for kind, held in content.get("breakdowns", {}).items()
         }
         result = Result(**values)
-        result.to_json().encode()
+        _text(result._content()).encode()  # indented, it would take ten times as long
         fault = fault_of(result)
         if content["comparable"] is not (result.limit is None and result.ids is None):
             fault = fault or "invalid comparable"
