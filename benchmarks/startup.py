@@ -1,6 +1,6 @@
 """What `wsolbench evaluate` costs before it scores: 100 images in a process of its own.
 
-    python -m benchmarks.startup [--images 100] [--rounds 5] [--compiled 2]
+    python -m benchmarks.startup [--images 100] [--rounds 5] [--compiled 2] [--built]
 
 Beside it stands a process that imports NumPy and h5py and does nothing, and the same evaluation
 with its loops compiled by numba, which are kept on disk. The first evaluation ever is timed too: of
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compiled", type=int, default=2, help="rounds of first evaluations")
+    parser.add_argument("--built", action="store_true", help="leave numba out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as kept:
         sizes = frequent_sizes(np.random.default_rng(0), options.images)
@@ -66,12 +67,13 @@ def main() -> None:
             "`import numpy, h5py`": partial(run, IMPORTS, kept),
             "`wsolbench --help`": partial(run, [*WSOLBENCH, "--help"], kept),
         }
-        if uses_extension():
+        if options.built or uses_extension():
             ways["`wsolbench evaluate`"] = partial(run, command, kept)
         numba = "`wsolbench evaluate` by numba"
-        ways[numba] = partial(run, command, kept, "numba")
+        if not options.built:
+            ways[numba] = partial(run, command, kept, "numba")
         times = by_turns(ways, options.rounds, clock=processor)
-        first = {numba: partial(run_first, command, "numba")}
+        first = {} if options.built else {numba: partial(run_first, command, "numba")}
         if uses_extension():
             first = {"`wsolbench evaluate`": partial(run_first, command), **first}
         first = {f"{name}, the first ever": way for name, way in first.items()}

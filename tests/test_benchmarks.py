@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "bootstrap": "--images 50 --resamples 20 --plain 3 --rounds 1",
     "boundary": "--images 1 --rounds 1",
-    "competition": "--images 4",
+    "competition": "--images 4 --built",
     "dataloader": "--count 20 --rounds 1",
     "faults": "--moments 1 --interrupts 1 --only evaluate",
     "fuzz": "--cases 4 --workers 1 --only submission,coco",
@@ -31,7 +31,7 @@ TINY = {
     "schedulers": "--images 30 --rounds 1 --shards 2 --after 0.01",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
     "soak": "--minutes 0.02",
-    "startup": "--images 10 --rounds 1 --compiled 0",
+    "startup": "--images 10 --rounds 1 --compiled 0 --built",
     "store": "--images 50",
     "submission": "--maps 100 --rounds 1",
     "training": "--quick",
