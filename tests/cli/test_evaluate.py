@@ -142,7 +142,8 @@ def test_what_other_protocols_cannot_do_is_said_before_the_work(run: Run, scene:
     assert "use --protocol sem alone" in run(*ask, "--threshold", 9, status=2).stderr
     assert "csv supports one protocol" in run(*ask, "--format", "csv", status=2).stderr
     assert "as a fraction of 255 it is 128" in run(*ask, "--threshold", 0.5, status=2).stderr
-    assert "'x' is not a valid" in run(*ask, "--threshold", "x", status=2).stderr
+    error = run(*ask, "--threshold", "x", status=2).stderr
+    assert "threshold: found 'x', expected a level from 0 to 255, or otsu, mean, max:F" in error
 
 
 def test_without_opencv_one_line_tells_the_cure(scene: Path) -> None:
@@ -220,3 +221,40 @@ def test_a_submission_for_another_split_or_data_set_is_refused(run: Run, scene: 
     assert "maps of data set 'toy', expected 'dogs'" in done.stderr
     done = run("evaluate", "val.h5", "--annotations", "toy.h5", "--split", "train", status=2)
     assert "no image of split 'train', expected test (6), val (6)" in done.stderr
+
+
+def test_each_map_has_its_own_threshold(run: Run, scene: Path) -> None:
+    ask = ["evaluate", "val.h5", "--annotations", "toy.h5"]
+    shown = run(*ask, "--threshold", "otsu", "--out", "otsu.json", "--counts", "--by", "boxes")
+    assert "|threshold:Otsu's of each map" in shown.stdout
+    assert "groups are scored at the same thresholds: Otsu's of each map" in shown.stdout
+    result = json.loads((scene / "otsu.json").read_text())
+    assert result["threshold"] == {"rule": "per_image", "per_image": "otsu"}
+    for shard in ("1/2", "2/2"):
+        run(*ask, "--shard", shard, "--out", "parts", "--counts")
+    merged = ["merge-results", "parts", "--annotations", "toy.h5", "--threshold", "otsu"]
+    run(*merged, "--by", "boxes", "--out", "merged.json", "--counts")
+    for suffix in (".json", ".counts.npz"):
+        one, other = (scene / f"{name}{suffix}" for name in ("otsu", "merged"))
+        assert one.read_bytes() == other.read_bytes()
+    (scene / "list.txt").write_text("val.h5\n")
+    many = ["evaluate", "--many", "list.txt", "--annotations", "toy.h5", "--threshold", "otsu"]
+    run(*many, "--out", "all", "--by", "boxes")
+    assert json.loads((scene / "all" / "val.json").read_text()) == result
+    read = json.loads(run("thresholds", "otsu.json", "--bootstrap", "20", "--json").stdout)
+    assert [row["per_image"] for row in read] == [None, None, None, "otsu", "mean", "max:0.5"]
+    for row in read[1:]:
+        assert row["gaps"].keys() == row["gap_intervals"].keys() == row["scores"].keys()
+    gap = read[0]["scores"]["gt_known_loc"] - result["scores"]["gt_known_loc"]
+    assert read[3]["gaps"]["gt_known_loc"] == pytest.approx(gap)
+    assert "Oracle minus realistic" in run("thresholds", "otsu.json").stdout
+    (scene / "otsu.counts.npz").unlink()
+    error = run("thresholds", "otsu.json", "--threshold", "mean", status=2).stderr
+    assert "no counts next to it" in error
+    error = run("plot", "cases", "val.h5", "--annotations", "toy.h5", "--images", "masks",
+                "--result", "otsu.json", "--out", "c.png", status=2).stderr  # fmt: skip
+    assert "a threshold of each map: Otsu's of each map" in error
+    error = run("evaluate", "test.h5", "--annotations", "toy.h5", "--threshold-from", "otsu.json",
+                status=2).stderr  # fmt: skip
+    assert "no box_threshold" in error
+    assert "sem" in run(*ask, "--threshold", "otsu", "--protocol", "tscam", status=2).stderr

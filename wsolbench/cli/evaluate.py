@@ -20,7 +20,7 @@ from ..progress import bar
 from .many import evaluate_listed
 from .options import (
     FILE,
-    LEVEL,
+    LEVEL_OR_RULE,
     annotations_option,
     check_output_options,
     check_subset_options,
@@ -279,33 +279,65 @@ def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> Bounda
 @click.option(
     "--threshold",
     "fixed",
-    type=LEVEL,
+    type=LEVEL_OR_RULE,
     multiple=True,
-    help="Fixed threshold (0 to 255); may be repeated [default: 51 and 128].",
+    help="Fixed threshold (0 to 255), or otsu, mean, max:F or area:F, by which each map gives its "
+    "own; may be repeated [default: 51 and 128, and otsu, mean and max:0.5 if the counts are next "
+    "to the result].",
 )
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(20, 100_000),
+    metavar="B",
+    help="Compute 95 % confidence intervals of the gaps from B resamples of the images; needs the "
+    "counts next to the result.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0].")
 @format_option
 @json_option
 def thresholds(
-    result: Path, threshold_from: Path | None, fixed: tuple[int, ...], form: str, as_json: bool
+    result: Path,
+    threshold_from: Path | None,
+    fixed: tuple[int | str, ...],
+    bootstrap: int | None,
+    seed: int | None,
+    form: str,
+    as_json: bool,
 ) -> None:
-    """Score one result at its best, carried and fixed thresholds.
+    """Score one result at its best, carried, fixed and per-image thresholds.
 
     Best thresholds are chosen on the images of the result itself; carried ones come from another
-    result, e.g. of the val split. Most published scores use the best thresholds of the images that
-    they are reported on.
+    result, e.g. of the val split or of pseudo boxes; per-image ones follow from each map alone.
+    Most published scores use the best thresholds of the images that they are reported on: the
+    second table shows by how much these exceed the realistic ones (oracle minus realistic).
     """
-    from ..evaluation.thresholds import FIXED, readings, readings_table
+    from ..evaluation.counts import counts_path, read_counts
+    from ..evaluation.threshold_gaps import Gap, gaps_table, threshold_gaps
+    from ..evaluation.thresholds import FIXED, PER_IMAGE, readings, readings_table
     from ..formats.report import signature
-    from ..formats.result import read_result
+    from ..formats.result import Bootstrap, read_result
 
     check_output_options(form, as_json)
+    if seed is not None and bootstrap is None:
+        raise click.UsageError("--seed needs --bootstrap.")
     read = read_result(result)
     carried = read_result(threshold_from) if threshold_from else None
-    rows = readings(read, carried, fixed or FIXED)
+    kept = counts_path(result)
+    counts = read_counts(kept, read) if kept.exists() else None
+    usual = [*FIXED, *(PER_IMAGE if counts is not None and "pixels" in counts.kept else ())]
+    rows = readings(read, carried, fixed or usual, counts)
+    drawn = None if bootstrap is None else Bootstrap(bootstrap, seed or 0)
+    gaps = threshold_gaps(read, rows, counts, drawn)
     if as_json:
-        click.echo(json.dumps([row.as_dict() for row in rows], indent=1, sort_keys=True))
+        content = [
+            {**row.as_dict(), "gaps": own.gaps, "gap_intervals": own.intervals}
+            for row, own in zip(rows, [Gap(rows[0].rule, {}), *gaps], strict=True)
+        ]
+        click.echo(json.dumps(content, indent=1, sort_keys=True))
         return
     click.echo(readings_table(rows, form))
+    if form != "csv":
+        click.echo(f"\n{gaps_table(gaps, form)}")
     click.echo(f"\n{signature(read)}", err=form != "text")
 
 

@@ -14,7 +14,9 @@ from ..tables import FORMATS
 __all__ = [
     "FILE",
     "LEVEL",
+    "LEVEL_OR_RULE",
     "Level",
+    "LevelOrRule",
     "annotations_option",
     "check_output_options",
     "check_store_options",
@@ -61,7 +63,22 @@ class Level(click.IntRange):
         return int(super().convert(value, param, ctx))
 
 
+class LevelOrRule(Level):
+    """A threshold from 0 to 255, or how each map gives its own."""
+
+    name = "T|otsu|mean|max:F|area:F"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The threshold as an integer, or the rule as it is written."""
+        if str(value)[:1].isalpha():
+            from ..metrics.own_thresholds import own_rule
+
+            return str(own_rule(str(value)))
+        return super().convert(value, param, ctx)
+
+
 LEVEL = Level(0, 255)
+LEVEL_OR_RULE = LevelOrRule(0, 255)
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 format_option = click.option(

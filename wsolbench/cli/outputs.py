@@ -19,7 +19,7 @@ from ..files import (
 )
 from ..progress import bar
 from ..tables import require_columns_target, write_columns
-from .options import FILE, LEVEL, check_output_options, format_option, json_option, listed
+from .options import FILE, LEVEL_OR_RULE, check_output_options, format_option, json_option, listed
 from .printing import print_notes, print_results
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ def result_options(command: _Command) -> _Command:
             help="Write the scores of each image to a .csv or .parquet file.",
         ),
         click.option("--threshold-from", type=FILE, help="Score at the thresholds of this result."),
-        click.option("--threshold", type=LEVEL, help="Score at this threshold (0 to 255)."),
+        click.option(
+            "--threshold",
+            type=LEVEL_OR_RULE,
+            help="Score at this threshold (0 to 255), or each map at its own, without annotation: "
+            "otsu, mean, max:F (share F of its maximum) or area:F (share F of its pixels).",
+        ),
         click.option(
             "--bootstrap",
             type=click.IntRange(20, 100_000),
@@ -91,7 +96,7 @@ class Outputs:
     out: Path | None
     per_image: Path | None
     threshold_from: Path | None
-    threshold: int | None
+    threshold: int | str | None
     bootstrap: int | None
     seed: int | None
     by: str | None
@@ -122,7 +127,7 @@ class Outputs:
 
         return None if self.bootstrap is None else Bootstrap(self.bootstrap, self.seed or 0)
 
-    def read_threshold(self) -> int | Result | None:
+    def read_threshold(self) -> int | str | Result | None:
         """The threshold, or the result that it is taken from."""
         from ..formats.result import read_result
 
@@ -156,7 +161,8 @@ class Outputs:
     @property
     def of_images(self) -> bool:
         """Whether the statistics of each image are needed."""
-        return bool(self.per_image or self.bootstrap or self.by or self.counts)
+        own = isinstance(self.threshold, str)
+        return bool(self.per_image or self.bootstrap or self.by or self.counts or own)
 
     def outcome(self, run: Merged, quiet: bool) -> Outcome:
         """The results of a run in parts, by these options."""

@@ -58,6 +58,8 @@ def print_result(result: Result) -> None:
         told = [f"{names[family]} = {level}" for family, level in levels.items()]
         if told:
             told = [f"groups are scored at the thresholds of the whole split: {', '.join(told)}"]
+        if (own := result.threshold.own) is not None:
+            told.append(f"groups are scored at the same thresholds: {own.words}")
         if result.boundary:
             told.append("boundary scores of a group are at the best threshold of that group")
         click.echo("\n" + "; ".join(told) if told else "")

@@ -234,6 +234,13 @@ def _check_result(result: Result, dataset: Dataset, submission: Submission) -> N
                 expected=ours,
                 cure="name a result of this submission on these annotations, or none",
             )
+    if result.threshold.own is not None:
+        raise WsolbenchError(
+            where,
+            found=f"a threshold of each map: {result.threshold.own.words}",
+            expected="thresholds that all images share",
+            cure="name a result at one threshold, or none",
+        )
     needed = {"peak_threshold"} | (set() if submission.boxes is not None else {"box_threshold"})
     lacking = sorted(needed - result.scores.keys())
     if lacking:

@@ -175,7 +175,10 @@ def checked_threshold(threshold: Threshold, families: Sequence[str]) -> Threshol
     levels = {"pixel": threshold.pixel, "box": threshold.box}
     given = {family: level for family, level in levels.items() if level is not None}
     problem = ""
-    if threshold.rule not in ("max", "carried", "fixed"):
+    if threshold.rule == "per_image" or threshold.per_image is not None:
+        if threshold != Threshold("per_image", per_image=str(threshold.own)):
+            problem = 'the rule "per_image" with levels, a source or no rule of each map'
+    elif threshold.rule not in ("max", "carried", "fixed"):
         problem = f"the rule {threshold.rule!r}"
     elif any(type(level) is not int or not 0 <= level < LEVELS for level in given.values()):
         problem = f"the levels {some([*given.values()])}"
@@ -190,7 +193,8 @@ def checked_threshold(threshold: Threshold, families: Sequence[str]) -> Threshol
             "threshold",
             found=problem,
             expected='the rule "max", or "fixed" or "carried" with levels from 0 to 255',
-            cure="pass one integer, or the result whose thresholds are carried",
+            cure="pass one integer, the result whose thresholds are carried, or a rule such as "
+            "'otsu'",
         )
     return threshold
 

@@ -393,7 +393,7 @@ def check_alike(compared: Sequence[Result | SubmissionHeader]) -> None:
                     for key in {**mine, **theirs}
                 },
                 "annotations": (first.annotations_sha256[:8], other.annotations_sha256[:8]),
-                "threshold": (first.threshold.rule, other.threshold.rule),
+                "threshold": (first.threshold.kind, other.threshold.kind),
             }
             if first.boundary and other.boundary:
                 fields["boundary rule"] = (
@@ -421,7 +421,8 @@ _CURES = {
     "annotations": "evaluate both with the same --annotations",
     "boundary rule": "evaluate both with the same --no-nms, --boundary-truth and "
     "--boundary-distance",
-    "threshold": "evaluate both with --threshold-from, both with --threshold, or both without",
+    "threshold": "evaluate both with --threshold-from, both with the same --threshold, or both "
+    "without",
 }
 """What to do about a difference, by its field."""
 

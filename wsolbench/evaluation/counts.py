@@ -205,7 +205,8 @@ def _counts(columns: Mapping[str, NDArray[Any]], result: Result, protocol: Proto
     if averaged > MOST_CLASSES:
         raise ValueError(f"class {averaged - 1}")
     ranked = "class" in families and bool((indices >= 0).all())
-    scoring = Scoring(protocol, families, result.label, ranked, boxed, averaged)
+    own = result.threshold.own
+    scoring = Scoring(protocol, families, result.label, ranked, boxed, averaged, own)
     return Counts(result, image_ids, columns["held"], kept, scoring)
 
 

@@ -7,6 +7,7 @@ How an image is brought to a protocol's grid is in `protocols`, what it adds in 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -262,7 +263,7 @@ class Evaluator:
     def result(
         self,
         *,
-        threshold: int | Result | Threshold | None = None,
+        threshold: int | str | Result | Threshold | None = None,
         allow_missing: bool = False,
         submission_sha256: str = "",
         bootstrap: Bootstrap | None = None,
@@ -274,7 +275,8 @@ class Evaluator:
         Args:
             threshold: None reads box scores where GT-known is highest on these very images; a
                 number 0..255, another result's choice or a `Threshold` is used as it is, and adds
-                the IoU there.
+                the IoU there; "otsu", "mean", "max:F" and "area:F" read each image at its map's
+                own threshold (`metrics.own_thresholds`), which needs `keep_images`.
             allow_missing: score images without map as maps of zeros, and count them.
             submission_sha256: of the file that the maps came from.
             bootstrap: how many resamples of the images give each score an interval. Under the rule
@@ -295,9 +297,13 @@ class Evaluator:
             *(threshold, self.dataset, self.protocol, self.label, submission_sha256, self.metrics),
             boxed=bool(self._boxed),
         )
+        if chosen.own is not None:
+            self._require_kept("threshold")
         missing = self._missing(allow_missing)
-        scoring = self.scoring
+        scoring = replace(self.scoring, own=chosen.own)
         sums = added(self._sums, missing.sums)
+        if chosen.own is not None:
+            sums = scoring.sums(self._all_kept(missing))
         scores, curves = scoring.scored(sums, chosen)
         intervals: dict[str, list[float | int]] = {}
         breakdowns: dict[str, list[Group]] = {}
@@ -346,7 +352,8 @@ class Evaluator:
         self._require_kept("counts")
         kept = dict(self._all_kept(self._missing(allow_missing=True)))
         kept.pop("boxes", None)  # no score follows from them
-        return Counts(result, self.dataset.image_ids, self._seen.copy(), kept, self.scoring)
+        scoring = replace(self.scoring, own=result.threshold.own)
+        return Counts(result, self.dataset.image_ids, self._seen.copy(), kept, scoring)
 
     def image_table(self, result: Result) -> dict[str, list[Any]]:
         """Per-image scores as columns, in the data set's order: see `image_table.image_table`.
@@ -361,7 +368,8 @@ class Evaluator:
         check_options([self.protocol], per_image=True)
         self._require_kept("image_table")
         kept = self._all_kept(self._missing(allow_missing=True))
-        return image_table(self.dataset, self.scoring, kept, result)
+        scoring = replace(self.scoring, own=result.threshold.own)
+        return image_table(self.dataset, scoring, kept, result)
 
     @property
     def label(self) -> str:

@@ -5,13 +5,13 @@ Adding one is adding its module here and its records to `scores.SCORES`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..metrics import boundary, boxes, classes, explain, pixel, shape
-from ..metrics.family import Family
+from ..metrics.family import Family, Sums
 from ..protocols import Protocol
 
-__all__ = ["ALWAYS", "EDGES", "FAMILIES", "ON_REQUEST", "fitting", "need_maps"]
+__all__ = ["ALWAYS", "EDGES", "FAMILIES", "ON_REQUEST", "READ_PER_IMAGE", "fitting", "need_maps"]
 
 FAMILIES: dict[str, Family] = {
     "pixel": pixel,
@@ -33,6 +33,13 @@ ON_REQUEST = ("shape", "explain")
 """The families that are scored only if they are requested: other results stay as they are.
 
 None of them has curves."""
+
+READ_PER_IMAGE: Mapping[str, Callable[..., Sums]] = {
+    "pixel": pixel.columns_at,
+    "shape": pixel.columns_at,
+    "box": boxes.columns_at,
+}
+"""What families add where each image is read at its own threshold."""
 
 
 def need_maps(families: Sequence[str]) -> bool:

@@ -27,12 +27,12 @@ def image_table(
     """Per-image scores as columns, in the data set's order.
 
     `image_id`, `class_index`, `area` (of the mask, pixels; None without one); `best_iou` and
-    `best_threshold` of the image's own curve, `threshold` (the shared one) and `iou` there, `ap`;
-    `x0, y0, x1, y1` (the box at `box_threshold`), its `box_iou`, and `box_right`: whether that is
-    enough; `top1` and `top5`: whether the class is among them; `boundary_pixels` (true ones),
-    `boundary_best_f` and `boundary_best_threshold` of the image alone, `boundary_f`: F at the
-    threshold of ODS, rounded to .01; each explanation score by its key, None where the image has
-    none. An image without map scores as zeros do.
+    `best_threshold` of the image's own curve, `threshold` (the shared one, or the map's own) and
+    `iou` there, `ap`; `x0, y0, x1, y1` (the box at `box_threshold`, or at the map's own), its
+    `box_iou`, and `box_right`: whether that is enough; `top1` and `top5`: whether the class is
+    among them; `boundary_pixels` (true ones), `boundary_best_f` and `boundary_best_threshold` of
+    the image alone, `boundary_f`: F at the threshold of ODS, rounded to .01; each explanation score
+    by its key, None where the image has none. An image without map scores as zeros do.
 
     Args:
         dataset: of n images.
@@ -64,23 +64,27 @@ def _columns(
 ) -> dict[str, list[Any]]:
     protocol, found = scoring.protocol, {}
     levels = levels_read(result.threshold, result.scores)
+    own = None if scoring.own is None else scoring.own_levels(kept)
     if "pixel" in scoring.families:
-        level = levels["pixel"]
         counts = kept["pixels"].astype(np.int64)
+        at = own if own is not None else np.full(len(counts), levels["pixel"])
         curves = pixel_metrics.iou(counts, protocol.comparator)
         found["best_iou"] = curves.max(axis=1).tolist()
         found["best_threshold"] = curves.argmax(axis=1).tolist()
-        found["threshold"] = [level] * len(curves)
-        found["iou"] = curves[:, level].tolist()
+        found["threshold"] = at.tolist()
+        found["iou"] = curves[np.arange(len(curves)), at].tolist()
         found["ap"] = pixel_metrics.average_precision(counts, protocol.comparator).tolist()
     if "boxes" in kept and kept["boxes"].size:
-        level = 0 if scoring.boxed else levels["box"]
-        boxes = kept["boxes"][:, [level]].astype(np.int32)
+        count = len(kept["boxes"])
+        at = own if own is not None else np.full(count, levels.get("box", 0))
+        at = np.zeros(count, np.int64) if scoring.boxed else at
+        rows = np.arange(count)
+        boxes = kept["boxes"][rows, at][:, None].astype(np.int32)
         truth = dataset.store.packed("boxes", dataset.rows[places])
         for name, corner in zip(("x0", "y0", "x1", "y1"), boxes[:, 0].T, strict=True):
             found[name] = corner.tolist()
         found["box_iou"] = best_overlaps(protocol, boxes, truth)[:, 0].tolist()
-        found["box_right"] = kept["correct"][:, 0, level].tolist()
+        found["box_right"] = kept["correct"][rows, 0, at].tolist()
     if "boundary_true" in kept:
         matched, predicted, true = (kept[f"boundary_{own}"] for own in _BOUNDARY)
         values = 2 * matched / np.maximum(predicted.astype(np.int64) + true[:, None], 1)

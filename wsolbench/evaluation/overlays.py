@@ -24,6 +24,7 @@ from ..maps.windows import is_whole, placed
 from ..metrics.levels import level_map
 from ..protocols import Protocol
 from ..protocols.steps import boxes_of, on_grid
+from ..scores import LEVELS
 from .checks import check_match
 from .shared_images import shared_images
 
@@ -135,7 +136,7 @@ def pair_results(
                     expected="a protocol with one box at each threshold, like sem",
                     cure="evaluate under another protocol, or draw without a result",
                 )
-            if "box_threshold" not in result.scores:
+            if result.threshold.own is None and "box_threshold" not in result.scores:
                 raise WsolbenchError(
                     f"result of {result.name} on {result.split}",
                     found="no box_threshold",
@@ -173,7 +174,7 @@ def read_overlays(
     for image_id in image_ids:
         sample = dataset[places[image_id]]
         maps = [
-            _drawn(opened, row[image_id], (sample.height, sample.width), result)
+            _drawn(opened, row[image_id], (sample.height, sample.width), sample.ignore, result)
             for opened, row, result in zip(submissions, rows, results, strict=True)
         ]
         photo = np.asarray(sample.image)
@@ -182,7 +183,13 @@ def read_overlays(
         yield Overlay(image_id, photo, mask, sample.ignore, sample.boxes, tuple(maps))
 
 
-def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Result | None) -> Drawn:
+def _drawn(
+    submission: Submission,
+    row: int,
+    size: tuple[int, int],
+    ignore: NDArray[np.bool_] | None,
+    result: Result | None,
+) -> Drawn:
     map_ = submission.read([row])[0]
     if submission.windows is not None and not is_whole(submission.windows[row], *size):
         map_ = placed(map_, submission.windows[row], *size)
@@ -192,7 +199,13 @@ def _drawn(submission: Submission, row: int, size: tuple[int, int], result: Resu
     elif result is not None:
         protocol = Protocol.from_dict(result.protocol)
         levels = on_grid(protocol, map_, size)
-        box = boxes_of(protocol, levels)[int(result.scores["box_threshold"])]
+        own = result.threshold.own
+        if own is None:
+            at = int(result.scores["box_threshold"])
+        else:
+            counted = levels.ravel() if ignore is None else levels[~ignore]
+            at = int(own.thresholds(np.bincount(counted, minlength=LEVELS)))
+        box = boxes_of(protocol, levels)[at]
     else:
         levels = level_map(map_, *size)
     return Drawn(levels, box if box is not None and box.any() else None)

@@ -19,6 +19,7 @@ from ..formats.annotations import find_annotations
 from ..formats.result import Bootstrap, Result, Threshold, read_result
 from ..formats.submission.reader import Submission
 from ..metrics.choices import BoundaryRule
+from ..metrics.own_thresholds import is_own_rule
 from ..progress import Progress
 from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options, checked_boundary, default_metrics
@@ -59,8 +60,9 @@ class Request:
         metrics: names of metric families; None for all that protocol, annotations and submission
             allow.
         boundary: how boundaries are scored, if they are.
-        threshold: a level 0..255, another result or its file, or how thresholds were chosen
-            elsewhere; None for the best on this split.
+        threshold: a level 0..255, another result or its file, how thresholds were chosen
+            elsewhere, or how each map gives its own: "otsu", "mean", "max:F" or "area:F"; None for
+            the best on this split.
         bootstrap: how intervals are drawn; None for none.
         by: kinds of groups to score: "area", "boxes", "class".
         per_image: whether to make the table of per-image scores.
@@ -157,17 +159,27 @@ class Request:
     @property
     def keeps_images(self) -> bool:
         """Whether results need the statistics of each image."""
-        return bool(self.per_image or self.bootstrap or self.by or self.counts)
+        own = self.own_rule is not None
+        return bool(self.per_image or self.bootstrap or self.by or self.counts or own)
 
-    def read_threshold(self) -> int | Result | Threshold | None:
+    @property
+    def own_rule(self) -> str | None:
+        """How each map gives its own threshold; None where images share theirs."""
+        given = self.threshold
+        if isinstance(given, Threshold):
+            return given.per_image
+        return given if isinstance(given, str) and is_own_rule(given) else None
+
+    def read_threshold(self) -> int | str | Result | Threshold | None:
         """The threshold; of a path, the result in that file.
 
         Raises:
             WsolbenchError: the file is missing or damaged.
         """
-        if isinstance(self.threshold, (str, os.PathLike)):
-            return read_result(self.threshold)
-        return self.threshold
+        given, own = self.threshold, self.own_rule
+        if isinstance(given, (str, os.PathLike)):
+            return read_result(given) if own is None else own
+        return given
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,7 @@ def outcome(
     evaluators: Sequence[Evaluator],
     submission_sha256: str,
     *,
-    threshold: int | Result | Threshold | None = None,
+    threshold: int | str | Result | Threshold | None = None,
     allow_missing: bool = False,
     bootstrap: Bootstrap | None = None,
     by: Sequence[str] = (),

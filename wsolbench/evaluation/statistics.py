@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from ..formats.result import Threshold
 from ..metrics.bootstrap import Weights
 from ..metrics.family import Cut, Images, Reading, Scored, Statistics, Sums, by_class
+from ..metrics.own_thresholds import OwnRule
 from ..progress import Progress
 from ..protocols import Protocol
 from ..scores import SCORES
-from .families import FAMILIES, ON_REQUEST, need_maps
+from .families import FAMILIES, ON_REQUEST, READ_PER_IMAGE, need_maps
 
 __all__ = ["Scoring", "added", "part", "put", "room_for"]
 
@@ -62,6 +63,7 @@ class Scoring:
         ranked: whether there are class predictions, and every class is known.
         boxed: whether boxes are the submission's own, the same at every threshold.
         classes: how many classes the protocol averages over; 0 where it averages over images.
+        own: how each map gives its own threshold; None where images share theirs.
     """
 
     protocol: Protocol
@@ -70,6 +72,7 @@ class Scoring:
     ranked: bool
     boxed: bool
     classes: int
+    own: OwnRule | None = None
 
     def measure(self, images: Images) -> Statistics:
         """The statistics of some images: those of the families, and `class_index` int32 (n,)."""
@@ -92,7 +95,19 @@ class Scoring:
         for name in self.families:
             own = FAMILIES[name].columns(kept, self.protocol, self.classes)
             columns |= own if cut is None else cut.of(own, FAMILIES[name].READ_AT)
+        if self.own is not None:
+            levels = self.own_levels(kept)
+            for name in self.families:
+                if name in READ_PER_IMAGE:
+                    read = READ_PER_IMAGE[name]
+                    columns |= read(kept, self.protocol, self.classes, levels)
         return columns
+
+    def own_levels(self, kept: Statistics) -> NDArray[np.int64]:
+        """Each image's own threshold, from the levels of its map: int64 (n,); under such a rule."""
+        if self.own is None:
+            raise ValueError("no rule of each map")
+        return self.own.thresholds(kept["pixels"].sum(axis=1, dtype=np.int64))
 
     def sums(self, kept: Statistics) -> Sums:
         """The sums over n images: int64 (...) by name."""

@@ -15,15 +15,29 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_items, require_type, some
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
+from ..metrics.choices import Comparator
+from ..metrics.own_thresholds import own_rule
 from ..protocols import Protocol, label_of
 from ..scores import LEVELS, SCORES, Read, Score, level_key, localization_key
 from ..tables import csv_text, grid, markdown_text
 from .checks import checked_threshold
+from .counts import Counts
 
-__all__ = ["FIXED", "ScoresAt", "carried", "chosen_threshold", "readings", "readings_table"]
+__all__ = [
+    "FIXED",
+    "PER_IMAGE",
+    "ScoresAt",
+    "carried",
+    "chosen_threshold",
+    "readings",
+    "readings_table",
+]
 
 FIXED = (51, 128)
 """Thresholds that are customary without looking: .2 of the range (CAM) and .5."""
+
+PER_IMAGE = ("otsu", "mean", "max:0.5")
+"""Rules by which each map gives its own threshold, that are shown where they can be."""
 
 _LEVEL_KEYS = {family: level_key(family) for family in ("pixel", "box")}
 
@@ -38,6 +52,7 @@ class ScoresAt:
         box: T of box scores; None where the result has none.
         scores: by key.
         differences: score minus that of the rule "max", by key; none where that rule has no score.
+        per_image: how each map gives its own threshold; None where images share theirs.
     """
 
     rule: str
@@ -45,6 +60,7 @@ class ScoresAt:
     box: int | None
     scores: Mapping[str, float]
     differences: Mapping[str, float]
+    per_image: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -71,9 +87,17 @@ def carried(
 
     Raises:
         WsolbenchError: a result of another protocol, data set or label, or without the thresholds;
-            a trial; the same maps on the same split.
+            a trial; the same maps on the same split and annotations.
     """
-    _check_carried(other, protocol.as_dict(), dataset.name, dataset.split, label, submission_sha256)
+    _check_carried(
+        other,
+        protocol.as_dict(),
+        dataset.name,
+        dataset.split,
+        label,
+        submission_sha256,
+        dataset.store.content_sha256,
+    )
     for metric in metrics:
         if metric in _LEVEL_KEYS and _LEVEL_KEYS[metric] not in other.scores:
             raise WsolbenchError(
@@ -95,7 +119,7 @@ def carried(
 
 
 def chosen_threshold(
-    threshold: int | Result | Threshold | None,
+    threshold: int | str | Result | Threshold | None,
     dataset: Dataset,
     protocol: Protocol,
     label: str,
@@ -129,6 +153,10 @@ def chosen_threshold(
             cure="leave it out: boundary scores are read at their own best threshold",
         )
     families = [name for name in needed if name != "box" or not boxed]
+    if isinstance(threshold, str):
+        threshold = Threshold("per_image", per_image=str(own_rule(threshold)))
+    if isinstance(threshold, Threshold) and threshold.rule == "per_image":
+        _check_per_image(protocol, metrics)
     if isinstance(threshold, Threshold):
         return checked_threshold(threshold, families)
     if isinstance(threshold, Result):
@@ -137,14 +165,34 @@ def chosen_threshold(
         raise WsolbenchError(
             "threshold",
             found=repr(threshold),
-            expected="a whole number from 0 to 255, or a result",
+            expected="a whole number from 0 to 255, a result, or a rule such as 'otsu'",
             cure="give one of these",
         )
     return Threshold("fixed", pixel=threshold, box=threshold)
 
 
+def _check_per_image(protocol: Protocol, metrics: Sequence[str]) -> None:
+    """Raise if images cannot be read at their maps' own thresholds."""
+    problem = ""
+    if protocol.comparator is not Comparator.AT_LEAST:
+        problem = f"protocol {protocol.name}, whose foreground is above its threshold"
+    elif not {"pixel", "shape"} & {*metrics}:
+        problem = f"the metrics {some(metrics)}"
+    if problem:
+        raise WsolbenchError(
+            "threshold",
+            found=problem,
+            expected="pixel scores under a protocol with foreground at the threshold, like sem: "
+            "each map's own threshold is read off the levels that they count",
+            cure="request them too (--metrics pixel,box), or give one threshold for all images",
+        )
+
+
 def readings(
-    result: Result, carried: Result | None = None, fixed: Sequence[int] = FIXED
+    result: Result,
+    carried: Result | None = None,
+    fixed: Sequence[int | str] = FIXED,
+    counts: Counts | None = None,
 ) -> list[ScoresAt]:
     """Score one result at its best, carried and fixed thresholds.
 
@@ -152,15 +200,16 @@ def readings(
         result: under a protocol with thresholds 0..255, with the curves of maps.
         carried: a result whose thresholds are taken; None takes those that the result itself
             carried, if it did.
-        fixed: thresholds 0..255, each for pixels and boxes; that of the result comes first, if it
-            fixed one.
+        fixed: thresholds 0..255, each for pixels and boxes, and rules such as "otsu", by which
+            each map gives its own; that of the result comes first, if it has one.
+        counts: of the result; rules other than its own need them.
 
     Returns:
         The rule "max" first.
 
     Raises:
         WsolbenchError: a result without curves over 256 levels, or a `carried` one of another
-            kind or without the thresholds.
+            kind or without the thresholds; a rule of each map without counts.
     """
     require_type("result", result, (Result,), "a Result")
     require_type("carried", carried, (Result, type(None)), "a Result or None")
@@ -175,7 +224,8 @@ def readings(
         )
     held = {score.family for score in read_off}
     read: list[ScoresAt] = []
-    for rule, pixel, box in _rules(result, carried, fixed):
+    levels_given = [own for own in fixed if not isinstance(own, str)]
+    for rule, pixel, box in _rules(result, carried, levels_given):
         levels = {"pixel": pixel, "box": box}
         scores = {
             score.key: float(curves[score.curve][level])
@@ -186,7 +236,32 @@ def readings(
         differences = {key: value - first[key] for key, value in scores.items() if key in first}
         pixel, box = (levels[family] if family in held else None for family in ("pixel", "box"))
         read.append(ScoresAt(rule, pixel, box, scores, differences))
+    stated = [] if result.threshold.per_image is None else [result.threshold.per_image]
+    asked = [str(own_rule(own)) for own in fixed if isinstance(own, str)]
+    for text in dict.fromkeys([*stated, *asked]):
+        found = _at_own(result, text, counts)
+        scores = {score.key: found[score.key] for score in read_off if score.key in found}
+        first = read[0].scores
+        differences = {key: value - first[key] for key, value in scores.items() if key in first}
+        read.append(ScoresAt(own_rule(text).words, None, None, scores, differences, text))
     return read
+
+
+def _at_own(result: Result, text: str, counts: Counts | None) -> Mapping[str, float]:
+    """The scores where each map gives its own threshold."""
+    if result.threshold.per_image == text:
+        return result.scores
+    if counts is None:
+        raise WsolbenchError(
+            f"result of {result.name} on {result.split}",
+            found="no counts next to it",
+            expected=f"the statistics of each image, which the threshold {text} is read off",
+            cure="evaluate again with --counts",
+        )
+    _check_per_image(counts.scoring.protocol, counts.scoring.families)
+    scoring = replace(counts.scoring, own=own_rule(text))
+    threshold = Threshold("per_image", per_image=text)
+    return scoring.scored(scoring.sums(counts.kept), threshold)[0]
 
 
 def _rules(
@@ -204,6 +279,7 @@ def _rules(
             result.split,
             result.label,
             result.submission_sha256,
+            result.annotations_sha256,
         )
         pixel, box = (_level(carried, key) for key in _LEVEL_KEYS.values())
         source = {
@@ -246,7 +322,10 @@ def readings_table(read: Sequence[ScoresAt], form: str = "text") -> str:
     rows = [
         [
             markdown_text(reading.rule) if form == "md" else reading.rule,
-            *("-" if level is None else str(level) for level in (reading.pixel, reading.box)),
+            *(
+                "each" if reading.per_image else "-" if level is None else str(level)
+                for level in (reading.pixel, reading.box)
+            ),
             *(_cell(score, reading, place == 0) for score in shown),
         ]
         for place, reading in enumerate(read)
@@ -265,6 +344,7 @@ def _check_carried(
     split: str,
     label: str,
     submission_sha256: str,
+    annotations_sha256: str,
 ) -> None:
     """Refuse a result whose thresholds may not be carried to maps of this kind."""
     where = f"threshold from {other.name} on {other.split}"
@@ -289,11 +369,14 @@ def _check_carried(
             cure="evaluate that split without --limit",
         )
     same = other.submission_sha256 == submission_sha256 and other.split == split
+    # Thresholds of the same maps on other annotations, e.g. pseudo boxes, are no oracle.
+    same &= other.annotations_sha256 == annotations_sha256
     if other.submission_sha256 and same:
         raise WsolbenchError(
             where,
             found="a result of the same maps on the same split",
-            cure="name a result on another split; the best on this one is what you get without",
+            cure="name a result on another split, or on other annotations such as pseudo boxes; "
+            "the best on this one is what you get without",
         )
 
 

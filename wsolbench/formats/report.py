@@ -83,6 +83,8 @@ def threshold_text(result: Result) -> str:
     threshold = result.threshold
     if threshold.rule == "max":
         return "max on this split"
+    if threshold.own is not None:
+        return threshold.own.words
     if threshold.rule == "fixed" and threshold.pixel is None:
         return f"fixed by the protocol at {result.protocol.get('fixed_threshold')}"
     if threshold.rule == "fixed":

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import WsolbenchError, printable, some
 from ..files import require_file, strict_json, write_text
+from ..metrics.own_thresholds import OwnRule, own_rule
 from ..protocols import label_of, versioned
 from ..scores import SCORES, ends_text, in_order, level_key
 from ..tables import html_table
@@ -63,21 +64,35 @@ class Threshold:
     """How the thresholds of box and carried pixel scores were chosen.
 
     Attributes:
-        rule: "max" (the best on this very split), "carried" (from another result) or "fixed".
+        rule: "max" (the best on this very split), "carried" (from another result), "fixed" or
+            "per_image" (each map's own, without annotation).
         pixel: T of `iou_at_threshold`; absent under "max", and where the protocol fixes it.
         box: T of the localization scores; absent under "max", where `box_threshold` tells, and
             where the protocol fixes it.
         source: of a carried one: the other result's method, split and submission hash.
+        per_image: how each map gives its own threshold (`metrics.own_thresholds`): "otsu", "mean",
+            "max:F" or "area:F"; absent under other rules.
     """
 
     rule: str
     pixel: int | None = None
     box: int | None = None
     source: Mapping[str, Any] | None = None
+    per_image: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As files hold it: without what is absent."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @property
+    def own(self) -> OwnRule | None:
+        """The rule by which each map gives its own threshold; None under other rules."""
+        return None if self.per_image is None else own_rule(self.per_image)
+
+    @property
+    def kind(self) -> str:
+        """What two results must have in common to be compared: the rule, without levels."""
+        return self.rule if self.per_image is None else self.per_image
 
 
 @dataclass(frozen=True)
@@ -294,8 +309,11 @@ def levels_read(threshold: Threshold, scores: Mapping[str, float | int]) -> dict
         scores: of the same result.
 
     Returns:
-        T by "pixel" and "box"; without a family that was read at no level.
+        T by "pixel" and "box"; without a family that was read at no level, and empty where each
+        map has its own.
     """
+    if threshold.per_image is not None:
+        return {}
     given = {"pixel": threshold.pixel, "box": threshold.box}
     levels = {
         family: scores.get(level_key(family)) if level is None else level

@@ -32,6 +32,7 @@ from ..metrics.curves import (
     read_boxes,
     read_pixels,
 )
+from ..metrics.own_thresholds import own_rule
 from ..protocols import Protocol, fields_sha256, is_protocol_name
 from ..scores import LEVELS, MAX_BOX_ACC_KEYS, SCORES, Read, curve_names, localization_key
 
@@ -121,7 +122,8 @@ def value_faults(result: Any) -> list[str]:
             for kind, held in result.breakdowns.items()
         ),
         "threshold": _is_threshold(result.threshold),
-        "threshold rule": result.threshold.rule in ("max", "carried", "fixed")
+        "threshold rule": result.threshold.rule in ("max", "carried", "fixed", "per_image")
+        and _is_per_image(result.threshold)
         and _is_source(result.threshold),
         "curves": _are_curves(result.curves),
         "boundary": _is_boundary(result),
@@ -153,7 +155,18 @@ def _is_count(value: Any) -> bool:
 def _is_threshold(threshold: Any) -> bool:
     given = [level for level in (threshold.pixel, threshold.box) if level is not None]
     sound = all(_is_count(level) and level < LEVELS for level in given)
-    return sound and not (given and threshold.rule == "max")
+    return sound and not (given and threshold.rule in ("max", "per_image"))
+
+
+def _is_per_image(threshold: Any) -> bool:
+    """Whether the rule of each map's own threshold is there exactly where it is needed."""
+    stated = threshold.per_image
+    if stated is None or threshold.rule != "per_image":
+        return stated is None and threshold.rule != "per_image"
+    try:
+        return bool(str(own_rule(stated)) == stated)
+    except WsolbenchError:
+        return False
 
 
 def _is_source(threshold: Any) -> bool:
@@ -255,7 +268,10 @@ def contradictions(result: Any) -> list[str]:
 
 def _presence(result: Any, protocol: Protocol) -> Iterator[str]:
     """Scores and curves that the protocol does not define, and those that are absent."""
-    wanted = _wanted_scores(result, protocol, result.scores, at=result.threshold.pixel is not None)
+    per_image = result.threshold.per_image is not None
+    at = result.threshold.pixel is not None or per_image
+    wanted = _wanted_scores(result, protocol, result.scores, at=at)
+    wanted -= {"box_threshold"} if per_image else set()
     known = {key for key in result.scores if SCORES[key].family in _FAMILIES}
     yield from (f"no {key} beside the scores of its kind" for key in sorted(wanted - known))
     yield from (f"{key}, which the protocol does not define here" for key in sorted(known - wanted))
@@ -270,6 +286,9 @@ def _presence(result: Any, protocol: Protocol) -> Iterator[str]:
     families = _families(result.scores)
     if by_protocol and (result.threshold.rule != "fixed" or levels != (None, None)):
         yield "thresholds other than the protocol's own"
+    elif per_image:
+        if not protocol.carries_thresholds:
+            yield "thresholds of each image, which the protocol does not read"
     elif not by_protocol and result.threshold.rule != "max":
         lacks = ("pixel" in families and levels[0] is None) or (
             _is_searched(result) and levels[1] is None
@@ -364,8 +383,10 @@ def _score_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
         follows |= read_boxes(curves, thresholds, box, result.label)
     if f"{_BOUNDARY}recall" in curves:
         follows |= read_boundaries(curves)
+    # What is read at each image's own threshold is no point of a curve.
+    own = _read_per_image(result)
     for key, score in SCORES.items():
-        if key not in result.scores:
+        if key not in result.scores or key in own:
             continue
         stated = result.scores[key]
         if key in follows:
@@ -380,6 +401,14 @@ def _score_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
     if not _is_searched(result):
         yield from _unsearched_faults(result)
     yield from _calibration_faults(result)
+
+
+def _read_per_image(result: Any) -> set[str]:
+    """The scores that are read at each image's own threshold, if the result has such."""
+    if result.threshold.per_image is None:
+        return set()
+    read = {key for key, score in SCORES.items() if score.read is Read.THRESHOLD}
+    return read | {"iou_at_threshold_image_mean"}
 
 
 def _calibration_faults(result: Any) -> Iterator[str]:
@@ -483,7 +512,10 @@ def _group_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
     if "ap_image_mean" in result.scores:
         means["ap_image_mean"] = result.scores["ap_image_mean"]
     place = result.threshold.pixel
-    if place is None:
+    if result.threshold.per_image is not None:
+        mean = "iou_at_threshold_image_mean"
+        means |= {mean: result.scores[mean]} if mean in result.scores else {}
+    elif place is None:
         place = result.scores.get("peak_threshold")
     if place is not None and "iou_image_mean" in result.curves:
         means["iou_at_threshold_image_mean"] = result.curves["iou_image_mean"][place]
@@ -520,7 +552,8 @@ def _one_group_faults(
             value = group.scores[key]
             yield f"{key} {value} of {kind} {group.name}, no number of images of {group.images}"
     peak, at = (group.scores.get(key) for key in ("peak_iou", "iou_at_threshold"))
-    if peak is not None and at is not None and peak < at:
+    shared = result.threshold.per_image is None
+    if shared and peak is not None and at is not None and peak < at:
         yield f"peak_iou {peak} of {kind} {group.name}, below the IoU {at} at T"
 
 

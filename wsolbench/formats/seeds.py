@@ -147,7 +147,7 @@ def _shared(result: Result) -> str:
         {key: value for key, value in result.method.items() if key not in _OF_A_SEED},
         [result.dataset, result.split, result.label, result.normalisation, result.images],
         [result.limit, result.counts.get("missing", 0)],
-        [result.protocol["sha256"], result.annotations_sha256, threshold.rule],
+        [result.protocol["sha256"], result.annotations_sha256, threshold.kind],
         # Each run carries thresholds of its own result, so levels and hashes may differ.
         [threshold.pixel, threshold.box] if fixed else [source.get("method"), source.get("split")],
     ]

@@ -28,6 +28,7 @@ from ..files import require_file, strict_json, write_text
 from ..formats.result import COUNTS_SUFFIX, Result, read_result
 from ..formats.untrusted.contents import read_bytes
 from ..image_ids import is_image_id
+from ..metrics.own_thresholds import is_own_rule
 from ..protocols import fields_sha256, is_protocol_name
 from ..scores import LEVELS, SCORES, Read, Score, Unit, curve_names, localization_key
 from .schema import FORMAT, FORMAT_VERSION, MAX_BYTES, schema, schema_faults
@@ -336,8 +337,11 @@ def _measured_faults(entry: Entry) -> list[str]:
     if entry.threshold["rule"] == "unstated":
         faults.append("threshold.rule: a measured entry must state its rule")
     levels = {"pixel", "box"} & entry.threshold.keys()
-    if entry.threshold["rule"] == "max" and levels:
+    if entry.threshold["rule"] in ("max", "per_image") and levels:
         faults.append("threshold: only the rules carried and fixed have levels")
+    own = entry.threshold.get("per_image")
+    if (entry.threshold["rule"] == "per_image") != (own is not None and is_own_rule(own)):
+        faults.append("threshold.per_image: the rule per_image needs it, e.g. otsu, and no other")
     if (entry.threshold["rule"] == "carried") != ("source" in entry.threshold):
         faults.append("threshold.source: the rule carried needs it, and no other rule may have it")
     return faults

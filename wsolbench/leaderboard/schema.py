@@ -71,7 +71,8 @@ _NOTES = {
 
 _THRESHOLD = record(
     {
-        "rule": {"type": "string", "enum": ["max", "carried", "fixed", "unstated"]},
+        "rule": {"type": "string", "enum": ["max", "carried", "fixed", "per_image", "unstated"]},
+        "per_image": _text(32),
         "pixel": _LEVEL,
         "box": _LEVEL,
         "source": record(

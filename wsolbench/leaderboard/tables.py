@@ -45,6 +45,7 @@ THRESHOLD_RULES = {
     "max": "best on this split",
     "carried": "carried",
     "fixed": "fixed",
+    "per_image": "each map's own",
     "unstated": "not stated",
 }
 """How a threshold was chosen, as the tables say it."""

@@ -83,7 +83,8 @@ def verify(
     differences = _differences(hashes, provenance, "provenance")
     if differences:
         return differences
-    threshold = entry.threshold.get("pixel") if threshold_from is None else threshold_from
+    stated = entry.threshold.get("per_image", entry.threshold.get("pixel"))
+    threshold = stated if threshold_from is None else threshold_from
     protocol = Protocol.from_dict(provenance["protocol"])
     families = {SCORES[key].family for key in entry.scores}
     request = Request(

@@ -29,6 +29,7 @@ __all__ = [
     "READ_AT",
     "best_iou",
     "columns",
+    "columns_at",
     "empty",
     "fits",
     "largest_boxes",
@@ -106,6 +107,27 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
     return found
 
 
+def columns_at(kept: Statistics, rules: Any, classes: int, levels: NDArray[np.int64]) -> Sums:
+    """What each image adds at its own threshold.
+
+    Args:
+        kept: of n images.
+        rules: the protocol.
+        classes: see `columns`.
+        levels: int64 (n,), the threshold of each image.
+
+    Returns:
+        `own_correct` (n, rows) and `own_correct_top` (n, 2), as `columns` has them at every
+        threshold; nothing for boxes that a submission brings, which have none.
+    """
+    correct = kept["correct"]
+    if correct.shape[-1] == 1:
+        return {}
+    read = np.take_along_axis(correct, levels[:, None, None], axis=2)
+    found = columns({**kept, "correct": read}, rules, classes)
+    return {f"own_{name}": own[..., 0] for name, own in found.items()}
+
+
 def scores(sums: Sums, reading: Reading) -> Scored:
     """GT-known, Top-1 and Top-5 localization, MaxBoxAcc, and the threshold of the first three."""
     rules, main = reading.rules, localization_key(reading.label)
@@ -127,7 +149,19 @@ def scores(sums: Sums, reading: Reading) -> Scored:
         thresholds, at = thresholds[reading.cut.box], np.searchsorted(reading.cut.box, at)
     found = read_boxes(curves, thresholds, at, reading.label)
     kept = box_keys(rules, reading.label, searched=searched, ranked=reading.ranked)
+    if "own_correct" in sums:
+        found |= _at_own(sums, reading, main)
+        kept -= {"box_threshold"}
     return {key: found[key] for key in found if key in kept}, curves if searched else {}
+
+
+def _at_own(sums: Sums, reading: Reading, main: str) -> dict[str, NDArray[Any]]:
+    """The localization scores where each image is read at its own threshold."""
+    found = {main: reading.share(sums["own_correct"])[:, 0]}
+    if "own_correct_top" in sums:
+        top = reading.share(sums["own_correct_top"])
+        found |= {"top1_loc": top[:, 0], "top5_loc": top[:, 1]}
+    return found
 
 
 def _limits(rules: Any) -> list[tuple[Any, float]]:

@@ -29,6 +29,7 @@ __all__ = [
     "OWN_RULES",
     "OwnRule",
     "area_threshold",
+    "is_own_rule",
     "max_threshold",
     "mean_threshold",
     "otsu_threshold",
@@ -96,6 +97,15 @@ def own_rule(text: str) -> OwnRule:
         "with F above 0 and at most 1",
         cure="name one of these, e.g. otsu or max:0.2",
     )
+
+
+def is_own_rule(text: str) -> bool:
+    """Whether a text is a rule, and no level or path."""
+    try:
+        own_rule(text)
+    except WsolbenchError:
+        return False
+    return True
 
 
 def otsu_threshold(histograms: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ __all__ = [
     "average_precision",
     "bins_of",
     "columns",
+    "columns_at",
     "count_bins",
     "count_pixels",
     "empty",
@@ -209,6 +210,28 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
     return found
 
 
+def columns_at(kept: Statistics, rules: Any, classes: int, levels: NDArray[np.int64]) -> Sums:
+    """What each image adds at its own threshold.
+
+    Args:
+        kept: of n images.
+        rules: the protocol, under which a pixel at the threshold is foreground.
+        classes: see `columns`.
+        levels: int64 (n,), the threshold of each image.
+
+    Returns:
+        `own_pixels` (n, 3): foreground off the object and on it, and the object; `own_iou` (n,) in
+        units, where means over images are wanted.
+    """
+    reached = reach(kept["pixels"])
+    false, true = reached[np.arange(len(levels)), :, levels].T
+    total = reached[:, 1, 0]
+    found = {"own_pixels": np.stack((false, true, total), axis=1)}
+    if Reduction.IMAGE_MEAN in rules.pixel_reductions:
+        found["own_iou"] = units(_ratio(true, total + false))
+    return found
+
+
 def scores(sums: Sums, reading: Reading) -> Scored:
     """Peak-IoU and Peak-T, IoU at T, AP: pooled, and as means over images."""
     rules, held = reading.rules, reading.rules.pixel_scores
@@ -227,6 +250,11 @@ def scores(sums: Sums, reading: Reading) -> Scored:
         means = reading.mean(sums["iou"])
         places = np.searchsorted(reading.cut.pixel, at)
         found["iou_at_threshold_image_mean"] = means[np.arange(len(means)), places]
+    if "own_pixels" in sums and PixelScore.AT_THRESHOLD in held:
+        false, true, total = sums["own_pixels"].T
+        found["iou_at_threshold"] = _ratio(true, total + false)
+        if "own_iou" in sums:
+            found["iou_at_threshold_image_mean"] = reading.mean(sums["own_iou"])
     if PixelScore.AP in held:
         found |= {} if area is None else {"ap": area}
         found |= {"ap_image_mean": reading.mean(sums["ap"])} if "ap" in sums else {}

@@ -55,10 +55,15 @@ def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
 
 
 def scores(sums: Sums, reading: Reading) -> Scored:
-    """Shape, and calibration at the threshold that was given or is best for the image mean."""
+    """Shape, and calibration at the threshold that was given or is best for the image mean.
+
+    Where each image has its own threshold, calibration is what choosing it without the mask costs.
+    """
     shape = reading.mean(sums["iou_best"])
     means = reading.mean(sums["iou"])
-    if reading.cut is not None and reading.pixel is not None:
+    if "own_iou" in sums:
+        read = reading.mean(sums["own_iou"])
+    elif reading.cut is not None and reading.pixel is not None:
         places = np.searchsorted(reading.cut.pixel, reading.pixel)
         read = means[np.arange(len(means)), places]
     elif reading.pixel is None:

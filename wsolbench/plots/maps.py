@@ -73,6 +73,8 @@ def save_maps(
             "no predicted box"
             if result is None
             else f"box at T = {result.scores.get('box_threshold')}"
+            if result.threshold.own is None
+            else f"box at {result.threshold.own.words}"
         )
         titles.append(f"{method_name(opened)}\n{'own boxes' if opened.boxes is not None else at}")
     tall = list(map(row_height, shown))
