@@ -14,6 +14,7 @@ from wsolbench import plots
 from wsolbench.baselines.seed_features import seed_features, seed_statistics
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.cases import find_cases
+from wsolbench.evaluation.compare_files import compare_protocols
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.overlays import read_overlays
@@ -44,6 +45,17 @@ def draw_differences(demo: Path, out: Path) -> None:
         evaluator.score(submission)
         counted.append(evaluator.counts(evaluator.result()))
     plots.save_forest(compare(counted, Bootstrap(1000)), out)
+
+
+def draw_verdict(demo: Path, out: Path) -> None:
+    """In which scores SEM is ahead of CAM on val, under several protocols."""
+    verdict = compare_protocols(
+        [demo / f"{method}-val.h5" for method in METHODS],
+        Bootstrap(2000),
+        demo / "mini.h5",
+        protocols=["sem", "wsoleval-v2", "wsoleval-pxap", "tscam", "bas", "adl"],
+    )
+    plots.save_verdict(verdict, out)
 
 
 def draw_cases(demo: Path, out: Path) -> None:
@@ -100,6 +112,7 @@ def main() -> None:
         "curves": draw_curves,
         "strip": draw_strip,
         "differences": draw_differences,
+        "verdict": draw_verdict,
         "cases": draw_cases,
         "seeds": draw_seeds,
     }

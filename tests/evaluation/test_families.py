@@ -117,7 +117,15 @@ def test_one_module_and_its_records_are_a_family(tmp_path: Path) -> None:
 def test_a_family_is_refused_where_no_protocol_defines_it(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     dataset = random_dataset(tmp_path / "r.h5", COUNT)
-    assert fitting(PROTOCOLS["sem"]) == ["pixel", "box", "boundary", "shape", "explain", "toy"]
+    assert fitting(PROTOCOLS["sem"]) == [
+        "pixel",
+        "box",
+        "boundary",
+        "shape",
+        "explain",
+        "levels",
+        "toy",
+    ]
     assert fitting(PROTOCOLS["wsoleval-v1"]) == ["box"]
     with pytest.raises(WsolbenchError, match="found toy under protocol wsoleval-v1, expected box"):
         Evaluator(dataset, "wsoleval-v1", ["toy"])
@@ -128,7 +136,7 @@ def test_a_family_is_refused_where_no_protocol_defines_it(tmp_path: Path) -> Non
 def test_without_its_module_nothing_of_it_is_known(tmp_path: Path) -> None:
     dataset = random_dataset(tmp_path / "r.h5", COUNT)
     with pytest.raises(
-        WsolbenchError, match="found toy, expected pixel, box, boundary, shape or explain"
+        WsolbenchError, match="found toy, expected pixel, box, boundary, shape, explain or levels"
     ):
         Evaluator(dataset, metrics=["toy"])
     made = Evaluator(dataset, metrics=["pixel"])

@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import random_dataset
+from tests.conftest import annotation, random_dataset
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
-from wsolbench.evaluation.run import evaluate
+from wsolbench.evaluation.run import Request, evaluate, run
 from wsolbench.evaluation.statistics import part
 from wsolbench.evaluation.threshold_gaps import gaps_table, threshold_gaps
 from wsolbench.evaluation.thresholds import readings, readings_table
+from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import signature, table
 from wsolbench.formats.result import Bootstrap, Result, Threshold, fault_of, read_result
 from wsolbench.formats.submission.rules import SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
+from wsolbench.masks import RunLengths
 from wsolbench.metrics.boxes import best_iou, largest_boxes
 from wsolbench.metrics.choices import Comparator
 from wsolbench.metrics.own_thresholds import own_rule
@@ -176,6 +178,37 @@ def test_what_cannot_be_read_is_refused(dataset: Dataset) -> None:
         made(dataset, 1, "half")
     with pytest.raises(WsolbenchError, match="with levels, a source or no rule of each map"):
         made(dataset, 1, Threshold("per_image", pixel=3, per_image="otsu"))  # type: ignore[arg-type]
+
+
+def test_boxes_without_masks_have_thresholds_of_maps(tmp_path: Path) -> None:
+    whole = random_dataset(tmp_path / "whole.h5", COUNT)
+    rows = [
+        annotation(sample.image_id, sample.mask, boxes=sample.boxes, class_index=1)
+        for sample in whole
+    ]
+    bare = [replace(row, mask=RunLengths(row.mask.height, row.mask.width, b"")) for row in rows]
+    stores = []
+    for name, held in (("masked", rows), ("bare", bare)):
+        write_store(tmp_path / f"{name}.h5", AnnotationSet("random", held))
+        stores.append(Dataset.open(tmp_path / f"{name}.h5"))
+    file = submission(whole, tmp_path / "m.h5", 1)
+    results = [
+        run(Request(file, own, threshold="otsu", bootstrap=Bootstrap(20), counts=True))
+        for own in stores
+    ]
+    masked, unmasked = (own.results[0] for own in results)
+    assert unmasked.scores["gt_known_loc"] == masked.scores["gt_known_loc"]
+    assert unmasked.intervals["gt_known_loc"] == masked.intervals["gt_known_loc"]
+    assert "iou_at_threshold" not in unmasked.scores
+    counts = results[1].counts[0]
+    assert counts.scoring.families == ("box", "levels")
+    unmasked.write(tmp_path / "r.json")
+    write_counts(tmp_path / "r.counts.npz", counts)
+    assert read_counts(tmp_path / "r.counts.npz", read_result(tmp_path / "r.json"))
+    usual = run(Request(file, stores[1], counts=True)).counts[0]
+    assert usual.scoring.families == ("box",)
+    with pytest.raises(WsolbenchError, match="levels alone, of which no score is formed"):
+        Evaluator(stores[1], metrics=["levels"])
 
 
 def submission(dataset: Dataset, path: Path, seed: int) -> Path:

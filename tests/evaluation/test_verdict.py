@@ -208,6 +208,22 @@ def test_protocols_are_decided_together(files: list[Path], store: Dataset, tmp_p
         compare_protocols([results[0], files[1]], DRAWN, store)
 
 
+def test_metrics_follow_from_counts(files: list[Path], store: Dataset, tmp_path: Path) -> None:
+    """Explanation scores and shape of results that were scored without them."""
+    paths = []
+    for file in files:
+        (counts,) = run(Request(file, store, counts=True)).counts
+        paths.append(tmp_path / f"{file.stem}.json")
+        counts.result.write(paths[-1])
+        write_counts(counts_path(paths[-1]), counts)
+    metrics = ["shape", "explain"]
+    from_maps = compare_files(files, Bootstrap(50), store, metrics=metrics)
+    from_counts = compare_files(paths, Bootstrap(50), metrics=metrics)
+    assert from_counts.to_json() == from_maps.to_json()
+    assert {"iou_shape", "pointing_game"} <= from_maps.scores.keys()
+    assert "peak_iou" not in from_maps.scores
+
+
 def test_what_does_not_belong_together_is_refused(files: list[Path], store: Dataset) -> None:
     one = compare_files(files, Bootstrap(20), store)
     other: Comparison = replace(one, protocol={**one.protocol, "name": "mine"})

@@ -20,7 +20,7 @@ from ..metrics.map_values import MAP_DTYPES, array_of
 from ..protocols import Protocol
 from ..protocols.record import Averaging
 from ..scores import LEVELS
-from .families import ALWAYS, EDGES, FAMILIES, ON_REQUEST, fitting, need_maps
+from .families import ALWAYS, EDGES, FAMILIES, LEVELS_ALONE, ON_REQUEST, fitting, need_maps
 
 __all__ = [
     "MOST_CLASSES",
@@ -396,6 +396,13 @@ def checked_metrics(
             found=f"{some(asked)} under protocol {protocol.name}",
             expected=one_of(defined),
             cure="request one of these, or another protocol (see wsolbench protocols)",
+        )
+    if kept == (LEVELS_ALONE,):
+        raise WsolbenchError(
+            "metrics",
+            found="levels alone, of which no score is formed",
+            expected="other metrics beside them",
+            cure="request box scores too (--metrics box,levels)",
         )
     impossible = [name for name in kept if _lacks(name, bare)]
     if impossible:

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..metrics import boundary, boxes, classes, explain, pixel, shape
+from ..metrics import boundary, boxes, classes, explain, map_levels, pixel, shape
 from ..metrics.family import Family, Sums
 from ..protocols import Protocol
 
-__all__ = ["ALWAYS", "EDGES", "FAMILIES", "ON_REQUEST", "READ_PER_IMAGE", "fitting", "need_maps"]
+__all__ = [
+    "ALWAYS",
+    "EDGES",
+    "FAMILIES",
+    "LEVELS_ALONE",
+    "ON_REQUEST",
+    "READ_PER_IMAGE",
+    "fitting",
+    "keep_levels",
+    "need_maps",
+]
 
 FAMILIES: dict[str, Family] = {
     "pixel": pixel,
@@ -19,6 +29,7 @@ FAMILIES: dict[str, Family] = {
     "boundary": boundary,
     "shape": shape,
     "explain": explain,
+    "levels": map_levels,
     "class": classes,
 }
 """By name, in the order of tables."""
@@ -29,7 +40,7 @@ ALWAYS = "class"
 EDGES = "boundary"
 """The family that scores a submission's edges."""
 
-ON_REQUEST = ("shape", "explain")
+ON_REQUEST = ("shape", "explain", "levels")
 """The families that are scored only if they are requested: other results stay as they are.
 
 None of them has curves."""
@@ -40,6 +51,14 @@ READ_PER_IMAGE: Mapping[str, Callable[..., Sums]] = {
     "box": boxes.columns_at,
 }
 """What families add where each image is read at its own threshold."""
+
+LEVELS_ALONE = "levels"
+"""The family without scores that keeps the levels of maps where no other one does."""
+
+
+def keep_levels(families: Sequence[str], protocol: Protocol) -> bool:
+    """Whether some of the families keep the levels that each map's own threshold is read off."""
+    return any({"pixels", "levels"} & FAMILIES[name].empty(protocol).keys() for name in families)
 
 
 def need_maps(families: Sequence[str]) -> bool:

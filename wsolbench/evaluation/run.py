@@ -25,7 +25,7 @@ from ..protocols import Protocol, as_protocols
 from .checks import check_bootstrap, check_options, checked_boundary, default_metrics
 from .counts import Counts
 from .evaluator import Evaluator, score_together
-from .families import EDGES, ON_REQUEST, fitting, need_maps
+from .families import EDGES, LEVELS_ALONE, ON_REQUEST, fitting, keep_levels, need_maps
 from .notes import carried_notes, submission_notes
 
 __all__ = [
@@ -239,6 +239,9 @@ def evaluators_for(
         dataset.require_masks("groups by area")
     protocols = request.checked_protocols
     asked = [_metrics(request, own, dataset, submission) for own in protocols]
+    if request.own_rule is not None:
+        pairs = zip(asked, protocols, strict=True)
+        asked = [_with_levels(names, protocol) for names, protocol in pairs]
     checked_boundary(request.boundary, [name for metrics in asked for name in metrics])
     return [
         Evaluator(
@@ -392,6 +395,12 @@ def evaluate(
         return nullcontext(progress if title == "evaluate" else None)
 
     return run(request, bars).results[0]
+
+
+def _with_levels(metrics: Sequence[str], protocol: Protocol) -> Sequence[str]:
+    """The metric families, and the one that keeps levels if none of them does."""
+    kept = [name for name in metrics if name in fitting(protocol)]
+    return metrics if keep_levels(kept, protocol) else [*metrics, LEVELS_ALONE]
 
 
 def _metrics(

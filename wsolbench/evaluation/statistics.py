@@ -107,7 +107,8 @@ class Scoring:
         """Each image's own threshold, from the levels of its map: int64 (n,); under such a rule."""
         if self.own is None:
             raise ValueError("no rule of each map")
-        return self.own.thresholds(kept["pixels"].sum(axis=1, dtype=np.int64))
+        levels = kept["pixels"].sum(axis=1) if "pixels" in kept else kept["levels"]
+        return self.own.thresholds(levels.astype(np.int64))
 
     def sums(self, kept: Statistics) -> Sums:
         """The sums over n images: int64 (...) by name."""

@@ -22,6 +22,7 @@ from ..scores import LEVELS, SCORES, Read, Score, level_key, localization_key
 from ..tables import csv_text, grid, markdown_text
 from .checks import checked_threshold
 from .counts import Counts
+from .families import keep_levels
 
 __all__ = [
     "FIXED",
@@ -176,15 +177,15 @@ def _check_per_image(protocol: Protocol, metrics: Sequence[str]) -> None:
     problem = ""
     if protocol.comparator is not Comparator.AT_LEAST:
         problem = f"protocol {protocol.name}, whose foreground is above its threshold"
-    elif not {"pixel", "shape"} & {*metrics}:
+    elif not keep_levels(metrics, protocol):
         problem = f"the metrics {some(metrics)}"
     if problem:
         raise WsolbenchError(
             "threshold",
             found=problem,
-            expected="pixel scores under a protocol with foreground at the threshold, like sem: "
-            "each map's own threshold is read off the levels that they count",
-            cure="request them too (--metrics pixel,box), or give one threshold for all images",
+            expected="the levels of each map, under a protocol with foreground at the threshold",
+            cure="request pixel scores or levels too (--metrics pixel,box or box,levels), or give "
+            "one threshold for all images",
         )
 
 

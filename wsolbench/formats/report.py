@@ -48,6 +48,7 @@ def signature(result: Result) -> str:
         del parts["maps"], parts["threshold"]
     of_boxes = [SCORES[key] for key in result.scores if SCORES[key].family == "box"]
     searched = result.protocol.get("fixed_threshold", 0) is None or "max_box_acc" in result.scores
+    searched &= result.threshold.own is None  # or boxes have a threshold, but not one
     if searched and of_boxes and not any(score.is_threshold for score in of_boxes):
         parts["boxes"] = "the submission's"
     if result.protocol.get("averaging") == "classes":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..evaluation.comparison import Comparison
 
-__all__ = ["differences", "save_forest"]
+__all__ = ["differences", "row_title", "save_forest"]
 
 _LETTERS = 76  # of a title over one panel
 
@@ -58,7 +58,7 @@ def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Ax
         )
     ax.axvline(0, color="black", linewidth=0.8)
     scores = [SCORES[pair.score] for pair in pairs]
-    ax.set_yticks(range(len(pairs)), [_row_title(score) for score in scores])
+    ax.set_yticks(range(len(pairs)), [row_title(score) for score in scores])
     ax.set(xlabel=_axis_title(scores, _mark(second)), ylim=(len(pairs) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
     ax.set_title(f"{_mark(second)} {MINUS} {_mark(first)}", fontsize=9)
@@ -121,7 +121,8 @@ def save_forest(
         _forest_legend(figure)
 
 
-def _row_title(score: Score) -> str:
+def row_title(score: Score) -> str:
+    """The title of a score, and a note unless higher is better."""
     notes = {Better.LOWER: " (lower is better)", Better.NEITHER: " (no better direction)"}
     return score.title + notes.get(score.better, "")
 

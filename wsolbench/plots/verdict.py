@@ -7,12 +7,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from ..errors import printable, require_type
-from ..scores import SCORES
+from ..scores import SCORES, Unit, ends_text
+from .forest import row_title
 from .style import COLOURS, MINUS, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..evaluation.pairs import Pair
     from ..evaluation.verdict import Verdict
 
 __all__ = ["save_verdict", "verdict_grid"]
@@ -27,13 +29,15 @@ _FILLS = {
 }
 _DARK = ("ahead", "behind")
 _LETTERS = 110  # of a title, a figure of 8 inches
+_WIDE = 2  # columns that leave room for intervals
 _COLUMN, _ROW = 0.78, 0.24  # inches
 
 
 def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
     """A row per score, a column per pair and protocol: coloured where it is decided.
 
-    Cells show the difference (second method minus first, percentage points or the score's unit).
+    Cells show the difference (second method minus first, percentage points or the score's unit),
+    with its interval if there are at most two columns.
     A score that a protocol does not have is left blank; one that repeats another is in brackets.
 
     Args:
@@ -62,9 +66,7 @@ def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
                 ax.add_patch(
                     Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white")
                 )
-                text = "="
-                if pair.verdict != "equal":
-                    text = SCORES[pair.score].text(pair.difference, 1, signed=True)
+                text = _cell(pair, wide=len(pairs) * len(verdict.comparisons) <= _WIDE)
                 ax.text(
                     column,
                     row,
@@ -76,7 +78,7 @@ def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
                 )
     ax.set(xlim=(-0.5, len(titles) - 0.5), ylim=(len(keys) - 0.5, -0.5))
     ax.set_xticks(range(len(titles)), titles, rotation=60 if len(titles) > 3 else 0, fontsize=7)
-    ax.set_yticks(range(len(keys)), [SCORES[key].title for key in keys], fontsize=8)
+    ax.set_yticks(range(len(keys)), [row_title(SCORES[key]) for key in keys], fontsize=8)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -121,6 +123,17 @@ def save_verdict(verdict: Verdict, path: str | os.PathLike[str], style: str = "s
             if name in shown
         ]
         figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=7)
+
+
+def _cell(pair: Pair, *, wide: bool) -> str:
+    """The difference, with its interval if there is room."""
+    if pair.verdict == "equal":
+        return "="
+    score = SCORES[pair.score]
+    decimals = 2 if wide or score.unit is not Unit.FRACTION else 1
+    text = score.text(pair.difference, decimals, signed=True)
+    ends = f" {ends_text(score, pair.interval, signed=True)}" if wide else ""
+    return f"{text}{ends}".replace("-", MINUS)
 
 
 def _mark(place: int) -> str:
