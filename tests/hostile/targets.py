@@ -439,8 +439,12 @@ _TARGETS = (
     Target(
         "counts",
         ("a.counts.npz",),
-        ("a.json", "b.json", "b.counts.npz"),
-        ("compare a.json b.json --bootstrap 20 --json --quiet",),
+        ("a.json", "b.json", "b.counts.npz", "lb"),
+        (
+            "compare a.json b.json --bootstrap 20 --json --quiet",
+            "leaderboard verify lb/entries/toy/noise-0-dice-val.json --from-counts "
+            "--counts a.counts.npz --quiet",
+        ),
         covered=True,
         inside=_in_zip,
     ),
