@@ -123,6 +123,7 @@ def test_the_data_set_has_a_card_tasks_and_tables(
     assert about["size_categories"] == ["n<1K"]
     assert about["configs"][0]["data_files"] == [{"split": "val", "path": "data/val.jsonl"}]
     assert "| val | 6 |" in card.text
+    assert "| `sem_v2_val_ap` | AP | val |" in card.text
     assert store.content_sha256 in card.text
 
     rows = [json.loads(line) for line in (folder / "data" / "val.jsonl").read_text().splitlines()]

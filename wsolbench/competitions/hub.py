@@ -98,7 +98,8 @@ def write_hub(
         _check_store(store, results)
         tasks = eval_yaml(results, keys)
         files["dataset/eval.yaml"] = yaml_text(tasks)
-        files["dataset/README.md"] = _card(store, dataset_id, tasks["tasks"], licence)
+        titles = {task_id(own, key): SCORES[key].title for own in results for key in keys}
+        files["dataset/README.md"] = _card(store, dataset_id, tasks["tasks"], titles, licence)
         for split in sorted(set(store.splits)):
             lines = (json.dumps(row, sort_keys=True) for row in _rows(store, split))
             files[f"dataset/data/{_word(split)}.jsonl"] = "".join(f"{line}\n" for line in lines)
@@ -298,7 +299,11 @@ def _rows(store: AnnotationStore, split: str) -> Iterator[dict[str, Any]]:
 
 
 def _card(
-    store: AnnotationStore, dataset_id: str, tasks: Sequence[Mapping[str, str]], licence: str
+    store: AnnotationStore,
+    dataset_id: str,
+    tasks: Sequence[Mapping[str, str]],
+    titles: Mapping[str, str],
+    licence: str,
 ) -> str:
     """The data set's README.md: YAML metadata, then what a reader should know."""
     count = len(store)
@@ -344,10 +349,9 @@ def _card(
         "",
         "## Scores",
         "",
-        "Scored by wsolbench. Each score under a protocol on "
-        "a split is a task of `eval.yaml`; numbers of different tasks must not be compared, and "
-        "neither must numbers whose notes name other annotations, maps of other classes or another "
-        "rule of the threshold. Models publish their results in `.eval_results/*.yaml`:",
+        "Scored by wsolbench. Each score under a protocol on a split is a task of `eval.yaml`. "
+        "Compare numbers of one task only, and only if their notes name the same annotations, maps "
+        "and rule of the threshold. Models publish their results in `.eval_results/*.yaml`:",
         "",
         "```yaml",
         "- dataset:",
@@ -356,9 +360,9 @@ def _card(
         "  value: 0.5",
         "```",
         "",
-        "| task | split |",
-        "|---|---|",
-        *(f"| `{task['id']}` | {task['split']} |" for task in tasks),
+        "| task | score | split |",
+        "|---|---|---|",
+        *(f"| `{task['id']}` | {titles[task['id']]} | {task['split']} |" for task in tasks),
         "",
         "## Sources",
         "",
