@@ -19,7 +19,7 @@ HEAVY = (
 
 ROOMS = (
     *("", "scores", "metrics", "protocols", "formats", "data", "maps", "evaluation", "baselines"),
-    *("boundaries", "leaderboard", "plots", "mini", "study", "competitions", "cli"),
+    *("boundaries", "leaderboard", "plots", "mini", "study", "explaining", "competitions", "cli"),
 )
 """From the ground up (docs/architecture.md): a room imports from itself and those before it."""
 

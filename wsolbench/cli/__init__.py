@@ -22,6 +22,7 @@ from . import (
     demo,
     edges,
     evaluate,
+    explain,
     hub,
     import_maps,
     imports,
@@ -92,7 +93,7 @@ for _command in (
         plot.plot,
         demo.demo,
     ),
-    *(train.train, study.study, leaderboard.leaderboard, bundle.bundle),
+    *(explain.explain, train.train, study.study, leaderboard.leaderboard, bundle.bundle),
 ):
     cli.add_command(_command)
 train.train.add_command(edges.train_edges)

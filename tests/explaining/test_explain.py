@@ -1,0 +1,190 @@
+"""`explain` on a few drawn photos: its files, its page, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from wsolbench.cli import cli
+from wsolbench.data.dataset import Dataset
+from wsolbench.data.export import export_coco
+from wsolbench.errors import WsolbenchError
+from wsolbench.evaluation.run import evaluate
+from wsolbench.explaining.pictures import COLOURS, WIDTH, data_uri, thumbnail, with_map
+from wsolbench.explaining.truth import labelled, read_truth
+from wsolbench.formats.annotations import UNLABELLED, AnnotationStore
+from wsolbench.formats.result import read_result
+from wsolbench.formats.submission.reader import Submission
+
+torch = pytest.importorskip("torch", reason="maps are predicted")
+
+COUNT = 5
+MODEL = ("--model", "wsolbench.mini.classifier:load", "--size", "32", "--device", "cpu")
+METHODS = ("cam", "sem", "position-score", "tests.explaining.test_explain:middle")
+
+
+def middle(network: Any, images: Any, classes: Any) -> Any:
+    """An explainer of one's own: always the middle."""
+    maps = np.zeros((len(images), 4, 4), np.float32)
+    maps[:, 1:3, 1:3] = 1
+    return maps
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Photos of bright squares and their masks, and a photo without a mask."""
+    rng = np.random.default_rng(0)
+    for part in ("photos", "masks"):
+        (tmp_path / part).mkdir()
+    for place in range(COUNT + 1):
+        photo = rng.integers(0, 90, (40, 48 + place, 3), dtype=np.uint8)
+        mask = np.zeros(photo.shape[:2], np.uint8)
+        mask[8:30, 10 + place : 30] = 255
+        photo[mask > 0] += 120
+        Image.fromarray(photo).save(tmp_path / "photos" / f"p{place}.png")
+        if place < COUNT:
+            Image.fromarray(mask).save(tmp_path / "masks" / f"p{place}.png")
+    return tmp_path
+
+
+def run(folder: Path, *options: object, masks: str = "masks", out: str = "out") -> Result:
+    arguments = ["explain", "--images", folder / "photos", "--masks", folder / masks, *MODEL]
+    arguments += ["--bootstrap", 100, "--quiet", *options, "--out", folder / out]
+    return CliRunner().invoke(cli, [str(own) for own in arguments])
+
+
+def test_every_file_of_a_run(folder: Path) -> None:
+    done = run(folder, "--methods", ",".join(METHODS))
+    assert done.exit_code == 0, done.output
+    out = folder / "out"
+    files = {str(own.relative_to(out)) for own in out.rglob("*") if own.is_file()}
+    names = ["cam", "sem", "position-score", "tests.explaining.test_explain-middle"]
+    assert files == {
+        *("annotations.h5", "comparison.json", "scores.csv", "images.csv", "index.html"),
+        *(f"maps/{name}.h5" for name in names),
+        *(f"results/{name}.json" for name in names),
+        *(f"results/{name}.counts.npz" for name in names),
+    }
+    assert "SEM mini beside CAM mini: ahead in" in done.output
+
+    # The scores are those of the maps, in every file.
+    dataset = Dataset.open(out / "annotations.h5", "val")
+    assert dataset.image_ids == [f"p{place}" for place in range(COUNT)]
+    with open(out / "scores.csv", newline="") as file:
+        rows = {row["score"]: row for row in csv.DictReader(file)}
+    for method, name in zip(METHODS, names, strict=True):
+        scored = evaluate(dataset, out / "maps" / f"{name}.h5", metrics=["pixel", "box", "explain"])
+        assert scored.scores == read_result(out / "results" / f"{name}.json").scores
+        for key in ("peak_iou", "pointing_game", "relevance_mass"):
+            assert float(rows[key][method]) == scored.scores[key]
+            assert float(rows[key][f"{method} low"]) <= scored.scores[key]
+    comparison = json.loads((out / "comparison.json").read_text())
+    assert comparison["scores"]["peak_iou"][1] == float(rows["peak_iou"]["sem"])
+    with open(out / "images.csv", newline="") as file:
+        images = list(csv.DictReader(file))
+    assert len(images) == COUNT * len(METHODS)
+    hits = [float(row["pointing_game"]) for row in images if row["method"] == "cam"]
+    assert np.mean(hits) == pytest.approx(float(rows["pointing_game"]["cam"]))
+
+    # The page holds everything.
+    page = (out / "index.html").read_text()
+    assert page.count("<img ") == COUNT * (1 + len(METHODS))
+    assert page.count('src="data:image/jpeg;base64,') == page.count("src=")
+    assert not re.search("https?://|<script", page)
+    assert page.count("<figcaption><b>p3</b>") == 1
+    assert f"<td>{100 * float(rows['peak_iou']['sem']):.1f}<small>" in page.replace(
+        ' class="best"', ""
+    )
+    with Submission.open(out / "maps" / "cam.h5") as written:
+        assert written.header.label == "predicted"
+        assert written.top5 is not None
+        assert f"the network sees class {written.top5[0, 0]}</figcaption>" in page
+
+
+def test_masks_of_other_kinds_give_the_same(folder: Path) -> None:
+    assert run(folder, "--methods", "cam").exit_code == 0
+    first = read_result(folder / "out" / "results" / "cam.json").scores
+    export_coco(AnnotationStore.open(folder / "out" / "annotations.h5"), folder / "coco.json")
+    for masks in ("coco.json", "out/annotations.h5"):
+        done = run(folder, "--methods", "cam", masks=masks, out="other")
+        assert done.exit_code == 0, done.output
+        again = read_result(folder / "other" / "results" / "cam.json").scores
+        assert again == first
+
+
+def test_classes_of_a_table(folder: Path) -> None:
+    rows = "".join(f"p{place}.png,{place}\n" for place in range(COUNT))
+    (folder / "classes.csv").write_text("image_id,output\n" + rows)
+    done = run(folder, "--methods", "cam", "--classes", folder / "classes.csv", "--limit", 2)
+    assert done.exit_code == 0, done.output
+    store = AnnotationStore.open(folder / "out" / "annotations.h5")
+    assert dict(zip(store.image_ids, store.class_indices.tolist(), strict=True)) == {
+        "p0": 0,
+        "p2": 2,
+    }
+    with Submission.open(folder / "out" / "maps" / "cam.h5") as written:
+        assert written.header.label == "gt"
+    content, notes = read_truth(folder / "masks", folder / "photos")
+    assert [own.class_index for own in content.annotations] == [UNLABELLED] * COUNT
+    assert notes == []
+    for text, message in (
+        ("p0,1\np0,2\n", "line 3: found p0 a second time"),
+        ("p0,ant\n", "line 2: found output 'ant'"),
+        ("p0,1\np1,2\n", "no row for 3 of 5 images: p2, p3, p4"),
+    ):
+        (folder / "classes.csv").write_text("image_id,output\n" + text)
+        with pytest.raises(WsolbenchError, match=message):
+            labelled(content, folder / "classes.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--methods", "cam,nonsense"], "method 'nonsense': found an unknown name"),
+        (["--methods", "cam,cam"], "methods: found one twice in cam, cam"),
+        (["--methods", "attention-rollout"], "found a network that was not traced"),
+        (["--channels", "none"], "--channels takes a number above 0 or all, not none"),
+        (["--methods", "cam", "--classes", "missing.csv"], "missing.csv: found no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_writes_no_page(
+    folder: Path, options: list[str], message: str
+) -> None:
+    done = run(folder, *options)
+    assert done.exit_code != 0
+    assert message in f"{done.exception} {done.output}"
+    assert not (folder / "out" / "index.html").exists()
+
+
+def test_photos_without_masks_and_masks_without_photos(folder: Path) -> None:
+    (folder / "photos" / "p1.png").unlink()
+    content, notes = read_truth(folder / "masks", folder / "photos")
+    assert [own.image_id for own in content.annotations] == ["p0", "p2", "p3", "p4"]
+    assert notes == ["1 of 5 images have no photo or no mask"]
+    (folder / "empty").mkdir()
+    with pytest.raises(WsolbenchError, match="no photo of the 5 masked images"):
+        read_truth(folder / "masks", folder / "empty")
+
+
+def test_pictures_are_small_and_show_the_map() -> None:
+    photo = np.full((300, 600, 3), 200, np.uint8)
+    small = thumbnail(photo)
+    assert small.shape == (WIDTH // 2, WIDTH, 3)
+    levels = np.zeros((300, 600), np.uint8)
+    levels[100:200, 400:500] = 255
+    nowhere = np.zeros((300, 600), np.bool_)
+    drawn = with_map(small, levels, nowhere)
+    for row, column, level in ((110, 10, 0), (70, 185, 255)):
+        wanted = 0.4 * 200 + 0.6 * COLOURS[level]
+        assert np.abs(drawn[row, column] - wanted).max() <= 1
+    constant = with_map(small, np.zeros_like(levels), nowhere)
+    assert len(np.unique(constant.reshape(-1, 3), axis=0)) == 1
+    assert data_uri(drawn).startswith("data:image/jpeg;base64,")

@@ -1,0 +1,157 @@
+"""Comparing explainers on one's own network and photos: `explain`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..interrupts import advise
+from ..progress import bar
+from .options import (
+    FILE,
+    jobs_option,
+    listed,
+    overwrite_option,
+    quiet_option,
+    require_torch,
+)
+from .predict import (
+    check_source,
+    device_option,
+    load_network,
+    network_options,
+    seeds_from,
+)
+from .printing import print_notes
+
+__all__ = ["explain"]
+
+
+@click.command()
+@click.option("--images", type=FILE, required=True, help="Folder of the photos.")
+@click.option(
+    "--masks",
+    type=FILE,
+    required=True,
+    help="Masks: a folder of <photo's name>.png, a COCO file (.json) or an annotation file (.h5).",
+)
+@network_options
+@click.option(
+    "--methods",
+    metavar="NAME,NAME",
+    default="gradcam,layercam,scorecam,sem",
+    show_default=True,
+    help="Methods: cam, sem, an explainer of `predict list`, or MODULE:FUNCTION.",
+)
+@click.option(
+    "--classes",
+    metavar="predicted|annotated|FILE",
+    default="predicted",
+    show_default=True,
+    help="Class that is explained: the network's prediction, the class of the masks, or that of a "
+    "CSV with the columns image_id and output.",
+)
+@click.option(
+    "--class-map",
+    metavar="FILE|imagenet|same",
+    help="Model classes of each annotated class, see predict.",
+)
+@click.option("--size", type=click.IntRange(8), help="Side in pixels to which photos are resized.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Use N photos, evenly spread by name."
+)
+@click.option(
+    "--seeds",
+    type=seeds_from,
+    metavar="K|FRACTION",
+    default="0.1",
+    show_default=True,
+    help="Seed positions of SEM, or their fraction of all positions.",
+)
+@click.option(
+    "--start",
+    metavar="METHOD",
+    help="Method from whose map SEM starts [default: cam; of a network without class maps, the "
+    "first explainer of --methods].",
+)
+@click.option("--layer", metavar="NAME", help="Layer that is explained [default: the last one].")
+@click.option(
+    "--channels",
+    metavar="N|all",
+    default="64",
+    show_default=True,
+    help="Channels that scorecam scores, those with the largest deviation in the photo.",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(20, 100_000),
+    metavar="B",
+    default=10_000,
+    show_default=True,
+    help="Number of resamples of the photos.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of --bootstrap."
+)
+@device_option
+@jobs_option
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@overwrite_option
+@click.option("--out", type=FILE, required=True, help="Folder to write.")
+@quiet_option
+def explain(
+    images: Path,
+    masks: Path,
+    methods: str,
+    channels: str,
+    bootstrap: int,
+    seed: int,
+    size: int | None,
+    out: Path,
+    quiet: bool,
+    device: str,
+    classes: str,
+    **options: Any,
+) -> None:
+    """Find out which explainer points best at the object, on your network and photos.
+
+    Writes maps, scores, a comparison in pairs with its verdict, and OUT/index.html, a page with
+    each photo, its maps, their IoU and whether they point at the object.
+    """
+    names = ("backbone", "weights", "weights_key", "preprocessing", "random_weights", "model")
+    source = {name: options.pop(name) for name in (*names, "checkpoint")}
+    check_source(None, **source)
+    if channels != "all" and not (channels.isdecimal() and int(channels) > 0):
+        raise click.UsageError(f"--channels takes a number above 0 or all, not {channels}.")
+    require_torch("explain")
+    from ..explaining.run import explain as run_explain
+    from ..formats.report import table
+    from ..formats.result import Bootstrap
+
+    advise("run the same command with --resume to continue")
+    network = load_network(None, **source, size=size)
+    done = run_explain(
+        network,
+        images,
+        masks,
+        out,
+        listed(methods),
+        classes=classes,
+        size=size,
+        channels=None if channels == "all" else int(channels),
+        bootstrap=Bootstrap(bootstrap, seed),
+        device=device,
+        bars=partial(bar, quiet=quiet),
+        **options,
+    )
+    click.echo(table(done.results))
+    if done.verdict is not None:
+        click.echo("")
+        for own in done.verdict.standings:
+            first, second = done.verdict.names[own.first], done.verdict.names[own.second]
+            click.echo(f"{second} beside {first}: {own}")
+    click.echo(f"\n{out / 'index.html'}: {len(done.dataset)} photos with their maps")
+    print_notes(done.notes)

@@ -1,0 +1,227 @@
+"""The page of `explain`: verdict, scores, and each photo with its maps, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..errors import printable
+from ..evaluation.overlays import Overlay, read_overlays
+from ..evaluation.verdict import Verdict
+from ..files import replacing
+from ..formats.result import Result
+from ..formats.submission.reader import Submission
+from ..progress import Progress
+from ..scores import SCORES, in_order
+from .pictures import data_uri, thumbnail, with_map, with_outline
+
+__all__ = ["SHOWN", "write_page"]
+
+SHOWN = (
+    *("pointing_game", "relevance_mass", "rank_accuracy", "roc_auc", "auc_iou"),
+    *("iou_otsu", "peak_iou", "peak_iou_image_mean", "ap", "gt_known_loc", "predicted_loc"),
+)
+"""Scores of the page's table; scores.csv has all."""
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #0a7d4f; --bad: #b3401f; }
+@media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --bad: #ff8d6b; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1500px; padding: 1.5rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .2rem; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
+p { max-width: 75ch; margin: .3rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; }
+th, td { padding: .3rem .8rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; }
+thead th { vertical-align: bottom; }
+td small { display: block; font-weight: normal; opacity: .7; white-space: nowrap; }
+td.best { font-weight: 700; }
+.photo { display: grid; gap: .8rem; padding: .8rem 0; border-top: 1px solid var(--line);
+  max-width: calc(var(--count) * 15.8rem); align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(max(150px, 99% / var(--count) - .8rem), 1fr)); }
+figure { margin: 0; }
+figure img { display: block; width: 100%; height: auto; border-radius: 4px; }
+figcaption { font-size: .85rem; padding-top: .25rem; overflow-wrap: anywhere; }
+figcaption b { font-weight: 600; }
+.hit { color: var(--good); } .miss { color: var(--bad); }
+ul { max-width: 75ch; padding-left: 1.2rem; }
+"""
+
+
+def write_page(
+    path: Path,
+    *,
+    dataset: Dataset,
+    submissions: Sequence[Path],
+    results: Sequence[Result],
+    images: Sequence[Mapping[str, Sequence[Any]]],
+    verdict: Verdict | None,
+    notes: Sequence[str],
+    progress: Progress | None = None,
+) -> None:
+    """Write the page of several methods on the same images.
+
+    Args:
+        path: the file.
+        dataset: the images, with photos.
+        submissions: the maps, one a method.
+        results: their results.
+        images: their per-image tables.
+        verdict: who is ahead; None for a single method.
+        notes: what a reader should know.
+        progress: called with (images done, images).
+    """
+    names = _short(verdict.names if verdict else [own.name for own in results], results)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        for text in _head(dataset, names, results, verdict, notes):
+            file.write(text + "\n")
+        opened = [Submission.open(own) for own in submissions]
+        try:
+            overlays = read_overlays(dataset, opened, dataset.image_ids, [None] * len(opened))
+            best = opened[0].top5
+            rows = {image_id: row for row, image_id in enumerate(opened[0].image_ids)}
+            for place, overlay in enumerate(overlays):
+                output = None if best is None else int(best[rows[overlay.image_id], 0])
+                file.write(_photo(overlay, names, place, images, output) + "\n")
+                if progress is not None:
+                    progress(place + 1, len(dataset))
+        finally:
+            for own in opened:
+                own.close()
+        file.write("</main></html>\n")
+
+
+def _short(names: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """Names without the network's, where that leaves them different."""
+    bare = [
+        name.removesuffix(f" {own.method.get('backbone', '')}")
+        for name, own in zip(names, results, strict=True)
+    ]
+    return bare if len(set(bare)) == len(bare) else list(names)
+
+
+def _head(
+    dataset: Dataset,
+    names: Sequence[str],
+    results: Sequence[Result],
+    verdict: Verdict | None,
+    notes: Sequence[str],
+) -> Iterator[str]:
+    backbone = str(results[0].method.get("backbone", ""))
+    title = f"Where {backbone} looks" if backbone else "Where the network looks"
+    yield '<!doctype html><html lang="en"><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{_safe(title)}</title><style>{_STYLE}</style><main>"
+    yield f"<h1>{_safe(title)}</h1>"
+    whose = "annotated class" if results[0].label == "gt" else "class that the network predicts"
+    yield (
+        f"<p>{len(dataset)} photos, {len(names)} method{'s' if len(names) > 1 else ''}; maps of "
+        f"the {whose}.</p>"
+    )
+    if verdict is not None:
+        yield "<h2>Verdict</h2><ul>"
+        for own in verdict.standings:
+            first, second = _safe(names[own.first]), _safe(names[own.second])
+            yield f"<li><b>{second}</b> beside <b>{first}</b>: {_safe(str(own))}</li>"
+        yield "</ul><p>Paired differences on the same photos, corrected for the number of "
+        yield "comparisons (Holm); comparison.json has each of them.</p>"
+    yield f"<h2>Scores</h2>{_table(names, results, verdict)}"
+    if notes:
+        yield "<h2>Notes</h2><ul>"
+        yield from (f"<li>{_safe(note)}</li>" for note in notes)
+        yield "</ul>"
+    yield "<h2>Photos</h2><p>White: the outline of the mask. Ring: the map's highest pixel (the "
+    yield "first, if several are equal). IoU at the method's Peak-T, the same threshold for all "
+    yield "photos; in brackets the best of that photo.</p>"
+
+
+def _table(names: Sequence[str], results: Sequence[Result], verdict: Verdict | None) -> str:
+    comparison = verdict.comparisons[0] if verdict else None
+    keys = in_order({key for own in results for key in own.scores} & set(SHOWN))
+    chances = any(SCORES[key].chance is not None for key in keys)
+    rows = ["<thead><tr><th>percent</th>"]
+    rows += [f"<th>{_safe(name)}</th>" for name in names]
+    rows += ["<th>chance</th>" if chances else "", "</tr></thead><tbody>"]
+    for key in keys:
+        score = SCORES[key]
+        values = [own.scores.get(key) for own in results]
+        known = [value for value in values if value is not None]
+        cells = []
+        for place, value in enumerate(values):
+            if value is None:
+                cells.append("<td></td>")
+                continue
+            ends = ""
+            if comparison is not None and key in comparison.intervals:
+                low, high = comparison.intervals[key][place]
+                ends = f"<small>{score.text(low, 1)} to {score.text(high, 1)}</small>"
+            best = ' class="best"' if len(known) > 1 and value == max(known) else ""
+            cells.append(f"<td{best}>{score.text(value, 1)}{ends}</td>")
+        if chances:
+            cells.append(f"<td>{_chance(key, results[0])}</td>")
+        rows.append(f"<tr><td>{_safe(score.title)}</td>{''.join(cells)}</tr>")
+    return f'<div class="scroll"><table>{"".join(rows)}</tbody></table></div>'
+
+
+def _chance(key: str, result: Result) -> str:
+    """The chance level, if it is the same for all methods."""
+    chance = SCORES[key].chance
+    if chance is None:
+        return ""
+    if isinstance(chance, str):
+        if chance != "object_share" or chance not in result.scores:
+            return ""
+        return SCORES[chance].text(result.scores[chance], 1)
+    return SCORES[key].text(chance, 1)
+
+
+def _photo(
+    overlay: Overlay,
+    names: Sequence[str],
+    place: int,
+    images: Sequence[Mapping[str, Sequence[Any]]],
+    output: int | None,
+) -> str:
+    small = thumbnail(overlay.photo)
+    name = _safe(overlay.image_id)
+    seen = "" if output is None else f"; the network sees class {output}"
+    figures = [
+        f'<figure><img alt="{name}" src="{data_uri(with_outline(small, overlay.mask))}">'
+        f"<figcaption><b>{name}</b><br>photo and mask{seen}</figcaption></figure>"
+    ]
+    for method, own, table in zip(names, overlay.maps, images, strict=True):
+        picture = data_uri(with_map(small, own.levels, overlay.mask))
+        figures.append(
+            f'<figure><img alt="{_safe(method)} of {name}" src="{picture}"><figcaption>'
+            f"<b>{_safe(method)}</b><br>{_caption(table, place)}</figcaption></figure>"
+        )
+    columns = f"--count: {len(figures)}"
+    return f'<section class="photo" style="{columns}">{"".join(figures)}</section>'
+
+
+def _caption(table: Mapping[str, Sequence[Any]], place: int) -> str:
+    """IoU and pointing game of one map."""
+
+    def value(key: str) -> float | None:
+        return table[key][place] if key in table else None
+
+    words = []
+    iou, best = value("iou"), value("best_iou")
+    if iou is not None and best is not None:
+        words.append(f"IoU {100 * iou:.0f} % ({100 * best:.0f})")
+    hit = value("pointing_game")
+    if hit is not None:
+        kind, text = ("hit", "points at it") if hit == 1 else ("miss", "misses it")
+        if 0 < hit < 1:
+            kind, text = "", f"a tie, {100 * hit:.0f} % of it on the object"
+        words.append(f'<span class="{kind}">{text}</span>')
+    return ", ".join(words)
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))

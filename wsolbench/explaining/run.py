@@ -1,0 +1,299 @@
+"""Which explainer points best at the object, on one's own network and photos: `explain`.
+
+One pass of the network gives the maps of all methods; each is scored under protocol `sem` by pixels
+and explanation scores, with all methods on the same images; the verdict is that of `compare`.
+
+A folder is written:
+
+    annotations.h5    the masks of the photos
+    maps/NAME.h5      a submission for each method
+    results/NAME.json a result for each method, with its counts
+    comparison.json   scores, paired differences and verdicts
+    scores.csv        the table of scores
+    images.csv        IoU, pointing game and class of each image and method
+    index.html        the page, with all pictures inside
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..baselines.any_networks import has_cam
+from ..baselines.backbones import ClassMapModel
+from ..baselines.class_map import ClassMapSource
+from ..baselines.explainers import require_explainer
+from ..baselines.map_kinds import METHODS, MapKind
+from ..baselines.predict import predict
+from ..data.dataset import Dataset
+from ..errors import WsolbenchError, require_items
+from ..evaluation.comparison import compare
+from ..evaluation.counts import counts_path, write_counts
+from ..evaluation.run import Request, run
+from ..evaluation.verdict import Verdict, judge, verdict_warnings
+from ..files import require_target, write_all, write_text
+from ..formats.annotations import write_store
+from ..formats.result import Bootstrap, Result
+from ..progress import Progress
+from ..scores import SCORES, in_order
+from ..tables import csv_text
+from .page import write_page
+from .truth import SPLIT, labelled, read_truth
+
+__all__ = ["CHANNELS", "PREDICTED", "SEEDS", "Explained", "explain"]
+
+PathLike = str | os.PathLike[str]
+Bars = Callable[[str, str], AbstractContextManager[Progress | None]]
+
+PREDICTED, ANNOTATED = "predicted", "annotated"
+"""Whose class is explained: the network's prediction, or the annotated class."""
+
+SEEDS = 0.1
+"""Seeds of SEM, as a fraction of the positions."""
+
+CHANNELS = 64
+"""Channels that Score-CAM scores, so that 50 photos take minutes."""
+
+RESAMPLES = 10_000
+"""Resamples of the photos: enough to decide some of a few hundred comparisons after correction."""
+
+METRICS = ("pixel", "box", "explain")
+"""The metric families that are scored."""
+
+_BATCH = 16
+_FEW = 64  # photos for which starting processes that read them is not worth it
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What `explain` did.
+
+    Attributes:
+        dataset: the images.
+        names: the methods as they were given.
+        results: one a method.
+        images: the per-image tables, one a method.
+        verdict: who is ahead; of a single method none.
+        notes: what a reader of the numbers should know.
+    """
+
+    dataset: Dataset
+    names: tuple[str, ...]
+    results: tuple[Result, ...]
+    images: tuple[Mapping[str, Sequence[Any]], ...]
+    verdict: Verdict | None
+    notes: tuple[str, ...]
+
+
+def explain(
+    model: ClassMapModel,
+    images: PathLike,
+    masks: PathLike,
+    out: PathLike,
+    methods: Sequence[str],
+    *,
+    classes: PathLike = PREDICTED,
+    class_map: ClassMapSource | None = None,
+    size: int | None = None,
+    limit: int | None = None,
+    seeds: int | float = SEEDS,
+    start: str | None = None,
+    layer: str | None = None,
+    channels: int | None = CHANNELS,
+    bootstrap: Bootstrap | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    bars: Bars = lambda title, unit: nullcontext(),
+) -> Explained:
+    """Make, score and compare the maps of several methods, and write them with a page.
+
+    Args:
+        model: the network.
+        images: the folder of photos.
+        masks: see `truth.read_truth`.
+        out: the folder to write; what is in it under other names stays.
+        methods: "cam", "sem", explainers (`predict list`), "MODULE:FUNCTION".
+        classes: "predicted", "annotated" (joined by `class_map`), or a table (`truth.labelled`).
+        class_map: see `predict`; of annotated classes.
+        size: side of the photos for the network; None for the model's own.
+        limit: so many images, evenly spread.
+        seeds: of "sem".
+        start: the method from whose map "sem" starts; None for "cam", or without class maps the
+            first explainer in `methods`.
+        layer: see `predict`.
+        channels: channels that "scorecam" scores; None for all.
+        bootstrap: how intervals are drawn; None for `RESAMPLES`.
+        device: see `predict`.
+        jobs: threads for scoring.
+        resume: continue unfinished maps.
+        overwrite: discard them.
+        bars: makes a progress bar from a title and a unit.
+
+    Raises:
+        WsolbenchError: a method is unknown or given twice, or the model does not have what it
+            needs; masks, photos or classes cannot be used; a file cannot be written.
+    """
+    folder = Path(out)
+    kinds = _kinds(model, methods, seeds, start, layer, channels)
+    for part in (folder, folder / "maps", folder / "results"):
+        _make(part)
+    require_target(folder / "annotations.h5", [Path(masks)])
+    with bars("masks", "image") as progress:
+        content, notes = read_truth(
+            masks, images, limit=limit, keep_classes=classes == ANNOTATED, progress=progress
+        )
+    if classes not in (PREDICTED, ANNOTATED):
+        content, class_map = labelled(content, classes), "same"
+    write_store(folder / "annotations.h5", content)
+    dataset = Dataset.open(folder / "annotations.h5", SPLIT, images)
+    paths = {kinds[name]: folder / "maps" / f"{_file_name(name)}.h5" for name in methods}
+    with bars("maps", "image") as progress:
+        predicted = predict(
+            model,
+            dataset,
+            paths,
+            size=size,
+            label="predicted" if classes == PREDICTED else "gt",
+            class_map=class_map,
+            batch_size=_BATCH,
+            workers=0 if len(dataset) <= _FEW else 2,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    scored = []
+    for path in paths.values():
+        request = Request(path, dataset, metrics=METRICS, per_image=True, counts=True, jobs=jobs)
+        scored.append(run(request, bars))
+    results = tuple(own.results[0] for own in scored)
+    verdict = None
+    if len(scored) > 1:
+        with bars("compare", "resample") as progress:
+            counted = [own.counts[0] for own in scored]
+            verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
+    told = [*notes, *predicted.notes, *(verdict_warnings(verdict) if verdict else [])]
+    done = Explained(
+        dataset,
+        tuple(methods),
+        results,
+        tuple(own.table for own in scored),
+        verdict,
+        tuple(dict.fromkeys(told)),
+    )
+    writes: dict[Path, Callable[[Path], None]] = {}
+    for name, outcome in zip(methods, scored, strict=True):
+        target = folder / "results" / f"{_file_name(name)}.json"
+        writes[target] = outcome.results[0].write
+        writes[counts_path(target)] = partial(_write_counts, outcome.counts[0])
+    if verdict is not None:
+        writes[folder / "comparison.json"] = partial(
+            write_text, text=verdict.comparisons[0].to_json()
+        )
+    writes[folder / "scores.csv"] = partial(write_text, text=_scores_csv(done))
+    writes[folder / "images.csv"] = partial(write_text, text=_images_csv(done))
+    with bars("page", "image") as progress:
+        writes[folder / "index.html"] = partial(
+            write_page,
+            dataset=dataset,
+            submissions=list(paths.values()),
+            results=results,
+            images=done.images,
+            verdict=verdict,
+            notes=done.notes,
+            progress=progress,
+        )
+        write_all(writes)
+    return done
+
+
+def _kinds(
+    model: ClassMapModel,
+    methods: Sequence[str],
+    seeds: int | float,
+    start: str | None,
+    layer: str | None,
+    channels: int | None,
+) -> dict[str, MapKind]:
+    """The kind of maps of each method."""
+    require_items("methods", methods, (str,), "a list of names")
+    if not methods or len(set(methods)) < len(methods):
+        raise WsolbenchError(
+            "methods",
+            found="none" if not methods else f"one twice in {', '.join(methods)}",
+            expected="one or more, each once",
+            cure="name methods of `wsolbench predict list`",
+        )
+    explainers = [name for name in methods if name not in METHODS]
+    for name in explainers:
+        require_explainer(name)
+    if start is None:
+        start = "cam" if has_cam(model) or not explainers else explainers[0]
+    return {
+        name: MapKind(
+            name,
+            seeds,
+            start=start if name == "sem" else "cam",
+            layer=layer if name != "cam" else None,
+            channels=channels if "scorecam" in (name, start if name == "sem" else "") else None,
+        )
+        for name in methods
+    }
+
+
+def _file_name(method: str) -> str:
+    return method.replace(":", "-")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WsolbenchError(
+            folder, found=f"not a folder that can be made ({error.strerror})", cure="name another"
+        ) from error
+
+
+def _write_counts(counts: Any, path: Path) -> None:
+    write_counts(path, counts)
+
+
+def _scores_csv(done: Explained) -> str:
+    """A row for each score, a column for each method; fractions, with intervals."""
+    comparison = done.verdict.comparisons[0] if done.verdict else None
+    keys = in_order({key for own in done.results for key in own.scores if key in SCORES})
+    head = ["score", "title"]
+    for name in done.names:
+        head += [name, *([f"{name} low", f"{name} high"] if comparison else [])]
+    rows: list[list[object]] = []
+    for key in keys:
+        row: list[object] = [key, SCORES[key].title]
+        for place, own in enumerate(done.results):
+            row.append(own.scores.get(key))
+            if comparison:
+                row += (
+                    comparison.intervals[key][place] if key in comparison.intervals else (None,) * 2
+                )
+        rows.append(row)
+    return csv_text(head, rows) + "\n"
+
+
+_IMAGE_COLUMNS = ("iou", "best_iou", "pointing_game", "relevance_mass", "roc_auc", "box_iou")
+
+
+def _images_csv(done: Explained) -> str:
+    """A row for each image and method."""
+    rows = []
+    for name, table in zip(done.names, done.images, strict=True):
+        columns = [table.get(key, [None] * len(table["image_id"])) for key in _IMAGE_COLUMNS]
+        for place, image_id in enumerate(table["image_id"]):
+            rows.append([image_id, name, *(column[place] for column in columns)])
+    rows.sort(key=lambda row: str(row[0]))
+    return csv_text(["image_id", "method", *_IMAGE_COLUMNS], rows) + "\n"

@@ -1,0 +1,153 @@
+"""Masks of any kind, joined to the photos that are there, as the annotation file of `explain`.
+
+Masks come from a folder of pictures, a COCO instances file or an annotation file. Images without a
+photo are left out. Classes of the masks are dropped unless they are asked for, because they need
+not be the network's: the class of each photo is then the network's prediction, or an output that a
+table names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..data.importers.coco import import_coco
+from ..data.importers.mask_folder import import_masks
+from ..data.importers.tables import read_table
+from ..errors import WsolbenchError, some
+from ..files import require_file, require_folder
+from ..formats.annotations import UNLABELLED, Annotation, AnnotationSet, AnnotationStore
+from ..image_ids import files_by_id, files_under
+from ..images import PHOTO_ENDINGS
+from ..progress import Progress
+
+__all__ = ["SPLIT", "labelled", "read_truth"]
+
+SPLIT = "val"
+"""The split of the annotation file; it has no other."""
+
+PathLike = str | os.PathLike[str]
+
+
+def read_truth(
+    masks: PathLike,
+    images: PathLike,
+    *,
+    limit: int | None = None,
+    keep_classes: bool = False,
+    progress: Progress | None = None,
+) -> tuple[AnnotationSet, list[str]]:
+    """The masks of the photos in a folder.
+
+    Args:
+        masks: a folder of `<image id>.png`, a COCO file (.json) or an annotation file (.h5).
+        images: the folder of photos.
+        limit: keep so many images, evenly spread over the sorted ids.
+        keep_classes: keep the classes that the masks have.
+        progress: called with (images done, images).
+
+    Returns:
+        The annotations, sorted by id, all in one split; and notes.
+
+    Raises:
+        WsolbenchError: masks or photos cannot be read, or no photo has a mask.
+    """
+    folder = require_folder(images, "a folder of photos")
+    found = _read(Path(masks), progress)
+    ids = [own.image_id for own in found.annotations]
+    photos = files_by_id(ids, list(files_under(folder, PHOTO_ENDINGS)))
+    rows = sorted(
+        (own for own in found.annotations if photos.get(own.image_id) and own.mask.counts),
+        key=lambda own: own.image_id,
+    )
+    if not rows:
+        raise WsolbenchError(
+            folder,
+            found=f"no photo of the {len(ids)} masked images ({some(ids)})",
+            expected="photos named like their masks",
+            cure="name the folder with these photos",
+        )
+    notes = []
+    if len(rows) < len(ids):
+        notes.append(f"{len(ids) - len(rows)} of {len(ids)} images have no photo or no mask")
+    if limit is not None and limit < len(rows):
+        notes.append(f"{limit} of {len(rows)} images, evenly spread")
+        rows = [rows[place * len(rows) // limit] for place in range(limit)]
+    if keep_classes:
+        return replace(found, annotations=[replace(own, split=SPLIT) for own in rows]), notes
+    bare = [replace(own, split=SPLIT, class_index=UNLABELLED) for own in rows]
+    return replace(found, annotations=bare, classes=()), notes
+
+
+def labelled(content: AnnotationSet, table: PathLike) -> AnnotationSet:
+    """Annotations with the outputs of the network that a table names as their classes.
+
+    Args:
+        content: without classes.
+        table: a CSV with the columns `image_id` and `output`, a number from 0.
+
+    Raises:
+        WsolbenchError: the table cannot be read, an image has no row or two, or an output is no
+            number.
+    """
+    ids = [own.image_id for own in content.annotations]
+    rows = read_table(
+        require_file(table, "a table of classes"),
+        "a table of classes",
+        required=("image_id", "output"),
+        optional=(),
+        numbers=("output",),
+        known_ids=ids,
+    )
+    outputs: dict[str, int] = {}
+    for line, cells in rows:
+        image_id, text = cells["image_id"], cells["output"]
+        if not text.isdecimal() or image_id in outputs:
+            raise WsolbenchError(
+                f"{table}, line {line}",
+                found=f"{image_id} a second time" if image_id in outputs else f"output {text!r}",
+                expected="one row for an image, and an output from 0",
+                cure="correct the row",
+            )
+        outputs[image_id] = int(text)
+    missing = [image_id for image_id in ids if image_id not in outputs]
+    if missing:
+        raise WsolbenchError(
+            table,
+            found=f"no row for {len(missing)} of {len(ids)} images: {some(missing)}",
+            expected="an output for each",
+            cure="add them, or explain the predicted class (--classes predicted)",
+        )
+    rows_now = [replace(own, class_index=outputs[own.image_id]) for own in content.annotations]
+    return replace(content, annotations=rows_now)
+
+
+def _read(masks: Path, progress: Progress | None) -> AnnotationSet:
+    ending = masks.suffix.lower()
+    if ending == ".json":
+        try:
+            return import_coco(masks, split=SPLIT, progress=progress)
+        except WsolbenchError:  # perhaps for images without an object, of which COCO has many
+            return import_coco(masks, split=SPLIT, skip_empty=True, progress=progress)
+    if ending in (".h5", ".hdf5"):
+        return _stored(AnnotationStore.open(masks))
+    folder = require_folder(masks, "a folder of masks, a COCO file or an annotation file")
+    return import_masks(folder, split=SPLIT, progress=progress)
+
+
+def _stored(store: AnnotationStore) -> AnnotationSet:
+    """The content of an annotation file."""
+    rows: Sequence[Annotation] = [
+        Annotation(
+            image_id,
+            SPLIT,
+            int(store.class_indices[row]),
+            store.run_lengths(row),
+            store.boxes(row),
+            store.ignore_run_lengths(row),
+        )
+        for row, image_id in enumerate(store.image_ids)
+    ]
+    return AnnotationSet(store.dataset, rows, store.classes)
