@@ -252,6 +252,7 @@ def test_maps_of_a_batch_are_those_of_single_photos(name: str, method: str) -> N
 
 def test_grad_cam_by_hand() -> None:
     _require("gradcam")
+    _require("torchcam:gradcam")
     module = traced_module("cnn")
     features = module(photos())[1].detach()
     weight = module.network.get_submodule("fc").get_parameter("weight").detach()
@@ -349,6 +350,7 @@ def test_a_gradient_is_weighted_by_attention_as_by_finite_differences() -> None:
 
 def test_parameters_and_their_gradients_are_as_before() -> None:
     _require("gradcam")
+    _require("torchcam:gradcam")
     module = traced_module("cnn")
     parameter = module.network.get_submodule("fc").get_parameter("weight")
     parameter.grad = torch.ones_like(parameter)
@@ -542,10 +544,15 @@ def test_the_list_names_every_method() -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """grad-cam and torch-cam warn of what they use; that is not ours to mend."""
+    """grad-cam and torch-cam warn of what they use, which is not ours to mend; and networks this
+    small are quicker in one thread.
+    """
     import warnings
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         yield
+    torch.set_num_threads(threads)
