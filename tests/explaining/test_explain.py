@@ -74,6 +74,7 @@ def test_every_file_of_a_run(folder: Path) -> None:
         *(f"results/{name}.counts.npz" for name in names),
     }
     assert "SEM mini beside CAM mini: ahead in" in done.output
+    assert "5 photos: intervals are too narrow" in done.output
 
     # The scores are those of the maps, in every file.
     dataset = Dataset.open(out / "annotations.h5", "val")

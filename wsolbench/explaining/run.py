@@ -62,6 +62,9 @@ CHANNELS = 64
 RESAMPLES = 10_000
 """Resamples of the photos: enough to decide some of a few hundred comparisons after correction."""
 
+FEWEST = 20
+"""Photos below which resamples show too few of the outcomes that there could be."""
+
 METRICS = ("pixel", "box", "explain")
 """The metric families that are scored."""
 
@@ -179,7 +182,8 @@ def explain(
         with bars("compare", "resample") as progress:
             counted = [own.counts[0] for own in scored]
             verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
-    told = [*notes, *predicted.notes, *(verdict_warnings(verdict) if verdict else [])]
+    told = [*notes, *_cautions(len(dataset), results[0]), *predicted.notes]
+    told += verdict_warnings(verdict) if verdict else []
     done = Explained(
         dataset,
         tuple(methods),
@@ -212,6 +216,16 @@ def explain(
         )
         write_all(writes)
     return done
+
+
+def _cautions(images: int, result: Result) -> list[str]:
+    """What makes the numbers less than they seem."""
+    found = []
+    if result.method.get("random_weights"):
+        found.append("the network's weights are random, so that its maps mean nothing")
+    if images < FEWEST:
+        found.append(f"{images} photos: intervals are too narrow, and verdicts may be chance")
+    return found
 
 
 def _kinds(
