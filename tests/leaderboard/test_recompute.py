@@ -34,7 +34,7 @@ COUNT = 9
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
-    """A result with intervals and class predictions, and its counts; the maps are gone."""
+    """A result with intervals and class predictions, and its counts; its maps are gone."""
     folder = tmp_path_factory.mktemp("measured")
     dataset = random_dataset(folder / "random.h5", COUNT)
     header = SubmissionHeader(
@@ -50,8 +50,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     request = Request(folder / "maps.h5", dataset, bootstrap=Bootstrap(50, seed=3), counts=True)
     outcome = run(request)
     write_counts(folder / "r.counts.npz", outcome.counts[0])
-    for name in ("maps.h5", "random.h5"):
-        (folder / name).unlink()
+    (folder / "maps.h5").unlink()
+    (folder / "random.h5").rename(folder / "elsewhere.h5")
     return outcome.results[0], folder / "r.counts.npz"
 
 
@@ -150,6 +150,33 @@ def test_one_flipped_count_is_refused(flip: Callable[..., None], seed: int, adde
     assert all(": scores." in own or ": intervals." in own or ": curves." in own for own in lines)
     with pytest.raises(WsolbenchError, match="differences from its counts"):
         leaderboard.filled(read_entry(added), recompute(read_entry(added), counts))
+
+
+def test_counts_are_compared_with_annotations_if_these_are_given(
+    measured: tuple[Result, Path], added: Path, tmp_path: Path
+) -> None:
+    """Invented counts, with the scores that follow from them, are not those of the masks."""
+    annotations = measured[1].with_name("elsewhere.h5")
+    given = ("verify", added, "--from-counts", "--annotations", annotations)
+    assert call(*given)[0] == 0
+
+    def invent(columns: dict[str, np.ndarray]) -> None:
+        pixels = columns["pixels"]
+        pixels[2, :, pixels[2].sum(axis=0).argmax()] += (-1, 1)
+        pixels[4, 0, 7] += 5
+        columns["class_index"][5] += 1
+
+    rewrite(counts_beside(added), invent)
+    restated(added)
+    _, lines = call(*given)
+    assert [line for line in lines if ": images: " in line] == [
+        f"{added}: images: another class than the annotations: image_005",
+        f"{added}: images: another number of object pixels than the annotations: image_002",
+        f"{added}: images: another number of pixels than the annotations: image_004",
+    ]
+    other = random_dataset(tmp_path / "other.h5", COUNT, seed=1).store.path
+    _, lines = call("verify", added, "--from-counts", "--annotations", other)
+    assert f"{added}: provenance.annotations_sha256: now " in lines[-1]
 
 
 def test_counts_of_another_entry_or_none_are_refused(added: Path, tmp_path: Path) -> None:

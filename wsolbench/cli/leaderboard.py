@@ -116,7 +116,11 @@ def leaderboard_add(result: Path, root: Path, counts: Path | None, **about: str)
 @leaderboard.command("verify")
 @click.argument("entries", metavar="[ENTRY]...", type=FILE, nargs=-1)
 @click.option("--submission", type=FILE, help="Submission with the maps of the entry.")
-@click.option("--annotations", type=FILE, help="Annotation file.")
+@click.option(
+    "--annotations",
+    type=FILE,
+    help="Annotation file. Optional with --from-counts: compares images, classes and pixels, too.",
+)
 @click.option(
     "--threshold-from", type=FILE, help="Result from which the entry's thresholds were carried."
 )
@@ -155,8 +159,8 @@ def leaderboard_verify(
     The exit status is 0 if all numbers are equal, else 1.
     """
     if from_counts:
-        _refuse_options(submission=submission, annotations=annotations, threshold=threshold_from)
-        _verify_from_counts(entries, counts, write, root, quiet)
+        _refuse_options(submission=submission, threshold=threshold_from)
+        _verify_from_counts(entries, counts, annotations, write, root, quiet)
         return
     if len(entries) != 1:
         raise click.UsageError("Name one ENTRY, or pass --from-counts.")
@@ -191,7 +195,12 @@ def _refuse_options(**given: Path | None) -> None:
 
 
 def _verify_from_counts(
-    entries: tuple[Path, ...], counts: Path | None, write: bool, root: Path, quiet: bool
+    entries: tuple[Path, ...],
+    counts: Path | None,
+    annotations: Path | None,
+    write: bool,
+    root: Path,
+    quiet: bool,
 ) -> None:
     from ..errors import WsolbenchError, some
     from ..files import together, write_text
@@ -216,7 +225,8 @@ def _verify_from_counts(
                 cure="name the counts file with --counts",
             )
         with bar("recompute", quiet=quiet) as progress:
-            found = recompute(read, counts or counts_beside(path), progress)
+            beside = counts or counts_beside(path)
+            found = recompute(read, beside, annotations=annotations, progress=progress)
         if found.differences:
             failed = True
             click.echo("\n".join(f"{path}: {line}" for line in found.differences))

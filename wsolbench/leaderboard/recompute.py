@@ -14,9 +14,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import WsolbenchError, require_type
+import numpy as np
+
+from ..errors import WsolbenchError, require_type, some
 from ..files import replacing, require_file, sha256_of
 from ..formats.result import Bootstrap, Result, Threshold
 from ..formats.untrusted.contents import read_bytes
@@ -25,6 +27,9 @@ from ..progress import Progress
 from ..scores import SCORES, in_order
 from .entries import Entry
 from .files import MAX_FILE_BYTES
+
+if TYPE_CHECKING:
+    from ..evaluation.counts import Counts
 
 __all__ = ["Recomputed", "attach", "copy_counts", "filled", "recompute"]
 
@@ -45,13 +50,19 @@ class Recomputed:
 
 
 def recompute(
-    entry: Entry, counts: str | os.PathLike[str], progress: Progress | None = None
+    entry: Entry,
+    counts: str | os.PathLike[str],
+    *,
+    annotations: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Recomputed:
     """Form every score, interval and curve of an entry from its counts, and compare exactly.
 
     Args:
         entry: measured or reproduced.
         counts: its counts file; if the entry states a hash, this must be the file's.
+        annotations: the annotation file, if the images, classes and numbers of pixels of the counts
+            are to be compared with it, too.
         progress: called with (resamples scored, resamples).
 
     Raises:
@@ -83,6 +94,7 @@ def recompute(
             for key, curve in entry.curves.items()
             if list(curve) != list(counted.curves.get(key, ()))
         ),
+        *([] if annotations is None else _strange_images(read, entry, annotations)),
     ]
     later = [key for key in in_order(counted.scores) if key not in entry.scores]
     return Recomputed(
@@ -154,6 +166,32 @@ def _as_result(entry: Entry) -> Result:
         bootstrap=Bootstrap(**entry.bootstrap) if entry.bootstrap else None,
         boundary=BoundaryRule().as_dict() if bounded else {},
     )
+
+
+def _strange_images(counts: Counts, entry: Entry, annotations: str | os.PathLike[str]) -> list[str]:
+    """Images whose counts cannot be of their annotations, one line for each kind of fault."""
+    from ..data.dataset import Dataset
+
+    dataset = Dataset.open(annotations, entry.split)
+    store, stated = dataset.store, entry.provenance["annotations_sha256"]
+    if store.content_sha256 != stated:
+        return [f"provenance.annotations_sha256: now {store.content_sha256}, in the entry {stated}"]
+    if list(counts.image_ids) != list(dataset.image_ids):
+        return ["images: the counts are of others than the annotations"]
+    wrong = {"another class": counts.kept["class_index"] != dataset.class_indices}
+    if "pixels" in counts.kept and counts.scoring.protocol.grid is None:
+        ground, on_object = counts.kept["pixels"].sum(axis=2, dtype=np.int64).T
+        areas = store.areas[dataset.rows]
+        sizes = np.int64(store.heights[dataset.rows]) * store.widths[dataset.rows]
+        # Ignored pixels count nowhere.
+        differ = np.greater if store.has_ignore else np.not_equal
+        wrong["another number of object pixels"] = differ(on_object, areas)
+        wrong["another number of pixels"] = differ(ground + on_object, sizes)
+    return [
+        f"images: {words} than the annotations: {some([counts.image_ids[i] for i in places])}"
+        for words, places in ((words, np.flatnonzero(own).tolist()) for words, own in wrong.items())
+        if places
+    ]
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> list[str]:
