@@ -18,6 +18,7 @@ TINY = {
     "boundary": "--images 1 --rounds 1",
     "competition": "--images 4 --built",
     "dataloader": "--count 20 --rounds 1",
+    "explain": "--images 2 --rounds 1 --split 50",
     "faults": "--moments 1 --interrupts 1 --only evaluate",
     "fuzz": "--cases 4 --workers 1 --only submission,coco",
     "guided": "--seconds 1 --only arrays",
@@ -40,6 +41,7 @@ TINY = {
 NEEDS = {
     "boundary": "cv2",
     "dataloader": "torch",
+    "explain": "cv2",
     "guided": "atheris",
     "schedulers": "distributed",
     "sem": "torch",

@@ -199,6 +199,7 @@ def _explain(
     low: float | None = 0.0,
     high: float | None = 1.0,
     better: Better = Better.HIGHER,
+    drawn: int = 0,
     brief: bool = False,
 ) -> Score:
     return Score(
@@ -210,6 +211,7 @@ def _explain(
         high,
         better,
         grouped=True,
+        drawn=drawn,
         brief=brief,
         chance=chance,
     )
@@ -352,9 +354,9 @@ _RECORDS = (
     Score("iou_shape", "Shape (own best IoU)", "shape", grouped=True, brief=True),
     # Never above 0 where all images share the threshold.
     Score("iou_calibration", "Calibration", "shape", low=-1.0),
-    _explain("pointing_game", "Pointing game", "object_share", brief=True),
+    _explain("pointing_game", "Pointing game", "object_share", drawn=5, brief=True),
     _explain("pointing_game_any_tie", "Pointing game (any tie)", "pointing_game_any_tie_chance"),
-    _explain("relevance_mass", "Relevance mass", "object_share", brief=True),
+    _explain("relevance_mass", "Relevance mass", "object_share", drawn=6, brief=True),
     _explain("rank_accuracy", "Rank accuracy", "object_share"),
     _explain("top_1000_pixels", "Top 1000 pixels", "object_share"),
     _explain("top_15_percent", "Top 15 %", "object_share"),

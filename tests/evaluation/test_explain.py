@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,32 @@ def test_a_score_is_the_mean_of_the_images_and_of_the_groups(tmp_path: Path) -> 
     (line,) = [line for line in table([result]).splitlines() if line.startswith("Rank accuracy")]
     assert line.endswith(share)
     assert ", chance" not in table([result])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("relevance_mass", None, "no relevance_mass beside the scores of its kind"),
+        ("pointing_game", 1.0, "pointing_game 1.0 above pointing_game_any_tie"),
+        ("top_15_percent", 0.5, "top_15_percent 0.5, where groups by boxes give"),
+        ("roc_auc", 1.5, "invalid scores"),
+        ("nss", float("1e400"), "Infinity|inf"),
+    ],
+)
+def test_a_result_that_contradicts_itself_is_refused(
+    tmp_path: Path, key: str, value: float | None, message: str
+) -> None:
+    dataset = random_dataset(tmp_path / "r.h5", COUNT)
+    _, result = scored(dataset, ["pixel", "explain"], by=["boxes"])
+    content = json.loads(result.to_json())
+    del content["content_sha256"]
+    if value is None:
+        del content["scores"][key]
+    else:
+        content["scores"][key] = value
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(WsolbenchError, match=message):
+        read_result(tmp_path / "r.json")
 
 
 def test_images_without_object_are_absent_and_counted(tmp_path: Path) -> None:

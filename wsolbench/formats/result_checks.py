@@ -52,7 +52,8 @@ HOLDING = (100, 0.9)
 narrower interval, an honest one may lie beside it."""
 
 _COUNTS = {"missing", "constant", "full_frame_masks"}
-_MORE_COUNTS = {"windowed", "without_mask", "without_box", "empty_masks", "whole_image_masks"}
+_BARE = {"empty_masks", "whole_image_masks"}
+_MORE_COUNTS = {"windowed", "without_mask", "without_box"} | _BARE
 _LACKING = {"without_mask": "pixel", "without_box": "box"}
 _SHARES = (
     *("gt_known_loc", "predicted_loc", "top1_loc", "top5_loc", "top1_cls", "top5_cls"),
@@ -62,6 +63,9 @@ _SHARES = (
 
 _BOUNDARY = "boundary_"
 _FAMILIES = ("pixel", "box", "class", "boundary")
+_OF_GROUND, _OF_LEVELS = {"roc_auc", "pearson"}, {"complexity", "sparseness"}
+"""Explanation scores that need a pixel off the object, and those that need no object."""
+
 _SEARCHED = ("boundary_ods", "max_box_acc_v2")
 """Maxima that are no single point of a curve."""
 
@@ -401,6 +405,18 @@ def _score_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
     if not _is_searched(result):
         yield from _unsearched_faults(result)
     yield from _calibration_faults(result)
+    yield from _explain_faults(result.scores)
+
+
+def _explain_faults(scores: Mapping[str, float | int]) -> Iterator[str]:
+    """Explanation scores that go without others of their kind, or contradict them."""
+    every = {key for key, score in SCORES.items() if score.family == "explain"}
+    absent = every - scores.keys()
+    # Without any object there are two, without any ground there is neither of two.
+    if absent not in (set(), every, _OF_GROUND, every - _OF_LEVELS):
+        yield f"no {min(absent)} beside the scores of its kind"
+    elif scores.get("pointing_game", 0) > scores.get("pointing_game_any_tie", 1) + TOLERANCE:
+        yield f"pointing_game {scores['pointing_game']} above pointing_game_any_tie"
 
 
 def _read_per_image(result: Any) -> set[str]:
@@ -519,6 +535,9 @@ def _group_faults(result: Any, protocol: Protocol | None) -> Iterator[str]:
         place = result.scores.get("peak_threshold")
     if place is not None and "iou_image_mean" in result.curves:
         means["iou_at_threshold_image_mean"] = result.curves["iou_image_mean"][place]
+    if not _BARE & result.counts.keys():
+        own = {key for key in result.scores if SCORES[key].family == "explain"}
+        means |= {key: result.scores[key] for key in own}
     for kind, held in result.breakdowns.items():
         total = sum(group.images for group in held)
         if total != result.images:
