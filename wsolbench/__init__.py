@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .evaluation.thresholds import readings, readings_table
     from .evaluation.torch_metric import LocalizationMetric
     from .evaluation.verdict import Verdict, judge, verdict_table
+    from .explaining.run import Explained, explain
     from .formats.annotations import (
         Annotation,
         AnnotationSet,
@@ -83,6 +84,7 @@ _HOMES = {
     "Counts": "evaluation.counts",
     "Dataset": "data.dataset",
     "Evaluator": "evaluation.evaluator",
+    "Explained": "explaining.run",
     "Group": "formats.result",
     "LocalizationMetric": "evaluation.torch_metric",
     "Outcome": "evaluation.run",
@@ -107,6 +109,7 @@ _HOMES = {
     "counts_path": "evaluation.counts",
     "evaluate": "evaluation.run",
     "evaluate_many": "evaluation.many",
+    "explain": "explaining.run",
     "export_coco": "data.export",
     "export_png": "data.export",
     "find_annotations": "formats.annotations",
@@ -148,6 +151,7 @@ __all__ = [
     "Counts",
     "Dataset",
     "Evaluator",
+    "Explained",
     "Group",
     "LocalizationMetric",
     "Outcome",
@@ -174,6 +178,7 @@ __all__ = [
     "counts_path",
     "evaluate",
     "evaluate_many",
+    "explain",
     "export_coco",
     "export_png",
     "find_annotations",

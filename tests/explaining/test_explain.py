@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.run import evaluate
 from wsolbench.explaining.pictures import COLOURS, WIDTH, data_uri, thumbnail, with_map
 from wsolbench.explaining.truth import labelled, read_truth
-from wsolbench.formats.annotations import UNLABELLED, AnnotationStore
+from wsolbench.formats.annotations import UNLABELLED, AnnotationStore, write_store
 from wsolbench.formats.result import read_result
 from wsolbench.formats.submission.reader import Submission
+from wsolbench.mini.scenes import write_benchmark
 
 torch = pytest.importorskip("torch", reason="maps are predicted")
 
@@ -36,6 +38,15 @@ def middle(network: Any, images: Any, classes: Any) -> Any:
     maps = np.zeros((len(images), 4, 4), np.float32)
     maps[:, 1:3, 1:3] = 1
     return maps
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The network is quicker so, and tests run beside each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -189,3 +200,19 @@ def test_pictures_are_small_and_show_the_map() -> None:
     constant = with_map(small, np.zeros_like(levels), nowhere)
     assert len(np.unique(constant.reshape(-1, 3), axis=0)) == 1
     assert data_uri(drawn).startswith("data:image/jpeg;base64,")
+
+
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pytorch_grad_cam", reason="pip install grad-cam")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "explaining.md").read_text()
+    (block,) = re.findall("^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    demo, command = block.splitlines()
+    assert demo == "wsolbench demo --out demo"
+    # The demo's own tests run it; its scenes suffice here.
+    monkeypatch.chdir(tmp_path)
+    _, content = write_benchmark(tmp_path / "demo", val=2, test=1)
+    write_store(tmp_path / "demo" / "mini.h5", content)
+    done = CliRunner().invoke(cli, command.split()[1:])
+    assert done.exit_code == 0, done.output
+    assert "Score-CAM (64 channels) mini beside LayerCAM mini: ahead in" in done.output
+    assert (tmp_path / "explained" / "index.html").read_text().count("<img ") == 3 * 5

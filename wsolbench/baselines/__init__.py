@@ -6,6 +6,8 @@ PyTorch, which `pip install "wsolbench[torch]"` installs.
 - `class_activation_maps`, `min_max`: the map of a class (`cam`).
 - `self_enhancement_maps`: the same map, spread to positions similar to its peaks (`sem`).
 - `ClassMapModel`, `load_backbone`, `load_model_function`: networks with class maps (`backbones`).
+- `class_map_model`, `load_library_network`: any classifier, and those of timm and torchvision by
+  name (`any_networks`).
 - `predict`: a submission from the photos of a data set (`predict`).
 - `predict_trivial`: network-free baselines, which need no PyTorch (`trivial`).
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import WsolbenchError
 
 if TYPE_CHECKING:
+    from .any_networks import class_map_model, load_library_network
     from .backbones import ClassMapModel, load_backbone
     from .cam import class_activation_maps, min_max
     from .predict import predict
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "ClassMapModel": "backbones",
     "class_activation_maps": "cam",
+    "class_map_model": "any_networks",
     "load_backbone": "backbones",
+    "load_library_network": "any_networks",
     "load_model_function": "user_models",
     "min_max": "cam",
     "predict": "predict",
@@ -39,7 +44,9 @@ _HOMES = {
 __all__ = [
     "ClassMapModel",
     "class_activation_maps",
+    "class_map_model",
     "load_backbone",
+    "load_library_network",
     "load_model_function",
     "min_max",
     "predict",

@@ -253,7 +253,8 @@ def _checked(run: _Run, record: Explainer, where: str) -> Callable[[Tensor, Tens
     """A method with gradients enabled, its errors on one line, and its maps checked."""
 
     def each(images: Tensor, classes: Tensor) -> Tensor:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        devices = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), torch.enable_grad():
             torch.manual_seed(DRAWS)
             raw = run(images.detach().clone().requires_grad_(), classes)
         try:

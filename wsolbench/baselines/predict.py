@@ -311,7 +311,7 @@ def _maps_of(
     found: dict[MapKind, Tensor] = {}
     with without_parameter_gradients(model.module):
         for kind, own in explainers.items():
-            found[kind] = own.maps(given, classes)
+            found[kind] = own.maps(given, classes).to(images.device)
             _check_finite(model, ids, found[kind], {}, logits, own.record.title)
     with torch.no_grad():
         raw = {

@@ -195,7 +195,7 @@ def traced(network: nn.Module, size: int, *, name: str = "network") -> TracedNet
             submodules returns features with positions.
     """
     where = f"network {name}"
-    probe = _noise(size)
+    probe = _noise(size, network)
     try:
         with torch.enable_grad():
             outputs, logits = _run(network, probe.requires_grad_())
@@ -254,9 +254,8 @@ def explained_layer(
         WsolbenchError: there is no such submodule, it does not run or returns no grid, or the
             logits do not depend on any.
     """
-    device = next((own.device for own in module.parameters()), torch.device("cpu"))
     with torch.enable_grad():
-        outputs, (_, features, logits) = _run(module, _noise(size).to(device).requires_grad_())
+        outputs, (_, features, logits) = _run(module, _noise(size, module).requires_grad_())
     if layer is not None:
         if layer not in outputs:
             close = [name for name in outputs if name.endswith(f".{layer}")]
@@ -302,8 +301,11 @@ def _prefix(network: nn.Module) -> int | None:
     return next((count for count in stated if isinstance(count, int)), None)
 
 
-def _noise(size: int) -> Tensor:
-    return torch.randn(PROBES, 3, size, size, generator=torch.Generator().manual_seed(SEED))
+def _noise(size: int, network: nn.Module) -> Tensor:
+    """Photos (2, 3, S, S) of noise, of the type and on the device of a network's parameters."""
+    drawn = torch.randn(PROBES, 3, size, size, generator=torch.Generator().manual_seed(SEED))
+    first = next((own for own in network.parameters() if own.is_floating_point()), drawn)
+    return drawn.to(first.device, first.dtype)
 
 
 def _run(network: nn.Module, images: Tensor) -> tuple[dict[str, Tensor], Any]:
