@@ -174,7 +174,7 @@ def test_what_cannot_be_read_is_refused(dataset: Dataset) -> None:
     evaluator.update(dataset.image_ids, levels_of(dataset, 1))
     with pytest.raises(WsolbenchError, match="protocol mine, whose foreground is above"):
         evaluator.result(threshold="mean")
-    with pytest.raises(WsolbenchError, match=r"threshold: found 'half', expected a level"):
+    with pytest.raises(WsolbenchError, match="found 'half', expected a whole number from 0 to 255"):
         made(dataset, 1, "half")
     with pytest.raises(WsolbenchError, match="with levels, a source or no rule of each map"):
         made(dataset, 1, Threshold("per_image", pixel=3, per_image="otsu"))  # type: ignore[arg-type]

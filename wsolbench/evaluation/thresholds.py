@@ -16,7 +16,7 @@ from ..errors import WsolbenchError, require_items, require_type, some
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..metrics.choices import Comparator
-from ..metrics.own_thresholds import own_rule
+from ..metrics.own_thresholds import is_own_rule, own_rule
 from ..protocols import Protocol, label_of
 from ..scores import LEVELS, SCORES, Read, Score, level_key, localization_key
 from ..tables import csv_text, grid, markdown_text
@@ -154,7 +154,7 @@ def chosen_threshold(
             cure="leave it out: boundary scores are read at their own best threshold",
         )
     families = [name for name in needed if name != "box" or not boxed]
-    if isinstance(threshold, str):
+    if isinstance(threshold, str) and is_own_rule(threshold):
         threshold = Threshold("per_image", per_image=str(own_rule(threshold)))
     if isinstance(threshold, Threshold) and threshold.rule == "per_image":
         _check_per_image(protocol, metrics)
@@ -166,7 +166,7 @@ def chosen_threshold(
         raise WsolbenchError(
             "threshold",
             found=repr(threshold),
-            expected="a whole number from 0 to 255, a result, or a rule such as 'otsu'",
+            expected="a whole number from 0 to 255, a result, or a rule: otsu, mean, max:F, area:F",
             cure="give one of these",
         )
     return Threshold("fixed", pixel=threshold, box=threshold)
