@@ -1,6 +1,7 @@
 """Compiles the loops of `wsolbench.metrics` into an extension; all else stands in setup.cfg.
 
-Where this cannot be done, numba compiles them when they are first called
+Where this cannot be done, for want of a compiler of C and C++ or of numba's own for this purpose,
+the installation says so, and numba compiles the loops when they are first called
 (`wsolbench.metrics.compiled`).
 """
 
@@ -14,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from setuptools import setup
+from setuptools.command import build_ext as commands
+
+FAILED = "the loops are left to numba, which compiles them when they are first called"
 
 
-def extensions() -> list[Any]:
-    """The extension, from the functions that are marked as kernels, where numba can build one."""
-    try:
-        import numba.pycc.compiler as pycc
-        from numba.pycc import CC
-    except ImportError as error:
-        print(f"loops are left to numba when they are called: {error}", file=sys.stderr)
-        return []
+def extension() -> Any:
+    """The extension, from the functions that are marked as kernels."""
+    import numba.pycc.compiler as pycc
+    from numba.pycc import CC
 
     # What is compiled for the extension and for calls is not the same: keep them apart.
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
@@ -50,7 +50,30 @@ def extensions() -> list[Any]:
     pycc.Flags = unlocked
     folder = Path(compiled.__file__).parent
     depends = [str(folder / f"{name}.py") for name in compiled.SOURCES]
-    return [module.distutils_extension(depends=depends, optional=True)]
+    return module.distutils_extension(depends=depends, optional=True)
 
 
-setup(ext_modules=extensions())
+def extensions() -> list[Any]:
+    """The extension, or nothing where it cannot be prepared."""
+    try:
+        return [extension()]
+    except Exception as error:  # noqa: BLE001 - numba and its toolchain raise whatever they like
+        print(f"{FAILED}: {error}", file=sys.stderr)
+        return []
+
+
+found = extensions()
+
+
+class BuildExtension(commands.build_ext):  # type: ignore[misc]
+    """Builds the extension, whose failure is no failure of the installation."""
+
+    def build_extension(self, ext: Any) -> None:
+        """Build, or say why not."""
+        try:
+            super().build_extension(ext)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.warn(f"{FAILED}: {error}")
+
+
+setup(ext_modules=found, cmdclass={"build_ext": BuildExtension})

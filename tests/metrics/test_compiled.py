@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from wsolbench.metrics import bin_kernels, compiled, kernels, outline_kernels
 
 needs_extension = pytest.mark.skipif(
     not compiled.uses_extension(),
-    reason="no extension of these loops: pip install -e . builds it, where there is a C compiler",
+    reason="no extension of these loops: pip install -e . builds it, where there is a compiler",
 )
 
 PROGRAM = """
@@ -107,6 +109,31 @@ def test_numba_is_not_loaded() -> None:
 def test_other_arrays_are_refused(levels: object, found: str) -> None:
     with pytest.raises(TypeError, match=rf"^flood_boxes\({found}\): expected i4"):
         kernels.flood_boxes(levels)  # type: ignore[arg-type]
+
+
+@needs_extension
+@pytest.mark.parametrize("side", [5.5, "5", np.float32(5), None])
+def test_other_numbers_are_refused(side: object) -> None:
+    with pytest.raises(TypeError, match=r"^upsample_levels\(float32 array of 2 axes, "):
+        kernels.upsample_levels(np.zeros((2, 2), np.float32), side, 6)  # type: ignore[arg-type]
+
+
+def test_without_a_compiler_numba_is_left_to_do_it(tmp_path: Path) -> None:
+    root = Path(compiled.__file__).parents[2]
+    built = shutil.ignore_patterns("__pycache__", "_compiled.*")
+    shutil.copytree(root / "wsolbench", tmp_path / "wsolbench", ignore=built)
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
+        cwd=tmp_path,
+        env={**os.environ, "CC": "/bin/false", "CXX": "/bin/false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the loops are left to numba" in done.stderr
+    assert not list(tmp_path.rglob("_compiled.*"))
 
 
 @needs_extension

@@ -1,10 +1,10 @@
 """Compiled loops: from an extension that was built before, or by numba when first called.
 
 Installing builds the extension `_compiled` from the very functions that stand here (`setup.py`),
-where there is a C compiler. It needs no numba, whose import and whose compiling take longer than a
-small evaluation. Without it, or where a file of loops has changed since, numba compiles each loop
-when it is first called, and keeps it on disk. Both come from the same source by the same compiler,
-without fast-math, and give the same bits.
+where there is a compiler of C and C++. It needs no numba, whose import and whose compiling take
+longer than a small evaluation. Without it, or where a file of loops has changed since, numba
+compiles each loop when it is first called, and keeps it on disk. Both come from the same source by
+the same compiler, without fast-math, and give the same bits.
 
 `WSOLBENCH_KERNELS=numba` leaves the extension out.
 """
@@ -48,6 +48,8 @@ class Kernel(NamedTuple):
     loop: Any
     signatures: tuple[str, ...]
 
+
+_NUMBERS = {"i": (int, np.integer), "b": (bool, np.bool_)}
 
 KERNELS: list[Kernel] = []
 """Those of the modules that were imported, where there is no extension."""
@@ -113,7 +115,7 @@ def kernel(*signatures: str) -> Callable[[_Loop], _Loop]:
 
 
 def _checked(extension: ModuleType, name: str, loop: _Loop, signatures: tuple[str, ...]) -> _Loop:
-    """A loop of the extension, which itself would read any array as one of its own kind."""
+    """A loop of the extension, which itself would read any argument as one of its own kind."""
     ways = [
         (_kinds(signature), getattr(extension, f"{name}_{place}"))
         for place, signature in enumerate(signatures)
@@ -130,22 +132,21 @@ def _checked(extension: ModuleType, name: str, loop: _Loop, signatures: tuple[st
     return call  # type: ignore[return-value]
 
 
-def _kinds(signature: str) -> list[_Kind | None]:
-    """Type and axes of each argument that is an array."""
-    found: list[_Kind | None] = []
+def _kinds(signature: str) -> list[_Kind]:
+    """Type of each argument, and its axes, none where it is a number."""
     arguments = signature.removesuffix(")").rpartition("(")[2]
-    for kind, axes in re.findall(r"(\w+)(\[[^]]*\])?", arguments):
-        found.append((np.dtype(kind), axes.count(",") + 1) if axes else None)
-    return found
+    found = re.findall(r"(\w+)(\[[^]]*\])?", arguments)
+    return [(np.dtype(kind), axes.count(",") + 1 if axes else 0) for kind, axes in found]
 
 
-def _fits(argument: object, kind: _Kind | None) -> bool:
-    if kind is None:
-        return not isinstance(argument, np.ndarray)
+def _fits(argument: object, kind: _Kind) -> bool:
+    dtype, axes = kind
+    if not axes:
+        return isinstance(argument, _NUMBERS[dtype.kind])
     return (
         isinstance(argument, np.ndarray)
-        and argument.dtype == kind[0]
-        and argument.ndim == kind[1]
+        and argument.dtype == dtype
+        and argument.ndim == axes
         and argument.flags.c_contiguous
     )
 
