@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from click.testing import CliRunner
 
 from tests.conftest import annotation, random_dataset, random_maps
 from wsolbench import masks
+from wsolbench.baselines.trivial import predict_trivial
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.counts import counts_path, read_counts, write_counts
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.rescore import explained_table, rescored, scorable, with_families
+from wsolbench.evaluation.run import evaluate
 from wsolbench.evaluation.statistics import part
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import table
@@ -195,3 +198,34 @@ def test_the_commands_score_and_compare_results_without_their_maps(tmp_path: Pat
     assert "chance" not in ran.output
     ran = run(cli, ["rescore", first, "--out", first])
     assert ran.exit_code != 0
+
+
+def test_a_centred_gaussian_on_real_masks_scores_what_an_independent_script_gave(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """The 288 photos of val of docs/real-run.md; the script read a counts file."""
+    animals = shared_data / "animals"
+    with open(animals / "annotations.csv", newline="") as file:
+        names = sorted(row["id"] for row in csv.DictReader(file) if row["imagenet_indices"])
+    images = [
+        annotation(name, masks.read_mask(animals / "masks" / f"{name}.png")) for name in names[::2]
+    ]
+    write_store(tmp_path / "animals.h5", AnnotationSet("animals", images))
+    dataset = Dataset.open(tmp_path / "animals.h5")
+    predict_trivial(dataset, tmp_path / "gauss.h5", "centre-gaussian")
+    result = evaluate(dataset, tmp_path / "gauss.h5", metrics=["shape", "explain"])
+    expected = {
+        "relevance_mass": 0.458,
+        "pointing_game_any_tie": 0.931,
+        "pointing_game": 0.865,
+        "rank_accuracy": 0.618,
+        "top_15_percent": 0.703,
+        "roc_auc": 0.847,
+        "auc_iou": 0.327,
+        "iou_otsu": 0.444,
+        "iou_true_area": 0.461,
+        "iou_shape": 0.489,
+        "iou_half_maximum": 0.429,
+    }
+    assert result.images == 288
+    assert {key: round(result.scores[key], 3) for key in expected} == expected
