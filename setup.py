@@ -22,12 +22,10 @@ FAILED = "the loops are left to numba, which compiles them when they are first c
 
 def extension() -> Any:
     """The extension, from the functions that are marked as kernels."""
+    os.environ["WSOLBENCH_KERNELS"] = "numba"
     import numba.pycc.compiler as pycc
     from numba.pycc import CC
 
-    # What is compiled for the extension and for calls is not the same: keep them apart.
-    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
-    os.environ["WSOLBENCH_KERNELS"] = "numba"
     sys.path.insert(0, str(Path(__file__).parent))
     from wsolbench.metrics import compiled
 
@@ -40,6 +38,7 @@ def extension() -> Any:
     total = compiled.sources()
     module.export("sources", "i8()")(lambda: total)
 
+    # This compiler has no option that releases the interpreter's lock.
     plain = pycc.Flags
 
     def unlocked() -> Any:
@@ -62,18 +61,23 @@ def extensions() -> list[Any]:
         return []
 
 
-found = extensions()
+def main() -> None:
+    """Build, with a folder of its own for what numba keeps: calls need it compiled otherwise."""
+    with tempfile.TemporaryDirectory() as kept:
+        os.environ["NUMBA_CACHE_DIR"] = kept
+        found = extensions()
+
+        class BuildExtension(commands.build_ext):  # type: ignore[misc]  # numba has put its own there
+            """Builds the extension, whose failure is no failure of the installation."""
+
+            def build_extension(self, ext: Any) -> None:
+                """Build, or say why not."""
+                try:
+                    super().build_extension(ext)
+                except Exception as error:  # noqa: BLE001 - as above
+                    self.warn(f"{FAILED}: {error}")
+
+        setup(ext_modules=found, cmdclass={"build_ext": BuildExtension})
 
 
-class BuildExtension(commands.build_ext):  # type: ignore[misc]
-    """Builds the extension, whose failure is no failure of the installation."""
-
-    def build_extension(self, ext: Any) -> None:
-        """Build, or say why not."""
-        try:
-            super().build_extension(ext)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.warn(f"{FAILED}: {error}")
-
-
-setup(ext_modules=found, cmdclass={"build_ext": BuildExtension})
+main()

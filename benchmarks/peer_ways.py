@@ -222,7 +222,7 @@ def peers() -> list[Way]:
     loops: dict[str, tuple[str, Callable[[list[protocols.Given]], float]]] = {
         protocols.PXAP: ("PxAP, 1,003 thresholds", protocols.pxap),
         protocols.V1: ("MaxBoxAcc, 1,000 thresholds", partial(protocols.box_acc, every=False)),
-        protocols.V2: ("MaxBoxAccV2, 1,000 thresholds", partial(protocols.box_acc, every=True)),
+        protocols.V2: ("MaxBoxAcc of all contours", partial(protocols.box_acc, every=True)),
     }
     for protocol, (answers, score) in loops.items():
         name = f"wsolevaluation's loop, `{protocol}`"

@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from wsolbench.errors import WsolbenchError
 from wsolbench.metrics import bin_kernels, compiled, kernels, outline_kernels
 
 needs_extension = pytest.mark.skipif(
@@ -107,14 +108,15 @@ def test_numba_is_not_loaded() -> None:
     ],
 )
 def test_other_arrays_are_refused(levels: object, found: str) -> None:
-    with pytest.raises(TypeError, match=rf"^flood_boxes\({found}\): expected i4"):
+    told = f"arguments of flood_boxes: found {found}, expected uint8 array of 2 axes; convert"
+    with pytest.raises(WsolbenchError, match=told):
         kernels.flood_boxes(levels)  # type: ignore[arg-type]
 
 
 @needs_extension
 @pytest.mark.parametrize("side", [5.5, "5", np.float32(5), None])
 def test_other_numbers_are_refused(side: object) -> None:
-    with pytest.raises(TypeError, match=r"^upsample_levels\(float32 array of 2 axes, "):
+    with pytest.raises(WsolbenchError, match="expected float32 array of 2 axes, integer, integer"):
         kernels.upsample_levels(np.zeros((2, 2), np.float32), side, 6)  # type: ignore[arg-type]
 
 
@@ -161,6 +163,23 @@ def test_loops_release_the_lock() -> None:
         time.sleep(0.001)
         turns += 1
     assert turns > 10  # with the lock held, two or three
+
+
+def test_an_extension_that_does_not_load_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wsolbench.metrics._compiled", ModuleType("_compiled"))
+    assert compiled._extension() is None
+
+
+def test_another_choice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSOLBENCH_KERNELS", "Numba")
+    with pytest.raises(WsolbenchError, match="found Numba, expected numba, or nothing; set or un"):
+        compiled._extension()
+
+
+def test_every_file_of_loops_is_a_source() -> None:
+    files = Path(compiled.__file__).parent.glob("*.py")
+    marked = {file.stem for file in files if "from .compiled import" in file.read_text()}
+    assert marked == set(compiled.SOURCES)
 
 
 def test_changed_loops_are_left_to_numba(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

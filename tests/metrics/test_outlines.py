@@ -167,3 +167,8 @@ def test_what_drains() -> None:
     bowl[2, 2] = 0
     assert not outline_kernels.drains(bowl)
     assert has_holes(bowl)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+def test_a_picture_without_pixels_has_no_components(shape: tuple[int, int]) -> None:
+    assert outline_kernels.components(np.zeros(shape, np.uint8), 8).shape == (0, 7)

@@ -23,6 +23,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..errors import WsolbenchError
+from ..scores import LEVELS
+
 __all__ = ["KERNELS", "SOURCES", "Kernel", "inner", "kernel", "sources", "uses_extension"]
 
 SOURCES = (
@@ -33,6 +36,7 @@ SOURCES = (
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 _Kind = tuple[np.dtype[Any], int]
+"""Type and axes of an array; a number has none."""
 
 
 class Kernel(NamedTuple):
@@ -49,6 +53,7 @@ class Kernel(NamedTuple):
     signatures: tuple[str, ...]
 
 
+_VARIABLE = "WSOLBENCH_KERNELS"
 _NUMBERS = {"i": (int, np.integer), "b": (bool, np.bool_)}
 
 KERNELS: list[Kernel] = []
@@ -56,8 +61,8 @@ KERNELS: list[Kernel] = []
 
 
 def sources() -> int:
-    """zlib.crc32 of the files of loops, or -1 where one cannot be read."""
-    total = 0
+    """zlib.crc32 of the number of levels and the files of loops; -1 where one cannot be read."""
+    total = zlib.crc32(str(LEVELS).encode())
     try:
         for name in SOURCES:
             total = zlib.crc32(Path(__file__).with_name(f"{name}.py").read_bytes(), total)
@@ -67,13 +72,18 @@ def sources() -> int:
 
 
 def _extension() -> ModuleType | None:
-    if os.environ.get("WSOLBENCH_KERNELS") == "numba":
+    choice = os.environ.get(_VARIABLE, "")
+    if choice == "numba":
         return None
+    if choice:
+        raise WsolbenchError(
+            _VARIABLE, found=choice, expected="numba, or nothing", cure="set or unset it"
+        )
     try:
         built = importlib.import_module("._compiled", __package__)
-    except ImportError:
+        return built if built.sources() == sources() else None
+    except Exception:  # noqa: BLE001 - whatever cannot be loaded is left to numba
         return None
-    return built if built.sources() == sources() else None
 
 
 _EXTENSION = _extension()
@@ -126,8 +136,12 @@ def _checked(extension: ModuleType, name: str, loop: _Loop, signatures: tuple[st
         for kinds, way in ways:
             if all(map(_fits, arguments, kinds)):
                 return way(*arguments)
-        found = ", ".join(map(_described, arguments))
-        raise TypeError(f"{loop.__name__}({found}): expected {' or '.join(signatures)}")
+        raise WsolbenchError(
+            f"arguments of {loop.__name__}",
+            found=", ".join(map(_described, arguments)),
+            expected=" or ".join(_expected(kinds) for kinds, _ in ways),
+            cure="convert arrays first, e.g. with numpy.ascontiguousarray(array, dtype)",
+        )
 
     return call  # type: ignore[return-value]
 
@@ -148,6 +162,13 @@ def _fits(argument: object, kind: _Kind) -> bool:
         and argument.dtype == dtype
         and argument.ndim == axes
         and argument.flags.c_contiguous
+    )
+
+
+def _expected(kinds: list[_Kind]) -> str:
+    arrays = {"i": "integer", "b": "bool"}
+    return ", ".join(
+        f"{dtype} array of {axes} axes" if axes else arrays[dtype.kind] for dtype, axes in kinds
     )
 
 

@@ -127,7 +127,7 @@ def best_outline_overlaps(
     levels, components = outlines.levels, outlines.components
     height, width = levels.shape
     if every:
-        holes, corners = components[:0], truth.astype(np.float64)
+        holes, corners = components[:0], np.ascontiguousarray(truth, np.float64)
         if not outline_kernels.drains(levels):
             holes = outline_kernels.components(255 - levels, 4)
         best = outline_kernels.every_outline(

@@ -48,6 +48,8 @@ def components(levels: NDArray[np.uint8], neighbours: int) -> NDArray[np.int32]:
         int32 (n, 7): the component is there for `under` < L <= `level`; its box and its first pixel
         in row-major order: level, under, x0, y0, x1, y1, first.
     """
+    if levels.size == 0:
+        return np.empty((0, FOUND), dtype=np.int32)
     width = levels.shape[1]
     totals = np.zeros(LEVELS, dtype=np.int32)
     for its_level in levels.ravel():

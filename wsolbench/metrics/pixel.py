@@ -76,8 +76,8 @@ def count_pixels(
             )
     return kernels.count_levels(
         np.ascontiguousarray(levels),
-        np.ascontiguousarray(mask),
-        _NOWHERE if ignore is None else np.ascontiguousarray(ignore),
+        np.ascontiguousarray(mask, np.bool_),
+        _NOWHERE if ignore is None else np.ascontiguousarray(ignore, np.bool_),
     )
 
 
@@ -91,7 +91,9 @@ def bins_of(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.uint
     """
     compiled = values.dtype in (np.float32, np.float64)
     flat = (values if compiled else values.astype(np.float64)).ravel()
-    return np.asarray(bin_kernels.bins_of(flat, edges)).reshape(values.shape)
+    return np.asarray(bin_kernels.bins_of(flat, np.ascontiguousarray(edges, np.float64))).reshape(
+        values.shape
+    )
 
 
 def count_bins(
@@ -113,7 +115,10 @@ def count_bins(
     """
     ignored = _NOWHERE if ignore is None else ignore
     counts: NDArray[np.int64] = bin_kernels.count_bins(
-        bins.ravel(), number, mask.ravel(), ignored.ravel()
+        bins.ravel(),
+        number,
+        np.ravel(mask).astype(np.bool_, copy=False),
+        np.ravel(ignored).astype(np.bool_, copy=False),
     )
     return counts
 
