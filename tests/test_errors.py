@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 import wsolbench
-from wsolbench.errors import WsolbenchError, some
+from wsolbench.baselines.explainer_records import explainer_named
+from wsolbench.errors import WsolbenchError, meant, require_choice, some
+from wsolbench.evaluation.checks import check_options
+from wsolbench.protocols import protocols_named
+from wsolbench.scores import SCORES
 
 
 def test_one_line_of_four_parts() -> None:
@@ -32,6 +36,43 @@ def test_an_error_survives_pickling() -> None:
 def test_a_long_list_is_cut() -> None:
     assert some([1, 2, 3]) == "1, 2, 3"
     assert some(range(10)) == "0, 1, 2 and 7 more"
+
+
+def test_a_wrong_name_is_answered_with_the_closest_right_one() -> None:
+    known = ["sem", "tscam", "Wide-2"]
+    assert meant(["tscan"], known, "look") == "did you mean tscam?"
+    assert meant(["SEM", "tscam", "wide2"], known, "look") == "did you mean sem and Wide-2?"
+    assert meant(["tscan", "xyz"], known, "look") == "look"
+    assert meant([], known, "look") == meant(["tscam"], known, "look") == "look"
+    assert meant(["tscam" * 10_000], known, "look") == meant(["tscan"], [], "look") == "look"
+    with pytest.raises(
+        WsolbenchError, match=r"^protocol: found 'tscan', .*; did you mean tscam\?$"
+    ):
+        require_choice("protocol", "tscan", known)
+    with pytest.raises(WsolbenchError, match=r"^protocol: found 3, .*; name one of these$"):
+        require_choice("protocol", 3, ["aa", "bb"])
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: protocols_named("wsoleval-v11"), "wsoleval-v1"),
+        (lambda: explainer_named("grad-cam"), "gradcam"),
+        (lambda: check_options([], by=["boxs"]), "boxes"),
+        (lambda: require_choice("score", "peak-iou", SCORES), "peak_iou"),
+    ],
+)
+def test_names_of_the_field_are_suggested(call: Callable[[], object], name: str) -> None:
+    with pytest.raises(WsolbenchError, match=rf"; did you mean {name}\?$"):
+        call()
+
+
+def test_backbones_are_suggested() -> None:
+    pytest.importorskip("torch", reason="builds networks")
+    from wsolbench.baselines.backbones import known_backbone
+
+    with pytest.raises(WsolbenchError, match=r"; did you mean resnet50\?$"):
+        known_backbone("Resnet-50")
 
 
 def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:

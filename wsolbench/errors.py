@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 __all__ = [
     "SHOWN",
     "WsolbenchError",
+    "meant",
     "one_of",
     "printable",
     "require_choice",
@@ -89,8 +90,32 @@ def require_choice(where: object, value: object, choices: Collection[str]) -> No
     """
     if not isinstance(value, str) or value not in choices:
         raise WsolbenchError(
-            where, found=repr(value), expected=one_of(choices), cure="name one of these"
+            where,
+            found=repr(value),
+            expected=one_of(choices),
+            cure=meant([value], choices, "name one of these"),
         )
+
+
+def meant(given: Iterable[object], choices: Iterable[object], otherwise: str) -> str:
+    """The cure for wrong names: the closest right ones, or another cure where none is close.
+
+    Args:
+        given: names, of which some may be right.
+        choices: the right names.
+        otherwise: the cure where a wrong name is like none of them; capitals do not matter.
+    """
+    from difflib import get_close_matches
+
+    names = {str(name).lower(): str(name) for name in choices}
+    close = []
+    for name in map(str, given):
+        if name not in names.values() and len(name) <= LONGEST:
+            found = get_close_matches(name.lower(), list(names), 1)
+            if not found:
+                return otherwise
+            close.append(names[found[0]])
+    return f"did you mean {' and '.join(dict.fromkeys(close))}?" if close else otherwise
 
 
 def require_type(where: object, value: object, kinds: tuple[type, ...], expected: str) -> None:

@@ -34,7 +34,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import WsolbenchError, one_of, require_choice, require_type, some
+from ..errors import WsolbenchError, meant, one_of, require_choice, require_type, some
 from ..files import sha256_of
 from . import small
 from .networks import (
@@ -253,7 +253,11 @@ def known_backbone(name: str) -> str:
             f"backbone {name!r}",
             found="an unknown name",
             expected=f"one of {', '.join(backbone_names())}",
-            cure="choose one, or pass your own network as PACKAGE.MODULE:FUNCTION",
+            cure=meant(
+                [name],
+                backbone_names(),
+                "choose one, or pass your own network as PACKAGE.MODULE:FUNCTION",
+            ),
         )
     return known
 

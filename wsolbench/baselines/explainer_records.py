@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, meant
 
 __all__ = [
     "EXPLAINERS",
@@ -221,5 +221,5 @@ def explainer_named(name: str) -> Explainer:
         f"method {name!r}",
         found="an unknown name",
         expected="cam, sem, one of `wsolbench predict list`, or MODULE:FUNCTION",
-        cure="see `wsolbench predict list`",
+        cure=meant([name], ["cam", "sem", *EXPLAINERS], "see `wsolbench predict list`"),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .. import __version__
-from ..errors import WsolbenchError, one_of, require_choice
+from ..errors import WsolbenchError, meant, one_of, require_choice
 from ..maps.normalisations import normalisation_named
 from .any_networks import has_cam
 from .backbones import ClassMapModel
@@ -162,7 +162,7 @@ def require_features(model: ClassMapModel, names: Sequence[str]) -> None:
             f"features of {model.name}",
             found=", ".join(unknown) or "none",
             expected=one_of(known),
-            cure="name one or several of these, each once",
+            cure=meant(unknown, known, "name one or several of these, each once"),
         )
 
 

@@ -12,7 +12,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import WsolbenchError, one_of, require_choice
+from ..errors import WsolbenchError, meant, one_of, require_choice
 
 __all__ = [
     "METHODS",
@@ -268,7 +268,7 @@ def settings_from(name: str, values: Mapping[str, Any], backbone: str = "") -> S
                 f"settings of {METHODS[name].title}",
                 found=f"{given!r}",
                 expected=one_of(known) if known else "none, because it has no settings",
-                cure="leave it out" if not known else "name one of these",
+                cure=meant([given], known, "name one of these") if known else "leave it out",
             )
     defaults: dict[str, Any] = {}
     if name == "adl" and backbone.startswith("res"):

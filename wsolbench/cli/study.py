@@ -13,6 +13,7 @@ import click
 from ..baselines.settings import METHODS, Recipe
 from ..boundaries.pseudo_settings import PseudoSettings
 from ..boundaries.settings import EdgeRecipe, EdgeSettings
+from ..errors import meant
 from ..interrupts import advise
 from ..progress import bar
 from .options import (
@@ -50,7 +51,9 @@ def _methods(text: str) -> tuple[str, ...]:
     names = tuple(listed(text))
     unknown = [name for name in names if name not in METHODS]
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(METHODS)}.")
+        cure = meant(unknown[:1], METHODS, "name some of these.")
+        known = ", ".join(METHODS)
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {known}; {cure}")
     return names
 
 
@@ -65,7 +68,9 @@ def _variants(text: str) -> tuple[str, ...]:
     names = tuple(listed(text))
     unknown = [name for name in names if name not in EDGE_VARIANTS]
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(EDGE_VARIANTS)}.")
+        cure = meant(unknown[:1], EDGE_VARIANTS, "name some of these.")
+        known = ", ".join(EDGE_VARIANTS)
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {known}; {cure}")
     return names
 
 

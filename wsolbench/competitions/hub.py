@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import WsolbenchError, one_of, printable, require_items, some
+from ..errors import WsolbenchError, meant, one_of, printable, require_items, some
 from ..files import replacing_folder, write_text
 from ..formats.annotations import UNLABELLED, AnnotationStore
 from ..formats.report import signature
@@ -250,7 +250,7 @@ def _keys(results: Sequence[Result], scores: Sequence[str] | None) -> list[str]:
             "--scores",
             found=some(lacking),
             expected=one_of(in_order(held)),
-            cure="name some of these",
+            cure=meant(lacking, held, "name some of these"),
         )
     return in_order(scores)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, one_of, require_type, some
+from ..errors import WsolbenchError, meant, one_of, require_type, some
 from ..formats.result import GROUPS, Bootstrap, Threshold
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import TOP5_RULE, unknown_classes
@@ -112,7 +112,10 @@ def check_options(
     unknown = [kind for kind in by if kind not in GROUPS]
     if unknown:
         raise WsolbenchError(
-            "by", found=some(unknown), expected=one_of(GROUPS), cure="name some of these"
+            "by",
+            found=some(unknown),
+            expected=one_of(GROUPS),
+            cure=meant(unknown, GROUPS, "name some of these"),
         )
     others = [protocol.name for protocol in protocols if not protocol.carries_thresholds]
     asked = {"threshold": threshold, "per-image scores": per_image, "by": bool(by)}
@@ -387,7 +390,7 @@ def checked_metrics(
             "metrics",
             found=some(unknown) or "none",
             expected=one_of(known),
-            cure="name one or more of these",
+            cure=meant(unknown, known, "name one or more of these"),
         )
     kept = tuple(name for name in defined if name in asked)
     if not kept:

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import WsolbenchError, one_of, require_choice, require_type, some
+from ..errors import WsolbenchError, meant, one_of, require_choice, require_type, some
 from ..formats.result import Threshold
 from ..formats.submission.rules import TOP5_RULE, bad_boxes, bad_top5
 from ..masks import encode
@@ -355,7 +355,11 @@ def _families(metrics: Sequence[str], rules: Protocol) -> tuple[str, ...]:
             "metrics",
             found=some(others) or "none",
             expected=f"{one_of(defined)} under protocol {rules.name}",
-            cure="name one or more of these, or score edges with wsolbench.Evaluator",
+            cure=meant(
+                others,
+                defined,
+                "name one or more of these, or score edges with wsolbench.Evaluator",
+            ),
         )
     return tuple(name for name in defined if name in asked)
 
