@@ -38,6 +38,7 @@ from . import (
     train,
 )
 from .common import add_common_options, debugging
+from .examples import add_examples
 
 __all__ = ["cli", "main"]
 
@@ -102,6 +103,7 @@ study.study.add_command(study_metrics.study_metrics)
 for _command in edges.PREDICT:
     predict.predict.add_command(_command)
 add_common_options(cli)
+add_examples(cli)
 
 
 def _leave(message: str, status: int) -> None:

@@ -12,6 +12,7 @@ from ..baselines.explainer_records import EXPLAINERS, is_explainer
 from ..baselines.settings import METHODS
 from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
+from .examples import explainer_example
 from .options import (
     FILE,
     annotations_option,
@@ -226,7 +227,7 @@ def _explaining(name: str) -> click.Command:
 
     title = EXPLAINERS[name].title if name in EXPLAINERS else f"your function {name}"
     command.__doc__ = f"Write the normalised maps of {title}."
-    return click.command(name)(command)
+    return click.command(name, epilog=explainer_example(name))(command)
 
 
 class _Predict(click.Group):
