@@ -157,6 +157,6 @@ def require_path(where: object, value: object, expected: str) -> None:
 
 def some(items: Sequence[object]) -> str:
     """The first items of a list and the number of the others: `a, b, c and 7 more`."""
-    shown = ", ".join(str(item) for item in items[:SHOWN])
+    shown = ", ".join(str(item) or "''" for item in items[:SHOWN])
     rest = len(items) - SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown

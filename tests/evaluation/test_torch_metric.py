@@ -297,6 +297,10 @@ BAD = [
     ({"threshold": 256}, "threshold: found the levels 256"),
     ({"threshold": Threshold("fixed", box=3)}, "no level of pixel scores"),
     ({"threshold": 7, "metrics": ("box",), "protocol": "adl"}, "threshold: found protocol adl"),
+    ({"threshold": Threshold("per_image", per_image="otsu")}, "threshold: found a rule for each"),
+    ({"threshold": 3, "metrics": ("explain",)}, "threshold: found a threshold for explain scores"),
+    ({"metrics": ("levels",)}, "metrics: found levels, expected pixel"),
+    ({"top5": True, "protocol": "wsoleval-pxap"}, "top5: found class predictions for pixel scores"),
 ]
 
 
@@ -314,7 +318,10 @@ WRONG = [
     ({"maps": [MASK, MASK]}, "maps: found 2 for 1 masks"),
     ({"maps": [MASK * 2.0]}, "map of image 0 of the batch: found 4 of 16 values above 1"),
     ({"masks": [MASK * 255]}, "mask of image 0 of the batch: found values other than 0 and 1"),
-    ({"masks": [MASK[None, None]]}, "mask: found bool of shape"),
+    ({"masks": [MASK[None, None]]}, r"mask of image 0 of the batch: found shape \(1, 1, 4, 4\)"),
+    ({"masks": [MASK[0]]}, r"mask of image 0 of the batch: found shape \(4,\)"),
+    ({"masks": None}, "update: found no masks"),
+    ({"maps": None}, "update: found no maps"),
     ({"boxes": None}, "update: found no boxes"),
     ({"boxes": [BOX, BOX]}, "boxes: found 2 for 1 masks"),
     ({"boxes": [[[0, 0, 5, 4]]]}, r"boxes of image 0 of the batch: found \[0, 0, 5, 4\]"),

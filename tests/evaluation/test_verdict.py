@@ -110,6 +110,10 @@ def test_repeated_scores_are_equal_in_every_resample() -> None:
         own |= {"b": own["a"].copy(), "c": own["a"].copy(), "d": own["a"].copy()}
     drawn[1]["c"][4] += 1e-9
     assert repeated_scores(["a", "b", "c", "d"], scored, drawn) == {"b": "a"}
+    for own, rows in zip(scored, drawn, strict=True):
+        own |= {"e": 1.0, "f": 1.0}
+        rows |= {"e": np.ones(9), "f": np.ones(9)}
+    assert repeated_scores(["e", "f"], scored, drawn) == {}  # 100 % of two kinds
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ and entropy, and loops that sort or sweep the pixels themselves.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -237,6 +238,17 @@ def test_chance_of_ious_and_any_tie_is_the_mean_over_many_arrangements() -> None
         assert np.mean([own[key] for own in many]) == pytest.approx(expected[key], abs=0.005), key
     hits = np.mean([own["pointing_game_any_tie"] for own in many])
     assert hits == pytest.approx(expected["pointing_game_any_tie"], abs=0.05)
+
+
+@pytest.mark.parametrize("tied", [1, 2, 7, 19, 20])
+@pytest.mark.parametrize("object_", [1, 3, 19, 20])
+def test_chance_of_any_tie_is_hypergeometric(tied: int, object_: int) -> None:
+    counts = np.zeros((2, 256), np.int64)
+    counts[:, 200] = (tied, 0) if tied <= 20 - object_ else (20 - object_, tied - 20 + object_)
+    counts[:, 10] = np.array([20 - object_, object_]) - counts[:, 200]
+    missed = Fraction(math.comb(20 - object_, tied), math.comb(20, tied))
+    found = explain.image_scores(counts[None])["pointing_game_any_tie_chance"][0]
+    assert found == pytest.approx(float(1 - missed), rel=1e-15, abs=1e-15)
 
 
 def test_a_map_that_is_its_mask_scores_best() -> None:

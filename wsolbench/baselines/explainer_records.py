@@ -44,7 +44,6 @@ class Explainer:
         per_class: whether the map depends on the class that is asked for.
         drawn: whether it draws random numbers; then photos are explained one by one, each from the
             same seed.
-        single: the package explains one photo at a time.
     """
 
     title: str

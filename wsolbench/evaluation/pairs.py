@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,8 @@ def repeated_scores(
 ) -> dict[str, str]:
     """Scores that are the same number as an earlier one for every method in every resample.
 
-    Under the rule "max", GT-known is read at its best threshold, and MaxBoxAcc .5 is the same.
+    Under the rule "max", GT-known is read at its best threshold, and MaxBoxAcc .5 is the same. A
+    score that never differs, such as one of 100 % for all methods, repeats none.
 
     Args:
         keys: of scores, in the order of tables.
@@ -243,6 +245,7 @@ def _same(
     scored: Sequence[Mapping[str, float | int]],
     drawn: Sequence[Mapping[str, NDArray[Any]]],
 ) -> bool:
-    return all(own[one] == own[other] for own in scored) and all(
-        np.array_equal(own[one], own[other], equal_nan=True) for own in drawn
-    )
+    values = [np.append(rows[one], own[one]) for own, rows in zip(scored, drawn, strict=True)]
+    others = [np.append(rows[other], own[other]) for own, rows in zip(scored, drawn, strict=True)]
+    differs = len(np.unique(np.concatenate(values))) > 1
+    return differs and all(map(partial(np.array_equal, equal_nan=True), values, others))

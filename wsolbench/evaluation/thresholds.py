@@ -151,7 +151,7 @@ def chosen_threshold(
             "threshold",
             found=f"a threshold for the metrics {some(metrics)}",
             expected="pixel or box scores, which are read at one",
-            cure="leave it out: boundary scores are read at their own best threshold",
+            cure="leave it out, or score pixels or boxes too",
         )
     families = [name for name in needed if name != "box" or not boxed]
     if isinstance(threshold, str) and is_own_rule(threshold):

@@ -43,7 +43,7 @@ from .checks import (
     checked_rows,
     checked_threshold,
 )
-from .families import ALWAYS, EDGES, FAMILIES, fitting
+from .families import ALWAYS, EDGES, FAMILIES, LEVELS_ALONE, fitting
 from .statistics import Scoring
 
 try:
@@ -104,6 +104,13 @@ class LocalizationMetric(Metric):
         require_choice("label", label, ("gt", "predicted"))
         families = _families(metrics, rules)
         ranked = top5 and FAMILIES[ALWAYS].fits(rules)
+        if top5 and not (ranked or "box" in families):
+            raise WsolbenchError(
+                "top5",
+                found=f"class predictions for {some(families)} scores",
+                expected=f"scores that read them, which protocol {rules.name} does not have",
+                cure="leave it out",
+            )
         if ranked:
             families = (*families, ALWAYS)
         self.scoring = Scoring(rules, families, label, ranked, False, _classes(classes, rules))
@@ -161,6 +168,9 @@ class LocalizationMetric(Metric):
                 that the metric needs or that has no effect. The state is then as it was before.
         """
         self._check_length()
+        for argument, given in (("maps", maps), ("masks", masks)):
+            if given is None:
+                raise _missing(argument, "those of the batch")
         truth = self._truth(masks, boxes, ignored, class_indices)
         if len(maps) != len(truth):
             raise _lengths("maps", len(maps), len(truth))
@@ -347,7 +357,7 @@ class LocalizationMetric(Metric):
 
 def _families(metrics: Sequence[str], rules: Protocol) -> tuple[str, ...]:
     """The metric families in the order of tables."""
-    defined = [name for name in fitting(rules) if name != EDGES]
+    defined = [name for name in fitting(rules) if name not in (EDGES, LEVELS_ALONE)]
     asked = [metrics] if isinstance(metrics, str) else list(metrics)
     others = [name for name in asked if name not in defined]
     if others or not asked:
@@ -385,9 +395,20 @@ def _threshold(
         return Threshold("max" if rules.fixed_threshold is None else "fixed")
     check_options([rules], threshold=True)
     require_type("threshold", threshold, (int, Threshold), "a level from 0 to 255 or a Threshold")
+    needed = [name for name in ("pixel", "box") if name in families]
+    own = isinstance(threshold, Threshold) and (
+        threshold.rule == "per_image" or threshold.per_image is not None
+    )
+    if own or not needed:
+        raise WsolbenchError(
+            "threshold",
+            found="a rule for each image" if own else f"a threshold for {some(families)} scores",
+            expected="one level for all images" if own else "pixel or box scores, which have one",
+            cure="use wsolbench.evaluate or wsolbench.Evaluator" if own else "leave it out",
+        )
     if isinstance(threshold, int):
         threshold = Threshold("fixed", pixel=threshold, box=threshold)
-    return checked_threshold(threshold, [name for name in ("pixel", "box") if name in families])
+    return checked_threshold(threshold, needed)
 
 
 def _mark(scoring: Scoring) -> int:
@@ -402,6 +423,13 @@ def _mask(name: str, mask: Any) -> NDArray[np.bool_]:
     plane = array_of(mask)
     if plane.ndim == 3 and len(plane) == 1:
         plane = plane[0]
+    if plane.ndim != 2 or not plane.size:
+        raise WsolbenchError(
+            f"mask of {name}",
+            found=f"shape {plane.shape}",
+            expected="(height, width)",
+            cure="pass one mask an image",
+        )
     if plane.dtype != np.bool_ and not np.isin(plane, (0, 1)).all():
         raise WsolbenchError(
             f"mask of {name}",

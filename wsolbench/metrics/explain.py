@@ -168,9 +168,7 @@ def _of_ranks(sums: _Sums) -> dict[str, Values]:
     return {
         "pointing_game": _ratio(tied_inside, tied),
         "pointing_game_any_tie": (tied_inside > 0).astype(np.float64),
-        "pointing_game_any_tie_chance": np.where(
-            tied > pixels - sums.object, 1.0, 1 - _power(1 - share, tied)
-        ),
+        "pointing_game_any_tie_chance": 1 - _all_miss(pixels, sums.object, tied),
         "rank_accuracy": rank,
         "top_1000_pixels": sums.top(np.clip(pixels, 1, 1000)),
         **{
@@ -260,12 +258,19 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Values:
     return np.asarray(part / np.where(whole == 0, 1, whole))
 
 
-def _power(base: Values, exponent: Counts) -> Values:
-    """base ** exponent by products alone, which have the same bits on every machine."""
-    found, rest = np.ones_like(base), exponent.copy()
-    while rest.any():
-        found = np.where(rest & 1, found * base, found)
-        base, rest = base * base, rest >> 1
+def _all_miss(pixels: Counts, object_: Counts, tied: Counts) -> Values:
+    """The probability that as many pixels at random places all lie off the object.
+
+    C(N - A, k) / C(N, k) by products alone, which have the same bits on every machine, as far as
+    one minus it can tell.
+    """
+    fewer, more = np.minimum(object_, tied), np.maximum(object_, tied)
+    found = np.ones(pixels.shape)
+    place = 0
+    while (open_ := (place < fewer) & (found > 2.0**-54)).any():
+        factor = np.maximum(pixels - more - place, 0) / np.maximum(pixels - place, 1)
+        found = np.where(open_, found * factor, found)
+        place += 1
     return found
 
 
