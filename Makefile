@@ -2,15 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 LOWEST := .venv-lowest
+DOCS := $(addprefix tests/,test_readme.py test_public.py test_croissant.py test_hub.py \
+	test_imagenet.py test_torchmetrics_page.py study/test_docs.py study/test_edge_docs.py)
 BENCHMARKS := $(filter-out common peer_ways,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
-.PHONY: demo test test-lowest lint check bench clean
+.PHONY: demo test test-docs test-lowest lint check bench clean
 
 demo: $(READY)
 	$(BIN)/wsolbench demo --out demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+# The tests that read the documentation: its commands, links and quoted numbers.
+test-docs: $(READY)
+	$(BIN)/python -m pytest -n auto $(DOCS)
 
 # The tests with the lowest version of each requirement that setup.cfg allows, on Python 3.10 or
 # 3.11; prints what it leaves out. Not in .ci/run, since it takes about seven minutes of processor

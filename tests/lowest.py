@@ -1,6 +1,6 @@
 """Print every lower bound of setup.cfg as `name==bound`, for `make test-lowest`.
 
-On standard error: what is left out, and why.
+With `--newest` as `name>=bound`, for `.ci/wheel`. On standard error: what is left out, and why.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def bounds(setup: Path = SETUP) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    sign = ">=" if "--newest" in sys.argv else "=="
     for name, bound in bounds().items():
         if name in LEFT_OUT:
             print(f"{name}>={bound} is not tested: {LEFT_OUT[name]}", file=sys.stderr)
         else:
-            print(f"{name}=={bound}")
+            print(f"{name}{sign}{bound}")
