@@ -218,3 +218,5 @@ def test_the_command_writes_the_same(
     )
     written = [Path(line) for line in done.output.splitlines()]
     assert [path.read_bytes() for path in written] == [path.read_bytes() for path in expected]
+    with pytest.raises(WsolbenchError, match="hub: found a folder that is not empty, expected an"):
+        write_hub(tmp_path / "hub", [cam], ID)

@@ -34,6 +34,7 @@ __all__ = [
     "require_file",
     "require_folder",
     "require_json_target",
+    "require_new_folder",
     "require_target",
     "sha256_of",
     "strict_json",
@@ -82,15 +83,39 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder; rename it to `path`, which does not exist or is empty.
 
     Raises:
-        WsolbenchError: a file in it cannot be written, or another process is writing it.
+        WsolbenchError: see `require_new_folder`; a file in it cannot be written, or another process
+            is writing it.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(require_new_folder(path)))
     with Group() as group, _as_one_line(path, "was not written"):
         temporary = group.begin(target)
         temporary.mkdir()
         yield temporary
         group.ready[temporary] = target
         group.publish()
+
+
+def require_new_folder(path: str | os.PathLike[str]) -> Path:
+    """A folder to write, as a path.
+
+    Raises:
+        WsolbenchError: a file, a folder that is not empty, or in a folder that does not exist.
+    """
+    target = Path(path)
+    if target.is_dir() and not any(target.iterdir()):
+        return target
+    if target.exists():
+        raise WsolbenchError(
+            target,
+            found="a folder that is not empty" if target.is_dir() else "a file",
+            expected="an empty folder or a new name",
+            cure="name another folder, or remove this one first",
+        )
+    if not target.parent.is_dir():
+        raise WsolbenchError(
+            target, found=f"no folder {target.parent}", cure="create it, or name another folder"
+        )
+    return target
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import WsolbenchError, require_path, require_type, some
-from ..files import guard_cell, replacing, replacing_folder
+from ..files import guard_cell, replacing, replacing_folder, require_new_folder
 from ..formats.annotations import UNLABELLED, AnnotationStore
 from ..image_ids import RULE, is_image_id
 from ..masks import RunLengths, area, decode, tight_box, write_mask
@@ -76,7 +76,7 @@ def export_png(
     require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     require_path("folder", folder, "the path of the folder to create")
     target = Path(folder)
-    _check_target(target)
+    require_new_folder(target)
     bare = [
         image_id for image_id, n in zip(store.image_ids, store.box_counts, strict=True) if not n
     ]
@@ -122,22 +122,6 @@ def export_png(
         if store.classes:
             # Quoted, because a name may contain a carriage return.
             _write_csv(temporary / "classes.csv", CLASS_COLUMNS, store.classes, quoted=True)
-
-
-def _check_target(target: Path) -> None:
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if target.exists():
-        raise WsolbenchError(
-            target,
-            found="a folder that is not empty" if target.is_dir() else "a file",
-            expected="an empty folder or a new name",
-            cure="name another folder, or remove this one first",
-        )
-    if not target.parent.is_dir():
-        raise WsolbenchError(
-            target, found=f"no folder {target.parent}", cure="create it, or name another folder"
-        )
 
 
 def _categories(store: AnnotationStore) -> list[dict[str, object]]:
