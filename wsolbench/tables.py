@@ -10,7 +10,7 @@ import html
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ FORMATS = ("text", "md", "latex", "csv")
 """How a table may be printed."""
 
 _STYLES = {"plain": "plain", "text": "simple", "md": "github", "latex": "latex_booktabs"}
+_BOLD = {"text": ("\x1b[1m", "\x1b[0m"), "md": ("**", "**")}
+_GAP = 2  # characters between two columns of text
 
 
 def grid(
@@ -39,6 +41,10 @@ def grid(
     head: Sequence[str] = (),
     form: str = "text",
     aligned: str = "",
+    *,
+    bold: Collection[tuple[int, int]] = (),
+    width: int | None = None,
+    kept: int = 1,
 ) -> str:
     """Cells as a table.
 
@@ -47,19 +53,77 @@ def grid(
         head: titles of the columns.
         form: "text", "md", "latex", or "plain" for columns without any line.
         aligned: a letter a column, `l` or `r`; the last one goes for all that follow.
+        bold: row and column of cells in bold, from 0; on a terminal by its codes.
+        width: in characters; a wider table of form "text" is cut between columns into several,
+            below each other. None for any width.
+        kept: number of columns that each of these begins with.
     """
-    from tabulate import tabulate
-
     columns = len(head) or len(rows[0])
     letters = (aligned or "l").ljust(columns, aligned[-1:] or "l")
+    if bold and form in _BOLD:
+        start, end = _BOLD[form]
+        rows = [
+            [
+                f"{start}{cell}{end}" if (row, column) in bold else cell
+                for column, cell in enumerate(cells)
+            ]
+            for row, cells in enumerate(rows)
+        ]
+    text = _tabulated(rows, head, form, letters)
+    if form == "latex":
+        # After the end of a row or a rule, LaTeX takes [ and * for an argument of the command.
+        text = re.sub(r"(?m)^( *)([\[*])", r"\1{\2}", text)
+        return _bold_latex(text, bold) if bold else text
+    if width is None or form != "text":
+        return text
+    widths = [len(line) for line in text.splitlines()[1].split()]  # of the line below the head
+    return "\n\n".join(
+        _tabulated(
+            [[cells[place] for place in places] for cells in rows],
+            [head[place] for place in places],
+            form,
+            "".join(letters[place] for place in places),
+        )
+        for places in _cut(widths, width, kept)
+    )
+
+
+def _tabulated(rows: Sequence[Sequence[str]], head: Sequence[str], form: str, letters: str) -> str:
+    from tabulate import tabulate
+
     sides = [{"l": "left", "r": "right"}[letter] for letter in letters]
     text: str = tabulate(
         rows, headers=head, tablefmt=_STYLES[form], disable_numparse=True, colalign=sides
     )
-    if form == "latex":
-        # After the end of a row or a rule, LaTeX takes [ and * for an argument of the command.
-        text = re.sub(r"(?m)^( *)([\[*])", r"\1{\2}", text)
     return text
+
+
+def _cut(widths: Sequence[int], width: int, kept: int) -> list[list[int]]:
+    """The columns of each part of a table that fits a width, if any part does."""
+    first = list(range(min(kept, len(widths))))
+    parts = [[*first]]
+    used = sum(widths[place] for place in first) + _GAP * (len(first) - 1)
+    start = used
+    for place in range(len(first), len(widths)):
+        wide = _GAP + widths[place]
+        if used + wide > width and len(parts[-1]) > len(first):
+            parts.append([*first])
+            used = start
+        parts[-1].append(place)
+        used += wide
+    return parts
+
+
+def _bold_latex(text: str, bold: Collection[tuple[int, int]]) -> str:
+    """Cells of a LaTeX table in bold; a & within a cell has a backslash."""
+    head, rule, body = text.partition("\\midrule\n")
+    lines = body.split("\n")
+    for row, column in bold:
+        cells = re.split(r"(?<!\\)&", lines[row])
+        cell = cells[column].removesuffix("\\\\").strip()
+        cells[column] = cells[column].replace(cell, "\\textbf{" + cell + "}")
+        lines[row] = "&".join(cells)
+    return head + rule + "\n".join(lines)
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -41,8 +41,8 @@ def test_methods_are_compared_from_results_and_submissions(run: Run, scene: Path
     assert json.loads(both) == compared
     submit(scene / "third.h5", scene / "toy.h5", "val", seed=3)
     three = ["compare", "val.h5", "other.h5", "third.h5", *given]
-    assert "C - B" in run(*three).stdout
-    assert "C - B" not in run(*three, "--against-first").stdout
+    assert "noise 3 dice - noise 2 dice" in run(*three).stdout
+    assert "noise 3 dice - noise 2 dice" not in run(*three, "--against-first").stdout
     reseeded = run("compare", "val.h5", "other.h5", *given, "--seed", "1", "--json").stdout
     assert json.loads(reseeded)["pairs"] != compared["pairs"]
     run("plot", "groups", "val.json", "other.json", "--by", "boxes", "--out", "g.png")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
+from .layout_options import layout_of, layout_options
 from .options import (
     FILE,
     annotations_option,
@@ -84,6 +86,7 @@ __all__ = ["compare"]
 @jobs_option
 @format_option
 @json_option
+@layout_options("columns", "transpose", "bold")
 @quiet_option
 def compare(
     files: tuple[Path, ...],
@@ -102,6 +105,7 @@ def compare(
     form: str,
     as_json: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Compare methods in pairs, on the same images.
 
@@ -123,6 +127,7 @@ def compare(
     from ..plots import require_form, save_forest, save_verdict
 
     check_output_options(form, as_json)
+    layout = layout_of(form, as_json, **asked)
     several = name is not None and (name == "all" or "," in name)
     if several and prior is not None:
         raise click.UsageError("--prior supports one protocol.")
@@ -137,7 +142,7 @@ def compare(
             require_form(drawn)
     drawn_from = Bootstrap(bootstrap, seed)
     bars = partial(bar, quiet=quiet)
-    asked = None if metrics is None else listed(metrics)
+    families = None if metrics is None else listed(metrics)
     writes: dict[Path, Callable[[Path], None]] = {}
     if several:
         verdict = compare_protocols(
@@ -147,12 +152,12 @@ def compare(
             protocols=None if name == "all" else listed(name),
             against_first=against_first,
             common=common,
-            metrics=asked,
+            metrics=families,
             jobs=jobs,
             bars=bars,
         )
         text, lines = verdict.to_json(), verdict_signature(verdict)
-        told, table = verdict_warnings(verdict), partial(verdict_table, verdict, form)
+        told, table = verdict_warnings(verdict), partial(verdict_table, verdict, form, layout)
         draw = partial(save_verdict, verdict)
     else:
         comparison = compare_files(
@@ -162,14 +167,14 @@ def compare(
             protocol=name,
             against_first=against_first,
             common=common,
-            metrics=asked,
+            metrics=families,
             prior=prior,
             jobs=jobs,
             bars=bars,
         )
         verdict = judge([comparison])
         text, lines = comparison.to_json(), signature(comparison)
-        told, table = warnings_of(comparison), partial(comparison_table, comparison, form)
+        told, table = warnings_of(comparison), partial(comparison_table, comparison, form, layout)
         draw = partial(save_forest, comparison)
     if picture:
         writes[picture] = draw

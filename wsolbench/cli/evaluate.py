@@ -17,6 +17,7 @@ import click
 from ..files import require_target
 from ..interrupts import advise
 from ..progress import bar
+from .layout_options import layout_of, layout_options
 from .many import evaluate_listed
 from .options import (
     FILE,
@@ -295,6 +296,7 @@ def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> Bounda
 @click.option("--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0].")
 @format_option
 @json_option
+@layout_options("columns", "sort", "transpose")
 def thresholds(
     result: Path,
     threshold_from: Path | None,
@@ -303,6 +305,7 @@ def thresholds(
     seed: int | None,
     form: str,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Score one result at its best, carried, fixed and per-image thresholds.
 
@@ -318,6 +321,7 @@ def thresholds(
     from ..formats.result import Bootstrap, read_result
 
     check_output_options(form, as_json)
+    layout = layout_of(form, as_json, **asked)
     if seed is not None and bootstrap is None:
         raise click.UsageError("--seed needs --bootstrap.")
     read = read_result(result)
@@ -335,9 +339,9 @@ def thresholds(
         ]
         click.echo(json.dumps(content, indent=1, sort_keys=True))
         return
-    click.echo(readings_table(rows, form))
+    click.echo(readings_table(rows, form, layout))
     if form != "csv":
-        click.echo(f"\n{gaps_table(gaps, form)}")
+        click.echo(f"\n{gaps_table(gaps, form, layout)}")
     click.echo(f"\n{signature(read)}", err=form != "text")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import printable
+from .layout_options import layout_of, layout_options
 from .options import (
     FILE,
     check_output_options,
@@ -25,14 +26,17 @@ __all__ = ["info"]
 @click.argument("files", nargs=-1, type=FILE)
 @format_option
 @json_option
-def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
+@layout_options("columns", "sort", "transpose", "bold")
+def info(files: tuple[Path, ...], form: str, as_json: bool, **asked: Any) -> None:
     """Describe annotation files, submissions and results.
 
-    Several results are shown in one table, which --format applies to. Results of one method that
+    Several results are shown in one table, which --format, --columns, --sort, --transpose and
+    --bold apply to. Results of one method that
     state different seeds are also summarised by their mean and standard deviation. Without FILES,
     print the versions of wsolbench and its packages.
     """
     check_output_options(form, as_json)
+    layout = layout_of(form, as_json, **asked)
     from ..formats.describe import describe, versions
 
     if not files:
@@ -50,6 +54,8 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
         for file, content in zip(files, described, strict=True)
         if content["kind"] == "result"
     ]
+    if layout.sort:
+        named = layout.order(named, lambda own: own[1].scores, lambda own: own[1].name)
     results = [result for _, result in named]
     groups = seed_groups(results)
     for note in seed_notes(results):
@@ -67,9 +73,9 @@ def info(files: tuple[Path, ...], form: str, as_json: bool) -> None:
             told = {name: value for name, value in content.items() if name not in ("file", "kind")}
             click.echo("\n".join(_indented(told)))
     if len(results) == 1 and form == "text":
-        print_result(results[0])
+        print_result(results[0], layout)
     elif results:
-        click.echo(table(results, form))
+        click.echo(table(results, form, layout))
         if groups and form != "csv":
             click.echo(f"\n{seeds_table(groups, form)}")
         click.echo(err=form != "text")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from ..formats.layout import Layout
     from ..formats.result import Result
 
 __all__ = ["print_notes", "print_result", "print_results"]
@@ -39,8 +40,9 @@ def print_results(results: Sequence[Result], form: str, as_json: bool) -> None:
             click.echo(signature(result), err=True)
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, layout: Layout | None = None) -> None:
     """Print one result: heading, table, tables of its groups, warnings, signature."""
+    from ..formats.layout import PLAIN
     from ..formats.report import breakdown_table, signature, table
     from ..formats.result import levels_read
 
@@ -48,8 +50,9 @@ def print_result(result: Result) -> None:
         f"{result.name} on {result.dataset} {result.split}, {result.images} images, "
         f"protocol {result.protocol['name']}, percent"
     )
+    scores = table([result], layout=layout or PLAIN)
     click.echo(click.style(head, bold=True))
-    click.echo(table([result]))
+    click.echo(scores)
     for kind in result.breakdowns:
         click.echo(f"\n{breakdown_table(result, kind)}")
     if result.breakdowns:

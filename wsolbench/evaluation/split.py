@@ -120,13 +120,16 @@ def split_of(
     )
 
 
-def split_table(split: Split, marks: Sequence[str], form: str = "text") -> str:
+def split_table(
+    split: Split, marks: Sequence[str], form: str = "text", width: int | None = None
+) -> str:
     """A row a method, the prior, and each difference; percent and percentage points.
 
     Args:
         split: of methods.
         marks: what stands for each of them.
         form: "text", "md" or "latex".
+        width: of a terminal, which text is cut for; None for any.
     """
     rows = [[marks[place], *_cells(own)] for place, own in enumerate(split.methods)]
     if split.prior is not None:
@@ -140,7 +143,7 @@ def split_table(split: Split, marks: Sequence[str], form: str = "text") -> str:
         for place, own in enumerate(split.over_prior)
     ]
     head = ["percent", "IoU (image mean) at one T", "= shape", "+ calibration"]
-    return grid(rows, head, form, "lr")
+    return grid(rows, head, form, "lr", width=width)
 
 
 def _cells(own: SplitScores, *, signed: bool = False) -> list[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, require_items, require_type
+from ..formats.layout import PLAIN, Layout
 from ..formats.result import Bootstrap, Result, Threshold
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..metrics.own_thresholds import own_rule
@@ -90,10 +91,19 @@ def threshold_gaps(
     return found
 
 
-def gaps_table(gaps: Sequence[Gap], form: str = "text") -> str:
-    """A row a rule, a column a score: percentage points."""
+def gaps_table(gaps: Sequence[Gap], form: str = "text", layout: Layout = PLAIN) -> str:
+    """A row a rule, a column a score: percentage points.
+
+    A layout sorts by the score itself, as in `readings_table`: the smallest gap comes first.
+    """
     require_items("gaps", gaps, (Gap,), "a list that threshold_gaps(result, ...) returns")
-    keys = [key for key in SCORES if any(key in gap.gaps for gap in gaps)]
+    held = {key for gap in gaps for key in gap.gaps}
+    keys = layout.keys(held) if held else []
+    gaps = layout.order(
+        gaps,
+        lambda own: {key: -value for key, value in own.gaps.items()},
+        lambda own: own.rule,
+    )
     rows = []
     for gap in gaps:
         cells = [markdown_text(gap.rule) if form == "md" else gap.rule]
@@ -103,7 +113,10 @@ def gaps_table(gaps: Sequence[Gap], form: str = "text") -> str:
                 text += f" {ends_text(SCORES[key], gap.intervals[key], signed=True)}"
             cells.append(text)
         rows.append(cells)
-    return grid(rows, ["Oracle minus realistic", *(SCORES[key].title for key in keys)], form, "lr")
+    head = ["Oracle minus realistic", *(SCORES[key].title for key in keys)]
+    if layout.transposed:
+        head, *rows = [list(cells) for cells in zip(head, *rows, strict=True)]
+    return grid(rows, head, form, "lr", width=layout.width)
 
 
 def _drawn(

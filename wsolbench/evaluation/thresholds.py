@@ -13,6 +13,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_items, require_type, some
+from ..formats.layout import PLAIN, Layout
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..metrics.choices import Comparator
@@ -298,17 +299,23 @@ def _rules(
     return rules
 
 
-def readings_table(read: Sequence[ScoresAt], form: str = "text") -> str:
+def readings_table(read: Sequence[ScoresAt], form: str = "text", layout: Layout = PLAIN) -> str:
     """A row a rule; percent, and in brackets the points lost or won against the rule "max".
 
     CSV has the scores alone, as fractions.
+
+    Args:
+        read: of `readings`.
+        form: "text", "md", "latex" or "csv".
+        layout: columns, order and direction; transposed, the table has a row a score.
+
+    Raises:
+        WsolbenchError: a column or an order by a score that no rule has.
     """
     require_items("read", read, (ScoresAt,), "a list that readings(result) returns")
-    shown = [
-        score
-        for score in _read_at_thresholds()
-        if any(score.key in reading.scores for reading in read)
-    ]
+    first = read[0] if read else None
+    read = layout.order(read, lambda own: own.scores, lambda own: own.rule)
+    shown = [SCORES[key] for key in layout.keys(key for own in read for key in own.scores)]
     if form == "csv":
         head = ["rule", "pixel_threshold", "box_threshold", *(score.key for score in shown)]
         values = [
@@ -327,11 +334,14 @@ def readings_table(read: Sequence[ScoresAt], form: str = "text") -> str:
                 "each" if reading.per_image else "-" if level is None else str(level)
                 for level in (reading.pixel, reading.box)
             ),
-            *(_cell(score, reading, place == 0) for score in shown),
+            *(_cell(score, reading, reading is first) for score in shown),
         ]
-        for place, reading in enumerate(read)
+        for reading in read
     ]
-    return grid(rows, ["Threshold", "T", "Box-T", *(score.title for score in shown)], form, "lr")
+    head = ["Threshold", "T", "Box-T", *(score.title for score in shown)]
+    if layout.transposed:
+        head, *rows = [list(cells) for cells in zip(head, *rows, strict=True)]
+    return grid(rows, head, form, "lr", width=layout.width)
 
 
 def _read_at_thresholds() -> list[Score]:

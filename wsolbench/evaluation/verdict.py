@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import WsolbenchError, printable, require_items
+from ..formats.layout import PLAIN, Layout
 from ..protocols import versioned
 from ..scores import in_order
 from ..tables import csv_text, grid
@@ -24,7 +25,7 @@ from .comparison_report import (
     csv_rows,
     difference_cells,
     legend,
-    mark,
+    marks_of,
     warnings_of,
 )
 from .pairs import Tally, compared_pairs, judged
@@ -193,28 +194,44 @@ def judge(comparisons: Sequence[Comparison], skipped: dict[str, str] | None = No
     )
 
 
-def verdict_table(verdict: Verdict, form: str = "text") -> str:
+def verdict_table(verdict: Verdict, form: str = "text", layout: Layout = PLAIN) -> str:
     """The verdict on each pair, a row for each protocol, and all differences.
 
     CSV has the differences alone, as fractions, with the protocol in the first column.
+
+    Args:
+        verdict: of one or more protocols.
+        form: "text", "md", "latex" or "csv".
+        layout: `columns` are the scores to show the differences of.
+
+    Raises:
+        WsolbenchError: a score that was compared under no protocol.
     """
     require_items("verdict", [verdict], (Verdict,), "a Verdict")
+    keys = layout.keys(key for own in verdict.comparisons for key in own.scores)
+    shown = [
+        replace(own, pairs=[pair for pair in own.pairs if pair.score in keys])
+        for own in verdict.comparisons
+    ]
     if form == "csv":
         rows = [
             [name, *row]
-            for name, own in zip(verdict.protocols, verdict.comparisons, strict=True)
+            for name, own in zip(verdict.protocols, shown, strict=True)
             for row in csv_rows(own)
         ]
         return csv_text(["protocol", *CSV_HEAD], rows)
     starts = {"text": "", "md": "* ", "latex": "% "}
     first = verdict.comparisons[0]
-    sentences = [f"{mark(own.second)} beside {mark(own.first)}: {own}" for own in verdict.standings]
+    marks = marks_of(first, form, layout)
+    sentences = [
+        f"{marks[own.second]} beside {marks[own.first]}: {own}" for own in verdict.standings
+    ]
     sentences.append(correction_text(first))
     standings = grid(
         [
             [
                 versioned(comparison.protocol),
-                f"{mark(own.second)} - {mark(own.first)}",
+                f"{marks[own.second]} - {marks[own.first]}",
                 *(str(len(getattr(own, name))) for name in ("ahead", "behind", "undecided")),
                 own.standing,
             ]
@@ -224,20 +241,23 @@ def verdict_table(verdict: Verdict, form: str = "text") -> str:
         ["protocol", "", "ahead in", "behind in", "undecided in", "verdict"],
         form,
         "llrrrl",
+        width=layout.width,
+        kept=2,
     )
     differences = grid(
         [
-            [versioned(own.protocol), *difference_cells(own, pair)]
-            for own in verdict.comparisons
+            [versioned(own.protocol), *difference_cells(own, pair, marks)]
+            for own in shown
             for pair in own.pairs
         ],
         ["protocol", "percentage points", *DIFFERENCE_HEAD],
         form,
         "lllrlrrl",
+        width=layout.width,
+        kept=3,
     )
     told = "\n".join(starts[form] + line for line in sentences)
-    marks = [mark(place) for place in range(len(verdict.names))]
-    return "\n\n".join([legend(first, marks, form), differences, standings, told])
+    return "\n\n".join([legend(first, form), differences, standings, told])
 
 
 def verdict_signature(verdict: Verdict) -> str:

@@ -9,6 +9,7 @@ from ..errors import WsolbenchError, printable, require_choice, require_items, r
 from ..protocols import label_of, versioned
 from ..scores import SCORES, Unit, ends_text, in_order
 from ..tables import csv_text, grid, markdown_text
+from .layout import ABOUT, PLAIN, Layout, best_places
 from .names import telling, told_apart
 from .result import GROUPS, Group, Result
 from .seeds import SeedGroup, seed_groups
@@ -30,6 +31,7 @@ LACKING = {"mask": "pixel", "box": "box"}
 """What images may lack, and the metric family that needs it."""
 
 _SHOWN_GROUPS = 20
+_WORDS = ("dataset", "split", "threshold")
 
 
 def signature(result: Result) -> str:
@@ -100,19 +102,28 @@ def threshold_text(result: Result) -> str:
     return printable(f"from {source.get('split')}{part}{whose} ({taken}{other})")
 
 
-def table(results: Sequence[Result], form: str = "text") -> str:
+def table(results: Sequence[Result], form: str = "text", layout: Layout = PLAIN) -> str:
     """Results as a table: one row a score for a single result on a terminal, else one row a result.
 
     Fractions are percent with two decimals in all but CSV, which keeps them as they are and ends
     with a row for each group of runs that differ in their seeds.
 
+    Args:
+        results: one or more, under one protocol.
+        form: "text", "md", "latex" or "csv".
+        layout: columns, their order and direction. On a terminal a transposed table has a row a
+            result, in Markdown and LaTeX a row a score.
+
     Raises:
-        WsolbenchError: results of different protocols, whose numbers do not belong in one table.
+        WsolbenchError: results of different protocols, whose numbers do not belong in one table; a
+            column that none of them has.
     """
     check_alike(results)
+    results = layout.order(results, lambda own: own.scores, lambda own: own.name)
+    held = {key for result in results for key in result.scores}
+    keys = layout.scores(held)
     if form == "csv":
-        return _csv(results)
-    keys = in_order({key for result in results for key in result.scores})
+        return _csv(results, keys if layout.columns else None)
     if form == "text" and len(results) == 1:
         (result,) = results
         rows = [
@@ -128,27 +139,39 @@ def table(results: Sequence[Result], form: str = "text") -> str:
         if not any(chance for *_, chance in rows):
             rows = [row[:-1] for row in rows]
         return grid(rows, form="plain", aligned="lrl")
-    head = ["Method", "Data set", "Split", "Images", "Threshold"]
-    head += [SCORES[key].title for key in keys]
+    columns = layout.keys(held, ABOUT)
+    head = ["Method", *(ABOUT.get(key) or SCORES[key].title for key in columns)]
     names = told_apart([result.name for result in results], [*map(telling, results)])
     rows = [
-        [
-            name,
-            result.dataset,
-            result.split + (result.part and f" ({result.part})"),
-            str(result.images),
-            threshold_text(result),
-            *(score_cell(key, result.scores, result.intervals) for key in keys),
-        ]
+        [name, *(_column(key, result) for key in columns)]
         for name, result in zip(names, results, strict=True)
     ]
-    if form == "text":
-        # A terminal is narrower than a paper: results side by side, scores below each other.
-        columns = [list(column) for column in zip(head, *rows, strict=True)]
-        return grid(columns[1:], columns[0], form, "lr")
+    bold = [
+        (row, column)
+        for column, key in enumerate(columns, start=1)
+        if layout.bold and key in SCORES
+        for row in best_places(key, [result.scores.get(key) for result in results])
+    ]
     if form == "md":
         rows = [[markdown_text(cell) for cell in row] for row in rows]
-    return grid(rows, head, form, "lllrlr")
+    # A terminal is narrower than a paper: results side by side, scores below each other.
+    if (form == "text") != layout.transposed:
+        turned = [list(cells) for cells in zip(head, *rows, strict=True)]
+        bold = [(column - 1, row + 1) for row, column in bold]
+        return grid(turned[1:], turned[0], form, "lr", bold=bold, width=layout.width)
+    sides = "".join("l" if key in _WORDS else "r" for key in columns)
+    return grid(rows, head, form, f"l{sides}", bold=bold, width=layout.width)
+
+
+def _column(key: str, result: Result) -> str:
+    """A cell of a table of results."""
+    if key == "split":
+        return result.split + (result.part and f" ({result.part})")
+    if key == "threshold":
+        return threshold_text(result)
+    if key in ABOUT:
+        return str(getattr(result, key))
+    return score_cell(key, result.scores, result.intervals)
 
 
 def chance_text(key: str, scores: Mapping[str, float | int]) -> str:
@@ -275,10 +298,15 @@ def score_cell(
     return score.text(scores[key]) + ends
 
 
-def _csv(results: Sequence[Result]) -> str:
-    """A row a result, each of its groups and each group of seeds, where there are any."""
+def _csv(results: Sequence[Result], keys: Sequence[str] | None = None) -> str:
+    """A row a result, each of its groups and each group of seeds, where there are any.
+
+    Args:
+        results: to show.
+        keys: of scores to show; None for all.
+    """
     parts = [part for result in results for part in _parts(result)]
-    keys = in_order({key for part in parts for key in part.scores})
+    keys = in_order({key for part in parts for key in part.scores}) if keys is None else keys
     held = [key for key in keys if any(key in part.intervals for part in parts)]
     grouped = any(result.breakdowns for result in results)
     seeded = seed_groups(results)
