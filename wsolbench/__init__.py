@@ -11,7 +11,7 @@ used, so that `import wsolbench` costs nothing:
   `evaluate_many` for many submissions;
   `Evaluator` for maps in memory, `LocalizationMetric` for torchmetrics; `Bootstrap`, `Threshold`;
   `PROTOCOLS`, `Protocol`; `SCORES`.
-- Results: `Result`, `read_result`, `signature`, `table`, `breakdown_table`, `readings`;
+- Results: `Result`, `read_result`, `signature`, `table`, `Layout`, `breakdown_table`, `readings`;
   `seed_groups`, `seeds_table`, `SeedGroup`;
   `read_counts`, `counts_path`, `compare`, `compare_files`, `comparison_table`, `Comparison`;
   `compare_protocols`, `judge`, `verdict_table`, `Verdict` for several protocols together;
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         find_annotations,
         write_store,
     )
+    from .formats.layout import Layout
     from .formats.report import breakdown_table, seeds_table, signature, table
     from .formats.result import Bootstrap, Group, Result, Threshold, read_result
     from .formats.seeds import SeedGroup, seed_groups
@@ -86,6 +87,7 @@ _HOMES = {
     "Evaluator": "evaluation.evaluator",
     "Explained": "explaining.run",
     "Group": "formats.result",
+    "Layout": "formats.layout",
     "LocalizationMetric": "evaluation.torch_metric",
     "Outcome": "evaluation.run",
     "Protocol": "protocols",
@@ -153,6 +155,7 @@ __all__ = [
     "Evaluator",
     "Explained",
     "Group",
+    "Layout",
     "LocalizationMetric",
     "Outcome",
     "Protocol",

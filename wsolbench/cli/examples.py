@@ -43,11 +43,14 @@ EXAMPLES: Mapping[str, Sequence[str]] = MappingProxyType(
         "protocols": ("", "--json"),
         "validate": ("demo/sem-val.h5 --annotations demo/mini.h5",),
         "compare": (
-            "cam.json sem.json --format md",
+            "cam.json sem.json --format md --columns peak_iou,ap --bold",
             "demo/cam-val.h5 demo/sem-val.h5 --annotations demo/mini.h5 --plot forest.png",
         ),
         "rescore": ("cam.json --metrics explain --bootstrap 200 --out cam-explained.json",),
-        "info": ("demo/mini.h5", "cam.json sem.json --format latex"),
+        "info": (
+            "demo/mini.h5",
+            "cam.json sem.json --format latex --columns peak_iou,ap --sort peak_iou --bold",
+        ),
         "import": (
             "masks masks --table table.csv --dataset mine --out mine.h5",
             "coco instances.json --out mine.h5",
