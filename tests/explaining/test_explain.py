@@ -126,7 +126,7 @@ def test_masks_of_other_kinds_give_the_same(folder: Path) -> None:
     first = read_result(folder / "out" / "results" / "cam.json").scores
     export_coco(AnnotationStore.open(folder / "out" / "annotations.h5"), folder / "coco.json")
     for masks in ("coco.json", "out/annotations.h5"):
-        done = run(folder, "--methods", "cam", masks=masks, out="other")
+        done = run(folder, "--methods", "cam", "--overwrite", masks=masks, out="other")
         assert done.exit_code == 0, done.output
         again = read_result(folder / "other" / "results" / "cam.json").scores
         assert again == first
@@ -167,13 +167,30 @@ def test_classes_of_a_table(folder: Path) -> None:
         (["--methods", "cam", "--classes", "missing.csv"], "missing.csv: found no such file"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_writes_no_page(
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     folder: Path, options: list[str], message: str
 ) -> None:
     done = run(folder, *options)
     assert done.exit_code != 0
     assert message in f"{done.exception} {done.output}"
-    assert not (folder / "out" / "index.html").exists()
+    assert not (folder / "out").exists()
+
+
+def test_a_finished_run_of_other_methods_is_replaced_on_request_alone(folder: Path) -> None:
+    assert run(folder, "--methods", "cam,sem").exit_code == 0
+    out = folder / "out"
+    page = (out / "index.html").read_text()
+    refused = run(folder, "--methods", "position-score")
+    assert "a finished run of cam, sem" in str(refused.exception)
+    failed = run(folder, "--methods", "position-score", "--overwrite", "--classes", "missing.csv")
+    assert failed.exit_code != 0
+    assert (out / "index.html").read_text() == page
+    done = run(folder, "--methods", "position-score", "--overwrite")
+    assert done.exit_code == 0, done.output
+    assert {own.stem for part in ("maps", "results") for own in (out / part).iterdir()} == {
+        *("position-score", "position-score.counts"),
+    }
+    assert not (out / "comparison.json").exists()
 
 
 def test_photos_without_masks_and_masks_without_photos(folder: Path) -> None:

@@ -14,7 +14,6 @@ from .options import (
     FILE,
     jobs_option,
     listed,
-    overwrite_option,
     quiet_option,
     require_torch,
 )
@@ -99,7 +98,9 @@ __all__ = ["explain"]
 @device_option
 @jobs_option
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
-@overwrite_option
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the run that is in --out, finished or not."
+)
 @click.option("--out", type=FILE, required=True, help="Folder to write.")
 @quiet_option
 def explain(

@@ -42,6 +42,7 @@ from ..formats.result import Bootstrap, Result
 from ..progress import Progress
 from ..scores import SCORES, in_order
 from ..tables import csv_text
+from .folder import ANNOTATIONS, check_folder, map_path, prepared, remove_earlier, result_path
 from .page import write_page
 from .truth import SPLIT, labelled, read_truth
 
@@ -121,7 +122,7 @@ def explain(
         model: the network.
         images: the folder of photos.
         masks: see `truth.read_truth`.
-        out: the folder to write; what is in it under other names stays.
+        out: the folder to write; what is in it under other names stays (see `folder`).
         methods: "cam", "sem", explainers (`predict list`), "MODULE:FUNCTION".
         classes: "predicted", "annotated" (joined by `class_map`), or a table (`truth.labelled`).
         class_map: see `predict`; of annotated classes.
@@ -136,86 +137,92 @@ def explain(
         device: see `predict`.
         jobs: threads for scoring.
         resume: continue unfinished maps.
-        overwrite: discard them.
+        overwrite: replace the run that is in the folder, finished or not, once methods, masks and
+            photos have been checked.
         bars: makes a progress bar from a title and a unit.
 
     Raises:
         WsolbenchError: a method is unknown or given twice, or the model does not have what it
-            needs; masks, photos or classes cannot be used; a file cannot be written.
+            needs; the folder holds another run; masks, photos or classes cannot be used; a file
+            cannot be written.
     """
     folder = Path(out)
     kinds = _kinds(model, methods, seeds, start, layer, channels)
-    for part in (folder, folder / "maps", folder / "results"):
-        _make(part)
-    require_target(folder / "annotations.h5", [Path(masks)])
-    with bars("masks", "image") as progress:
-        content, notes = read_truth(
-            masks, images, limit=limit, keep_classes=classes == ANNOTATED, progress=progress
-        )
-    if classes not in (PREDICTED, ANNOTATED):
-        content, class_map = labelled(content, classes), "same"
-    write_store(folder / "annotations.h5", content)
-    dataset = Dataset.open(folder / "annotations.h5", SPLIT, images)
-    paths = {kinds[name]: folder / "maps" / f"{_file_name(name)}.h5" for name in methods}
-    with bars("maps", "image") as progress:
-        predicted = predict(
-            model,
+    check_folder(folder, methods, resume=resume, overwrite=overwrite)
+    with prepared(folder):
+        require_target(folder / ANNOTATIONS, [Path(masks)])
+        with bars("masks", "image") as progress:
+            content, notes = read_truth(
+                masks, images, limit=limit, keep_classes=classes == ANNOTATED, progress=progress
+            )
+        if classes not in (PREDICTED, ANNOTATED):
+            content, class_map = labelled(content, classes), "same"
+        if overwrite:
+            remove_earlier(folder, methods)
+        write_store(folder / ANNOTATIONS, content)
+        dataset = Dataset.open(folder / ANNOTATIONS, SPLIT, images)
+        paths = {kinds[name]: map_path(folder, name) for name in methods}
+        with bars("maps", "image") as progress:
+            predicted = predict(
+                model,
+                dataset,
+                paths,
+                size=size,
+                label="predicted" if classes == PREDICTED else "gt",
+                class_map=class_map,
+                batch_size=_BATCH,
+                workers=0 if len(dataset) <= _FEW else 2,
+                device=device,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        scored = []
+        for path in paths.values():
+            request = Request(
+                path, dataset, metrics=METRICS, per_image=True, counts=True, jobs=jobs
+            )
+            scored.append(run(request, bars))
+        results = tuple(own.results[0] for own in scored)
+        verdict = None
+        if len(scored) > 1:
+            with bars("compare", "resample") as progress:
+                counted = [own.counts[0] for own in scored]
+                verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
+        told = [*notes, *_cautions(len(dataset), results[0]), *predicted.notes]
+        told += verdict_warnings(verdict) if verdict else []
+        done = Explained(
             dataset,
-            paths,
-            size=size,
-            label="predicted" if classes == PREDICTED else "gt",
-            class_map=class_map,
-            batch_size=_BATCH,
-            workers=0 if len(dataset) <= _FEW else 2,
-            device=device,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress,
+            tuple(methods),
+            results,
+            tuple(own.table for own in scored),
+            verdict,
+            tuple(dict.fromkeys(told)),
         )
-    scored = []
-    for path in paths.values():
-        request = Request(path, dataset, metrics=METRICS, per_image=True, counts=True, jobs=jobs)
-        scored.append(run(request, bars))
-    results = tuple(own.results[0] for own in scored)
-    verdict = None
-    if len(scored) > 1:
-        with bars("compare", "resample") as progress:
-            counted = [own.counts[0] for own in scored]
-            verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
-    told = [*notes, *_cautions(len(dataset), results[0]), *predicted.notes]
-    told += verdict_warnings(verdict) if verdict else []
-    done = Explained(
-        dataset,
-        tuple(methods),
-        results,
-        tuple(own.table for own in scored),
-        verdict,
-        tuple(dict.fromkeys(told)),
-    )
-    writes: dict[Path, Callable[[Path], None]] = {}
-    for name, outcome in zip(methods, scored, strict=True):
-        target = folder / "results" / f"{_file_name(name)}.json"
-        writes[target] = outcome.results[0].write
-        writes[counts_path(target)] = partial(_write_counts, outcome.counts[0])
-    if verdict is not None:
-        writes[folder / "comparison.json"] = partial(
-            write_text, text=verdict.comparisons[0].to_json()
-        )
-    writes[folder / "scores.csv"] = partial(write_text, text=_scores_csv(done))
-    writes[folder / "images.csv"] = partial(write_text, text=_images_csv(done))
-    with bars("page", "image") as progress:
-        writes[folder / "index.html"] = partial(
-            write_page,
-            dataset=dataset,
-            submissions=list(paths.values()),
-            results=results,
-            images=done.images,
-            verdict=verdict,
-            notes=done.notes,
-            progress=progress,
-        )
-        write_all(writes)
-    return done
+        writes: dict[Path, Callable[[Path], None]] = {}
+        for name, outcome in zip(methods, scored, strict=True):
+            target = result_path(folder, name)
+            writes[target] = outcome.results[0].write
+            writes[counts_path(target)] = partial(_write_counts, outcome.counts[0])
+        if verdict is not None:
+            writes[folder / "comparison.json"] = partial(
+                write_text, text=verdict.comparisons[0].to_json()
+            )
+        writes[folder / "scores.csv"] = partial(write_text, text=_scores_csv(done))
+        writes[folder / "images.csv"] = partial(write_text, text=_images_csv(done))
+        with bars("page", "image") as progress:
+            writes[folder / "index.html"] = partial(
+                write_page,
+                dataset=dataset,
+                submissions=list(paths.values()),
+                results=results,
+                images=done.images,
+                verdict=verdict,
+                notes=done.notes,
+                progress=progress,
+            )
+            write_all(writes)
+        return done
 
 
 def _cautions(images: int, result: Result) -> list[str]:
@@ -260,19 +267,6 @@ def _kinds(
         )
         for name in methods
     }
-
-
-def _file_name(method: str) -> str:
-    return method.replace(":", "-")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WsolbenchError(
-            folder, found=f"not a folder that can be made ({error.strerror})", cure="name another"
-        ) from error
 
 
 def _write_counts(counts: Any, path: Path) -> None:
