@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,11 @@ def test_weights_come_from_a_local_file(tmp_path: Path) -> None:
     assert network.provenance["random_weights_seed"] == 5
     with pytest.raises(WsolbenchError, match=r"parameters .*missing"):
         load_library_network("torchvision:resnet18", path)
+    torch.save({"other.weight": torch.ones(2, 3)}, path)
+    with warnings.catch_warnings():  # the error is all that is said
+        warnings.simplefilter("error")
+        with pytest.raises(WsolbenchError, match=r"parameters .*missing"):
+            load_library_network("torchvision:squeezenet1_1", path)
 
 
 @pytest.mark.parametrize(

@@ -379,6 +379,7 @@ def test_model_function_of_the_working_folder(project: Path) -> None:
     [
         ("wsolbench_trial.models", "found a malformed name, expected PACKAGE.MODULE:FUNCTION"),
         ("../models.py:good", "found a malformed name"),
+        ("resnet18", "of a library: torchvision:resnet18 or timm:resnet18"),
         ("wsolbench_trial.absent:good", "no module wsolbench_trial.absent; check the name"),
         ("wsolbench_absent.models:good", "no module wsolbench_absent; check the name"),
         ("wsolbench_trial.models:absent", "no function absent in .*models.py"),

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_every_file_of_a_run(folder: Path) -> None:
         *(f"results/{name}.json" for name in names),
         *(f"results/{name}.counts.npz" for name in names),
     }
-    assert "SEM mini beside CAM mini: ahead in" in done.output
+    assert "SEM beside CAM: ahead in" in done.output
     assert "5 photos: intervals are too narrow" in done.output
 
     # The scores are those of the maps, in every file.
@@ -106,8 +107,19 @@ def test_every_file_of_a_run(folder: Path) -> None:
     hits = [float(row["pointing_game"]) for row in images if row["method"] == "cam"]
     assert np.mean(hits) == pytest.approx(float(rows["pointing_game"]["cam"]))
 
-    # The page holds everything.
+    # The page holds everything, and says what the terminal says.
     page = (out / "index.html").read_text()
+    lines = done.output.splitlines()
+    (rests,) = (line for line in lines if line.startswith("wsolbench:"))
+    assert "|protocol:sem" in rests
+    assert "|images:5 shared by all|" in rests
+    (network,) = (line for line in lines if line.startswith("network:"))
+    assert re.fullmatch(r"network:mini\|weights:classifier\.npz [0-9a-f]{8}\|size:32", network)
+    (sentence,) = (line for line in lines if "Pointing game: " in line and line.endswith("."))
+    for line in (rests, network, sentence):
+        assert escape(line) in page
+    chance = read_result(out / "results" / "sem.json").scores["auc_iou_chance"]
+    assert f"<small>chance {100 * chance:.1f}</small>" in page
     assert page.count("<img ") == COUNT * (1 + len(METHODS))
     assert page.count('src="data:image/jpeg;base64,') == page.count("src=")
     assert not re.search("https?://|<script", page)
@@ -146,7 +158,7 @@ def test_classes_of_a_table(folder: Path) -> None:
         assert written.header.label == "gt"
     content, notes = read_truth(folder / "masks", folder / "photos")
     assert [own.class_index for own in content.annotations] == [UNLABELLED] * COUNT
-    assert notes == []
+    assert notes == ["1 of 6 photos have no mask"]
     for text, message in (
         ("p0,1\np0,2\n", "line 3: found p0 a second time"),
         ("p0,ant\n", "line 2: found output 'ant'"),
@@ -197,7 +209,7 @@ def test_photos_without_masks_and_masks_without_photos(folder: Path) -> None:
     (folder / "photos" / "p1.png").unlink()
     content, notes = read_truth(folder / "masks", folder / "photos")
     assert [own.image_id for own in content.annotations] == ["p0", "p2", "p3", "p4"]
-    assert notes == ["1 of 5 images have no photo or no mask"]
+    assert notes == ["1 of 5 images have no photo or no mask", "1 of 5 photos have no mask"]
     (folder / "empty").mkdir()
     with pytest.raises(WsolbenchError, match="no photo of the 5 masked images"):
         read_truth(folder / "masks", folder / "empty")
@@ -231,5 +243,5 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     write_store(tmp_path / "demo" / "mini.h5", content)
     done = CliRunner().invoke(cli, command.split()[1:])
     assert done.exit_code == 0, done.output
-    assert "Score-CAM (64 channels) mini beside LayerCAM mini: ahead in" in done.output
+    assert "Score-CAM (64 channels) beside LayerCAM: ahead in" in done.output
     assert (tmp_path / "explained" / "index.html").read_text().count("<img ") == 2 * 5

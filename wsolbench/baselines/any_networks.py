@@ -9,6 +9,7 @@ deviation of the architecture (timm states them, torchvision uses ImageNet's).
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -270,7 +271,9 @@ def _filled(
     if not names or counts == usual or len(counts) > 1:
         return network
     # DINOv2's published weights, for example, have no classifier.
-    return _seeded(partial(build, counts.pop() if counts else 0), 0)
+    with warnings.catch_warnings():  # a last layer without outputs is meant
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        return _seeded(partial(build, counts.pop() if counts else 0), 0)
 
 
 def _classifiers(network: nn.Module) -> list[str]:

@@ -87,11 +87,12 @@ def user_function(name: str, *, what: str) -> Callable[..., Any]:
     require_type(what, name, (str,), "PACKAGE.MODULE:FUNCTION")
     match = re.fullmatch(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)", name)
     if match is None:
+        library = f"; of a library: torchvision:{name} or timm:{name}" if what == "model" else ""
         raise WsolbenchError(
             f"{what} {name!r}",
             found="a malformed name",
             expected="PACKAGE.MODULE:FUNCTION",
-            cure="name the module and the function, separated by a colon: my_models:resnet",
+            cure=f"name module and function, separated by a colon: my_models:resnet{library}",
         )
     module_name, function_name = match.groups()
     folder = os.getcwd()

@@ -128,7 +128,9 @@ def explain(
     if channels != "all" and not (channels.isdecimal() and int(channels) > 0):
         raise click.UsageError(f"--channels takes a number above 0 or all, not {channels}.")
     require_torch("explain")
+    from ..evaluation.comparison_report import correction_text
     from ..explaining.run import explain as run_explain
+    from ..explaining.words import basis, conclusion, pair_sentence, short_names
     from ..formats.report import table
     from ..formats.result import Bootstrap
 
@@ -150,9 +152,11 @@ def explain(
     )
     click.echo(table(done.results))
     if done.verdict is not None:
-        click.echo("")
-        for own in done.verdict.standings:
-            first, second = done.verdict.names[own.first], done.verdict.names[own.second]
-            click.echo(f"{second} beside {first}: {own}")
+        short = short_names(done.verdict, done.results)
+        click.echo(f"\n{conclusion(done.verdict, short)}\n")
+        for own in done.verdict.comparisons[0].tallies:
+            click.echo(pair_sentence(own, short))
+        click.echo(correction_text(done.verdict.comparisons[0]))
+    click.echo("\n" + "\n".join(basis(done.results, done.verdict)))
     click.echo(f"\n{out / 'index.html'}: {len(done.dataset)} photos with their maps")
     print_notes(done.notes)

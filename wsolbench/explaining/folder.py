@@ -92,8 +92,8 @@ def remove_earlier(folder: Path, methods: Sequence[str]) -> None:
             if own.suffix != ".part":
                 own.unlink(missing_ok=True)
     if held:
-        for own in (*(name for name in WHOLE if name != SCORES), SCORES):
-            (folder / own).unlink(missing_ok=True)
+        for file in (*(own for own in WHOLE if own != SCORES), SCORES):
+            (folder / file).unlink(missing_ok=True)
     kept = {own for name in methods for own in _of_method(folder, name)}
     for part in _written(folder):
         if part.suffix == ".part" and part not in kept:

@@ -9,14 +9,16 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import printable
+from ..evaluation.comparison_report import mark
 from ..evaluation.overlays import Overlay, read_overlays
 from ..evaluation.verdict import Verdict
 from ..files import replacing
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..progress import Progress
-from ..scores import SCORES, in_order
+from ..scores import SCORES, Better, in_order
 from .pictures import data_uri, thumbnail, with_map, with_outline
+from .words import basis, conclusion, decided_beside, pair_sentence, short_names
 
 __all__ = ["SHOWN", "write_page"]
 
@@ -24,7 +26,7 @@ SHOWN = (
     *("pointing_game", "relevance_mass", "rank_accuracy", "roc_auc", "auc_iou"),
     *("iou_otsu", "peak_iou", "peak_iou_image_mean", "ap", "gt_known_loc", "predicted_loc"),
 )
-"""Scores of the page's table; scores.csv has all."""
+"""Scores of the page's table, beside those with a decided difference; scores.csv has all."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #0a7d4f; --bad: #b3401f; }
@@ -49,6 +51,7 @@ figure img { display: block; width: 100%; height: auto; border-radius: 4px; }
 figcaption { font-size: .85rem; padding-top: .25rem; overflow-wrap: anywhere; }
 figcaption b { font-weight: 600; }
 .hit { color: var(--good); } .miss { color: var(--bad); }
+p.basis { font-size: .8rem; opacity: .8; overflow-wrap: anywhere; }
 ul { max-width: 75ch; padding-left: 1.2rem; }
 """
 
@@ -76,7 +79,7 @@ def write_page(
         notes: what a reader should know.
         progress: called with (images done, images).
     """
-    names = _short(verdict.names if verdict else [own.name for own in results], results)
+    names = short_names(verdict, results)
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         for text in _head(dataset, names, results, verdict, notes):
             file.write(text + "\n")
@@ -94,15 +97,6 @@ def write_page(
             for own in opened:
                 own.close()
         file.write("</main></html>\n")
-
-
-def _short(names: Sequence[str], results: Sequence[Result]) -> list[str]:
-    """Names without the network's, where that leaves them different."""
-    bare = [
-        name.removesuffix(f" {own.method.get('backbone', '')}")
-        for name, own in zip(names, results, strict=True)
-    ]
-    return bare if len(set(bare)) == len(bare) else list(names)
 
 
 def _head(
@@ -124,13 +118,14 @@ def _head(
         f"the {whose}.</p>"
     )
     if verdict is not None:
-        yield "<h2>Verdict</h2><ul>"
-        for own in verdict.standings:
-            first, second = _safe(names[own.first]), _safe(names[own.second])
-            yield f"<li><b>{second}</b> beside <b>{first}</b>: {_safe(str(own))}</li>"
+        yield f"<h2>Verdict</h2><p><b>{_safe(conclusion(verdict, names))}</b></p><ul>"
+        for own in verdict.comparisons[0].tallies:
+            yield f"<li>{_safe_long(pair_sentence(own, names))}</li>"
         yield "</ul><p>Paired differences on the same photos, corrected for the number of "
         yield "comparisons (Holm); comparison.json has each of them.</p>"
     yield f"<h2>Scores</h2>{_table(names, results, verdict)}"
+    yield f"<p>{_legend(verdict)}</p>"
+    yield from (f'<p class="basis">{_safe_long(line)}</p>' for line in basis(results, verdict))
     if notes:
         yield "<h2>Notes</h2><ul>"
         yield from (f"<li>{_safe(note)}</li>" for note in notes)
@@ -140,44 +135,69 @@ def _head(
     yield "photos; in brackets the best of that photo.</p>"
 
 
+def _legend(verdict: Verdict | None) -> str:
+    """What the marks in the table mean."""
+    told = "Small: 95 % interval, and what a map scores by chance, where that is known"
+    if verdict is None:
+        return "Small: what a map scores by chance, where that is known. scores.csv has all scores."
+    return (
+        f"{told}. Bold: the best number of the row, which is no verdict. "
+        '<span class="hit">▲ A</span>: surely ahead of method A; '
+        '<span class="miss">▼ B</span>: surely behind method B; without a mark, undecided. '
+        "scores.csv has all scores."
+    )
+
+
 def _table(names: Sequence[str], results: Sequence[Result], verdict: Verdict | None) -> str:
     comparison = verdict.comparisons[0] if verdict else None
-    keys = in_order({key for own in results for key in own.scores} & set(SHOWN))
-    chances = any(SCORES[key].chance is not None for key in keys)
+    shown = set(SHOWN)
+    if comparison is not None:
+        shown |= {key for own in comparison.tallies for key in (*own.ahead, *own.behind)}
+    keys = in_order({key for own in results for key in own.scores} & shown)
+    letters = [f"{mark(place)}: " if verdict else "" for place in range(len(names))]
     rows = ["<thead><tr><th>percent</th>"]
-    rows += [f"<th>{_safe(name)}</th>" for name in names]
-    rows += ["<th>chance</th>" if chances else "", "</tr></thead><tbody>"]
+    rows += [f"<th>{letter}{_safe(name)}</th>" for letter, name in zip(letters, names, strict=True)]
+    rows.append("</tr></thead><tbody>")
     for key in keys:
         score = SCORES[key]
-        values = [own.scores.get(key) for own in results]
-        known = [value for value in values if value is not None]
+        known = [own.scores[key] for own in results if key in own.scores]
+        best = {Better.HIGHER: max(known), Better.LOWER: min(known)}.get(score.better)
         cells = []
-        for place, value in enumerate(values):
-            if value is None:
+        for place, own in enumerate(results):
+            if key not in own.scores:
                 cells.append("<td></td>")
                 continue
-            ends = ""
+            value, small = own.scores[key], []
             if comparison is not None and key in comparison.intervals:
                 low, high = comparison.intervals[key][place]
-                ends = f"<small>{score.text(low, 1)} to {score.text(high, 1)}</small>"
-            best = ' class="best"' if len(known) > 1 and value == max(known) else ""
-            cells.append(f"<td{best}>{score.text(value, 1)}{ends}</td>")
-        if chances:
-            cells.append(f"<td>{_chance(key, results[0])}</td>")
+                small.append(f"<small>{score.text(low, 1)} to {score.text(high, 1)}</small>")
+            if verdict is not None:
+                small += _marks(verdict, key, place)
+            if chance := _chance(key, own):
+                small.append(f"<small>{chance}</small>")
+            bold = ' class="best"' if len(known) > 1 and value == best else ""
+            cells.append(f"<td{bold}>{score.text(value, 1)}{''.join(small)}</td>")
         rows.append(f"<tr><td>{_safe(score.title)}</td>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table>{"".join(rows)}</tbody></table></div>'
 
 
+def _marks(verdict: Verdict, key: str, place: int) -> list[str]:
+    """Whom a method is surely ahead of and behind in a score."""
+    found = []
+    for sign, style, others in zip(
+        "▲▼", ("hit", "miss"), decided_beside(verdict, key, place), strict=True
+    ):
+        if others:
+            letters = ", ".join(map(mark, others))
+            found.append(f'<small class="{style}">{sign} {letters}</small>')
+    return found
+
+
 def _chance(key: str, result: Result) -> str:
-    """The chance level, if it is the same for all methods."""
-    chance = SCORES[key].chance
-    if chance is None:
-        return ""
-    if isinstance(chance, str):
-        if chance != "object_share" or chance not in result.scores:
-            return ""
-        return SCORES[chance].text(result.scores[chance], 1)
-    return SCORES[key].text(chance, 1)
+    """What a map with the levels of this method scores by chance; empty where it is not known."""
+    score = SCORES[key]
+    level = result.scores.get(score.chance) if isinstance(score.chance, str) else score.chance
+    return "" if level is None else f"chance {score.text(level, 1)}"
 
 
 def _photo(
@@ -225,3 +245,8 @@ def _caption(table: Mapping[str, Sequence[Any]], place: int) -> str:
 
 def _safe(text: str) -> str:
     return escape(printable(text))
+
+
+def _safe_long(text: str) -> str:
+    """As `_safe`, of a text of many parts, each of which may be as long as `printable` allows."""
+    return ", ".join(_safe(part) for part in text.split(", "))

@@ -57,7 +57,8 @@ def read_truth(
     folder = require_folder(images, "a folder of photos")
     found = _read(Path(masks), progress)
     ids = [own.image_id for own in found.annotations]
-    photos = files_by_id(ids, list(files_under(folder, PHOTO_ENDINGS)))
+    there = list(files_under(folder, PHOTO_ENDINGS))
+    photos = files_by_id(ids, there)
     rows = sorted(
         (own for own in found.annotations if photos.get(own.image_id) and own.mask.counts),
         key=lambda own: own.image_id,
@@ -72,6 +73,8 @@ def read_truth(
     notes = []
     if len(rows) < len(ids):
         notes.append(f"{len(ids) - len(rows)} of {len(ids)} images have no photo or no mask")
+    if len(rows) < len(there):
+        notes.append(f"{len(there) - len(rows)} of {len(there)} photos have no mask")
     if limit is not None and limit < len(rows):
         notes.append(f"{limit} of {len(rows)} images, evenly spread")
         rows = [rows[place * len(rows) // limit] for place in range(limit)]
