@@ -386,7 +386,7 @@ def test_model_function_of_the_working_folder(project: Path) -> None:
         ("wsolbench_trial.models:value", "no function value in"),
         (
             "wsolbench_trial.models:wrong",
-            "found a return value of type Identity, expected a wsolbench",
+            "network wrong: found outputs of shape",
         ),
         (
             "wsolbench_trial.models:broken",

@@ -174,8 +174,12 @@ def test_classes_of_a_table(folder: Path) -> None:
     [
         (["--methods", "cam,nonsense"], "method 'nonsense': found an unknown name"),
         (["--methods", "cam,cam"], "methods: found one twice in cam, cam"),
-        (["--methods", "attention-rollout"], "found a network that was not traced"),
+        (["--methods", "attention-rollout"], "found a model with its own class maps"),
         (["--channels", "none"], "--channels takes a number above 0 or all, not none"),
+        (
+            ["--methods", "cam", "--classes", "annotated"],
+            "masks: found no class for 5 of 5 images: p0, p1, p2 and 2 more",
+        ),
         (["--methods", "cam", "--classes", "missing.csv"], "missing.csv: found no such file"),
     ],
 )

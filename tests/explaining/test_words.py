@@ -97,6 +97,12 @@ def test_the_conclusion(pointing: tuple[float, ...], decided: dict[str, str], to
     assert conclusion(drawn(pointing, **decided), NAMES) == told
 
 
+def test_few_photos_are_named_first() -> None:
+    (own,) = drawn((0.5, 0.6, 0.7), peak_iou_01="ahead").comparisons
+    few = Verdict((replace(own, images=8),), {})
+    assert conclusion(few, NAMES).startswith("8 photos are too few to rely on this: No method is")
+
+
 def test_a_pair_and_who_is_marked() -> None:
     verdict = drawn((0.5, 0.6, 0.7), peak_iou_01="ahead", pointing_game_01="behind")
     own = verdict.comparisons[0].tallies[0]

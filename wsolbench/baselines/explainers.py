@@ -124,7 +124,7 @@ def explaining(
     if record.code == "FullGrad" and not isinstance(model.module, TracedNetwork | PooledNetwork):
         raise WsolbenchError(
             where,
-            found="a network that was not traced",
+            found="a model with its own class maps, whose layers are not known",
             expected="one of which every convolution runs as a module",
             cure="return the classifier itself, an nn.Module, from your function",
         )
@@ -173,7 +173,7 @@ def _of_this_package(record: Explainer, module: nn.Module, where: str) -> _Run:
     if not isinstance(module, TracedNetwork):
         raise WsolbenchError(
             where,
-            found="a network that was not traced",
+            found="a model with its own class maps, whose layers are not known",
             expected=record.needs,
             cure="pass it as --model timm:NAME or torchvision:NAME, or return an nn.Module from "
             "your function",

@@ -44,7 +44,8 @@ from ..scores import SCORES, in_order
 from ..tables import csv_text
 from .folder import ANNOTATIONS, check_folder, map_path, prepared, remove_earlier, result_path
 from .page import write_page
-from .truth import SPLIT, labelled, read_truth
+from .truth import SPLIT, labelled, read_truth, require_labels
+from .words import FEWEST
 
 __all__ = ["CHANNELS", "PREDICTED", "SEEDS", "Explained", "explain"]
 
@@ -62,9 +63,6 @@ CHANNELS = 64
 
 RESAMPLES = 10_000
 """Resamples of the photos: enough to decide some of a few hundred comparisons after correction."""
-
-FEWEST = 20
-"""Photos below which resamples show too few of the outcomes that there could be."""
 
 METRICS = ("pixel", "box", "explain")
 """The metric families that are scored."""
@@ -155,7 +153,9 @@ def explain(
             content, notes = read_truth(
                 masks, images, limit=limit, keep_classes=classes == ANNOTATED, progress=progress
             )
-        if classes not in (PREDICTED, ANNOTATED):
+        if classes == ANNOTATED:
+            require_labels(content, masks)
+        elif classes != PREDICTED:
             content, class_map = labelled(content, classes), "same"
         if overwrite:
             remove_earlier(folder, methods)

@@ -23,7 +23,7 @@ from ..image_ids import files_by_id, files_under
 from ..images import PHOTO_ENDINGS
 from ..progress import Progress
 
-__all__ = ["SPLIT", "labelled", "read_truth"]
+__all__ = ["SPLIT", "labelled", "read_truth", "require_labels"]
 
 SPLIT = "val"
 """The split of the annotation file; it has no other."""
@@ -125,6 +125,23 @@ def labelled(content: AnnotationSet, table: PathLike) -> AnnotationSet:
         )
     rows_now = [replace(own, class_index=outputs[own.image_id]) for own in content.annotations]
     return replace(content, annotations=rows_now)
+
+
+def require_labels(content: AnnotationSet, masks: PathLike) -> None:
+    """Raise unless each annotation has a class.
+
+    Raises:
+        WsolbenchError: some have none.
+    """
+    bare = [own.image_id for own in content.annotations if own.class_index == UNLABELLED]
+    if bare:
+        raise WsolbenchError(
+            masks,
+            found=f"no class for {len(bare)} of {len(content.annotations)} images: {some(bare)}",
+            expected="a class for each image",
+            cure="explain the predicted class (--classes predicted), or name the network's output "
+            "for each image in a table (--classes FILE.csv)",
+        )
 
 
 def _read(masks: Path, progress: Progress | None) -> AnnotationSet:

@@ -12,7 +12,10 @@ from ..formats.report import signature
 from ..formats.result import Result
 from ..scores import SCORES, Better
 
-__all__ = ["basis", "conclusion", "decided_beside", "pair_sentence", "short_names"]
+__all__ = ["FEWEST", "basis", "conclusion", "decided_beside", "pair_sentence", "short_names"]
+
+FEWEST = 20
+"""Photos below which resamples show too few of the outcomes that there could be."""
 
 POINTING = "pointing_game"
 
@@ -58,7 +61,9 @@ def conclusion(verdict: Verdict, names: Sequence[str]) -> str:
         told += f"{'is' if len(unbeaten) == 1 else 'are'} ahead in some scores and behind in none."
     else:
         told = "No method is best: each that is surely ahead in some score is behind in another."
-    return f"{told} {_pointing(verdict, names)}".strip()
+    few = comparison.images < FEWEST and any(wins.values())
+    caution = f"{comparison.images} photos are too few to rely on this:" if few else ""
+    return f"{caution} {told} {_pointing(verdict, names)}".strip()
 
 
 def pair_sentence(own: Tally, names: Sequence[str]) -> str:
