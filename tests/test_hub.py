@@ -94,6 +94,10 @@ def test_tasks_differ_where_numbers_must_not_be_compared(
     assert task_id(cam, "peak_iou") == task_id(fixed, "peak_iou") == "sem_v2_val_peak_iou"
     assert task_id(cam, "gt_known_loc") == "sem_v2_val_gt_known_loc_at_max"
     assert task_id(fixed, "gt_known_loc") == "sem_v2_val_gt_known_loc_at_fixed_128"
+    own = replace(cam, threshold=Threshold("per_image", per_image="max:0.2"))
+    assert task_id(own, "gt_known_loc") == "sem_v2_val_gt_known_loc_at_max_0.2"
+    apart = replace(cam, threshold=Threshold("fixed", pixel=50, box=128))
+    assert task_id(apart, "gt_known_loc") == "sem_v2_val_gt_known_loc_at_fixed_128"
     assert task_id(predicted, "ap") == "sem_v2_test_2_predicted_ap"
 
 

@@ -102,6 +102,12 @@ def test_too_few_resamples_are_told() -> None:
     assert {own.verdict for own in finer if own.score == "ap"} == {"ahead"}
 
 
+def test_resamples_that_say_the_opposite_decide_nothing() -> None:
+    pairs = [pair("ap", 0.1, 0.001, order=order) for order in (1.0, 0.0)]
+    (found,) = judged([pairs], [{}], Bootstrap(9999))
+    assert [own.verdict for own in found] == ["ahead", "undecided"]
+
+
 def test_repeated_scores_are_equal_in_every_resample() -> None:
     rng = np.random.default_rng(1)
     drawn = [{"a": rng.random(9)} for _ in range(2)]

@@ -167,9 +167,10 @@ def task_id(result: Result, key: str) -> str:
     """
     if SCORES[key].read is not Read.THRESHOLD:
         return f"{_stem(result)}_{key}"
-    rule, level = result.threshold.rule, result.threshold.pixel
-    fixed = f"_{level}" if rule == "fixed" and level is not None else ""
-    return f"{_stem(result)}_{key}_at_{rule}{fixed}"
+    threshold = result.threshold
+    level = threshold.box if SCORES[key].family == "box" else threshold.pixel
+    fixed = f"_{level}" if threshold.rule == "fixed" and level is not None else ""
+    return f"{_stem(result)}_{key}_at_{threshold.kind.replace(':', '_')}{fixed}"
 
 
 def yaml_text(value: Any) -> str:

@@ -231,7 +231,8 @@ def alpha_of(bootstrap: Bootstrap) -> float:
 
 
 def _verdict(pair: Pair, decided: bool) -> str:
-    if not decided or not pair.difference:
+    # Best thresholds can make the resamples say the opposite of all images.
+    if not decided or not pair.difference or pair.order <= 0.5:
         return "undecided"
     better, up = SCORES[pair.score].better, pair.difference > 0
     if better is Better.NEITHER:

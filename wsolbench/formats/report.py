@@ -88,10 +88,16 @@ def threshold_text(result: Result) -> str:
         return "max on this split"
     if threshold.own is not None:
         return threshold.own.words
-    if threshold.rule == "fixed" and threshold.pixel is None:
-        return f"fixed by the protocol at {result.protocol.get('fixed_threshold')}"
     if threshold.rule == "fixed":
-        return f"fixed at {threshold.pixel}"
+        pixel, box = threshold.pixel, threshold.box
+        if pixel is None and box is None:
+            return f"fixed by the protocol at {result.protocol.get('fixed_threshold')}"
+        both = pixel is not None and box not in (None, pixel)
+        return (
+            f"fixed at {pixel}, box T {box}"
+            if both
+            else f"fixed at {box if pixel is None else pixel}"
+        )
     source = threshold.source or {}
     part = " (subset)" if source.get("ids") else ""
     whose = "" if source.get("method") == result.name else f" of {source.get('method')}"
