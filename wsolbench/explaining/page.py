@@ -16,7 +16,7 @@ from ..files import replacing
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..progress import Progress
-from ..scores import SCORES, Better, in_order
+from ..scores import SCORES, Better, Unit, in_order
 from .pictures import data_uri, thumbnail, with_map, with_outline
 from .words import basis, conclusion, decided_beside, pair_sentence, short_names
 
@@ -141,7 +141,8 @@ def _legend(verdict: Verdict | None) -> str:
     if verdict is None:
         return "Small: what a map scores by chance, where that is known. scores.csv has all scores."
     return (
-        f"{told}. Bold: the best number of the row, which is no verdict. "
+        f"{told}. Numbers are percent but those of KL divergence, NSS and Pearson. "
+        "Bold: the best number of the row, which is no verdict. "
         '<span class="hit">▲ A</span>: surely ahead of method A; '
         '<span class="miss">▼ B</span>: surely behind method B; without a mark, undecided. '
         "scores.csv has all scores."
@@ -170,15 +171,20 @@ def _table(names: Sequence[str], results: Sequence[Result], verdict: Verdict | N
             value, small = own.scores[key], []
             if comparison is not None and key in comparison.intervals:
                 low, high = comparison.intervals[key][place]
-                small.append(f"<small>{score.text(low, 1)} to {score.text(high, 1)}</small>")
+                small.append(f"<small>{_number(key, low)} to {_number(key, high)}</small>")
             if verdict is not None:
                 small += _marks(verdict, key, place)
             if chance := _chance(key, own):
                 small.append(f"<small>{chance}</small>")
             bold = ' class="best"' if len(known) > 1 and value == best else ""
-            cells.append(f"<td{bold}>{score.text(value, 1)}{''.join(small)}</td>")
+            cells.append(f"<td{bold}>{_number(key, value)}{''.join(small)}</td>")
         rows.append(f"<tr><td>{_safe(score.title)}</td>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table>{"".join(rows)}</tbody></table></div>'
+
+
+def _number(key: str, value: float) -> str:
+    """Percent with one decimal; scores that are no fractions, such as KL divergence, with two."""
+    return SCORES[key].text(value, 2 if SCORES[key].unit is Unit.NUMBER else 1)
 
 
 def _marks(verdict: Verdict, key: str, place: int) -> list[str]:
@@ -197,7 +203,7 @@ def _chance(key: str, result: Result) -> str:
     """What a map with the levels of this method scores by chance; empty where it is not known."""
     score = SCORES[key]
     level = result.scores.get(score.chance) if isinstance(score.chance, str) else score.chance
-    return "" if level is None else f"chance {score.text(level, 1)}"
+    return "" if level is None else f"chance {_number(key, level)}"
 
 
 def _photo(
