@@ -87,9 +87,9 @@ def test_the_direction_of_a_score_decides_who_is_ahead(monkeypatch: pytest.Monke
 
 
 def test_too_few_resamples_are_told() -> None:
-    assert resolution_fault(25, DRAWN) == ""
-    assert resolution_fault(0, Bootstrap(20)) == ""
-    assert resolution_fault(26, DRAWN) == (
+    assert resolution_fault(25, DRAWN, 100) == ""
+    assert resolution_fault(0, Bootstrap(20), 1) == ""
+    assert resolution_fault(26, DRAWN, 100) == (
         "1000 resamples cannot decide any of 26 comparisons after Holm's correction: draw 1039 or "
         "more (--bootstrap 1039)"
     )
@@ -100,6 +100,14 @@ def test_too_few_resamples_are_told() -> None:
     assert {own.verdict for own in found} == {"undecided"}
     (finer,) = judged([[replace(own, p=2 / 1040) for own in pairs]], [{}], Bootstrap(1039))
     assert {own.verdict for own in finer if own.score == "ap"} == {"ahead"}
+
+
+def test_few_images_decide_nothing_whatever_their_resamples() -> None:
+    assert resolution_fault(1, DRAWN, 6) == ""
+    assert resolution_fault(2, DRAWN, 6) == (
+        "6 images cannot decide any of 2 comparisons after Holm's correction, even if all agree: "
+        "score more images"
+    )
 
 
 def test_resamples_that_say_the_opposite_decide_nothing() -> None:

@@ -7,15 +7,23 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from wsolbench.metrics.significance import holm, least_resamples, smallest_p, two_sided_p
+from wsolbench.metrics.significance import (
+    holm,
+    least_resamples,
+    smallest_p,
+    smallest_sign_p,
+    two_sided_p,
+)
 
 
 def test_p_counts_both_sides_with_the_ones() -> None:
-    assert two_sided_p(np.array([0.1] * 97 + [-0.1] * 2)) == 2 * 3 / 100
-    assert two_sided_p(np.array([-0.1] * 99)) == 2 / 100 == smallest_p(99)
-    assert two_sided_p(np.array([0.1] * 90 + [0.0] * 9)) == 2 * 10 / 100
-    assert two_sided_p(np.zeros(99)) == 1.0
-    assert two_sided_p(np.array([1.0])) == 1.0
+    assert two_sided_p(np.array([0.1] * 97 + [-0.1] * 2), 100) == 2 * 3 / 100
+    assert two_sided_p(np.array([-0.1] * 99), 100) == 2 / 100 == smallest_p(99)
+    assert two_sided_p(np.array([0.1] * 90 + [0.0] * 9), 100) == 2 * 10 / 100
+    assert two_sided_p(np.zeros(99), 100) == 1.0
+    assert two_sided_p(np.array([1.0]), 100) == 1.0
+    assert two_sided_p(np.array([-0.1] * 99), 4) == 0.125 == smallest_sign_p(4)
+    assert smallest_sign_p(1) == smallest_sign_p(0) == 1.0
 
 
 def test_p_agrees_with_the_interval() -> None:
@@ -25,9 +33,9 @@ def test_p_agrees_with_the_interval() -> None:
         moved = np.sort(rng.normal(shift, 1, 999))
         low, high = moved[20], moved[-21]  # 20 of either side cut off, of at most 24 allowed
         if low > 0 or high < 0:
-            assert two_sided_p(moved) <= 2 * 21 / 1000 < 0.05
+            assert two_sided_p(moved, 100) <= 2 * 21 / 1000 < 0.05
         if moved[25] <= 0 <= moved[-26]:
-            assert two_sided_p(moved) > 0.05
+            assert two_sided_p(moved, 100) > 0.05
 
 
 def closed_test(p_values: list[float], place: int) -> float:

@@ -152,7 +152,7 @@ class Comparison:
         return {
             **asdict(self),
             "verdicts": verdicts,
-            "resolution": resolution_fault(self.comparisons, self.bootstrap),
+            "resolution": resolution_fault(self.comparisons, self.bootstrap, self.images),
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
         }
@@ -234,7 +234,7 @@ def compare(
         )
     repeated = repeated_scores(keys, scored, drawn)
     pairs = [
-        pair_of(key, first, second, scored, drawn, bootstrap.level)
+        pair_of(key, first, second, scored, drawn, bootstrap.level, len(images))
         for key in keys
         for first, second in wanted
     ]

@@ -159,7 +159,7 @@ def _verdict_lines(comparison: Comparison, marks: Sequence[str], form: str) -> l
 def correction_text(comparison: Comparison) -> str:
     """How verdicts were corrected for many comparisons."""
     alpha = 100 * alpha_of(comparison.bootstrap)
-    fault = resolution_fault(comparison.comparisons, comparison.bootstrap)
+    fault = resolution_fault(comparison.comparisons, comparison.bootstrap, comparison.images)
     holm = f"verdicts: Holm's correction for {comparison.comparisons} comparisons at {alpha:g} %"
     return f"{holm}; {fault}" if fault else holm
 
@@ -191,7 +191,7 @@ def warnings_of(comparison: Comparison) -> list[str]:
             f"only {comparison.images} images are compared, those that all methods have maps of: "
             f"{printable(maps)}"
         )
-    if fault := resolution_fault(comparison.comparisons, comparison.bootstrap):
+    if fault := resolution_fault(comparison.comparisons, comparison.bootstrap, comparison.images):
         warnings.append(f"every verdict is undecided: {fault}")
     return warnings
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..formats.result import Bootstrap
 from ..metrics.bootstrap import percentile_interval
-from ..metrics.significance import holm, least_resamples, smallest_p, two_sided_p
+from ..metrics.significance import holm, least_resamples, smallest_p, smallest_sign_p, two_sided_p
 from ..scores import SCORES, Better
 
 __all__ = [
@@ -118,8 +118,9 @@ def pair_of(
     scored: Sequence[Mapping[str, float | int]],
     drawn: Sequence[Mapping[str, NDArray[Any]]],
     level: float,
+    images: int,
 ) -> Pair:
-    """One score of two methods: its difference, on all images and over the resamples."""
+    """One score of two methods: its difference, on all images and over the resamples of them."""
     difference = float(scored[second][key] - scored[first][key])
     moved = drawn[second][key] - drawn[first][key]
     moved = moved[moved == moved]  # without resamples in which no image has the score
@@ -127,7 +128,7 @@ def pair_of(
     order = ahead if difference > 0 else 1 - ahead if difference < 0 else 0.5
     interval = percentile_interval(moved, level)
     verdict = "undecided" if difference or moved.any() else "equal"
-    p = two_sided_p(moved)
+    p = two_sided_p(moved, images)
     return Pair(key, first, second, difference, interval, order, p, 1.0, verdict)
 
 
@@ -202,9 +203,14 @@ def compared_pairs(
     ]
 
 
-def resolution_fault(comparisons: int, bootstrap: Bootstrap) -> str:
-    """Why so few resamples cannot decide any of so many comparisons; empty if they can."""
+def resolution_fault(comparisons: int, bootstrap: Bootstrap, images: int) -> str:
+    """Why resamples or images are too few to decide any of so many comparisons; empty if not."""
     alpha, drawn = alpha_of(bootstrap), bootstrap.resamples
+    if comparisons * smallest_sign_p(images) > alpha:
+        return (
+            f"{images} images cannot decide any of {comparisons} comparisons after Holm's "
+            "correction, even if all agree: score more images"
+        )
     if not comparisons or comparisons * smallest_p(drawn) <= alpha:
         return ""
     least = least_resamples(comparisons, alpha)

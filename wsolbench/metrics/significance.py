@@ -24,17 +24,27 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["holm", "least_resamples", "smallest_p", "two_sided_p"]
+__all__ = ["holm", "least_resamples", "smallest_p", "smallest_sign_p", "two_sided_p"]
 
 
-def two_sided_p(differences: NDArray[Any]) -> float:
+def two_sided_p(differences: NDArray[Any], images: int) -> float:
     """The p-value of differences over resamples.
+
+    Resamples of few images agree too easily: it is at least that of a sign test in which all images
+    agree, `smallest_sign_p`.
 
     Args:
         differences: (b,), b at least 1.
+        images: that were drawn from.
     """
     below, above = int((differences <= 0).sum()), int((differences >= 0).sum())
-    return min(1.0, 2 * (1 + min(below, above)) / (len(differences) + 1))
+    found = 2 * (1 + min(below, above)) / (len(differences) + 1)
+    return min(1.0, max(found, smallest_sign_p(images)))
+
+
+def smallest_sign_p(images: int) -> float:
+    """The smallest p-value that a sign test of so many images can give."""
+    return min(1.0, 2.0 ** (1 - images))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
