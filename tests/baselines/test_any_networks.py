@@ -20,6 +20,7 @@ from wsolbench.baselines.attention import attentions, rollout
 from wsolbench.baselines.backbones import ClassMapModel
 from wsolbench.baselines.explainer_records import EXPLAINERS, OWN
 from wsolbench.baselines.explainers import explaining, without_parameter_gradients
+from wsolbench.baselines.map_kinds import MapKind, kinds_of
 from wsolbench.baselines.predict import predict
 from wsolbench.baselines.sem import self_enhancement_maps
 from wsolbench.baselines.traced import HEAD, LINEAR, NO_MAPS, TracedNetwork, traced
@@ -465,6 +466,22 @@ def test_predict_by_name(tmp_path: Path) -> None:
             assert written.read([0])[0].shape == ((3, 5) if title == "corner" else (2, 2))
             assert header.get("class_agnostic", False) == (method == "attention-rollout")
         out.unlink()
+
+
+@pytest.mark.parametrize(
+    "method, setting, found",
+    [
+        ("attention-rollout", {"layer": "x"}, "x for attention-rollout, expected it only for a me"),
+        ("cam", {"layer": "x"}, "x for cam"),
+        ("fullgrad", {"layer": "x"}, "x for fullgrad"),
+        ("gradcam", {"channels": 3}, "3 for gradcam, expected it only for scorecam"),
+    ],
+)
+def test_settings_that_a_method_does_not_read_are_refused(
+    method: str, setting: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=found):
+        kinds_of(made("cnn"), "maps.h5", MapKind(method, **setting))
 
 
 def corner(network: nn.Module, images: Tensor, classes: Tensor) -> Any:

@@ -176,6 +176,12 @@ def test_classes_of_a_table(folder: Path) -> None:
         (["--methods", "cam,cam"], "methods: found one twice in cam, cam"),
         (["--methods", "attention-rollout"], "found a model with its own class maps"),
         (["--channels", "none"], "--channels takes a number above 0 or all, not none"),
+        (["--methods", "cam", "--start", "gradcam"], "found it for cam, expected it only for sem"),
+        (["--methods", "cam,sem", "--layer", "x"], "found x for cam, sem, expected it only for"),
+        (
+            ["--methods", "cam", "--classes", "classes.csv", "--class-map", "same"],
+            "--class-map (class_map=): found it beside a table of classes",
+        ),
         (
             ["--methods", "cam", "--classes", "annotated"],
             "masks: found no class for 5 of 5 images: p0, p1, p2 and 2 more",

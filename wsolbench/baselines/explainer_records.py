@@ -56,6 +56,12 @@ class Explainer:
     per_class: bool = True
     drawn: bool = False
 
+    @property
+    def reads_layer(self) -> bool:
+        """Whether it explains one layer, which may be named."""
+        whole = self.package == OWN and self.code != "score_cam"
+        return bool(self.package) and not whole and self.code != "FullGrad"
+
 
 _CHANNELS = "a forward for each channel"
 _FORWARD = "forward"

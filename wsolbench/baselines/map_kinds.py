@@ -128,8 +128,25 @@ def kinds_of(
             require_choice("method", kind.method, METHODS)
         if kind.source != "cam":
             require_explainer(kind.source)
+        _require_used(kind)
         require_features(model, kind.features)
     return kinds
+
+
+def _require_used(kind: MapKind) -> None:
+    """Raise if a kind has a setting that its source does not read."""
+    reads_layer = kind.source != "cam" and explainer_named(kind.source).reads_layer
+    for name, given, used, readers in (
+        ("--layer (layer=)", kind.layer, reads_layer, "a method that explains one layer"),
+        ("--channels (channels=)", kind.channels, kind.source == "scorecam", "scorecam"),
+    ):
+        if given is not None and not used:
+            raise WsolbenchError(
+                name,
+                found=f"{given} for {kind.source}",
+                expected=f"it only for {readers}",
+                cure="leave it out",
+            )
 
 
 def require_sources(model: ClassMapModel, kinds: Sequence[MapKind], *, classifies: bool) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,13 @@ def explain(
         if classes == ANNOTATED:
             require_labels(content, masks)
         elif classes != PREDICTED:
+            if class_map is not None:
+                raise WsolbenchError(
+                    "--class-map (class_map=)",
+                    found="it beside a table of classes",
+                    expected="it only for annotated classes",
+                    cure="leave it out: the table names the network's classes",
+                )
             content, class_map = labelled(content, classes), "same"
         if overwrite:
             remove_earlier(folder, methods)
@@ -255,17 +262,36 @@ def _kinds(
     explainers = [name for name in methods if name not in METHODS]
     for name in explainers:
         require_explainer(name)
+    if "sem" not in methods and (start is not None or seeds != SEEDS):
+        raise WsolbenchError(
+            "--start, --seeds",
+            found=f"it for {', '.join(methods)}",
+            expected="it only for sem",
+            cure="leave it out, or add sem to the methods",
+        )
     if start is None:
         start = "cam" if has_cam(model) or not explainers else explainers[0]
-    return {
-        name: MapKind(
-            name,
-            seeds,
-            start=start if name == "sem" else "cam",
-            layer=layer if name != "cam" else None,
-            channels=channels if "scorecam" in (name, start if name == "sem" else "") else None,
+    kinds = {
+        name: MapKind(name, seeds, start=start if name == "sem" else "cam") for name in methods
+    }
+    reads = {
+        name: kind.source != "cam" and require_explainer(kind.source).reads_layer
+        for name, kind in kinds.items()
+    }
+    if layer is not None and not any(reads.values()):
+        raise WsolbenchError(
+            "--layer (layer=)",
+            found=f"{layer} for {', '.join(methods)}",
+            expected="it only for methods that explain one layer",
+            cure="leave it out",
         )
-        for name in methods
+    return {
+        name: replace(
+            kind,
+            layer=layer if reads[name] else None,
+            channels=channels if kind.source == "scorecam" else None,
+        )
+        for name, kind in kinds.items()
     }
 
 
