@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,11 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.exit_code == 0, done.output
     assert "Score-CAM (64 channels) beside LayerCAM: ahead in" in done.output
     assert (tmp_path / "explained" / "index.html").read_text().count("<img ") == 2 * 5
+
+
+def test_splits_that_are_joined_are_told(folder: Path) -> None:
+    content, _ = read_truth(folder / "masks", folder / "photos")
+    first, *others = content.annotations
+    apart = [replace(first, split="test"), *(replace(own, split="val") for own in others)]
+    write_store(folder / "two.h5", replace(content, annotations=apart))
+    assert "splits test and val together" in read_truth(folder / "two.h5", folder / "photos")[1]

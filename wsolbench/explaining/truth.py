@@ -71,6 +71,9 @@ def read_truth(
             cure="name the folder with these photos",
         )
     notes = []
+    splits = sorted({own.split for own in rows})
+    if len(splits) > 1:
+        notes.append(f"splits {' and '.join(splits)} together")
     if len(rows) < len(ids):
         notes.append(f"{len(ids) - len(rows)} of {len(ids)} images have no photo or no mask")
     if len(rows) < len(there):
