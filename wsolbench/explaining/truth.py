@@ -165,7 +165,7 @@ def _stored(store: AnnotationStore) -> AnnotationSet:
     rows: Sequence[Annotation] = [
         Annotation(
             image_id,
-            SPLIT,
+            store.splits[row],
             int(store.class_indices[row]),
             store.run_lengths(row),
             store.boxes(row),
