@@ -2,17 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 LOWEST := .venv-lowest
-DOCS := $(addprefix tests/,test_readme.py test_public.py test_croissant.py test_hub.py \
+DOCS := $(addprefix tests/,docs/test_site.py test_readme.py test_public.py test_croissant.py test_hub.py \
 	test_imagenet.py test_torchmetrics_page.py study/test_docs.py study/test_edge_docs.py)
 BENCHMARKS := $(filter-out common peer_ways,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
-.PHONY: demo test test-docs test-lowest lint check bench clean
+.PHONY: demo docs test test-docs test-lowest lint check bench clean
 
 demo: $(READY)
 	$(BIN)/wsolbench demo --out demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+# The documentation site, in site/; a warning is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The tests that read the documentation: its commands, links and quoted numbers.
 test-docs: $(READY)
@@ -52,4 +56,4 @@ $(LOWEST)/.ready: setup.cfg tests/lowest.py
 	touch $@
 
 clean:
-	rm -rf .venv $(LOWEST) build *.egg-info demo
+	rm -rf .venv $(LOWEST) build *.egg-info demo site

@@ -52,6 +52,8 @@ NEEDED = {
         "plots/test_seeds.py::test_panels_hold_all_seeds_and_a_random_choice_of_the_rest",
     ],
     "mlcroissant": ["test_croissant.py"],
+    "material": ["docs/test_site.py"],
+    "mkdocstrings": ["docs/test_site.py"],
     "matplotlib": [
         "plots",
         "cli/test_plot_seeds.py",

@@ -64,7 +64,7 @@ def test_it_is_short() -> None:
     assert len(README.split()) < 900
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_a_page_says_nothing_twice_and_its_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

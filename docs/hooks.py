@@ -1,0 +1,60 @@
+"""What the site has besides this folder, and links that lead there.
+
+Pages keep the links of the repository, where they are read on their own. For the site, pages and
+files of other folders are added here, and links are turned into the places that these get.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "annotations/FORMAT.md": "annotations/format.md",
+    "annotations/README.md": "annotations/masks.md",
+    "leaderboard/README.md": "leaderboard/tables.md",
+}
+"""Pages outside of docs/, and their places in the site."""
+
+FILES = (
+    *("CITATION.cff", "LICENSE", "examples/*.py"),
+    *("annotations/registry.txt", "annotations/croissant.json"),
+    *("leaderboard/index.html", "leaderboard/*.csv", "leaderboard/entries/**/*.*"),
+)
+"""Files outside of docs/ that pages link to, or that the leaderboard's page needs beside it."""
+
+_LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages and files of other folders."""
+    places = {path.relative_to(ROOT).as_posix() for text in FILES for path in ROOT.glob(text)}
+    for source, place in {**PAGES, **{path: path for path in sorted(places)}}.items():
+        files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links between files of the repository into links between places in the site."""
+    place = page.file.src_uri
+    source = next((own for own, other in PAGES.items() if other == place), f"docs/{place}")
+
+    def turned(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[2]))
+        if not (ROOT / target).is_file():
+            return link[0]  # no link, or one that the strict build refuses
+        there = PAGES.get(target, target.removeprefix("docs/"))
+        return f"{link[1]}{posixpath.relpath(there, posixpath.dirname(place))}{link[3]}"
+
+    return _LINK.sub(turned, markdown)
