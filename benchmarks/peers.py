@@ -42,6 +42,7 @@ from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.files import replacing
 from wsolbench.formats.annotations import Annotation, AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission
+from wsolbench.plots.palette import reduce_png
 
 from . import kernels
 from .common import BATCH, blob, by_turns, draw, heading, machine, row
@@ -368,7 +369,9 @@ def write(
     page = folder / "performance.md"
     with replacing(page) as temporary:
         temporary.write_text(put(page.read_text(), text))
-    save_plot(folder / "pictures" / "peers.png", ways, least, growth)
+    picture = folder / "pictures" / "peers.png"
+    save_plot(picture, ways, least, growth)
+    reduce_png(picture)
 
 
 def main() -> None:

@@ -29,6 +29,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from wsolbench.plots.palette import reduce_png
+
 from .common import both, by_turns, draw, frequent_sizes, heading, machine, row
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ilsvrc" / "image_sizes.txt.gz"
@@ -173,6 +175,8 @@ def main() -> None:
     print(f"ours, all thresholds and intervals: {1e3 * least:.2f} on all cores")
     if options.plot:
         save_plot(options.plot, options.images, found)
+        if options.plot.suffix.lower() == ".png":
+            reduce_png(options.plot)
 
 
 if __name__ == "__main__":

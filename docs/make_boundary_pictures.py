@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from wsolbench import plots
 from wsolbench.boundaries.pseudo import pseudo_steps
@@ -19,6 +18,7 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.formats.result import read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.metrics.boundary import true_boundary
+from wsolbench.plots.palette import reduce_png
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -72,15 +72,6 @@ def draw_curves(dataset: Dataset, study: Path, out: Path) -> None:
     plots.save_curves(results, out, ("boundary",))
 
 
-def shrink(path: Path) -> None:
-    """Bring a PNG to at most 800 pixels a side and a palette of 256 colours."""
-    with Image.open(path) as opened:
-        small = opened.convert("RGB")
-        small.thumbnail((800, 800))
-        palette = small.quantize(256, kmeans=3)
-    palette.save(path, optimize=True)
-
-
 def main() -> None:
     """Draw the pictures and print their sizes."""
     if len(sys.argv) != 4:
@@ -94,7 +85,7 @@ def main() -> None:
     ):
         out = PICTURES / f"{name}.png"
         draw(dataset, study, out)
-        shrink(out)
+        reduce_png(out, 128, 800)
         print(f"{out}: {out.stat().st_size} bytes")
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from PIL import Image
-
 from wsolbench import plots
 from wsolbench.baselines.seed_features import seed_features, seed_statistics
 from wsolbench.data.dataset import Dataset
@@ -21,6 +19,7 @@ from wsolbench.evaluation.overlays import read_overlays
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.mini.classifier import SIZE, load
+from wsolbench.plots.palette import reduce_png
 
 PICTURES = Path(__file__).parent / "pictures"
 SCENES = ("mini_val_00023", "mini_val_00034", "mini_val_00084")
@@ -28,6 +27,9 @@ SEEDED = ("mini_val_00000", "mini_val_00040", "mini_val_00100")
 """Of the six scenes that `plot seeds` chooses: one in between, the best and the worst by AUC."""
 
 METHODS = ("cam", "sem")
+
+SMALLER = {"strip": (128, 760), "cases": (128, 760), "seeds": (128, 600)}
+"""Colours and longest side of pictures with photos; charts keep their size and 64 colours."""
 
 
 def draw_curves(demo: Path, out: Path) -> None:
@@ -63,9 +65,6 @@ def draw_cases(demo: Path, out: Path) -> None:
     dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
     with Submission.open(demo / "sem-val.h5") as submission:
         plots.save_cases(dataset, submission, find_cases(dataset, submission, count=1), out)
-    with Image.open(out) as opened:
-        opened.thumbnail((900, 900))
-        opened.save(out)
 
 
 def draw_strip(demo: Path, out: Path) -> None:
@@ -90,16 +89,6 @@ def draw_seeds(demo: Path, out: Path) -> None:
     found = seed_features(load(), dataset, size=SIZE, device="cpu")
     panels = plots.seed_panels(dataset, [(own, seed_statistics(own)) for own in found])
     plots.save_seeds(panels, out, f"mini, feat5, on {dataset.title}")
-    with Image.open(out) as opened:
-        opened.thumbnail((600, 600))
-        opened.save(out)
-
-
-def shrink(path: Path) -> None:
-    """Bring a PNG to a palette of 256 colours, refined by k-means: a third of its size."""
-    with Image.open(path) as opened:
-        palette = opened.convert("RGB").quantize(256, kmeans=3)
-    palette.save(path, optimize=True)
 
 
 def main() -> None:
@@ -119,7 +108,7 @@ def main() -> None:
     for name, draw in drawn.items():
         out = PICTURES / f"{name}.png"
         draw(demo, out)
-        shrink(out)
+        reduce_png(out, *SMALLER.get(name, ()))
         print(f"{out}: {out.stat().st_size} bytes")
 
 

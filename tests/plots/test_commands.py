@@ -104,4 +104,4 @@ def test_the_pictures_of_readme_and_docs_are_small() -> None:
     names = {"curves", "strip", "scaling", "differences", "verdict", "cases", "seeds", "peers"}
     names |= {f"boundary-{name}" for name in ("steps", "rows", "curves")}
     assert sizes.keys() == {f"{name}.png" for name in names}
-    assert sum(sizes.values()) < 1_000_000
+    assert sum(sizes.values()) < 900_000
