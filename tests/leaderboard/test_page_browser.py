@@ -101,7 +101,7 @@ def table_of(page: Page, dataset: str, split: str) -> str:
 
 
 def test_columns_sort_both_ways_and_what_is_missing_is_last(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=ilsvrc")
     table = table_of(page, "ILSVRC", "val")
     head = page.locator(f"{table} thead th", has_text="GT-known")
     head.get_by_role("button").click()
@@ -127,7 +127,7 @@ def test_the_first_click_puts_the_best_first(
     ]
     path = tmp_path / "page.html"
     path.write_text(page_text(tables(rows), {}))
-    page = visit(path)
+    page = visit(path, "#tab=drawn")
     table = table_of(page, "drawn", "val")
     for title, direction, best in (("Distance", "ascending", "B"), ("Peak-IoU", "descending", "A")):
         head = page.locator(f"{table} thead th", has_text=title)
@@ -137,19 +137,81 @@ def test_the_first_click_puts_the_best_first(
 
 
 def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
-    page.select_option("#dataset", "CUB-200-2011")
+    page = visit(ROOT / "index.html", "#tab=cub-200-2011")
+    assert page.inner_text("#status") == "11 entries in 1 table"
     page.select_option("#backbone", "ResNet50")
-    assert page.inner_text("#status") == "2 entries in 1 table"
+    assert page.inner_text("#status") == "2 entries in 1 table. 7 more in other tabs."
     assert column(page, table_of(page, "CUB-200-2011", "test"), "Backbone") == ["ResNet50"] * 2
     page.fill("#find", "nothing like it")
     assert page.inner_text("#status") == "No entry matches. Reset the filters to see all entries."
     page.click("#reset")
-    assert page.locator(".board:visible").count() == page.locator(".board").count()
+    assert page.locator(".board:visible").count() == 1
+    assert page.locator(".board[hidden]").count() == 0
+
+
+def test_tabs_have_human_titles_and_each_shows_its_own_tables(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    tabs = page.get_by_role("tab")
+    titles = tabs.all_inner_texts()
+    assert titles[:3] == ["Summary", "ImageNet", "ImageNet boxes"]
+    assert titles[-2:] == ["Try it", "About"]
+    seen = 0
+    for place, title in enumerate(titles):
+        tabs.nth(place).click()
+        assert page.get_by_role("tabpanel").count() == 1
+        assert page.get_by_role("tab", selected=True).all_inner_texts() == [title]
+        seen += page.locator(".board:visible").count()
+        assert page.locator("#filters").is_visible() == (title not in ("Summary", "About"))
+    assert seen == page.locator(".board").count()
+    page.go_back()
+    assert page.get_by_role("tab", selected=True).all_inner_texts() == ["Try it"]
+    page.get_by_role("tab", selected=True).focus()
+    page.keyboard.press("Home")
+    assert page.get_by_role("tab", selected=True).all_inner_texts() == ["Summary"]
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("tab", selected=True).all_inner_texts() == ["ImageNet"]
+
+
+def test_the_embedded_benchmark_has_a_tab_of_its_own(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try")
+    shown = page.locator(".board:visible").evaluate_all("all => all.map(b => b.dataset.dataset)")
+    assert set(shown) == {"mini", "mini-study"}
+    assert page.locator(".board[data-dataset^='mini']").count() == len(shown)
+    assert "rank nothing" in page.inner_text("#panel-try")
+    assert page.locator("#gallery").is_visible()
+
+
+def test_every_table_is_reached_by_its_anchor(visit: Any) -> None:
+    page = visit(ROOT / "index.html")
+    ids = page.locator(".board table").evaluate_all("all => all.map(table => table.id)")
+    assert all(ids)
+    for name in (ids[0], ids[-1]):
+        linked = visit(ROOT / "index.html", f"#{name}")
+        assert linked.locator(f"#{name}").is_visible()
+        assert linked.locator(f"#{name}").evaluate("t => t.getBoundingClientRect().top") < 800
+    page.click("#tab-ilsvrc")
+    page.locator(".anchor:visible").last.click()
+    assert f"#{page.locator('.board table:visible').last.get_attribute('id')}" in page.url
+
+
+def test_links_from_before_there_were_tabs_open_the_tab_that_shows_them(visit: Any) -> None:
+    def tab(view: str) -> str:
+        opened = visit(ROOT / "index.html", view).get_by_role("tab", selected=True)
+        return str(opened.inner_text())
+
+    assert tab("#dataset=CUB-200-2011&split=test") == "CUB-200-2011"
+    assert tab("#dataset=mini-study") == "Try it"
+    assert tab("#find=sobd") == "Boundaries"
+    assert tab("#draw=mini/cam-mini-test") == "Try it"
+    assert tab("#about") == "About"
+    assert tab("#gallery") == "Try it"
+    page = visit(ROOT / "index.html", "#tab=ilsvrc")
+    table = table_of(page, "ILSVRC", "test").removeprefix("#")
+    assert tab(f"#sort={table}.ap.ascending") == "ImageNet"
 
 
 def test_the_slider_moves_through_curves_tables_and_maps_alike(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     data = json.loads(page.evaluate("document.getElementById('data').textContent"))
     table = table_of(page, "mini", "val")
     sync_api.expect(page.locator(".scene")).to_have_count(8)
@@ -173,7 +235,7 @@ def test_the_slider_moves_through_curves_tables_and_maps_alike(visit: Any) -> No
 
 
 def test_the_slider_starts_where_the_table_says(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     first = page.locator("input.draw:checked").first.locator("xpath=ancestor::tr")
     stated = read_entry(ROOT / "entries" / f"{first.get_attribute('data-id')}.json")
     sync_api.expect(page.locator("#level")).to_have_text(str(stated.scores["peak_threshold"]))
@@ -181,7 +243,7 @@ def test_the_slider_starts_where_the_table_says(visit: Any) -> None:
 
 
 def test_the_maps_drawn_are_the_levels_that_were_scored(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     sync_api.expect(page.locator(".scene")).to_have_count(8)
     page.locator("#threshold").fill("150")
     sync_api.expect(page.locator("#level")).to_have_text("150")
@@ -213,8 +275,8 @@ def test_the_maps_drawn_are_the_levels_that_were_scored(visit: Any) -> None:
 
 
 def test_a_link_brings_the_view_back(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
-    page.select_option("#dataset", "mini")
+    page = visit(ROOT / "index.html", "#tab=try")
+    page.select_option("#split", "val")
     counted = page.inner_text("#status")
     page.locator("#threshold").fill("40")
     page.locator("#threshold").dispatch_event("change")
@@ -240,7 +302,11 @@ def test_a_link_brings_the_view_back(visit: Any) -> None:
 )
 def test_a_link_that_names_nothing_opens_the_page(visit: Any, view: str) -> None:
     page = visit(ROOT / "index.html", view)
-    assert page.inner_text("#level") == visit(ROOT / "index.html").inner_text("#level")
+    assert page.inner_text("#tab-summary[aria-selected='true']") == "Summary"
+    page.click("#tab-try")
+    usual = visit(ROOT / "index.html", "#tab=try")
+    for what in ("#level", "#legend", "#status"):
+        assert page.inner_text(what) == usual.inner_text(what)
     assert page.inner_text("#status").endswith("tables")
     sync_api.expect(page.locator(".scene")).to_have_count(8)
 
@@ -249,7 +315,7 @@ def test_a_note_is_shown_and_the_view_stays(visit: Any) -> None:
     page = visit(ROOT / "index.html", "#dataset=ILSVRC&t=40")
     page.locator(".notes a:visible").first.click()
     assert page.evaluate("document.activeElement.tagName") == "LI"
-    assert page.url.endswith("#dataset=ILSVRC&t=40")
+    assert page.url.endswith("#tab=ilsvrc&t=40")
 
 
 def test_a_table_leads_to_network_free_baselines(visit: Any) -> None:
@@ -258,14 +324,15 @@ def test_a_table_leads_to_network_free_baselines(visit: Any) -> None:
     table = table_of(page, "ilsvrc-boxes", "all")
     assert f"#{page.evaluate('document.activeElement.id')}" == table
     assert page.locator(table).is_visible()
-    assert page.url.endswith("#t=40")
+    assert page.url.endswith("#tab=ilsvrc-boxes&t=40")
     assert "Whole image" in column(page, table, "Method")
 
 
 def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     mini = page.locator(".board[data-dataset='mini'] input.draw:checked")
     assert page.locator("input.draw:checked").count() == mini.count() > 0
+    page.click("#tab-ilsvrc-boxes")
     page.locator(f"{table_of(page, 'ilsvrc-boxes', 'val')} input.draw").first.check()
     assert mini.count() == 0
     label = page.locator("#chart-box svg").get_attribute("aria-label")
@@ -275,12 +342,13 @@ def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: 
         False,
         True,
     ]
+    page.click("#tab-try")
     mini.or_(page.locator(".board[data-dataset='mini'] input.draw")).first.check()
     assert page.locator("#chart-iou svg").is_visible()
 
 
 def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=ilsvrc")
     first, second = (table_of(page, "ILSVRC", split) for split in ("val", "test"))
     before = column(page, first, "Peak-T")
     page.locator(f"{first} thead th", has_text="Peak-T").get_by_role("button").click()
@@ -292,7 +360,7 @@ def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> Non
 
 
 def test_curves_of_two_tables_never_share_a_picture(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     val, test = (table_of(page, "mini", split) for split in ("val", "test"))
     page.locator(f"{test} input.draw").first.check()
     assert page.locator(f"{test} input.draw:checked").count() == 2
@@ -303,10 +371,10 @@ def test_curves_of_two_tables_never_share_a_picture(visit: Any) -> None:
 
 
 def test_a_row_is_copied_by_keyboard_alone(visit: Any) -> None:
-    page = visit(ROOT / "index.html")
+    page = visit(ROOT / "index.html", "#tab=try")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    page.locator("button.cite").first.focus()
+    page.locator("button.cite:visible").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("#copies").is_visible()
     assert "\\\\" in page.input_value("#copy-LaTeX")
@@ -330,19 +398,21 @@ def test_dark_and_light_follow_the_system_or_the_choice(visit: Any) -> None:
     assert light.evaluate(ground) == dark.evaluate(ground)
 
 
-@pytest.mark.parametrize("width", [360, 800, 1400])
+@pytest.mark.parametrize("width", [360, 800, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault_and_nothing_overflows(visit: Any, width: int, scheme: str) -> None:
     page = visit(ROOT / "index.html", width=width, scheme=scheme)
     sync_api.expect(page.locator(".scene")).to_have_count(8)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = axe.Axe().run(page)
-    faults = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found.response["violations"]]
-    assert faults == []
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = axe.Axe().run(page).response["violations"]
+        faults = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
+        assert faults == [], tab.inner_text()
 
 
 def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:
-    page = visit(many)
+    page = visit(many, "#tab=drawn")
     assert page.inner_text("#status") == "201 entries in 2 tables"
     page.fill("#find", "Net1 17")
     expected = [f"Method {n:03}" for n in range(200) if "17" in f"{n:03}" and n % 2]
@@ -364,7 +434,7 @@ def test_hostile_names_run_nothing(visit: Any, tmp_path: Path) -> None:
     path = tmp_path / "hostile.html"
     entries.append(entry("noted", footnotes={"peak_iou": [1]}))
     path.write_text(page_text(tables(entries), {1: "y" * 10_000}))
-    page = visit(path, width=360)
+    page = visit(path, "#tab=drawn", width=360)
     page.locator("input.draw").first.check()
     page.locator("button.cite").first.click()
     assert page.title() == "wsolbench leaderboard"
@@ -376,14 +446,15 @@ def test_the_tables_can_be_read_without_scripts(browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((ROOT / "index.html").as_uri())
+    assert page.locator(".board:visible").count() == page.locator(".board").count()
     assert page.locator("tbody tr").count() > 80
-    assert page.locator("text=56.92").first.is_visible()
+    assert page.locator(".board :text('56.92')").first.is_visible()
     context.close()
 
 
 def test_a_page_without_curves_has_no_slider(visit: Any, tmp_path: Path) -> None:
     path = tmp_path / "reported.html"
     path.write_text(page_text(tables([entry(), replace(entry("SEM"), code="https://a.org")]), {}))
-    page = visit(path)
+    page = visit(path, "#tab=drawn")
     assert page.locator("#threshold").count() == 0
     assert page.inner_text("#status") == "2 entries in 1 table"

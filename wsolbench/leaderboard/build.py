@@ -1,8 +1,8 @@
 """The generated files of a leaderboard; their bytes do not depend on the order of the entries.
 
 Conventions: a leaderboard's folder contains `entries/<data set>/*.json`, for some of them
-`*.counts.npz`, `notes.json`, optionally `gallery.json`, and the files generated from them:
-`README.md`, `index.html`, `schema.json` and one CSV file per data set.
+`*.counts.npz`, `notes.json`, optionally `gallery.json` and `page.json`, and the files generated
+from them: `README.md`, `index.html`, `schema.json` and one CSV file per data set.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .entries import read_entry, slug
 from .files import is_counts_file, plain_files, read_entries, read_notes
 from .gallery import read_gallery
 from .page.render import page
+from .page.settings import read_settings
 from .readme import entries_csv, readme
 from .recompute import recompute
 from .schema import MAX_BYTES, schema_text
@@ -34,7 +35,8 @@ def generated(root: str | os.PathLike[str]) -> dict[str, str]:
     """The files that `build` writes: text by file name.
 
     Raises:
-        WsolbenchError: see `read_entries`; the notes are malformed, or one is missing.
+        WsolbenchError: see `read_entries`; the notes are malformed, or one is missing; the gallery
+            or the page's settings are malformed.
     """
     entries = read_entries(root)
     notes = read_notes(root)
@@ -52,7 +54,7 @@ def generated(root: str | os.PathLike[str]) -> dict[str, str]:
     shown = tables(entries)
     files = {
         "README.md": readme(shown, notes),
-        "index.html": page(shown, notes, gallery),
+        "index.html": page(shown, notes, gallery, read_settings(root)),
         "schema.json": schema_text(),
     }
     for name in sorted({slug(entry.dataset) for entry in entries}):

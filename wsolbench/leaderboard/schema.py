@@ -14,7 +14,10 @@ from ..scores import LEVELS, SCORES, Score, Unit, curve_names
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
+    "LINK",
     "MAX_BYTES",
+    "PAPER",
+    "line",
     "matching",
     "record",
     "schema",
@@ -33,10 +36,11 @@ _SHOWN = 40
 
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
 _DATE = "^[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
-_LINK = r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/?#=&%+:,;-]*)?$"
+_LINK_PATTERN = r"^https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[A-Za-z0-9._~/?#=&%+:,;-]*)?$"
 
 
-def _text(longest: int = 80) -> dict[str, Any]:
+def line(longest: int = 80) -> dict[str, Any]:
+    """The schema of one line of text."""
     return {"minLength": 1, **matching(_NO_CONTROLS, "text without control characters", longest)}
 
 
@@ -59,8 +63,10 @@ _SHA256 = matching("^[0-9a-f]{64}$", "a SHA-256 of 64 hexadecimal digits", 64)
 _FRACTION = {"type": "number", "minimum": 0, "maximum": 1}
 _LEVEL = {"type": "integer", "minimum": 0, "maximum": LEVELS - 1}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
-_HTTPS = matching(_LINK, "a link that starts with https://")
-_PAPER = record({"title": _text(200), "link": _HTTPS}, ["title"])
+LINK = matching(_LINK_PATTERN, "a link that starts with https://")
+"""The schema of a link."""
+PAPER = record({"title": line(200), "link": LINK}, ["title"])
+"""The schema of a paper."""
 _CURVE = {"type": "array", "items": _FRACTION, "minItems": LEVELS, "maxItems": LEVELS}
 _NOTES = {
     "type": "array",
@@ -72,13 +78,13 @@ _NOTES = {
 _THRESHOLD = record(
     {
         "rule": {"type": "string", "enum": ["max", "carried", "fixed", "per_image", "unstated"]},
-        "per_image": _text(32),
+        "per_image": line(32),
         "pixel": _LEVEL,
         "box": _LEVEL,
         "source": record(
             {
-                "method": _text(200),
-                "split": _text(64),
+                "method": line(200),
+                "split": line(64),
                 "submission_sha256": matching("^([0-9a-f]{64})?$", "a SHA-256 or nothing", 64),
                 "annotations_sha256": _SHA256,
                 "missing": _COUNT,
@@ -99,7 +105,7 @@ _BOOTSTRAP = record(
 _PROTOCOL = {
     "type": "object",
     "properties": {
-        "name": _text(64),
+        "name": line(64),
         "version": {"type": "integer", "minimum": 1, "maximum": 999},
         "sha256": _SHA256,
     },
@@ -109,27 +115,27 @@ _ABOUT = {
     "format": {"type": "string", "enum": [FORMAT]},
     "format_version": {"type": "integer", "enum": [FORMAT_VERSION]},
     "state": {"type": "string", "enum": ["reported", "measured", "reproduced"]},
-    "method": _text(),
-    "authors": _text(200),
-    "paper": _PAPER,
-    "code": _HTTPS,
+    "method": line(),
+    "authors": line(200),
+    "paper": PAPER,
+    "code": LINK,
     "commit": matching("^[0-9a-f]{7,64}$", "7 to 64 hexadecimal digits", 64),
-    "backbone": _text(),
-    "pretraining": _text(),
-    "supervision": _text(),
-    "dataset": _text(64),
-    "split": _text(64),
+    "backbone": line(),
+    "pretraining": line(),
+    "supervision": line(),
+    "dataset": line(64),
+    "split": line(64),
     "label": {"type": "string", "enum": ["gt", "predicted"]},
     "threshold": _THRESHOLD,
-    "map_size": _text(),
-    "post_processing": _text(),
+    "map_size": line(),
+    "post_processing": line(),
     "seeds": {"type": "number", "minimum": 0, "maximum": 10**6},
     "random_seed": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-    "variant": _text(),
-    "study": _text(),
+    "variant": line(),
+    "study": line(),
     "images": {"type": "integer", "minimum": 1, "maximum": 10**9},
     "bootstrap": _BOOTSTRAP,
-    "licence": _text(),
+    "licence": line(),
     "date": matching(_DATE, "a date: YYYY-MM-DD, YYYY-MM or YYYY", 10),
 }
 """The fields other than scores, curves, notes and provenance."""
@@ -165,7 +171,7 @@ def schema() -> dict[str, Any]:
 def _provenance() -> dict[str, Any]:
     printed = record(
         {
-            "table": _text(),
+            "table": line(),
             "score": {"type": "string", "enum": list(SCORES)},
             "text": matching(r"^[0-9]{1,3}(\.[0-9]{1,4})?$", "a number as printed", 8),
         },
@@ -173,14 +179,14 @@ def _provenance() -> dict[str, Any]:
     )
     return record(
         {
-            "paper": _PAPER,
+            "paper": PAPER,
             "printed": {"type": "array", "items": printed, "minItems": 1, "maxItems": 99},
             "submission_sha256": _SHA256,
             "annotations_sha256": _SHA256,
             "counts_sha256": _SHA256,
             "protocol": _PROTOCOL,
-            "wsolbench": _text(),
-            "command": _text(1000),
+            "wsolbench": line(),
+            "command": line(1000),
         }
     )
 

@@ -3,31 +3,78 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const curvesOf = new Map(Object.entries(data.curves)); // a link may name anything, even "constructor"
   const $ = (id) => document.getElementById(id);
+  const panels = [...document.querySelectorAll(".panel")];
+  const tabs = [...document.querySelectorAll(".tabs a")];
   const boards = [...document.querySelectorAll(".board")];
-  const rows = new Map([...document.querySelectorAll("tbody tr")].map((row) => [row.dataset.id, row]));
-  const filters = ["dataset", "split", "protocol", "backbone", "find"];
+  const rows = new Map([...document.querySelectorAll(".board tbody tr")].map((row) => [row.dataset.id, row]));
+  const filters = ["split", "protocol", "backbone", "find"];
   const MOST = 6; // curves in one picture, as many as there are colours
   const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 2", "1 2"];
-  const order = new Map([...document.querySelectorAll("tbody")].map((body) => [body, [...body.rows]]));
+  const order = new Map([...document.querySelectorAll(".board tbody")].map((body) => [body, [...body.rows]]));
   const START = peakOf(usualCurves()[0]);
+  let tab = panels[0].dataset.tab;
   let threshold = START;
   let chosen = []; // ids of the rows whose curves are drawn, all of one table
   let sorted = null; // {table, column, direction}
 
+  // ------------------------------------------------------------------ tabs
+
+  const panelOf = (key) => panels.find((panel) => panel.dataset.tab === key);
+  const hasTables = (key) => Boolean(panelOf(key).querySelector(".board"));
+
+  tabs[0].parentElement.setAttribute("role", "tablist");
+  for (const link of tabs) {
+    link.setAttribute("role", "tab");
+    link.setAttribute("aria-controls", panelOf(link.dataset.tab).id);
+    panelOf(link.dataset.tab).setAttribute("role", "tabpanel");
+    panelOf(link.dataset.tab).setAttribute("aria-labelledby", link.id);
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // the address holds the view
+      turn(link.dataset.tab);
+    });
+    link.addEventListener("keydown", (event) => {
+      const at = tabs.indexOf(link);
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      const next = tabs[(to + tabs.length) % tabs.length];
+      next.focus();
+      turn(next.dataset.tab);
+    });
+  }
+
+  function open(key) {
+    tab = key;
+    for (const panel of panels) panel.hidden = panel.dataset.tab !== key;
+    for (const link of tabs) {
+      const here = link.dataset.tab === key;
+      link.setAttribute("aria-selected", here);
+      link.tabIndex = here ? 0 : -1;
+    }
+    for (const id of ["filters", "slider"]) if ($(id)) $(id).hidden = !hasTables(key);
+  }
+
+  // What a reader does: the way back leads to the tab before.
+  function turn(key) {
+    open(key);
+    filter();
+    draw();
+    history.pushState(null, "", address());
+  }
+
   // ------------------------------------------------------------------ filters
+
+  const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
   function filter() {
     const wanted = Object.fromEntries(filters.map((name) => [name, $(name).value]));
-    const words = wanted.find.toLowerCase().split(/\s+/).filter(Boolean);
-    let tables = 0;
-    let entries = 0;
+    const words = folded(wanted.find).split(/\s+/).filter(Boolean);
+    let [tables, entries, elsewhere] = [0, 0, 0];
     for (const board of boards) {
-      const fits = ["dataset", "split", "protocol"].every(
-        (key) => !wanted[key] || board.dataset[key] === wanted[key]
-      );
+      const fits = ["split", "protocol"].every((key) => !wanted[key] || board.dataset[key] === wanted[key]);
       let shown = 0;
       for (const row of board.querySelectorAll("tbody tr")) {
-        const text = `${nameOf(row.dataset.id)} ${row.dataset.backbone}`.toLowerCase();
+        const text = folded(`${nameOf(row.dataset.id)} ${row.dataset.backbone}`);
         row.hidden = !(
           fits &&
           (!wanted.backbone || row.dataset.backbone === wanted.backbone) &&
@@ -36,12 +83,20 @@
         shown += !row.hidden;
       }
       board.hidden = !shown;
-      tables += shown > 0;
-      entries += shown;
+      const here = board.closest(".panel").dataset.tab === tab;
+      tables += here && shown > 0;
+      entries += here && shown;
+      elsewhere += !here && shown;
     }
-    if ($("gallery")) $("gallery").hidden = Boolean(wanted.dataset) && wanted.dataset !== data.gallery.dataset;
-    const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
-    say(entries ? `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}` : "No entry matches. Reset the filters to see all entries.");
+    const filtered = filters.some((name) => wanted[name]);
+    const more = filtered && elsewhere ? ` ${elsewhere} more in other tabs.` : "";
+    const found = `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}${more ? "." : ""}`;
+    say(entries ? found + more : `No entry matches${more ? " here" : ""}.${more} Reset the filters to see all entries.`);
+  }
+
+  // Neither case nor accents matter to a reader who looks for a name.
+  function folded(text) {
+    return text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
   }
 
   function say(text) {
@@ -148,7 +203,9 @@
 
   function draw() {
     if (!$("curves")) return;
-    $("curves").hidden = chosen.length > 0 && rows.get(chosen[0]).closest(".board").hidden;
+    const place = chosen.length ? rows.get(chosen[0]) : null;
+    $("curves").hidden = !hasTables(tab) || Boolean(place && (place.closest(".board").hidden || place.closest(".panel").hidden));
+    if ($("curves").hidden) return; // a hidden figure has no width to draw for
     const lines = chosen.map((id, place) => ({
       ...curvesOf.get(id),
       name: `${nameOf(id)}, ${backboneOf(id)}`,
@@ -389,13 +446,18 @@
 
   // ------------------------------------------------------------------ links to a view
 
-  function save() {
+  function address() {
     const view = new URLSearchParams();
+    if (tab !== panels[0].dataset.tab) view.set("tab", tab);
     for (const name of filters) if ($(name).value) view.set(name, $(name).value);
     if (sorted) view.set("sort", `${sorted.table}.${sorted.column}.${sorted.direction}`);
     if (threshold !== START) view.set("t", threshold);
     if (chosen.join() !== usualCurves().join()) view.set("draw", chosen.join("~"));
-    history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
+    return view.size ? `#${view}` : location.pathname + location.search;
+  }
+
+  function save() {
+    history.replaceState(null, "", address());
   }
 
   function restore() {
@@ -414,8 +476,39 @@
     chosen = known.filter((id) => rows.get(id).closest("table") === home);
     tick();
     filter();
+    open(tabOf(view));
+    filter(); // counts what the tab shows
     sort();
     follow();
+  }
+
+  // The tab that a link names. Links from before there were tabs name a data set, or what it shows.
+  function tabOf(view) {
+    const named = tabs.find((link) => link.dataset.tab === view.get("tab"));
+    if (named) return named.dataset.tab;
+    const board =
+      boards.find((one) => one.dataset.dataset === view.get("dataset")) ??
+      sortedHead()?.closest(".board") ??
+      (view.has("draw") && chosen.length ? rows.get(chosen[0]).closest(".board") : undefined) ??
+      (filters.some((name) => $(name).value) ? boards.find((one) => !one.hidden) : undefined);
+    return (board?.closest(".panel") ?? panels[0]).dataset.tab;
+  }
+
+  // A place that a link names: its tab is opened, and filters that hide it are cleared.
+  function reveal(target) {
+    const panel = target.closest(".panel");
+    if (panel) open(panel.dataset.tab);
+    if (target.closest(".board")?.hidden) for (const name of filters) $(name).value = "";
+    filter();
+    draw();
+  }
+
+  function arrive() {
+    const target = document.getElementById(location.hash.slice(1));
+    if (!target) return false;
+    reveal(target);
+    target.scrollIntoView();
+    return true;
   }
 
   // The best of the first table that has curves, of pixels if any, and the same without post-processing.
@@ -461,10 +554,11 @@
     link.addEventListener("click", (event) => {
       event.preventDefault(); // the address holds the view
       const target = document.getElementById(link.getAttribute("href").slice(1));
-      if (target.closest(".board").hidden) $("reset").click();
+      reveal(target);
       target.tabIndex = -1;
       target.scrollIntoView({ block: "center" });
       target.focus();
+      save();
     });
   }
   let waiting = 0;
@@ -491,7 +585,7 @@
   }
   if ($("theme").value) document.documentElement.dataset.theme = $("theme").value;
   addEventListener("hashchange", () => {
-    if (!document.getElementById(location.hash.slice(1))) restore();
+    if (!arrive()) restore();
   });
   let width = innerWidth;
   addEventListener("resize", () => {
@@ -499,5 +593,6 @@
     width = innerWidth;
   });
   restore();
+  arrive();
   openGallery();
 })();

@@ -15,16 +15,16 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from ... import __version__
 from ...errors import WsolbenchError
 from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
 from ..entries import Entry, entry_counts_path, entry_path, slug
-from ..tables import BOXES_ALONE, THRESHOLD_RULES, Cell, Table, floor, heading
+from ..tables import THRESHOLD_RULES, Cell, Table, floor, heading
+from .panels import Panel, Summary, human_title, newest, panels, summaries, table_id
+from .settings import Settings
 
 __all__ = ["bibtex", "latex_row", "markdown_row", "page"]
-
-_STUDIES = {"mini-study": "mini"}
-"""Data sets of studies, and those that they are variants of."""
 
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
@@ -42,6 +42,7 @@ def page(
     tables: Sequence[Table],
     notes: Mapping[int, str],
     gallery: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
 ) -> str:
     """The page's HTML.
 
@@ -49,6 +50,7 @@ def page(
         tables: of all entries.
         notes: text by number, with every note of the tables.
         gallery: from `gallery.read_gallery`; None for a page without a gallery.
+        settings: title, address and links; None for the usual ones.
 
     Raises:
         WsolbenchError: jinja2 is not installed.
@@ -72,8 +74,14 @@ def page(
     )
     # Curves and maps are long lists: blanks after their commas would add 30 kB.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
-    shown = [{**_table(table), "floor": _floor(table, tables)} for table in _ordered(tables)]
-    rows = [row for table in shown for row in table["rows"]]
+    own = settings or Settings()
+    tabs = panels(tables, own.datasets)
+    shown = [_panel(panel, tables, own, gallery) for panel in tabs]
+    boards = [table for panel in shown for table in panel["tables"]]
+    rows = [row for table in boards for row in table["rows"]]
+    if not any(panel["gallery"] for panel in shown):
+        gallery = None
+    embedded = sum(len(table.entries) for tab in tabs if tab.embedded for table in tab.tables)
     folder = files("wsolbench.leaderboard") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
     scripts = [
@@ -81,12 +89,15 @@ def page(
         for name in ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
     ]
     return environment.get_template("leaderboard.html.j2").render(
-        tables=shown,
+        settings=own,
+        panels=shown,
+        summaries=[_summarised(item) for item in summaries(tabs, own.datasets)],
+        version=__version__,
+        newest=newest(tables),
+        embedded=embedded,
         notes=notes,
         gallery=gallery,
-        choices={
-            key: sorted({table[key] for table in shown}) for key in ("dataset", "split", "protocol")
-        },
+        choices={key: sorted({table[key] for table in boards}) for key in ("split", "protocol")},
         backbones=sorted({row["backbone"] for row in rows}),
         entries=len(rows),
         measured=sum(row["state"] != "reported" for row in rows),
@@ -161,19 +172,44 @@ def _threshold(entry: Entry) -> str:
     return f"threshold {rule} from {source['split']}" if source else f"threshold {rule}"
 
 
-def _ordered(tables: Sequence[Table]) -> list[Table]:
-    """Tables by data set, those with most entries first; related data sets follow theirs."""
-    homes = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()} | _STUDIES
-    counts: dict[str, int] = {}
-    for table in tables:
-        counts[table.dataset] = counts.get(table.dataset, 0) + len(table.entries)
+def _panel(
+    panel: Panel, tables: Sequence[Table], settings: Settings, gallery: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "key": panel.key,
+        "title": panel.title,
+        "hint": panel.hint,
+        "gallery": gallery is not None
+        and gallery["dataset"] in {table.dataset for table in panel.tables},
+        "tables": [
+            {
+                **_table(table),
+                "human": human_title(table, settings.datasets),
+                "floor": _floor(table, tables),
+            }
+            for table in panel.tables
+        ],
+    }
 
-    def place(table: Table) -> tuple[object, ...]:
-        home = homes.get(table.dataset, table.dataset)
-        home = home if home in counts else table.dataset
-        return -counts[home], home, table.dataset != home
 
-    return sorted(tables, key=place)
+def _summarised(summary: Summary) -> dict[str, Any]:
+    first = summary.table.entries[0]
+    return {
+        "id": table_id(summary.table),
+        "title": summary.title,
+        "from": summary.table.title,
+        "reported": first.state == "reported",
+        "column": summary.column,
+        "rows": [
+            {
+                "backbone": row.backbone,
+                "names": [entry.name for entry in row.entries],
+                "shown": row.cell.shown,
+                "interval": row.cell.interval,
+            }
+            for row in summary.rows
+        ],
+    }
 
 
 def _drawn_curves() -> list[str]:
@@ -199,7 +235,7 @@ def _table(table: Table) -> dict[str, Any]:
     held = {curve for entry in table.entries for curve in entry.curves}
     followed = {curve: name for curve, name in _followed().items() if curve in held}
     return {
-        "id": _table_id(table),
+        "id": table_id(table),
         "dataset": table.dataset,
         "split": table.split,
         "title": table.title,
@@ -225,17 +261,12 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _table_id(table: Table) -> str:
-    digest = hashlib.sha256(table.title.encode()).hexdigest()
-    return f"table-{slug(f'{table.dataset} {table.split}')}-{digest[:6]}"
-
-
 def _floor(table: Table, tables: Sequence[Table]) -> dict[str, Any] | None:
     said = floor(table, tables)
     if said is None:
         return None
     places = [
-        {"id": _table_id(place), "name": f"{place.dataset}, {place.split}"} for place in said.places
+        {"id": table_id(place), "name": f"{place.dataset}, {place.split}"} for place in said.places
     ]
     return {"text": said.text, "places": places, "command": said.command}
 
