@@ -90,7 +90,8 @@ def column(page: Page, table: str, name: str) -> list[str]:
         const heads = [...document.querySelectorAll(`${table} thead th`)];
         const at = heads.findIndex((head) => head.textContent.trim().startsWith(name));
         const rows = [...document.querySelectorAll(`${table} tbody tr`)];
-        return rows.filter((row) => !row.hidden).map((row) => row.cells[at].textContent.trim());
+        const text = (cell) => (cell.querySelector("bdi") ?? cell).textContent.trim();
+        return rows.filter((row) => !row.hidden).map((row) => text(row.cells[at]));
     }"""
     return list(page.evaluate(script, [table, name]))
 
@@ -101,7 +102,7 @@ def table_of(page: Page, dataset: str, split: str) -> str:
 
 
 def test_columns_sort_both_ways_and_what_is_missing_is_last(visit: Any) -> None:
-    page = visit(ROOT / "index.html", "#tab=ilsvrc")
+    page = visit(ROOT / "index.html", "#tab=ilsvrc&show=gt_known_loc")
     table = table_of(page, "ILSVRC", "val")
     head = page.locator(f"{table} thead th", has_text="GT-known")
     head.get_by_role("button").click()
@@ -140,7 +141,7 @@ def test_filters_leave_what_fits_and_say_how_much(visit: Any) -> None:
     page = visit(ROOT / "index.html", "#tab=cub-200-2011")
     assert page.inner_text("#status") == "11 entries in 1 table"
     page.select_option("#backbone", "ResNet50")
-    assert page.inner_text("#status") == "2 entries in 1 table. 7 more in other tabs."
+    assert page.inner_text("#status") == "2 entries in 1 table. 5 more in other tabs."
     assert column(page, table_of(page, "CUB-200-2011", "test"), "Backbone") == ["ResNet50"] * 2
     page.fill("#find", "nothing like it")
     assert page.inner_text("#status") == "No entry matches. Reset the filters to see all entries."
@@ -179,6 +180,124 @@ def test_the_embedded_benchmark_has_a_tab_of_its_own(visit: Any) -> None:
     assert page.locator(".board[data-dataset^='mini']").count() == len(shown)
     assert "rank nothing" in page.inner_text("#panel-try")
     assert page.locator("#gallery").is_visible()
+
+
+def test_five_columns_are_shown_at_first_and_nothing_is_cut_off(visit: Any) -> None:
+    page = visit(ROOT / "index.html", width=1440)
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        for board in page.locator(".board:visible").all():
+            keys = board.locator("th[data-key]:visible").evaluate_all(
+                "h => h.map(t => t.dataset.key)"
+            )
+            every = board.locator("th[data-key]").evaluate_all("h => h.map(t => t.dataset.key)")
+            assert len(keys) == 5 or (keys == every[: len(keys)] and "threshold" not in keys)
+            assert len(keys) <= 5
+            assert {"method", "backbone"} < set(keys)
+            scroll = board.locator(".scroll")
+            assert scroll.evaluate("s => s.scrollWidth <= s.clientWidth")
+            assert not board.locator(".sideways").is_visible()
+            right = scroll.evaluate("s => s.getBoundingClientRect().right")
+            assert right <= 1440
+
+
+def shown(page: Page, table: str) -> list[str]:
+    heads = page.locator(f"{table} th[data-key]:visible")
+    return list(heads.evaluate_all("all => all.map(head => head.dataset.key)"))
+
+
+def test_a_picker_offers_the_other_columns_and_a_link_keeps_them(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc", width=1440)
+    table = table_of(page, "ILSVRC", "val")
+    usual = ["rank", "method", "backbone", "peak_iou", "gt_known_loc"]
+    assert shown(page, table) == usual
+    page.click("#picker summary")
+    page.get_by_role("checkbox", name="Peak-T").check()
+    page.get_by_role("checkbox", name="Backbone").uncheck()
+    assert shown(page, table) == ["rank", "method", "peak_iou", "peak_threshold", "gt_known_loc"]
+    assert page.url.endswith("show=peak_threshold&hide=backbone")
+    again = visit(ROOT / "index.html", page.url.partition("index.html")[2])
+    assert shown(again, table) == shown(page, table)
+    page.keyboard.press("Escape")
+    assert not page.locator("#picker .choices").is_visible()
+    page.click("#picker summary")
+    page.get_by_role("button", name="Show all").click()
+    assert page.locator(f"{table} th[data-key]:visible").count() == len(
+        page.locator(f"{table} th[data-key]").all()
+    )
+    page.get_by_role("button", name="Show the usual ones").click()
+    assert shown(page, table) == usual
+    page.get_by_role("checkbox", name="AP").check()
+    page.click("#reset")
+    assert shown(page, table) == usual
+
+
+def test_a_link_that_sorts_by_a_column_shows_it(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc")
+    table = table_of(page, "ILSVRC", "val")
+    linked = visit(ROOT / "index.html", f"#sort={table[1:]}.top1_loc.descending")
+    assert "top1_loc" in shown(linked, table)
+    assert linked.locator(f"{table} [aria-sort='descending']").is_visible()
+
+
+@pytest.mark.parametrize("tab", ["ilsvrc", "ilsvrc-boxes", "cub-200-2011", "boundaries", "try"])
+def test_on_a_phone_score_and_badge_are_in_view_and_scrolling_is_plain(
+    visit: Any, tab: str
+) -> None:
+    page = visit(ROOT / "index.html", f"#tab={tab}", width=360)
+    for board in page.locator(".board:visible").all():
+        row = board.locator("tbody tr").first
+        score = row.locator("td.number[data-value*='.']:visible").first
+        for part in (row.locator(".state").first, score, row.locator("bdi").first):
+            box = part.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 360
+        scroll, frame = board.locator(".scroll"), board.locator(".frame")
+        if scroll.evaluate("s => s.scrollWidth > s.clientWidth + 1"):
+            assert board.locator(".sideways").is_visible()
+            assert "right" in (frame.get_attribute("class") or "")
+            shade = "f => getComputedStyle(f, '::after').backgroundImage"
+            assert "gradient" in frame.evaluate(shade)
+            scroll.evaluate("s => s.scrollTo({ left: 9999 })")
+            sync_api.expect(frame).to_have_class("frame left")
+            # The name stays while the scores pass by.
+            assert row.locator("th.name").bounding_box()["x"] >= 0
+            scroll.evaluate("s => s.scrollTo({ left: 0 })")
+
+
+def test_the_best_of_a_column_is_bold(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc")
+    table = table_of(page, "ILSVRC", "val")
+    weights = page.locator(table).evaluate(
+        """table => { const at = table.querySelector("th[data-key='peak_iou']").cellIndex;
+        const cells = [...table.tBodies[0].rows].map((row) => row.cells[at]);
+        return cells.filter((cell) => cell.dataset.value).map(
+          (cell) => [Number(cell.dataset.value), getComputedStyle(cell).fontWeight]); }"""
+    )
+    best = max(value for value, _ in weights)
+    assert [weight for value, weight in weights if value == best] == ["700"]
+    assert {weight for value, weight in weights if value != best} == {"400"}
+
+
+def test_decimals_stand_below_each_other(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc&show=ap~top1_cls")
+    ends = page.evaluate(
+        """() => [...document.querySelectorAll(".board:not([hidden]) table")].flatMap((table) =>
+          [...table.tHead.rows[0].cells].flatMap((head, at) => {
+            if (head.hidden || !head.classList.contains("number") || !table.offsetParent) return [];
+            const ends = [...table.tBodies[0].rows].map((row) => {
+              const range = document.createRange();
+              range.selectNodeContents(row.cells[at].firstChild);
+              return [row.cells[at].firstChild.data, range.getBoundingClientRect().right];
+            });
+            return [ends.filter(([text]) => text.includes(".")).map(([, right]) => right)];
+          }))"""
+    )
+    aligned = [column for column in ends if len(column) > 1]
+    assert len(aligned) > 5
+    for column in aligned:
+        assert max(column) - min(column) < 1
 
 
 def test_every_table_is_reached_by_its_anchor(visit: Any) -> None:
@@ -348,7 +467,7 @@ def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: 
 
 
 def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> None:
-    page = visit(ROOT / "index.html", "#tab=ilsvrc")
+    page = visit(ROOT / "index.html", "#tab=ilsvrc&show=peak_threshold")
     first, second = (table_of(page, "ILSVRC", split) for split in ("val", "test"))
     before = column(page, first, "Peak-T")
     page.locator(f"{first} thead th", has_text="Peak-T").get_by_role("button").click()

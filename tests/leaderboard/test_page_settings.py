@@ -95,8 +95,8 @@ def test_the_front_states_date_version_and_counts() -> None:
     text = page(tables([*rows, measured("C", 3, dataset="mini")]), {})
     assert '<time datetime="2026-11-05">2026-11-05</time>' in text
     assert f"wsolbench {__version__}</dd>" in text
-    said = "4: 1 reported in papers, 3 measured by wsolbench (1 of these on the embedded benchmark)"
-    assert f"<dd>{said}</dd>" in text
+    said = "4 entries: 1 reported in papers, 3 measured by wsolbench (1 of these on the embedded "
+    assert f"<dd>{said}benchmark)</dd>" in text
 
 
 def test_tables_have_human_titles_and_anchors() -> None:
@@ -197,7 +197,7 @@ def test_settings_that_are_not_strict_are_refused(
 def test_an_image_needs_an_address(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"picture")
     (tmp_path / "page.json").write_text('{"image": "a.png"}')
-    with pytest.raises(WsolbenchError, match="it needs page.address"):
+    with pytest.raises(WsolbenchError, match=r"it needs page\.address"):
         read_settings(tmp_path)
     assert read_settings(tmp_path / "nowhere") == Settings()
 
@@ -217,3 +217,28 @@ def test_what_settings_say_stays_text() -> None:
     assert text.count("</script>") == 4
     assert hostile not in text
     assert hostile in _Page(text).text
+
+
+def test_a_column_has_one_number_of_decimals() -> None:
+    for table in tables(read_entries(ROOT)):
+        for key in table.keys:
+            shown = [cell.shown for cell in table.column(key) if cell.shown != "-"]
+            assert len({len(text.partition(".")[2]) for text in shown}) == 1
+            gains = [cell.gain for cell in table.column(key) if cell.gain]
+            assert {len(gain.partition(".")[2]) for gain in gains} <= {
+                len(text.partition(".")[2]) for text in shown
+            }
+
+
+def test_the_best_are_marked_in_the_direction_of_their_score() -> None:
+    def best(key: str, *values: float) -> list[bool]:
+        rows = [measured(f"M{at}", at, scores={key: value}) for at, value in enumerate(values)]
+        (table,) = tables(rows)
+        marks = dict(zip((e.method for e in table.entries), table.column(key), strict=True))
+        return [marks[f"M{at}"].best for at in range(len(values))]
+
+    assert best("ap", 0.5, 0.7, 0.6) == [False, True, False]
+    assert best("ap", 0.70001, 0.7, 0.6) == [True, True, False]  # they print alike
+    assert best("kl_divergence", 0.5, 0.2, 0.6) == [False, True, False]
+    assert best("peak_threshold", 5, 7, 6) == [False, False, False]
+    assert best("ap", 0.5) == [False]

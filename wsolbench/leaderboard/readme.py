@@ -25,7 +25,9 @@ again with identical results. *Recomputable* entries carry the counts of every i
 masks or photos. Reported and measured numbers are never ranked together, and neither are numbers
 from different protocols.
 
-Scores are percentages; thresholds (Peak-T, Box-T) are levels from 0 to 255. Tables are ranked by
+Scores are percentages; thresholds (Peak-T, Box-T) are levels from 0 to 255. A column has one number
+of decimals: where a paper printed fewer, zeros follow, and the entry holds the cell as printed.
+Tables are ranked by
 pooled Peak-IoU, or by GT-known if they contain only box scores; `=` marks equal scores, `~` an
 interval that overlaps the one in the row above. A signed number in parentheses is the difference
 from the same method, backbone and map size without post-processing. A score has an interval only

@@ -61,6 +61,7 @@ class Cell:
         gain: signed difference from the entry without post-processing, or empty.
         worse: whether the score is worse than without post-processing.
         notes: numbers of notes about this score, without those of the whole column.
+        best: whether no score of the column is better, as far as the printed decimals tell.
     """
 
     shown: str
@@ -68,6 +69,7 @@ class Cell:
     gain: str = ""
     worse: bool = False
     notes: tuple[int, ...] = ()
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,19 @@ class Table:
         return [tuple(sorted(notes)) for notes in own]
 
     def column(self, key: str) -> list[Cell]:
-        """The cells of one score, in the order of the entries."""
+        """The cells of one score, in the order of the entries, with one number of decimals."""
+        decimals = max((_decimals(e, key) for e in self.entries if key in e.scores), default=0)
         rows = zip(self.entries, self.bases, self.own_notes(key), strict=True)
-        return [_cell(entry, base, key, notes) for entry, base, notes in rows]
+        best = self._best(key, decimals)
+        return [_cell(entry, base, key, notes, decimals, best) for entry, base, notes in rows]
+
+    def _best(self, key: str, decimals: int) -> str:
+        """The best score of a column as text; empty where nothing is better than something else."""
+        score = SCORES[key]
+        held = [entry.scores[key] for entry in self.entries if key in entry.scores]
+        if score.better is Better.NEITHER or len(held) < 2:
+            return ""
+        return score.text(min(held, key=score.order), decimals)
 
 
 @dataclass(frozen=True)
@@ -297,26 +309,28 @@ def _sameness(entry: Entry) -> tuple[object, ...]:
     return *made, entry.label, entry.threshold["rule"]
 
 
-def _cell(entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...]) -> Cell:
+def _cell(
+    entry: Entry, base: Entry | None, key: str, notes: tuple[int, ...], decimals: int, best: str
+) -> Cell:
     if key not in entry.scores:
         return Cell("-")
     score = SCORES[key]
-    value, decimals = entry.scores[key], _decimals(entry, key)
+    value = entry.scores[key]
+    shown = score.text(value, decimals)
     ends = [score.text(end, decimals) for end in entry.intervals.get(key, ())]
     gain, worse = "", False
     # Processing the maps does not change class predictions.
     gains = not score.is_threshold and score.family != "class"
     if gains and base is not None and key in base.scores:
-        finer = max(decimals, _decimals(base, key))
-        gain = score.text(value - base.scores[key], finer, signed=True)
+        gain = score.text(value - base.scores[key], decimals, signed=True)
         worse = score.order(value) > score.order(base.scores[key])
     interval = f"[{', '.join(ends)}]" if ends else ""
-    return Cell(score.text(value, decimals), interval, gain, worse, notes)
+    return Cell(shown, interval, gain, worse, notes, shown == best)
 
 
 def _decimals(entry: Entry, key: str) -> int:
-    """Decimals of a score: as printed for a reported one, else two."""
-    if key not in entry.scores or SCORES[key].is_threshold:
+    """Decimals of a score that the entry has: as printed for a reported one, else two."""
+    if SCORES[key].is_threshold:
         return 0
     if entry.state != "reported":
         return 2

@@ -16,6 +16,7 @@
   let threshold = START;
   let chosen = []; // ids of the rows whose curves are drawn, all of one table
   let sorted = null; // {table, column, direction}
+  let picked = new Map(); // columns by key: whether the reader wants them
 
   // ------------------------------------------------------------------ tabs
 
@@ -58,6 +59,7 @@
   function turn(key) {
     open(key);
     filter();
+    arrange();
     draw();
     history.pushState(null, "", address());
   }
@@ -99,6 +101,85 @@
     return text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
   }
 
+  // ------------------------------------------------------------------ columns
+
+  const isUsual = (head) => head.dataset.usual !== undefined;
+  const isShown = (head) => picked.get(head.dataset.key) ?? (isUsual(head) || head === sortedHead());
+
+  function arrange() {
+    for (const board of boards) {
+      for (const head of board.querySelectorAll("thead th[data-key]")) {
+        const hidden = !isShown(head);
+        if (head.hidden === hidden) continue;
+        head.hidden = hidden;
+        for (const row of order.get(board.querySelector("tbody"))) row.cells[head.cellIndex].hidden = hidden;
+      }
+    }
+    offer();
+    edges();
+  }
+
+  // The columns of the open tab, in their order, but for the names of the rows.
+  function offer() {
+    const titles = new Map();
+    const shown = new Set();
+    for (const head of panelOf(tab).querySelectorAll("thead th[data-key]")) {
+      const key = head.dataset.key;
+      if (key === "method") continue;
+      if (!titles.has(key)) titles.set(key, (head.querySelector("button") ?? head).textContent);
+      if (isShown(head)) shown.add(key);
+    }
+    const choices = [...titles].map(([key, title]) => {
+      const label = document.createElement("label");
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.dataset.key = key;
+      box.checked = shown.has(key);
+      label.append(box, title);
+      return label;
+    });
+    const holder = $("picker").querySelector(".choices");
+    const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const all = document.createElement("button");
+    all.type = "button";
+    all.textContent = shown.size < titles.size ? "Show all" : "Show the usual ones";
+    all.addEventListener("click", () => {
+      picked = new Map(shown.size < titles.size ? [...titles.keys()].map((key) => [key, true]) : []);
+      arrange();
+      save();
+      holder.querySelector("button").focus();
+    });
+    holder.replaceChildren(...choices, all);
+    if (focused) holder.querySelector(`input[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  $("picker").addEventListener("change", (event) => {
+    picked.set(event.target.dataset.key, event.target.checked);
+    arrange();
+    save();
+  });
+  $("picker").addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    $("picker").open = false;
+    $("picker").querySelector("summary").focus();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.isConnected && !$("picker").contains(event.target)) $("picker").open = false;
+  });
+
+  // Where a table goes on beyond its frame, a shadow and a line of text say so.
+  function edges() {
+    for (const board of boards) {
+      const scroll = board.querySelector(".scroll");
+      const room = scroll.scrollWidth - scroll.clientWidth;
+      board.querySelector(".sideways").hidden = room <= 1;
+      scroll.parentElement.classList.toggle("left", scroll.scrollLeft > 1);
+      scroll.parentElement.classList.toggle("right", scroll.scrollLeft < room - 1);
+    }
+  }
+
+  for (const scroll of document.querySelectorAll(".scroll")) scroll.addEventListener("scroll", edges);
+
   function say(text) {
     $("status").textContent = text;
   }
@@ -119,6 +200,7 @@
       const other = first === "descending" ? "ascending" : "descending";
       sorted = { table, column, direction: same && sorted.direction === first ? other : first };
       sort();
+      arrange();
       save();
     });
   }
@@ -453,6 +535,10 @@
     if (sorted) view.set("sort", `${sorted.table}.${sorted.column}.${sorted.direction}`);
     if (threshold !== START) view.set("t", threshold);
     if (chosen.join() !== usualCurves().join()) view.set("draw", chosen.join("~"));
+    for (const [name, wanted] of [["show", true], ["hide", false]]) {
+      const keys = [...picked].filter(([, shown]) => shown === wanted).map(([key]) => key);
+      if (keys.length) view.set(name, keys.join("~"));
+    }
     return view.size ? `#${view}` : location.pathname + location.search;
   }
 
@@ -470,26 +556,30 @@
     threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : START;
     const [table, column, direction] = (view.get("sort") ?? "").split(".");
     sorted = ["ascending", "descending"].includes(direction) ? { table, column, direction } : null;
-    const named = view.has("draw") ? view.get("draw").split("~") : usualCurves();
-    const known = [...new Set(named)].filter((id) => curvesOf.has(id)).slice(0, MOST);
+    const named = (view.get("draw") ?? "").split("~").filter((id) => curvesOf.has(id));
+    const known = named.length || view.get("draw") === "" ? [...new Set(named)].slice(0, MOST) : usualCurves();
     const home = known.length && rows.get(known[0]).closest("table");
     chosen = known.filter((id) => rows.get(id).closest("table") === home);
+    const keys = new Set([...document.querySelectorAll("thead th[data-key]")].map((head) => head.dataset.key));
+    const columns = (name) => (view.get(name) ?? "").split("~").filter((key) => keys.has(key));
+    picked = new Map([...columns("show").map((key) => [key, true]), ...columns("hide").map((key) => [key, false])]);
     tick();
     filter();
-    open(tabOf(view));
+    open(tabOf(view, named.length > 0));
     filter(); // counts what the tab shows
+    arrange();
     sort();
     follow();
   }
 
   // The tab that a link names. Links from before there were tabs name a data set, or what it shows.
-  function tabOf(view) {
+  function tabOf(view, draws) {
     const named = tabs.find((link) => link.dataset.tab === view.get("tab"));
     if (named) return named.dataset.tab;
     const board =
       boards.find((one) => one.dataset.dataset === view.get("dataset")) ??
       sortedHead()?.closest(".board") ??
-      (view.has("draw") && chosen.length ? rows.get(chosen[0]).closest(".board") : undefined) ??
+      (draws ? rows.get(chosen[0]).closest(".board") : undefined) ??
       (filters.some((name) => $(name).value) ? boards.find((one) => !one.hidden) : undefined);
     return (board?.closest(".panel") ?? panels[0]).dataset.tab;
   }
@@ -500,6 +590,7 @@
     if (panel) open(panel.dataset.tab);
     if (target.closest(".board")?.hidden) for (const name of filters) $(name).value = "";
     filter();
+    arrange();
     draw();
   }
 
@@ -528,6 +619,7 @@
   for (const name of filters) {
     $(name).addEventListener("input", () => {
       filter();
+      edges();
       draw(); // its place may have gone or come back
       save();
     });
@@ -535,8 +627,10 @@
   $("reset").addEventListener("click", () => {
     for (const name of filters) $(name).value = "";
     sorted = null;
+    picked = new Map();
     filter();
     sort();
+    arrange();
     draw();
     save();
   });
@@ -589,8 +683,10 @@
   });
   let width = innerWidth;
   addEventListener("resize", () => {
-    if (innerWidth !== width) draw();
+    if (innerWidth === width) return;
     width = innerWidth;
+    edges();
+    draw();
   });
   restore();
   arrive();

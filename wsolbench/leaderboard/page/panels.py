@@ -130,7 +130,9 @@ def panels(tables: Sequence[Table], titles: Mapping[str, str]) -> list[Panel]:
         home = home if home in counts else own
         return own in EMBEDDED, -counts[home], home, own != home
 
-    return [_panel(key, groups[key], titles) for key in sorted(groups, key=lambda k: place(groups[k]))]
+    return [
+        _panel(key, groups[key], titles) for key in sorted(groups, key=lambda k: place(groups[k]))
+    ]
 
 
 def _key(dataset: str) -> str:

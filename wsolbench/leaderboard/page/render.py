@@ -21,10 +21,22 @@ from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
 from ..entries import Entry, entry_counts_path, entry_path, slug
 from ..tables import THRESHOLD_RULES, Cell, Table, floor, heading
-from .panels import Panel, Summary, human_title, newest, panels, summaries, table_id
+from .panels import (
+    EMBEDDED,
+    Panel,
+    Summary,
+    human_title,
+    newest,
+    panels,
+    summaries,
+    table_id,
+)
 from .settings import Settings
 
-__all__ = ["bibtex", "latex_row", "markdown_row", "page"]
+__all__ = ["USUAL_COLUMNS", "bibtex", "latex_row", "markdown_row", "page"]
+
+USUAL_COLUMNS = 5
+"""Columns that a table shows before its reader picks others: names, and as many scores as fit."""
 
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
@@ -229,8 +241,20 @@ def _followed() -> dict[str, str]:
     }
 
 
+def _usual_scores(table: Table, room: int) -> list[str]:
+    """The scores that a table shows at first: those that rank, then the others but thresholds."""
+    ranking = [key for key in table.shown_keys if SCORES[key].rank]
+    ranking.sort(key=lambda key: SCORES[key].rank)
+    others = [key for key in table.shown_keys if key not in ranking]
+    others.sort(key=lambda key: SCORES[key].is_threshold)  # sorting keeps the order of equals
+    return [*ranking, *others][:room]
+
+
 def _table(table: Table) -> dict[str, Any]:
     keys = table.shown_keys
+    # Results on the embedded benchmark rank nothing.
+    ranked = any(table.ranks) and table.dataset not in EMBEDDED
+    usual = _usual_scores(table, USUAL_COLUMNS - 2 - ranked)
     columns = {key: table.column(key) for key in keys}
     held = {curve for entry in table.entries for curve in entry.curves}
     followed = {curve: name for curve, name in _followed().items() if curve in held}
@@ -242,13 +266,14 @@ def _table(table: Table) -> dict[str, Any]:
         "protocol": table.protocol,
         "notes": table.notes,
         "title_notes": table.common_notes("entry"),
-        "ranked": any(table.ranks),
+        "ranked": ranked,
         "intervals": any(entry.intervals for entry in table.entries),
         "columns": [
             {
                 "key": key,
                 "name": heading(key),
                 "lower": SCORES[key].better is Better.LOWER,
+                "usual": key in usual,
                 "notes": table.common_notes(key),
             }
             for key in keys
@@ -295,7 +320,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
                 "gain": cell.gain,
                 "worse": cell.worse,
                 "notes": cell.notes,
-                "level": SCORES[key].is_threshold,
+                "best": cell.best,
             }
             for key, cell in cells.items()
         ],
