@@ -72,6 +72,12 @@ if TYPE_CHECKING:
     from .scores import SCORES, Score
 
 __version__ = "0.1.0"
+"""The version of the package, which results state.
+
+Examples:
+    >>> wsolbench.read_result("demo/sem-val.json").wsolbench == wsolbench.__version__
+    True
+"""
 
 _HOMES = {
     "PROTOCOLS": "protocols",

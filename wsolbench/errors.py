@@ -44,6 +44,13 @@ class WsolbenchError(Exception):
         cure: what the reader can do about it, in the imperative.
         exit_status: 2 for an input that cannot be used (missing file, bad option), 1 for one that
             was read and is invalid (an invalid submission, an outdated leaderboard).
+
+    Examples:
+        >>> try:
+        ...     wsolbench.read_result("none.json")
+        ... except wsolbench.WsolbenchError as error:
+        ...     print(f"{error.where}: {error.found}, {error.expected}")
+        none.json: no such file, a result file
     """
 
     def __init__(

@@ -87,6 +87,10 @@ class Score:
         chance: what a map scores that knows nothing of the object: a number, or the key of the
             score that says it; None where no such level is defined.
         is_chance: whether it is such a level itself, which no method is better or worse for.
+
+    Examples:
+        >>> wsolbench.SCORES["peak_iou"].text(0.6212), wsolbench.SCORES["peak_threshold"].text(48)
+        ('62.12', '48')
     """
 
     key: str
@@ -391,7 +395,14 @@ _RECORDS = (
 )
 
 SCORES: dict[str, Score] = {score.key: score for score in _RECORDS}
-"""Every score by its key, in the order of tables."""
+"""Every score by its key, in the order of tables.
+
+Examples:
+    >>> wsolbench.SCORES["peak_iou"].title
+    'Peak-IoU'
+    >>> [key for key, score in wsolbench.SCORES.items() if score.better.value == "lower"]
+    ['kl_divergence']
+"""
 
 MAX_BOX_ACC_KEYS = {0.5: "max_box_acc", 0.3: "max_box_acc_30", 0.7: "max_box_acc_70"}
 """The keys of MaxBoxAcc, by the IoU that a correct box needs."""

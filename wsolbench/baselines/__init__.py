@@ -10,6 +10,12 @@ PyTorch, which `pip install "wsolbench[torch]"` installs.
   name (`any_networks`).
 - `predict`: a submission from the photos of a data set (`predict`).
 - `predict_trivial`: network-free baselines, which need no PyTorch (`trivial`).
+
+Examples:
+    >>> import torch
+    >>> from wsolbench.baselines import class_activation_maps
+    >>> class_activation_maps(torch.rand(2, 8, 7, 7), torch.tensor([3, 5])).shape
+    torch.Size([2, 7, 7])
 """
 
 from __future__ import annotations

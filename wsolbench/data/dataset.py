@@ -48,6 +48,11 @@ class Dataset:
         limit: number of images if the split was shortened for a trial; None for the whole split.
         exif: "ignore" reads photos in their stored order of pixels, "apply" turns them upright.
         subset: the list of ids that the images were chosen by; None for the whole split.
+
+    Examples:
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5", "val", "demo/images")
+        >>> len(dataset), dataset[0].image_id, dataset["mini_val_00003"].mask.shape
+        (120, 'mini_val_00000', (113, 142))
     """
 
     store: AnnotationStore

@@ -44,6 +44,14 @@ def export_coco(
         store: the annotations.
         path: the file, replaced if it exists.
         progress: called with (images written, images).
+
+    Examples:
+        >>> import json
+        >>> store = wsolbench.AnnotationStore.open("demo/mini.h5")
+        >>> wsolbench.export_coco(store, "instances.json")
+        >>> with open("instances.json") as file:
+        ...     len(json.load(file)["images"])
+        240
     """
     require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     head = {"dataset": store.dataset, "classes": [list(pair) for pair in store.classes]}
@@ -72,6 +80,13 @@ def export_png(
     Raises:
         WsolbenchError: the folder is not empty, its parent is missing, an image has no mask or no
             box, an image id cannot be a file name, or a class name cannot be stored in CSV.
+
+    Examples:
+        >>> store = wsolbench.AnnotationStore.open("demo/mini.h5")
+        >>> wsolbench.export_png(store, "masks")
+        >>> from pathlib import Path
+        >>> sorted(path.name for path in Path("masks").iterdir())
+        ['classes.csv', 'masks', 'table.csv']
     """
     require_type("store", store, (AnnotationStore,), "an AnnotationStore, such as dataset.store")
     require_path("folder", folder, "the path of the folder to create")

@@ -119,6 +119,15 @@ def collate(items: Sequence[Item]) -> Item:
     Returns:
         The same keys. Tensors of equal shape and dtype are stacked, (B, ...); other values become a
         list of length B. `boxes` is always a list, because the number of boxes varies.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5", "val", "demo/images")
+        >>> samples = dataset.torch(mask_size=56)
+        >>> loader = DataLoader(samples, batch_size=4, collate_fn=wsolbench.collate)
+        >>> batch = next(iter(loader))
+        >>> batch["mask"].shape, len(batch["boxes"])
+        (torch.Size([4, 56, 56]), 4)
     """
     require_items("items", items, (dict,), "a list of items of a torch data set")
     return {key: _stacked(key, [item[key] for item in items]) for key in items[0]}

@@ -168,6 +168,13 @@ def find_cases(
     Raises:
         WsolbenchError: images without mask, box or map, a result of something else or without the
             thresholds, and what `evaluator.score_together` refuses.
+
+    Examples:
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> with wsolbench.Submission.open("demo/sem-val.h5") as submission:
+        ...     cases = wsolbench.find_cases(dataset, submission, count=1)
+        >>> cases.images, list(cases.groups)
+        (120, ['box_alone', 'mask_alone', 'both'])
     """
     check_match(dataset, submission)
     if result is not None:

@@ -61,6 +61,13 @@ def compare_files(
         WsolbenchError: a file that cannot be read, a result under another protocol, without
             `common` a file that lacks maps of images which others have, or one of the other faults
             of `compare`.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> found = wsolbench.compare_files(files, wsolbench.Bootstrap(2000), "demo/mini.h5")
+        >>> verdicts = {pair.score: pair.verdict for pair in found.pairs}
+        >>> verdicts["peak_iou"], verdicts["gt_known_loc"]
+        ('ahead', 'ahead')
     """
     require_items("files", files, (str, os.PathLike), "a list of paths")
     require_methods(len(files))
@@ -133,6 +140,14 @@ def compare_protocols(
     Raises:
         WsolbenchError: one of the faults of `compare_files`; no protocol under which the methods
             can be compared.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> names = ["sem", "wsoleval-pxap"]
+        >>> drawn = wsolbench.Bootstrap(1000)
+        >>> verdict = wsolbench.compare_protocols(files, drawn, "demo/mini.h5", protocols=names)
+        >>> [found.protocol["name"] for found in verdict.comparisons]
+        ['sem', 'wsoleval-pxap']
     """
     require_items("files", files, (str, os.PathLike), "a list of paths")
     require_methods(len(files))

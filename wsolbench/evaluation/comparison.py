@@ -98,6 +98,12 @@ class Comparison:
         comparisons: how many Holm's correction counts; those of other protocols too, where
             several were judged together.
         iou_split: the image-mean IoU as shape and calibration; None where there is none.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> found = wsolbench.compare_files(files, wsolbench.Bootstrap(200), "demo/mini.h5")
+        >>> found.names, found.images
+        (('CAM mini', 'SEM mini'), 120)
     """
 
     names: tuple[str, ...]
@@ -190,6 +196,17 @@ def compare(
             a score means, saying in what; the same maps twice; without `common`, methods that lack
             maps of images which others have; fewer than two images that all hold, or one whose
             pixels on and off the object are not as many in all; no score that all have.
+
+    Examples:
+        >>> requests = [
+        ...     wsolbench.Request(f"demo/{name}-val.h5", "demo/mini.h5", counts=True)
+        ...     for name in ("cam", "sem")
+        ... ]
+        >>> counts = [wsolbench.run(request).counts[0] for request in requests]
+        >>> found = wsolbench.compare(counts, wsolbench.Bootstrap(1000))
+        >>> cam, sem = found.scores["peak_iou"]
+        >>> sem > cam
+        True
     """
     check_bootstrap(bootstrap)
     require_items("compared", compared, (object,), "a list of Counts")

@@ -55,6 +55,12 @@ def comparison_table(comparison: Comparison, form: str = "text", layout: Layout 
 
     Raises:
         WsolbenchError: a score that was not compared.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> found = wsolbench.compare_files(files, wsolbench.Bootstrap(200), "demo/mini.h5")
+        >>> wsolbench.comparison_table(found, "csv").split(",")[:5]
+        ['score', 'first', 'second', 'first_score', 'second_score']
     """
     require_type("comparison", comparison, (Comparison,), "a Comparison")
     keys = layout.keys(comparison.scores)

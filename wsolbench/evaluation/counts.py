@@ -58,6 +58,12 @@ class Counts:
         held: bool (n,), whether there was a map; an image without one counts as a map of zeros.
         kept: the statistics of the n images, but not their boxes.
         scoring: which scores there are.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", counts=True)
+        >>> (counts,) = wsolbench.run(request).counts
+        >>> len(counts.image_ids), counts.result.images
+        (120, 120)
     """
 
     result: Result
@@ -74,14 +80,29 @@ class Counts:
 
 
 def counts_path(result: str | os.PathLike[str]) -> Path:
-    """Where the counts of a result file lie: r.json has them in r.counts.npz."""
+    """Where the counts of a result file lie: r.json has them in r.counts.npz.
+
+    Examples:
+        >>> wsolbench.counts_path("r.json").name
+        'r.counts.npz'
+    """
     require_path("result", result, "the path of a result")
     path = Path(result)
     return path.with_name(path.name.removesuffix(".json") + COUNTS_SUFFIX)
 
 
 def write_counts(path: str | os.PathLike[str], counts: Counts) -> None:
-    """Write the file, whole or not at all; the same counts give the same bytes."""
+    """Write the file, whole or not at all; the same counts give the same bytes.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", counts=True)
+        >>> (counts,) = wsolbench.run(request).counts
+        >>> counts.result.write("sem.json")
+        >>> wsolbench.write_counts(wsolbench.counts_path("sem.json"), counts)
+        >>> result = wsolbench.read_result("sem.json")
+        >>> len(wsolbench.read_counts("sem.counts.npz", result).image_ids)
+        120
+    """
     require_type("counts", counts, (Counts,), "the Counts of a result")
     columns: dict[str, NDArray[Any]] = {
         "version": np.array(VERSION),
@@ -107,6 +128,13 @@ def read_counts(path: str | os.PathLike[str], result: Result) -> Counts:
 
     Raises:
         WsolbenchError: missing, damaged, of another result, or images that do not add up to it.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", counts=True)
+        >>> (counts,) = wsolbench.run(request).counts
+        >>> wsolbench.write_counts("sem.counts.npz", counts)
+        >>> len(wsolbench.read_counts("sem.counts.npz", counts.result).image_ids)
+        120
     """
     counts = parse_counts(path, result)
     scores, curves = counts.scoring.scored(counts.scoring.sums(counts.kept), result.threshold)

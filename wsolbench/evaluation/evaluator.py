@@ -76,6 +76,14 @@ class Evaluator:
         WsolbenchError: no such protocol or metric, none that the protocol defines; box scores where
             images have no box; accuracy by class where an image has no class; no OpenCV where the
             protocol needs it.
+
+    Examples:
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> evaluator = wsolbench.Evaluator(dataset)
+        >>> for sample in dataset:
+        ...     evaluator.update([sample.image_id], [np.float32(sample.mask)])
+        >>> evaluator.result().scores["peak_iou"]
+        1.0
     """
 
     def __init__(

@@ -105,6 +105,12 @@ def evaluate_many(
 
     Raises:
         WsolbenchError: a damaged annotation file, or a request that no submission could satisfy.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> request = wsolbench.Request(files[0], "demo/mini.h5")
+        >>> [len(scored.outcome.results) for scored in wsolbench.evaluate_many(request, files)]
+        [1, 1]
     """
     require_type("request", request, (Request,), "a wsolbench.Request")
     require_items("submissions", submissions, (str, os.PathLike), "a list of paths")

@@ -78,6 +78,13 @@ def rescored(
 
     Raises:
         WsolbenchError: see `with_families`.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", counts=True)
+        >>> (counts,) = wsolbench.run(request).counts
+        >>> more = wsolbench.rescored(counts, ["explain"])
+        >>> "relevance_mass" in counts.result.scores, "relevance_mass" in more.result.scores
+        (False, True)
     """
     require_type("counts", counts, (Counts,), "the Counts of a result")
     require_items("metrics", metrics, (str,), "a list of names of metrics")

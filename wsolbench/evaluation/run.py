@@ -74,6 +74,12 @@ class Request:
 
     Raises:
         WsolbenchError: no such protocol, an option that a protocol does not support.
+
+    Examples:
+        >>> names = ["sem", "wsoleval-pxap"]
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", protocols=names)
+        >>> [result.protocol["name"] for result in wsolbench.run(request).results]
+        ['sem', 'wsoleval-pxap']
     """
 
     submission: Submission | PathLike
@@ -191,6 +197,12 @@ class Outcome:
         counts: one for each protocol, if requested.
         table: per-image scores under the first protocol, as columns, if requested.
         notes: what a reader of the scores should know, e.g. that no image is classified correctly.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", per_image=True)
+        >>> outcome = wsolbench.run(request)
+        >>> len(outcome.results), len(outcome.table["best_iou"])
+        (1, 120)
     """
 
     results: tuple[Result, ...]
@@ -209,6 +221,12 @@ def run(request: Request, bars: Bars = lambda title, unit: nullcontext()) -> Out
     Raises:
         WsolbenchError: files that cannot be read, a submission of another data set or split, or
             one of the faults of `Evaluator`.
+
+    Examples:
+        >>> request = wsolbench.Request("demo/sem-val.h5", "demo/mini.h5", threshold=100)
+        >>> (result,) = wsolbench.run(request).results
+        >>> result.threshold.pixel, result.threshold.box
+        (100, 100)
     """
     require_type("request", request, (Request,), "a wsolbench.Request")
     request = replace(request, threshold=request.read_threshold())  # before the work
@@ -375,6 +393,11 @@ def evaluate(
     Raises:
         WsolbenchError: the submission cannot be read, is of another data set or split, holds
             images that the split does not or lacks some that it has, or a map is not legal.
+
+    Examples:
+        >>> result = wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5")
+        >>> print(f"{result.scores['peak_iou']:.2f} at T {result.scores['peak_threshold']}")
+        0.53 at T 128
     """
     request = Request(
         submission,

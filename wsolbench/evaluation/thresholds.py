@@ -212,6 +212,11 @@ def readings(
     Raises:
         WsolbenchError: a result without curves over 256 levels, or a `carried` one of another
             kind or without the thresholds; a rule of each map without counts.
+
+    Examples:
+        >>> result = wsolbench.read_result("demo/sem-test.json")
+        >>> [read.rule for read in wsolbench.readings(result, fixed=[128])]
+        ['max on this split', 'from val (T 128, box T 95)', 'fixed at 128 (0.50)']
     """
     require_type("result", result, (Result,), "a Result")
     require_type("carried", carried, (Result, type(None)), "a Result or None")
@@ -311,6 +316,11 @@ def readings_table(read: Sequence[ScoresAt], form: str = "text", layout: Layout 
 
     Raises:
         WsolbenchError: a column or an order by a score that no rule has.
+
+    Examples:
+        >>> read = wsolbench.readings(wsolbench.read_result("demo/sem-test.json"), fixed=[128])
+        >>> wsolbench.readings_table(read, "csv").split(",")[:4]
+        ['rule', 'pixel_threshold', 'box_threshold', 'iou_at_threshold']
     """
     require_items("read", read, (ScoresAt,), "a list that readings(result) returns")
     first = read[0] if read else None

@@ -80,6 +80,13 @@ class LocalizationMetric(Metric):
     Raises:
         WsolbenchError: no such protocol or metric family, or one that the protocol does not define;
             a threshold or number of classes that does not go with the protocol.
+
+    Examples:
+        >>> import torch
+        >>> metric = wsolbench.LocalizationMetric(metrics=["pixel"])
+        >>> metric.update(torch.rand(2, 7, 7), torch.ones(2, 28, 28, dtype=torch.bool))
+        >>> metric.compute()["peak_iou"].item()
+        1.0
     """
 
     is_differentiable = False

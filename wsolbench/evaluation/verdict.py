@@ -97,6 +97,15 @@ class Verdict:
     Attributes:
         comparisons: one a protocol, of the same methods in the same order.
         skipped: by protocol why the methods were not compared under it.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> names = ["sem", "wsoleval-pxap"]
+        >>> found = wsolbench.compare_protocols(
+        ...     files, wsolbench.Bootstrap(1000), "demo/mini.h5", protocols=names
+        ... )
+        >>> len(found.comparisons), dict(found.skipped)
+        (2, {})
     """
 
     comparisons: tuple[Comparison, ...]
@@ -158,6 +167,16 @@ def judge(comparisons: Sequence[Comparison], skipped: dict[str, str] | None = No
     Raises:
         WsolbenchError: none; other methods, resamples or pairs than those of the first; a protocol
             twice.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> drawn = wsolbench.Bootstrap(1000)
+        >>> found = [
+        ...     wsolbench.compare_files(files, drawn, "demo/mini.h5", protocol=name)
+        ...     for name in ("sem", "wsoleval-pxap")
+        ... ]
+        >>> len(wsolbench.judge(found).comparisons)
+        2
     """
     require_items("comparisons", comparisons, (Comparison,), "a list of Comparison")
     if not comparisons:
@@ -206,6 +225,14 @@ def verdict_table(verdict: Verdict, form: str = "text", layout: Layout = PLAIN) 
 
     Raises:
         WsolbenchError: a score that was compared under no protocol.
+
+    Examples:
+        >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
+        >>> names = ["sem", "wsoleval-pxap"]
+        >>> drawn = wsolbench.Bootstrap(1000)
+        >>> verdict = wsolbench.compare_protocols(files, drawn, "demo/mini.h5", protocols=names)
+        >>> wsolbench.verdict_table(verdict, "csv").split(",")[:4]
+        ['protocol', 'score', 'first', 'second']
     """
     require_items("verdict", [verdict], (Verdict,), "a Verdict")
     keys = layout.keys(key for own in verdict.comparisons for key in own.scores)

@@ -82,6 +82,15 @@ class Explained:
         images: the per-image tables, one a method.
         verdict: who is ahead; of a single method none.
         notes: what a reader of the numbers should know.
+
+    Examples:
+        >>> from wsolbench.mini.classifier import load
+        >>> drawn = wsolbench.Bootstrap(100)
+        >>> done = wsolbench.explain(
+        ...     load(), "demo/images", "demo/mini.h5", "out", ["cam"], limit=4, bootstrap=drawn
+        ... )
+        >>> done.names, done.results[0].images, len(done.images[0]["pointing_game"])
+        (('cam',), 4, 4)
     """
 
     dataset: Dataset
@@ -143,6 +152,16 @@ def explain(
         WsolbenchError: a method is unknown or given twice, or the model does not have what it
             needs; the folder holds another run; masks, photos or classes cannot be used; a file
             cannot be written.
+
+    Examples:
+        >>> from wsolbench.mini.classifier import load
+        >>> drawn = wsolbench.Bootstrap(100)
+        >>> photos, masks = "demo/images", "demo/mini.h5"
+        >>> done = wsolbench.explain(
+        ...     load(), photos, masks, "out", ["cam", "sem"], limit=4, bootstrap=drawn
+        ... )
+        >>> done.names
+        ('cam', 'sem')
     """
     folder = Path(out)
     kinds = _kinds(model, methods, seeds, start, layer, channels)

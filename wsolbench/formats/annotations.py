@@ -64,6 +64,14 @@ class Annotation:
             image has boxes alone.
         boxes: int32 (n, 4), pixels, half-open (x0, y0, x1, y1), n may be 0.
         ignore: run lengths of the ignored pixels, or None.
+
+    Examples:
+        >>> from wsolbench import masks
+        >>> mask = np.zeros((8, 9), bool)
+        >>> mask[2:5, 3:7] = True
+        >>> boxes = np.array([masks.tight_box(mask)], np.int32)
+        >>> wsolbench.Annotation("photo-1", "val", 0, masks.encode(mask), boxes).boxes.tolist()
+        [[3, 2, 7, 5]]
     """
 
     image_id: str
@@ -94,6 +102,13 @@ class AnnotationSet:
         classes: (WordNet id or other key, name) by class index; may be empty.
         sources: the files from which the annotations were imported.
         notes: remarks of the importer for readers: conventions, corrections, gaps.
+
+    Examples:
+        >>> store = wsolbench.AnnotationStore.open("demo/mini.h5")
+        >>> wsolbench.export_coco(store, "instances.json")
+        >>> content = wsolbench.importer("coco")("instances.json")
+        >>> content.dataset, len(content.annotations), content.classes[0]
+        ('mini', 240, ('mini0', 'toy with a star'))
     """
 
     dataset: str
@@ -111,6 +126,14 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
             range, a box is outside its image, an image has neither a mask nor a box, a mask is
             empty or has malformed run lengths, ignored pixels have another size than the mask; all
             faults together.
+
+    Examples:
+        >>> from wsolbench import masks
+        >>> mask = np.zeros((8, 9), bool)
+        >>> mask[2:5, 3:7] = True
+        >>> boxes = np.array([masks.tight_box(mask)], np.int32)
+        >>> one = wsolbench.Annotation("photo-1", "val", 0, masks.encode(mask), boxes)
+        >>> wsolbench.write_store("mine.h5", wsolbench.AnnotationSet("mine", [one]))
     """
     require_type("content", content, (AnnotationSet,), "an AnnotationSet")
     rows = sorted(content.annotations, key=lambda annotation: annotation.image_id)
@@ -183,6 +206,11 @@ class AnnotationStore:
         classes: (key, name) by class index; empty if the data set has no class list.
         sources: the files from which the annotations were imported.
         notes: remarks of the importer.
+
+    Examples:
+        >>> store = wsolbench.AnnotationStore.open("demo/mini.h5")
+        >>> store.image_ids[0], store.mask(0).shape, store.boxes(0).tolist()
+        ('mini_test_00000', (140, 191), [[23, 5, 133, 125]])
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
@@ -410,6 +438,10 @@ def find_annotations(given: str | os.PathLike[str] | None, dataset: str | None) 
 
     Raises:
         WsolbenchError: no path is given, and neither of the other places has a file.
+
+    Examples:
+        >>> wsolbench.find_annotations("demo/mini.h5", "mini").name
+        'mini.h5'
     """
     require_type("annotations", given, (str, os.PathLike, type(None)), "a path or None")
     require_type("dataset", dataset, (str, type(None)), "the name of a data set or None")

@@ -32,6 +32,15 @@ class Layout:
         bold: whether the best value of each score is bold, and values that are printed alike.
         named: whether short names stand in place of letters (comparisons).
         width: of a terminal, in characters; wider text tables are cut into several. None for any.
+
+    Examples:
+        >>> results = [wsolbench.read_result(f"demo/{name}-val.json") for name in ("cam", "sem")]
+        >>> layout = wsolbench.Layout(["peak_threshold"], sort="peak_iou")
+        >>> print(wsolbench.table(results, "md", layout))
+        | Method   |   Peak-T |
+        |----------|----------|
+        | SEM mini |      128 |
+        | CAM mini |       24 |
     """
 
     columns: Sequence[str] = ()

@@ -35,7 +35,13 @@ _WORDS = ("dataset", "split", "threshold")
 
 
 def signature(result: Result) -> str:
-    """What must agree before two numbers may be compared, in one line."""
+    """What must agree before two numbers may be compared, in one line.
+
+    Examples:
+        >>> result = wsolbench.read_result("demo/sem-val.json")
+        >>> wsolbench.signature(result).split("|")[3:6]
+        ['annotations:mini/val/d009a581', 'images:120', 'maps:gt']
+    """
     require_type("result", result, (Result,), "a Result")
     parts = {
         "wsolbench": result.wsolbench,
@@ -123,6 +129,11 @@ def table(results: Sequence[Result], form: str = "text", layout: Layout = PLAIN)
     Raises:
         WsolbenchError: results of different protocols, whose numbers do not belong in one table; a
             column that none of them has.
+
+    Examples:
+        >>> results = [wsolbench.read_result(f"demo/{name}-val.json") for name in ("cam", "sem")]
+        >>> print(wsolbench.table(results, "csv").splitlines()[0][:44])
+        method,dataset,split,images,limit,threshold,
     """
     check_alike(results)
     results = layout.order(results, lambda own: own.scores, lambda own: own.name)
@@ -191,6 +202,11 @@ def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
     """The groups of one kind as a table, a row a group; `table` has them in CSV.
 
     On a terminal the brief scores alone; of more than 20 groups, the lowest and highest ten.
+
+    Examples:
+        >>> result = wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5", by=["boxes"])
+        >>> print(wsolbench.breakdown_table(result, "boxes").splitlines()[0])
+        True boxes      Images     AP    IoU at T    GT-known    Top-1 loc
     """
     require_type("result", result, (Result,), "a Result")
     require_choice("kind", kind, result.breakdowns)
@@ -225,6 +241,15 @@ def seeds_table(groups: Sequence[SeedGroup], form: str = "text") -> str:
     Args:
         groups: one or more, of `seeds.seed_groups`.
         form: "text", "md" or "latex".
+
+    Examples:
+        >>> from wsolbench.baselines import predict_trivial
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> for seed in (0, 1):
+        ...     predict_trivial(dataset, f"{seed}.h5", "noise", seed=seed)
+        >>> results = [wsolbench.evaluate(dataset, f"{seed}.h5") for seed in (0, 1)]
+        >>> print(wsolbench.seeds_table(wsolbench.seed_groups(results), "md").splitlines()[0])
+        | Mean ± standard deviation   |        Noise |
     """
     require_items("groups", groups, (SeedGroup,), "a list of SeedGroup, of seed_groups")
     clean = markdown_text if form == "md" else str

@@ -72,6 +72,14 @@ class Threshold:
         source: of a carried one: the other result's method, split and submission hash.
         per_image: how each map gives its own threshold (`metrics.own_thresholds`): "otsu", "mean",
             "max:F" or "area:F"; absent under other rules.
+
+    Examples:
+        >>> carried = wsolbench.read_result("demo/sem-test.json").threshold
+        >>> carried.rule, carried.source["split"]
+        ('carried', 'val')
+        >>> otsu = wsolbench.Threshold("per_image", per_image="otsu")
+        >>> wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5", threshold=otsu).threshold.kind
+        'otsu'
     """
 
     rule: str
@@ -103,6 +111,13 @@ class Bootstrap:
         resamples: how many; 1,000 settle a 95 % interval to about a tenth of its width.
         seed: of the draws.
         level: share of the resamples that lie within an interval.
+
+    Examples:
+        >>> drawn = wsolbench.Bootstrap(200, seed=1)
+        >>> result = wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5", bootstrap=drawn)
+        >>> low, high = result.intervals["peak_iou"]
+        >>> low < result.scores["peak_iou"] < high
+        True
     """
 
     resamples: int
@@ -135,6 +150,11 @@ class Group:
         images: how many.
         scores: by key (see `scores.SCORES`).
         intervals: [low, high] by key, over the resamples of the result.
+
+    Examples:
+        >>> result = wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5", by=["boxes"])
+        >>> {group.name: group.images for group in result.breakdowns["boxes"]}
+        {'1': 89, '2': 28, '3': 3}
     """
 
     name: str
@@ -170,6 +190,11 @@ class Result:
         breakdowns: scores of groups of images, by kind of group: "area", "boxes", "class".
         boundary: how boundaries were scored (`metrics.boundary.BoundaryRule`); empty if they were
             not.
+
+    Examples:
+        >>> result = wsolbench.read_result("demo/sem-val.json")
+        >>> result.images, len(result.curves["iou"]), f"{result.scores['peak_iou']:.2f}"
+        (120, 256, '0.53')
     """
 
     method: Mapping[str, Any]
@@ -328,6 +353,11 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     Raises:
         WsolbenchError: missing, no JSON, duplicate or unknown or missing keys, another version,
             values that no result can have, or that contradict each other (`result_checks`).
+
+    Examples:
+        >>> result = wsolbench.read_result("demo/sem-test.json")
+        >>> result.dataset, result.split, result.threshold.rule
+        ('mini', 'test', 'carried')
     """
     file = require_file(path, "a result file", "name one that `wsolbench evaluate --out` wrote")
     if file.name.endswith(COUNTS_SUFFIX):

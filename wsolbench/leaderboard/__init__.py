@@ -5,6 +5,15 @@ the tables.
 
 The names are imported at once, not when first used: `add`, `build` and `verify` are modules too,
 and importing such a module would replace the function of its name. No heavy package is imported.
+
+Examples:
+    >>> about = wsolbench.leaderboard.About(
+    ...     "A. Author", "image label", "CC-BY-4.0", "2026-01-31", "wsolbench predict sem ..."
+    ... )
+    >>> result = wsolbench.read_result("demo/sem-val.json")
+    >>> path = wsolbench.leaderboard.add(result, about, "board")
+    >>> wsolbench.leaderboard.read_entry(path).state
+    'measured'
 """
 
 from __future__ import annotations

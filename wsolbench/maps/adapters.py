@@ -34,6 +34,12 @@ def maps_of(output: Any, normalise: str = "none") -> list[NDArray[np.float32]]:
     Raises:
         WsolbenchError: the shape is wrong, there are maps of several layers, or values are NaN
             or, without normalisation, outside [0, 1].
+
+    Examples:
+        >>> camera = np.random.default_rng(0).normal(size=(2, 1, 7, 7))  # what an explainer gives
+        >>> maps = wsolbench.maps_of(camera, "min-max")
+        >>> len(maps), maps[0].shape, float(maps[0].max())
+        (2, (7, 7), 1.0)
     """
     normalisation = normalisation_named(normalise)
     if isinstance(output, Sequence):

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from ..data.dataset import Dataset
 from ..data.importers.mask_files import summary
-from ..data.importers.tables import read_table
 from ..errors import WsolbenchError, one_of, require_choice, some
 from ..files import available_processors, require_folder, require_target, sha256_of
-from ..formats.submission.rules import NO_CLASS, SubmissionHeader
+from ..formats.submission.rules import SubmissionHeader
 from ..formats.submission.writer import SubmissionWriter
 from ..image_ids import files_by_id, files_under, one_file_each
 from ..metrics.map_values import ROUNDING, values_fault
 from ..progress import Progress
+from .class_table import read_classes
 from .map_files import ENDINGS, is_lossy, read_map_and_kind
 from .normalisations import Normalisation
 from .scales import SCALE_CURE, check_scale, notes_of_values, scaled, survey_of
@@ -39,7 +39,6 @@ __all__ = ["Imported", "import_edges", "import_maps"]
 
 _BATCH = 128
 _AS_IS = Normalisation("none")
-_TOP_COLUMNS = ("top1", "top2", "top3", "top4", "top5")
 
 
 INVERTED = 0.6
@@ -156,6 +155,14 @@ def import_maps(
             normalisation are outside [0, 1] or leave open which number means 1, images have no
             file or several, or files belong to no image of the annotations; all faults of a kind
             together. Edges are given with a window, or not of the images with maps.
+
+    Examples:
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> for image_id in dataset.image_ids:
+        ...     np.save(image_id, np.float32([[0.2, 0.9]]))
+        >>> outs = {wsolbench.normalisation_named("min-max"): "mine.h5"}
+        >>> wsolbench.import_maps(".", dataset, outs, method={"name": "mine"}).maps
+        120
     """
     kept = any(own.kind == "none" for own in outs)
     if scale is not None and not kept:
@@ -196,7 +203,7 @@ def import_maps(
             cure="save floats from 0 to 1 (.npy), which need no scale",
         )
         _require_same_images(maps, edged)
-    classes = None if top5 is None else _classes(top5, list(maps.files))
+    classes = None if top5 is None else read_classes(top5, list(maps.files))
     if window is not None:
         method = with_window(method, window)
     also = "" if edged is None else f"; edges: {edged.words(_AS_IS)}"
@@ -258,6 +265,13 @@ def import_edges(
 
     Raises:
         WsolbenchError: see `import_maps`.
+
+    Examples:
+        >>> edges = wsolbench.Dataset.open("demo/mini.h5")
+        >>> for sample in edges:
+        ...     np.save(sample.image_id, np.float32(sample.mask))
+        >>> wsolbench.import_edges(".", edges, "edges.h5", method={"name": "mine"}).maps
+        120
     """
     edges = _source(
         folder,
@@ -547,37 +561,6 @@ def _files_of(
     kind = "files" if what == "map" else f"{what} files"
     notes = [f"{left} {kind} of images outside {where} were left out"] if left else []
     return files, notes
-
-
-def _classes(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list[int]]:
-    rows = read_table(
-        path,
-        "a table of predicted classes",
-        required=("image_id", "top1"),
-        optional=_TOP_COLUMNS[1:],
-        numbers=_TOP_COLUMNS,
-        known_ids=ids,
-    )
-    classes: dict[str, list[int]] = {}
-    for line, row in rows:
-        texts = [row.get(column, "") for column in _TOP_COLUMNS]
-        if not all(text.isdecimal() for text in texts if text) or row["image_id"] in classes:
-            raise WsolbenchError(
-                path,
-                found=f"line {line}: {row}",
-                expected="each image once, classes as integers from 0",
-                cure="correct the line",
-            )
-        classes[row["image_id"]] = [int(text) if text else NO_CLASS for text in texts]
-    without = [image_id for image_id in ids if image_id not in classes]
-    if without:
-        raise WsolbenchError(
-            path,
-            found=f"no row for {len(without)} images: {some(without)}",
-            expected="a row for each map",
-            cure="add the missing rows",
-        )
-    return classes
 
 
 def _header(

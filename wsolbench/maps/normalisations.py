@@ -163,6 +163,10 @@ def normalisation_named(text: str) -> Normalisation:
 
     Raises:
         WsolbenchError: the name is unknown, or the percentile is invalid.
+
+    Examples:
+        >>> wsolbench.normalisation_named("min-max")(np.float32([[2, 4, 6]])).tolist()
+        [[0.0, 0.5, 1.0]]
     """
     require_type("normalisation", text, (str,), "a name such as min-max")
     kind, colon, given = text.partition(":")

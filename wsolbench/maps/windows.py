@@ -83,6 +83,11 @@ def centre_crop(resize: int | Sequence[int], crop: int) -> CentreCrop:
 
     Raises:
         WsolbenchError: sides that are not integers from 1 to 16384.
+
+    Examples:
+        >>> window = wsolbench.centre_crop(256, 224)
+        >>> window(256, 256, 7)
+        (16.0, 16.0, 240.0, 240.0)
     """
     sides = [*resize] if isinstance(resize, Sequence) else [resize]
     if not 1 <= len(sides) <= 2 or not all(map(_is_side, [*sides, crop])):

@@ -11,4 +11,12 @@
 - `contours`: boxes as other programs draw them with OpenCV (`opencv`).
 
 Axes are (height, width); boxes are (x0, y0, x1, y1) in pixels, half-open; counts are int64.
+
+Examples:
+    >>> from wsolbench.metrics.levels import level_map
+    >>> from wsolbench.metrics.pixel import count_pixels, iou
+    >>> mask = np.eye(4, dtype=bool)
+    >>> counts = count_pixels(level_map(np.float32(mask), 4, 4), mask)
+    >>> counts.shape, float(iou(counts)[255])
+    ((2, 256), 1.0)
 """

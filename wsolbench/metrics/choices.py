@@ -102,6 +102,10 @@ class BoundaryRule:
 
     Raises:
         WsolbenchError: another type, or a distance that is not above 0 and at most `MOST_DISTANCE`.
+
+    Examples:
+        >>> wsolbench.BoundaryRule(suppression=False).max_distance
+        0.0075
     """
 
     suppression: bool = True

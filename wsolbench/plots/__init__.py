@@ -3,6 +3,13 @@
 Plot functions draw on the axes they are given and return them. They compute no scores, open no
 window and change no global style; the `save_...` functions write files. Modules are imported on
 first use of their names, and matplotlib (`pip install 'wsolbench[plots]'`) only when drawing.
+
+Examples:
+    >>> from matplotlib.figure import Figure
+    >>> result = wsolbench.read_result("demo/sem-val.json")
+    >>> axes = wsolbench.plots.iou_threshold([result], Figure().add_subplot())
+    >>> axes.get_xlabel()
+    'Threshold T'
 """
 
 from __future__ import annotations

@@ -11,6 +11,11 @@ wherever a name is:
         PROTOCOLS["sem"], name="mine", version=1, comparator=Comparator.ABOVE
     )
     wsolbench.evaluate(dataset, "maps.h5", mine)
+
+Examples:
+    >>> from wsolbench.protocols import PROTOCOLS, changes
+    >>> sorted(changes(PROTOCOLS["tscam-cub"], PROTOCOLS["tscam"]))
+    ['fixed_threshold']
 """
 
 from __future__ import annotations
@@ -74,6 +79,12 @@ PROTOCOLS: dict[str, Protocol] = {
         *(BAS_CUB, BAS_CUB_INCEPTION, ADL, GENPROMP, GENPROMP_CUB),
     )
 }
+"""Every named protocol, by its name.
+
+Examples:
+    >>> wsolbench.PROTOCOLS["wsoleval-v2"].box_iou_thresholds
+    (0.5, 0.3, 0.7)
+"""
 
 
 def changes(protocol: Protocol, other: Protocol) -> dict[str, object]:

@@ -170,6 +170,15 @@ class Protocol:
 
     Raises:
         WsolbenchError: fields that do not go together, all of them at once.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from wsolbench.protocols import Comparator
+        >>> sem = wsolbench.PROTOCOLS["sem"]
+        >>> above = replace(sem, name="above", version=1, comparator=Comparator.ABOVE)
+        >>> result = wsolbench.evaluate("demo/mini.h5", "demo/sem-val.h5", above)
+        >>> sem.label, result.protocol["name"]
+        ('sem.v2 (9114c162)', 'above')
     """
 
     name: str

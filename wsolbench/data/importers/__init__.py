@@ -37,6 +37,13 @@ def importer(kind: str) -> Callable[..., AnnotationSet]:
 
     Raises:
         WsolbenchError: there is no such kind.
+
+    Examples:
+        >>> store = wsolbench.AnnotationStore.open("demo/mini.h5")
+        >>> wsolbench.export_coco(store, "instances.json")
+        >>> wsolbench.write_store("again.h5", wsolbench.importer("coco")("instances.json"))
+        >>> wsolbench.AnnotationStore.open("again.h5").content_sha256 == store.content_sha256
+        True
     """
     require_choice("import", kind, IMPORTERS)
     module, function = IMPORTERS[kind]

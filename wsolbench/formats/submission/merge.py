@@ -96,6 +96,14 @@ def merge_submissions(
         WsolbenchError: there is no shard, or one is given twice, is damaged or is the target (exit
             status 2 or 1); shards disagree, two hold the same image, or one holds an image outside
             the given order (1).
+
+    Examples:
+        >>> from wsolbench.baselines import predict_trivial
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> for part in (0, 1):
+        ...     predict_trivial(dataset.shard(part, 2), f"{part}.h5", "noise")
+        >>> wsolbench.merge_submissions(["0.h5", "1.h5"], "maps.h5").maps
+        120
     """
     if not isinstance(shards, (str, os.PathLike)):
         require_items("shards", shards, (str, os.PathLike), "a list of paths")

@@ -62,6 +62,11 @@ class Submission:
         edge_dtype: dtype of the edges, or None.
         format_version: 2; or 1, which has no hash of ids, header, top5, boxes and windows.
         content_sha256: the hash of these, which was compared; None in version 1.
+
+    Examples:
+        >>> with wsolbench.Submission.open("demo/sem-val.h5") as submission:
+        ...     print(submission.image_ids[0], submission.read([0])[0].shape)
+        mini_val_00000 (32, 32)
     """
 
     def __init__(self, scan: Scan) -> None:

@@ -108,6 +108,11 @@ class SubmissionHeader:
         normalisation: how values were brought to [0, 1], in words.
         method: `name` (required), and any of backbone, paper, code, commit, parameters, seed,
             class_agnostic (true if maps do not depend on the class that they are made for).
+
+    Examples:
+        >>> header = wsolbench.SubmissionHeader("mini", "val", "gt", "none", {"name": "mine"})
+        >>> header.method["name"]
+        'mine'
     """
 
     dataset: str

@@ -40,6 +40,10 @@ def validate(
 
     Raises:
         WsolbenchError: the file is missing or not HDF5.
+
+    Examples:
+        >>> wsolbench.validate("demo/sem-val.h5", "demo/mini.h5")
+        []
     """
     require_type(
         "annotations",

@@ -72,6 +72,13 @@ class SubmissionWriter:
             neither `resume` nor `overwrite` is set, the unfinished run has other settings, or
             another process is writing; on leaving, there is no map, or the disk is full (the part
             is then kept).
+
+    Examples:
+        >>> header = wsolbench.SubmissionHeader("mini", "val", "gt", "none", {"name": "mine"})
+        >>> with wsolbench.SubmissionWriter("mine.h5", header) as writer:
+        ...     writer.append(["mini_val_00000"], np.ones((1, 7, 7), np.float32))
+        >>> len(wsolbench.Submission.open("mine.h5"))
+        1
     """
 
     def __init__(

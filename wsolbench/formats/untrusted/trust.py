@@ -15,6 +15,12 @@ def trust_files(trusted: bool = True) -> None:
 
     Args:
         trusted: False returns to reader processes with limits.
+
+    Examples:
+        >>> wsolbench.trust_files()
+        >>> len(wsolbench.AnnotationStore.open("demo/mini.h5"))
+        240
+        >>> wsolbench.trust_files(False)
     """
     global _trusted
     _trusted = bool(trusted)
