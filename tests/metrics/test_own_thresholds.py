@@ -73,6 +73,24 @@ def test_otsu_of_one_pixel_in_millions_is_opencvs() -> None:
     assert own.otsu_threshold(counts) == theirs + 1 == 1
 
 
+def test_otsu_is_the_threshold_with_the_largest_variance_between_classes() -> None:
+    """The definition, level by level; OpenCV's program rounds otherwise than it."""
+    for counts in histograms(MAPS):
+        level, total = np.arange(256), counts.sum()
+        variances = [0.0]
+        for threshold in range(1, 256):
+            low, high = counts[:threshold], counts[threshold:]
+            if not low.sum() or not high.sum():
+                variances.append(0.0)
+                continue
+            means = (low * level[:threshold]).sum() / low.sum() - (
+                high * level[threshold:]
+            ).sum() / high.sum()
+            variances.append(low.sum() * high.sum() / total**2 * means**2)
+        found = own.otsu_threshold(counts)
+        assert variances[found] == pytest.approx(max(variances))
+
+
 def test_otsu_of_many_pixels_does_not_overflow() -> None:
     """In int64 the sums of this histogram would be beyond 2**63."""
     counts = np.zeros(256, np.int64)
@@ -133,3 +151,10 @@ def test_rules_come_back_from_their_texts() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(WsolbenchError, match=r"threshold: found .*otsu, mean, max:F or area:F"):
         own.own_rule(text)
+
+
+@pytest.mark.parametrize("text", ["max:0.1234567", "area:0.00001", "max:1", "area:0.5"])
+def test_a_rule_keeps_all_digits_of_its_share(text: str) -> None:
+    assert str(own.own_rule(text)) == text
+    assert own.own_rule(str(own.own_rule(text))) == own.own_rule(text)
+    assert text.partition(":")[2] in own.own_rule(text).words or text.startswith("area")

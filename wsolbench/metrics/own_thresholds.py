@@ -17,6 +17,7 @@ under every rule; so is one without any pixel. Shares are exact: `max:0.2` is a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import WsolbenchError
 from ..scores import LEVELS
+from .sum_kernels import otsu_levels
 
 __all__ = [
     "OWN_RULES",
@@ -40,7 +42,6 @@ OWN_RULES = ("otsu", "mean", "max:F", "area:F")
 """The rules as they are typed; F is a share above 0, at most 1."""
 
 _LONGEST = 12  # characters of a share: sums of pixels times its denominator fit 64 bits
-_EPSILON = np.float64(np.finfo(np.float32).eps)  # OpenCV: FLT_EPSILON
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,16 @@ class OwnRule:
     share: Fraction | None = None
 
     def __str__(self) -> str:
-        return self.kind if self.share is None else f"{self.kind}:{float(self.share):g}"
+        return self.kind if self.share is None else f"{self.kind}:{_decimal(self.share)}"
 
     @property
     def words(self) -> str:
         """The rule for tables, e.g. "Otsu's of each map"."""
         if self.share is None:
             return {"otsu": "Otsu's of each map", "mean": "mean of each map"}[self.kind]
-        share = f"{float(self.share):g}"
         if self.kind == "max":
-            return f"{share} of the maximum of each map"
-        return f"{100 * float(self.share):g} % of the pixels of each map"
+            return f"{_decimal(self.share)} of the maximum of each map"
+        return f"{_decimal(100 * self.share)} % of the pixels of each map"
 
     def thresholds(self, histograms: NDArray[np.int64]) -> NDArray[np.int64]:
         """T of each histogram: int64 (...) of int64 (..., 256)."""
@@ -94,7 +94,7 @@ def own_rule(text: str) -> OwnRule:
         "threshold",
         found=repr(text)[:40],
         expected=f"a level from 0 to 255, or {', '.join(OWN_RULES[:-1])} or {OWN_RULES[-1]} "
-        "with F above 0 and at most 1",
+        "with F a decimal such as 0.2, above 0 and at most 1",
         cure="name one of these, e.g. otsu or max:0.2",
     )
 
@@ -110,27 +110,8 @@ def is_own_rule(text: str) -> bool:
 
 def otsu_threshold(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
     """The threshold with the largest variance between the two classes; of equal ones the lowest."""
-    counts = histograms.astype(np.float64)
-    scale = 1.0 / np.maximum(histograms.sum(axis=-1), 1)
-    mean = np.zeros(counts.shape[:-1])
-    for level in range(LEVELS):
-        mean += level * counts[..., level]
-    mean *= scale
-    below, share = np.zeros_like(mean), np.zeros_like(mean)
-    largest, found = np.zeros_like(mean), np.full(mean.shape, -1, np.int64)
-    for level in range(LEVELS):
-        own = counts[..., level] * scale
-        below *= share
-        share += own
-        rest = 1.0 - share
-        split = (np.minimum(share, rest) >= _EPSILON) & (np.maximum(share, rest) <= 1 - _EPSILON)
-        # Where all is on one side, OpenCV skips the division; what it does not use may be anything.
-        below = np.where(split, (below + level * own) / np.where(split, share, 1.0), below)
-        above = (mean - share * below) / np.where(split, rest, 1.0)
-        variance = share * rest * (below - above) * (below - above)
-        better = split & (variance > largest)
-        largest = np.where(better, variance, largest)
-        found = np.where(better, level, found)
+    rows = np.ascontiguousarray(histograms, np.int64).reshape(-1, LEVELS)
+    found = otsu_levels(rows).reshape(histograms.shape[:-1])
     several = (histograms > 0).sum(axis=-1) > 1
     return np.where(several, np.maximum(found, 0) + 1, 0)
 
@@ -173,6 +154,11 @@ def area_threshold(
 def _ceiling(values: NDArray[np.int64], share: Fraction) -> NDArray[np.int64]:
     """The smallest integers that are not below a share of others: int64 (...)."""
     return np.asarray(-(-values * share.numerator // share.denominator))
+
+
+def _decimal(share: Fraction) -> str:
+    """A share as it can be typed, with all of its digits."""
+    return f"{(Decimal(share.numerator) / share.denominator).normalize():f}"
 
 
 def _is_share(text: str) -> bool:

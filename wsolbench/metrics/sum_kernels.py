@@ -1,4 +1,4 @@
-"""The compiled loops over sums: of images with weights, and of curves from many histograms.
+"""The compiled loops over sums: of images with weights, of curves and thresholds of histograms.
 
 As `kernels`: kept on disk, no fast-math, no lock. Each has an obvious way in NumPy that gives the
 same bits, but fills memory with what is read once.
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from .compiled import kernel
 
-__all__ = ["add_changes", "add_weighted", "curve_steps"]
+__all__ = ["add_changes", "add_weighted", "curve_steps", "otsu_levels"]
+
+_LEAST = float(np.finfo(np.float32).eps)
+"""Share of the pixels that either side of Otsu's threshold must have; OpenCV: FLT_EPSILON."""
 
 
 @kernel("i8[:,::1](u2[:,::1], i8[:,::1])")
@@ -93,3 +96,40 @@ def curve_steps(
             precision = hit / max(called, 1.0) if called > 0.0 else 1.0
             steps[place, level] = precision * (recall[level] - recall[level + 1])
     return iou, steps
+
+
+@kernel("i8[::1](i8[:,::1])")
+def otsu_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last level below Otsu's threshold, of equal ones the lowest, as OpenCV finds it.
+
+    Source: getThreshVal_Otsu_8u of OpenCV, whose order of float64 operations this keeps.
+
+    Args:
+        histograms: int64 (n, levels).
+
+    Returns:
+        int64 (n,); -1 where no level divides the pixels.
+    """
+    found = np.full(histograms.shape[0], -1, np.int64)
+    for place in range(found.size):
+        counts = histograms[place]
+        scale = 1.0 / max(counts.sum(), 1)
+        mean = 0.0
+        for level in range(counts.size):
+            mean += level * np.float64(counts[level])
+        mean *= scale
+        below = share = largest = 0.0
+        for level in range(counts.size):
+            own = np.float64(counts[level]) * scale
+            below *= share
+            share += own
+            rest = 1.0 - share
+            # OpenCV skips the division where all is on one side.
+            if min(share, rest) >= _LEAST and max(share, rest) <= 1 - _LEAST:
+                below = (below + level * own) / share
+                above = (mean - share * below) / rest
+                variance = share * rest * (below - above) * (below - above)
+                if variance > largest:
+                    largest = variance
+                    found[place] = level
+    return found
