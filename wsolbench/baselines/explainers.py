@@ -148,7 +148,10 @@ def explaining(
         )
     run = (_torchcam if record.package == TORCHCAM else _gradcam)(record, logits, place, layout)
     version = importlib.import_module("importlib.metadata").version(record.package)
-    return Explaining(record, place, _checked(run, record, where), f"{record.package} {version}")
+    explained = place if record.reads_layer else ""
+    return Explaining(
+        record, explained, _checked(run, record, where), f"{record.package} {version}"
+    )
 
 
 _Run = Callable[[Tensor, Tensor], Any]

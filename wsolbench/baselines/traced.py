@@ -53,6 +53,7 @@ LINEAR, HEAD, NO_MAPS = "linear", "head", ""
 
 PROBES = 2  # photos of noise; a batch shows which axis is that of photos
 SEED = 0
+_LOOKED_AT = 12  # the classifying part starts behind one of the last layers
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 
@@ -439,9 +440,6 @@ def _head_plan(network: nn.Module, found: _Found, logits: Tensor) -> Plan | None
             except Exception:  # noqa: BLE001 - a part that does not take these features is none
                 continue
     return None
-
-
-_LOOKED_AT = 12  # the classifying part starts behind one of the last layers
 
 
 def _scores(network: nn.Module, plan: Plan, features: Tensor) -> Tensor:

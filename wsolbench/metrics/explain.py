@@ -60,6 +60,10 @@ _LEVEL = np.arange(LEVELS, dtype=np.int64)
 _LOGS = np.array([0.0, *(float(Decimal(level).ln()) for level in range(1, LEVELS))])
 """The logarithm of each level; 0 for the level 0, which only stands beside a factor of 0."""
 
+_NEED_BOTH = ("roc_auc", "pearson")
+_NEED_NO_MASK = ("complexity", "sparseness")
+"""Scores that need pixels off the object too, and those of the map alone."""
+
 _LN2 = float(Decimal(2).ln())
 _EPS = 2.0**-52
 """MATLAB's eps, by which the saliency benchmark keeps KL finite."""
@@ -241,10 +245,6 @@ def _of_levels(sums: _Sums) -> dict[str, Values]:
     }
 
 
-_NEED_BOTH = ("roc_auc", "pearson")
-_NEED_NO_MASK = ("complexity", "sparseness")
-
-
 def _iou(sums: _Sums, called: Counts, hits: Counts) -> tuple[Values, Values]:
     """IoU of foregrounds (n, t), and what as many pixels at random places have."""
     area, pixels = sums.object[:, None], sums.pixels[:, None]
@@ -320,26 +320,23 @@ def measure(images: Images) -> Statistics:
 
 def columns(kept: Statistics, rules: Any, classes: int) -> Sums:
     """`explain` (n, k), each score in units, and `explain_held` (n, k): whether there is one."""
-    values, held = [], []
-    for key, own in image_scores(kept["pixels"]).items():
-        there = ~np.isnan(own)
-        scaled = np.where(there, own, 0) / _SCALES.get(key, 1.0)
-        parts = (scaled, -scaled) if key in _SIGNED else (scaled,)
-        values += [units(np.maximum(part, 0)) for part in parts]
-        held.append(there.astype(np.int64))
+    found = image_scores(kept["pixels"])
+    held = [(~np.isnan(found[key])).astype(np.int64) for key in _keys()]
+    values = [
+        units(np.maximum(sign * np.nan_to_num(found[key]) / _SCALES.get(key, 1.0), 0))
+        for key, sign in _signed_keys()
+    ]
     return {"explain": np.stack(values, axis=1), "explain_held": np.stack(held, axis=1)}
 
 
 def scores(sums: Sums, reading: Reading) -> Scored:
     """The means over the images that have a score; NaN where none has."""
+    totals: dict[str, NDArray[Any]] = {}
+    for place, (key, sign) in enumerate(_signed_keys()):
+        totals[key] = totals.get(key, 0) + sign * sums["explain"][:, place]
     found: dict[str, NDArray[Any]] = {}
-    place = 0
-    for row, key in enumerate(_keys()):
-        total, images = sums["explain"][:, place], sums["explain_held"][:, row]
-        place += 1
-        if key in _SIGNED:
-            total = total - sums["explain"][:, place]
-            place += 1
+    for place, (key, total) in enumerate(totals.items()):
+        images = sums["explain_held"][:, place]
         mean = total / (UNIT * np.maximum(images, 1)) * _SCALES.get(key, 1.0)
         found[key] = np.where(images == 0, np.nan, mean)
     return found, {}
@@ -361,3 +358,8 @@ def absent_images(sums: Sums) -> dict[str, int]:
 
 def _keys() -> list[str]:
     return [key for key, score in SCORES.items() if score.family == "explain"]
+
+
+def _signed_keys() -> list[tuple[str, int]]:
+    """The columns of `explain`: the scores, and the negative parts of those that may have one."""
+    return [(key, sign) for key in _keys() for sign in ((1, -1) if key in _SIGNED else (1,))]
