@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -42,13 +41,9 @@ def middle(network: Any, images: Any, classes: Any) -> Any:
     return maps
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """The network is quicker so, and tests run beside each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def nothing(network: Any, images: Any, classes: Any) -> Any:
+    """An explainer whose maps are no numbers."""
+    return np.full((len(images), 4, 4), np.nan, np.float32)
 
 
 @pytest.fixture
@@ -176,12 +171,18 @@ def test_classes_of_a_table(folder: Path) -> None:
         (["--methods", "cam,nonsense"], "method 'nonsense': found an unknown name"),
         (["--methods", "cam,cam"], "methods: found one twice in cam, cam"),
         (["--methods", "attention-rollout"], "found a model with its own class maps"),
-        (["--channels", "none"], "--channels takes a number above 0 or all, not none"),
+        (["--channels", "none"], "found none, expected a number above 0, or all"),
+        (["--channels", "0"], "found 0, expected a number above 0, or all"),
+        (["--methods", "cam,sem", "--channels", "64"], "expected it only for scorecam"),
         (["--methods", "cam", "--start", "gradcam"], "found it for cam, expected it only for sem"),
         (["--methods", "cam,sem", "--layer", "x"], "found x for cam, sem, expected it only for"),
         (
+            ["--methods", "cam", "--class-map", "same"],
+            "--class-map (class_map=): found it beside classes predicted",
+        ),
+        (
             ["--methods", "cam", "--classes", "classes.csv", "--class-map", "same"],
-            "--class-map (class_map=): found it beside a table of classes",
+            "--class-map (class_map=): found it beside classes classes.csv",
         ),
         (
             ["--methods", "cam", "--classes", "annotated"],
@@ -214,6 +215,44 @@ def test_a_finished_run_of_other_methods_is_replaced_on_request_alone(folder: Pa
         *("position-score", "position-score.counts"),
     }
     assert not (out / "comparison.json").exists()
+
+
+def test_a_mask_of_another_size_than_its_photo_is_named(folder: Path) -> None:
+    Image.fromarray(np.full((40, 30), 255, np.uint8)).save(folder / "masks" / "p3.png")
+    done = run(folder, "--methods", "cam")
+    assert str(done.exception) == (
+        f"{folder / 'masks'}: found masks of another size (width x height) than their photos: "
+        "p3 30x40, p3.png 51x40, expected the size of the photo; use masks and photos of the same "
+        "size, which is never changed here"
+    )
+    turned = Image.open(folder / "photos" / "p2.png")
+    upright = turned.getexif()
+    upright[0x0112] = 6
+    turned.transpose(Image.Transpose.ROTATE_90).save(folder / "photos" / "p2.png", exif=upright)
+    (folder / "masks" / "p3.png").unlink()
+    assert "use --exif apply" in str(run(folder, "--methods", "cam").exception)
+    done = run(folder, "--methods", "cam", "--exif", "apply")
+    assert done.exit_code == 0, done.output
+
+
+def test_the_data_set_is_named_after_its_masks_or_as_asked(folder: Path) -> None:
+    for options, name in (((), "masks"), (("--dataset", "squares"), "squares")):
+        done = run(folder, "--methods", "cam", *options, out=name)
+        assert done.exit_code == 0, done.output
+        result = read_result(folder / name / "results" / "cam.json")
+        assert result.dataset == name
+
+
+def test_an_error_that_only_the_network_finds_leaves_the_earlier_run(folder: Path) -> None:
+    assert run(folder, "--methods", "cam").exit_code == 0
+    held = {own: own.read_bytes() for own in (folder / "out").rglob("*") if own.is_file()}
+    for options in (
+        ("--methods", "tests.explaining.test_explain:nothing"),
+        ("--methods", "gradcam", "--layer", "nonsense"),
+    ):
+        assert run(folder, *options, "--overwrite").exit_code != 0
+        now = {own: own.read_bytes() for own in (folder / "out").rglob("*") if own.is_file()}
+        assert now == held
 
 
 def test_photos_without_masks_and_masks_without_photos(folder: Path) -> None:

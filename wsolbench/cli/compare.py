@@ -15,6 +15,7 @@ from .layout_options import layout_of, layout_options
 from .options import (
     FILE,
     annotations_option,
+    bootstrap_options,
     check_output_options,
     format_option,
     jobs_option,
@@ -36,21 +37,7 @@ __all__ = ["compare"]
     help="Protocols for scoring submissions [default: that of the results, else sem]. Several are "
     "decided together; all means every named one that the annotations allow.",
 )
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(20, 100_000),
-    metavar="B",
-    default=1000,
-    show_default=True,
-    help="Number of resamples of the images.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Random seed of --bootstrap.",
-)
+@bootstrap_options("Number of resamples of the images.", 1000)
 @click.option("--against-first", is_flag=True, help="Compare every method with the first only.")
 @click.option(
     "--common",

@@ -23,6 +23,7 @@ from .options import (
     FILE,
     LEVEL_OR_RULE,
     annotations_option,
+    bootstrap_options,
     check_output_options,
     check_subset_options,
     format_option,
@@ -286,14 +287,10 @@ def _boundary(no_nms: bool, truth: str | None, distance: float | None) -> Bounda
     "own; may be repeated [default: 51 and 128, and otsu, mean and max:0.5 if the counts are next "
     "to the result].",
 )
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(20, 100_000),
-    metavar="B",
-    help="Compute 95 % confidence intervals of the gaps from B resamples of the images; needs the "
-    "counts next to the result.",
+@bootstrap_options(
+    "Compute 95 % confidence intervals of the gaps from B resamples of the images; needs the "
+    "counts next to the result."
 )
-@click.option("--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0].")
 @format_option
 @json_option
 @layout_options("columns", "sort", "transpose")

@@ -12,6 +12,8 @@ from ..interrupts import advise
 from ..progress import bar
 from .options import (
     FILE,
+    bootstrap_options,
+    exif_option,
     jobs_option,
     listed,
     quiet_option,
@@ -80,21 +82,12 @@ __all__ = ["explain"]
 @click.option(
     "--channels",
     metavar="N|all",
-    default="64",
-    show_default=True,
-    help="Channels that scorecam scores, those with the largest deviation in the photo.",
+    help="Channels that scorecam scores, those with the largest deviation in the photo [default: "
+    "64].",
 )
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(20, 100_000),
-    metavar="B",
-    default=10_000,
-    show_default=True,
-    help="Number of resamples of the photos.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of --bootstrap."
-)
+@click.option("--dataset", metavar="NAME", help="Name of the data set [default: that of --masks].")
+@exif_option
+@bootstrap_options("Number of resamples of the photos.", 10_000)
 @device_option
 @jobs_option
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
@@ -107,7 +100,7 @@ def explain(
     images: Path,
     masks: Path,
     methods: str,
-    channels: str,
+    channels: str | None,
     bootstrap: int,
     seed: int,
     size: int | None,
@@ -125,8 +118,6 @@ def explain(
     names = ("backbone", "weights", "weights_key", "preprocessing", "random_weights", "model")
     source = {name: options.pop(name) for name in (*names, "checkpoint")}
     check_source(None, **source)
-    if channels != "all" and not (channels.isdecimal() and int(channels) > 0):
-        raise click.UsageError(f"--channels takes a number above 0 or all, not {channels}.")
     require_torch("explain")
     from ..evaluation.comparison_report import correction_text
     from ..explaining.run import explain as run_explain
@@ -144,7 +135,7 @@ def explain(
         listed(methods),
         classes=classes,
         size=size,
-        channels=None if channels == "all" else int(channels),
+        channels=int(channels) if channels and channels.isdecimal() else channels,
         bootstrap=Bootstrap(bootstrap, seed),
         device=device,
         bars=partial(bar, quiet=quiet),

@@ -18,6 +18,7 @@ __all__ = [
     "Level",
     "LevelOrRule",
     "annotations_option",
+    "bootstrap_options",
     "check_output_options",
     "check_store_options",
     "check_subset_options",
@@ -148,6 +149,30 @@ normalise_option = click.option(
     help="Normalisations: min-max, max, pas:P, ivr:P or none; with several, m.h5 becomes "
     "m.<name>.h5.",
 )
+
+
+def bootstrap_options(text: str, resamples: int | None = None) -> Callable[[_Command], _Command]:
+    """The options --bootstrap B and --seed.
+
+    Args:
+        text: help of --bootstrap.
+        resamples: the default; with None there is no default of either option.
+    """
+    drawn = click.option(
+        "--bootstrap",
+        type=click.IntRange(20, 100_000),
+        metavar="B",
+        default=resamples,
+        show_default=resamples is not None,
+        help=text,
+    )
+    seed = click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=None if resamples is None else 0,
+        help="Random seed of --bootstrap [default: 0].",
+    )
+    return lambda command: drawn(seed(command))
 
 
 def shard_option(text: str) -> Callable[[_Command], _Command]:

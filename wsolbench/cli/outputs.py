@@ -19,7 +19,15 @@ from ..files import (
 )
 from ..progress import bar
 from ..tables import require_columns_target, write_columns
-from .options import FILE, LEVEL_OR_RULE, check_output_options, format_option, json_option, listed
+from .options import (
+    FILE,
+    LEVEL_OR_RULE,
+    bootstrap_options,
+    check_output_options,
+    format_option,
+    json_option,
+    listed,
+)
 from .printing import print_notes, print_results
 
 if TYPE_CHECKING:
@@ -55,14 +63,8 @@ def result_options(command: _Command) -> _Command:
             help="Score at this threshold (0 to 255), or each map at its own, without annotation: "
             "otsu, mean, max:F (share F of its maximum) or area:F (share F of its pixels).",
         ),
-        click.option(
-            "--bootstrap",
-            type=click.IntRange(20, 100_000),
-            metavar="B",
-            help="Compute 95 % confidence intervals from B resamples of the images, e.g. 1000.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0]."
+        bootstrap_options(
+            "Compute 95 % confidence intervals from B resamples of the images, e.g. 1000."
         ),
         click.option(
             "--by",

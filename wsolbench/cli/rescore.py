@@ -13,6 +13,7 @@ from ..progress import bar
 from ..tables import require_columns_target, write_columns
 from .options import (
     FILE,
+    bootstrap_options,
     check_output_options,
     format_option,
     json_option,
@@ -33,13 +34,7 @@ __all__ = ["rescore"]
     show_default=True,
     help="Metrics to add: any whose statistics the counts hold.",
 )
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(20, 100_000),
-    metavar="B",
-    help="Compute 95 % confidence intervals from B resamples [default: as the result].",
-)
-@click.option("--seed", type=click.IntRange(0), help="Random seed of --bootstrap [default: 0].")
+@bootstrap_options("Compute 95 % confidence intervals from B resamples [default: as the result].")
 @click.option("--out", type=FILE, help="Write the result to this file, and its counts next to it.")
 @click.option(
     "--per-image",

@@ -17,6 +17,7 @@ A folder is written:
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from ..baselines.explainers import require_explainer
 from ..baselines.map_kinds import METHODS, MapKind
 from ..baselines.predict import predict
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, require_items
+from ..errors import WsolbenchError, printable, require_items
 from ..evaluation.comparison import compare
 from ..evaluation.counts import counts_path, write_counts
 from ..evaluation.run import Request, run
@@ -59,7 +60,10 @@ SEEDS = 0.1
 """Seeds of SEM, as a fraction of the positions."""
 
 CHANNELS = 64
-"""Channels that Score-CAM scores, so that 50 photos take minutes."""
+"""Channels that Score-CAM scores unless told otherwise, so that 50 photos take minutes."""
+
+ALL = "all"
+"""In place of their number: all channels."""
 
 RESAMPLES = 10_000
 """Resamples of the photos: enough to decide some of a few hundred comparisons after correction."""
@@ -115,7 +119,9 @@ def explain(
     seeds: int | float = SEEDS,
     start: str | None = None,
     layer: str | None = None,
-    channels: int | None = CHANNELS,
+    channels: int | str | None = None,
+    dataset: str | None = None,
+    exif: str = "ignore",
     bootstrap: Bootstrap | None = None,
     device: str = "auto",
     jobs: int | None = None,
@@ -139,13 +145,15 @@ def explain(
         start: the method from whose map "sem" starts; None for "cam", or without class maps the
             first explainer in `methods`.
         layer: see `predict`.
-        channels: channels that "scorecam" scores; None for all.
+        channels: channels that "scorecam" scores, or "all"; None for `CHANNELS`.
+        dataset: the data set's name in every file; None for the name of the masks' folder or file.
+        exif: "ignore" keeps the pixels of photos in their stored order, "apply" turns them upright.
         bootstrap: how intervals are drawn; None for `RESAMPLES`.
         device: see `predict`.
         jobs: threads for scoring.
         resume: continue unfinished maps.
         overwrite: replace the run that is in the folder, finished or not, once methods, masks and
-            photos have been checked.
+            photos have been checked and one photo has been explained by each method.
         bars: makes a progress bar from a title and a unit.
 
     Raises:
@@ -164,50 +172,62 @@ def explain(
         ('cam', 'sem')
     """
     folder = Path(out)
+    if class_map is not None and classes != ANNOTATED:
+        raise WsolbenchError(
+            "--class-map (class_map=)",
+            found=f"it beside classes {printable(str(classes))}",
+            expected="it only for annotated classes",
+            cure="leave it out: the classes are the network's own already",
+        )
     kinds = _kinds(model, methods, seeds, start, layer, channels)
     check_folder(folder, methods, resume=resume, overwrite=overwrite)
     with prepared(folder):
         require_target(folder / ANNOTATIONS, [Path(masks)])
         with bars("masks", "image") as progress:
             content, notes = read_truth(
-                masks, images, limit=limit, keep_classes=classes == ANNOTATED, progress=progress
+                masks,
+                images,
+                dataset=dataset,
+                limit=limit,
+                keep_classes=classes == ANNOTATED,
+                exif=exif,
+                progress=progress,
             )
         if classes == ANNOTATED:
             require_labels(content, masks)
         elif classes != PREDICTED:
-            if class_map is not None:
-                raise WsolbenchError(
-                    "--class-map (class_map=)",
-                    found="it beside a table of classes",
-                    expected="it only for annotated classes",
-                    cure="leave it out: the table names the network's classes",
-                )
             content, class_map = labelled(content, classes), "same"
+        maps_of = partial(
+            predict,
+            model,
+            size=size,
+            label="predicted" if classes == PREDICTED else "gt",
+            class_map=class_map,
+            batch_size=_BATCH,
+            device=device,
+        )
         if overwrite:
+            with tempfile.TemporaryDirectory() as trial, prepared(Path(trial)):
+                store = Path(trial) / ANNOTATIONS
+                write_store(store, replace(content, annotations=content.annotations[:1]))
+                photo = Dataset.open(store, SPLIT, images, exif=exif)
+                maps_of(photo, {kinds[name]: map_path(Path(trial), name) for name in methods})
             remove_earlier(folder, methods)
         write_store(folder / ANNOTATIONS, content)
-        dataset = Dataset.open(folder / ANNOTATIONS, SPLIT, images)
+        scenes = Dataset.open(folder / ANNOTATIONS, SPLIT, images, exif=exif)
         paths = {kinds[name]: map_path(folder, name) for name in methods}
         with bars("maps", "image") as progress:
-            predicted = predict(
-                model,
-                dataset,
+            predicted = maps_of(
+                scenes,
                 paths,
-                size=size,
-                label="predicted" if classes == PREDICTED else "gt",
-                class_map=class_map,
-                batch_size=_BATCH,
-                workers=0 if len(dataset) <= _FEW else 2,
-                device=device,
+                workers=0 if len(scenes) <= _FEW else 2,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,
             )
         scored = []
         for path in paths.values():
-            request = Request(
-                path, dataset, metrics=METRICS, per_image=True, counts=True, jobs=jobs
-            )
+            request = Request(path, scenes, metrics=METRICS, per_image=True, counts=True, jobs=jobs)
             scored.append(run(request, bars))
         results = tuple(own.results[0] for own in scored)
         verdict = None
@@ -215,10 +235,10 @@ def explain(
             with bars("compare", "resample") as progress:
                 counted = [own.counts[0] for own in scored]
                 verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
-        told = [*notes, *_cautions(len(dataset), results[0]), *predicted.notes]
+        told = [*notes, *_cautions(len(scenes), results[0]), *predicted.notes]
         told += verdict_warnings(verdict) if verdict else []
         done = Explained(
-            dataset,
+            scenes,
             tuple(methods),
             results,
             tuple(own.table for own in scored),
@@ -229,7 +249,7 @@ def explain(
         for name, outcome in zip(methods, scored, strict=True):
             target = result_path(folder, name)
             writes[target] = outcome.results[0].write
-            writes[counts_path(target)] = partial(_write_counts, outcome.counts[0])
+            writes[counts_path(target)] = partial(write_counts, counts=outcome.counts[0])
         if verdict is not None:
             writes[folder / "comparison.json"] = partial(
                 write_text, text=verdict.comparisons[0].to_json()
@@ -239,7 +259,7 @@ def explain(
         with bars("page", "image") as progress:
             writes[folder / "index.html"] = partial(
                 write_page,
-                dataset=dataset,
+                dataset=scenes,
                 submissions=list(paths.values()),
                 results=results,
                 images=done.images,
@@ -267,7 +287,7 @@ def _kinds(
     seeds: int | float,
     start: str | None,
     layer: str | None,
-    channels: int | None,
+    channels: int | str | None,
 ) -> dict[str, MapKind]:
     """The kind of maps of each method."""
     require_items("methods", methods, (str,), "a list of names")
@@ -304,18 +324,29 @@ def _kinds(
             expected="it only for methods that explain one layer",
             cure="leave it out",
         )
+    if channels not in (None, ALL) and (type(channels) is not int or channels < 1):
+        raise WsolbenchError(
+            "--channels (channels=)",
+            found=printable(str(channels)),
+            expected="a number above 0, or all",
+            cure="give one of these",
+        )
+    if channels is not None and all(kind.source != "scorecam" for kind in kinds.values()):
+        raise WsolbenchError(
+            "--channels (channels=)",
+            found=f"{channels} for {', '.join(methods)}",
+            expected="it only for scorecam",
+            cure="leave it out, or add scorecam to the methods",
+        )
+    scored = CHANNELS if channels is None else channels
     return {
         name: replace(
             kind,
             layer=layer if reads[name] else None,
-            channels=channels if kind.source == "scorecam" else None,
+            channels=int(scored) if kind.source == "scorecam" and scored != ALL else None,
         )
         for name, kind in kinds.items()
     }
-
-
-def _write_counts(counts: Any, path: Path) -> None:
-    write_counts(path, counts)
 
 
 def _scores_csv(done: Explained) -> str:

@@ -9,9 +9,9 @@ table names.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..data.importers.coco import import_coco
 from ..data.importers.mask_folder import import_masks
@@ -20,7 +20,7 @@ from ..errors import WsolbenchError, some
 from ..files import require_file, require_folder
 from ..formats.annotations import UNLABELLED, Annotation, AnnotationSet, AnnotationStore
 from ..image_ids import files_by_id, files_under
-from ..images import PHOTO_ENDINGS
+from ..images import PHOTO_ENDINGS, photo_size
 from ..progress import Progress
 
 __all__ = ["SPLIT", "labelled", "read_truth", "require_labels"]
@@ -35,8 +35,10 @@ def read_truth(
     masks: PathLike,
     images: PathLike,
     *,
+    dataset: str | None = None,
     limit: int | None = None,
     keep_classes: bool = False,
+    exif: str = "ignore",
     progress: Progress | None = None,
 ) -> tuple[AnnotationSet, list[str]]:
     """The masks of the photos in a folder.
@@ -44,18 +46,23 @@ def read_truth(
     Args:
         masks: a folder of `<image id>.png`, a COCO file (.json) or an annotation file (.h5).
         images: the folder of photos.
+        dataset: the data set's name; None for the name of the masks' folder or file.
         limit: keep so many images, evenly spread over the sorted ids.
         keep_classes: keep the classes that the masks have.
+        exif: "ignore" or "apply", see `Dataset.open`.
         progress: called with (images done, images).
 
     Returns:
         The annotations, sorted by id, all in one split; and notes.
 
     Raises:
-        WsolbenchError: masks or photos cannot be read, or no photo has a mask.
+        WsolbenchError: masks or photos cannot be read, no photo has a mask, or a mask has another
+            size than its photo.
     """
     folder = require_folder(images, "a folder of photos")
     found = _read(Path(masks), progress)
+    if dataset is not None:
+        found = replace(found, dataset=dataset)
     ids = [own.image_id for own in found.annotations]
     there = list(files_under(folder, PHOTO_ENDINGS))
     photos = files_by_id(ids, there)
@@ -81,6 +88,7 @@ def read_truth(
     if limit is not None and limit < len(rows):
         notes.append(f"{limit} of {len(rows)} images, evenly spread")
         rows = [rows[place * len(rows) // limit] for place in range(limit)]
+    _check_sizes(rows, photos, masks, exif)
     if keep_classes:
         return replace(found, annotations=[replace(own, split=SPLIT) for own in rows]), notes
     bare = [replace(own, split=SPLIT, class_index=UNLABELLED) for own in rows]
@@ -158,6 +166,34 @@ def _read(masks: Path, progress: Progress | None) -> AnnotationSet:
         return _stored(AnnotationStore.open(masks))
     folder = require_folder(masks, "a folder of masks, a COCO file or an annotation file")
     return import_masks(folder, split=SPLIT, progress=progress)
+
+
+def _check_sizes(
+    rows: Sequence[Annotation],
+    photos: Mapping[str, Sequence[PurePath]],
+    masks: PathLike,
+    exif: str,
+) -> None:
+    """Raise if a mask has another size than its photo."""
+    wrong = []
+    turned = False
+    for own in rows:
+        photo = Path(photos[own.image_id][0])
+        height, width, orientation = photo_size(photo, exif)
+        size = (own.mask.height, own.mask.width)
+        if size != (height, width):
+            turned |= orientation >= 5 and size == (width, height)
+            wrong.append(f"{own.image_id} {size[1]}x{size[0]}, {photo.name} {width}x{height}")
+    if wrong:
+        other = "ignore" if exif == "apply" else "apply"
+        raise WsolbenchError(
+            masks,
+            found=f"masks of another size (width x height) than their photos: {some(wrong)}",
+            expected="the size of the photo",
+            cure=f"use --exif {other}, in Python exif={other!r}"
+            if turned
+            else "use masks and photos of the same size, which is never changed here",
+        )
 
 
 def _stored(store: AnnotationStore) -> AnnotationSet:
