@@ -139,7 +139,7 @@ def test_what_other_protocols_cannot_do_is_said_before_the_work(run: Run, scene:
         done = run(*ask, *option, status=2)
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
-    assert "use --protocol sem alone" in run(*ask, "--threshold", 9, status=2).stderr
+    assert "use protocol sem alone" in run(*ask, "--threshold", 9, status=2).stderr
     assert "csv supports one protocol" in run(*ask, "--format", "csv", status=2).stderr
     assert "as a fraction of 255 it is 128" in run(*ask, "--threshold", 0.5, status=2).stderr
     error = run(*ask, "--threshold", "x", status=2).stderr

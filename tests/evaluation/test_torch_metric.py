@@ -354,3 +354,34 @@ def test_what_would_have_no_effect_is_refused() -> None:
     for name, given in (("boxes", [BOX]), ("top5", np.zeros((1, 5), np.int64))):
         with pytest.raises(WsolbenchError, match=f"update: found {name}"):
             metric.update([np.float32(MASK)], [MASK], **{name: given})
+
+
+def test_it_draws_its_fractions_now_or_over_time(dataset: Dataset, maps: list[np.ndarray]) -> None:
+    pytest.importorskip("matplotlib", reason="a figure")
+    metric = fed(LocalizationMetric(), dataset, maps)
+    _, axes = metric.plot()
+    levels = {"peak_threshold", "iou_threshold"}
+    drawn = numbers(metric).keys() - levels
+    assert set(axes.get_legend_handles_labels()[1]) == drawn
+    assert axes.get_ylim()[1] >= 1
+    scores = metric.compute()
+    _, axes = metric.plot([scores, scores])
+    line = next(own for own in axes.get_lines() if own.get_label() == "peak_iou")
+    assert line.get_ydata().tolist() == [scores["peak_iou"].item()] * 2
+    with pytest.raises(WsolbenchError, match="val: found scores loss, expected what compute"):
+        metric.plot([{"loss": torch.tensor(1.0)}])
+
+
+def test_errors_of_arrays_name_cures_for_arrays(dataset: Dataset, maps: list[np.ndarray]) -> None:
+    metric = LocalizationMetric(["box"])
+    given = truth(dataset, range(1))
+    given["boxes"] = [np.array([[0.0, 0.0, 2.0, 2.0]])]
+    with pytest.raises(WsolbenchError, match=r"float64 of shape \(1, 4\).*np.rint"):
+        metric.update([maps[0]], **given)
+    given["boxes"] = [np.array([[3, 0, 2, 2]])]
+    with pytest.raises(WsolbenchError) as caught:
+        metric.update([maps[0]], **given)
+    assert "validate" not in str(caught.value)
+    with pytest.raises(WsolbenchError) as caught:
+        LocalizationMetric(["box"], "wsoleval-v1", threshold=9)
+    assert "--" not in str(caught.value)

@@ -125,7 +125,7 @@ def check_options(
                 name,
                 found=f"protocol {some(others)}",
                 expected="protocol sem (others fix or search their own thresholds)",
-                cure="leave the option out, or use --protocol sem alone",
+                cure="leave it out, or use protocol sem alone",
             )
 
 
@@ -311,20 +311,22 @@ def checked_rows(name: str, rows: Any, count: int, width: int) -> NDArray[np.int
             name,
             found=f"{given.dtype} of shape {given.shape}",
             expected=f"integers ({count}, {width})",
-            cure="pass one row an image",
+            cure="pass integers, such as np.rint(rows).astype(int)"
+            if given.dtype.kind == "f"
+            else "pass one row an image",
         )
     return given
 
 
 def bad_row(
-    name: str, image_id: str, row: NDArray[np.integer[Any]], expected: str
+    name: str, image_id: str, row: NDArray[Any], expected: str, cure: str = "correct it"
 ) -> WsolbenchError:
     """The error for a row of classes or boxes that is not legal."""
     return WsolbenchError(
         f"{name} of {image_id}",
         found=str(row.tolist()),
         expected=expected,
-        cure="correct it, and check the file with wsolbench validate",
+        cure=cure,
         exit_status=1,
     )
 
@@ -368,7 +370,9 @@ def check_against_data(
     for name, rows, wrong, expected in checks:
         if wrong.any():
             row = int(wrong.argmax())
-            raise bad_row(name, dataset.image_ids[indices[row]], rows[row], expected)
+            image_id = dataset.image_ids[indices[row]]
+            cure = "correct it; wsolbench validate checks a whole file"
+            raise bad_row(name, image_id, rows[row], expected, cure)
 
 
 def checked_metrics(

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from ..protocols import Protocol, as_protocol
 from ..protocols.block import Block
 from ..protocols.record import Averaging
 from ..protocols.truth import Truth
+from ..scores import SCORES, Unit
 from .checks import (
     MOST_CLASSES,
     bad_row,
@@ -92,6 +94,8 @@ class LocalizationMetric(Metric):
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
 
     sums: Tensor
 
@@ -217,6 +221,37 @@ class LocalizationMetric(Metric):
             WsolbenchError: see `compute`.
         """
         return self.scoring.scored(self._sums(), self.threshold)[1]
+
+    def plot(
+        self,
+        val: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw the scores that are fractions: a point each, or a line each over several `compute`.
+
+        Scores in other units, such as thresholds, are left out: they share no axis with these.
+
+        Args:
+            val: what `compute` returned, or a list of it in the order of time; None for now.
+            ax: matplotlib Axes to draw on; None for a new figure.
+
+        Returns:
+            The figure and its axes, as other metrics of torchmetrics do.
+
+        Raises:
+            WsolbenchError: see `compute`; a score that wsolbench does not know; no matplotlib.
+        """
+        if find_spec("matplotlib") is None:
+            raise WsolbenchError(
+                "LocalizationMetric.plot",
+                found="matplotlib not installed",
+                expected="it for plots",
+                cure="pip install 'wsolbench[plots]'",
+            )
+        given = self.compute() if val is None else val
+        one = isinstance(given, Mapping)
+        shown = [_fractions(own) for own in ([given] if one else given)]
+        return self._plot(shown[0] if one else shown, ax)
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add what another metric with the same settings, or its `metric_state`, has seen.
@@ -360,6 +395,18 @@ class LocalizationMetric(Metric):
         if wrong := bad_top5(rows):
             raise bad_row("top5", truth.names[wrong[0]], rows[wrong[0]], TOP5_RULE)
         return rows
+
+
+def _fractions(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The scores of a metric that are fractions."""
+    if unknown := [key for key in scores if key not in SCORES]:
+        raise WsolbenchError(
+            "val",
+            found=f"scores {some(unknown)}",
+            expected="what compute returned",
+            cure="pass that, or a list of it",
+        )
+    return {key: own for key, own in scores.items() if SCORES[key].unit is Unit.FRACTION}
 
 
 def _families(metrics: Sequence[str], rules: Protocol) -> tuple[str, ...]:
