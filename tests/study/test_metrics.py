@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
+from wsolbench.files import unguard_cell
+from wsolbench.plots.style import MINUS
 from wsolbench.scores import SCORES, Better
 from wsolbench.study import metrics as study_module
 from wsolbench.study.damage import AMOUNTS, DAMAGES, SIDE, drawn_mask, map_of
+from wsolbench.study.metric_picture import metric_grid
 from wsolbench.study.metrics import (
+    BRIGHTNESS,
+    SHOWN,
     MetricStudy,
     metric_study_table,
     ranking_stability,
@@ -208,3 +215,22 @@ def test_the_command_prints_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert content["images"] == 4
     assert content["scores"]["roc_auc"]["chance"] == {"0.05": 0.5, "0.15": 0.5, "0.35": 0.5}
     assert study_metrics(4).to_json() == out.read_text()
+
+
+def test_the_picture_says_what_the_table_says(study: MetricStudy, tmp_path: Path) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="pictures").Figure()
+    ax = metric_grid(study, figure.subplots())
+    assert [own.get_text() for own in ax.get_xticklabels()] == [*SHOWN, BRIGHTNESS]
+    cells = [own.get_text().replace(MINUS, "-") for own in ax.texts]
+    rows = list(csv.DictReader(metric_study_table(study, "csv").splitlines()))
+    told = [unguard_cell(row[name]) for row in rows for name in (*SHOWN, BRIGHTNESS)]
+    assert cells == told
+
+    asked = ["study", "metrics", "--masks", "4", "--quiet", "--plot"]
+    done = CliRunner().invoke(cli, [*asked, str(tmp_path / "m.png")])
+    assert done.exit_code == 0, done.output
+    with Image.open(tmp_path / "m.png") as opened:
+        assert opened.format == "PNG"
+    refused = CliRunner().invoke(cli, [*asked, str(tmp_path / "m.gif")])
+    assert "the extension .gif" in str(refused.exception)
+    assert [own.name for own in tmp_path.iterdir()] == ["m.png"]

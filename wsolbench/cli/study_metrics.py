@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
 
-from ..files import require_json_target, write_all, write_text
+from ..files import require_json_target, require_target, write_all, write_text
 from ..progress import bar
 from .options import FILE, check_output_options, format_option, json_option, quiet_option
 
@@ -31,11 +32,20 @@ __all__ = ["study_metrics"]
     help="Random seed of masks, damage and resamples.",
 )
 @click.option("--out", type=FILE, help="Write the study to this JSON file.")
+@click.option(
+    "--plot", type=FILE, help="Draw what each score loses to each damage (PNG, SVG or PDF)."
+)
 @format_option
 @json_option
 @quiet_option
 def study_metrics(
-    masks: int, seed: int, out: Path | None, form: str, as_json: bool, quiet: bool
+    masks: int,
+    seed: int,
+    out: Path | None,
+    plot: Path | None,
+    form: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure the scores: known damage on known truth.
 
@@ -51,9 +61,20 @@ def study_metrics(
     check_output_options(form, as_json)
     if out is not None:
         require_json_target(out, [])
+    if plot is not None:
+        from ..plots import require_form
+
+        require_form(plot)
+        require_target(plot, [])
     with bar("study", "step", quiet=quiet) as progress:
         study = run(masks, seed, progress)
+    writes: dict[Path, Callable[[Path], None]] = {}
     if out is not None:
-        write_all({out: partial(write_text, text=study.to_json())})
+        writes[out] = partial(write_text, text=study.to_json())
+    if plot is not None:
+        from ..study.metric_picture import save_metric_study
+
+        writes[plot] = partial(save_metric_study, study)
+    write_all(writes)
     text = study.to_json().rstrip("\n") if as_json else metric_study_table(study, form)
     click.echo(text)

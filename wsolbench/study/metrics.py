@@ -30,12 +30,15 @@ from ..tables import csv_text, grid
 from .damage import AMOUNTS, DAMAGES, drawn_mask, map_of
 
 __all__ = [
+    "BRIGHTNESS",
     "METHODS",
     "SHARES",
+    "SHOWN",
     "MetricStudy",
     "ScoreReport",
     "metric_study_table",
     "ranking_stability",
+    "seen",
     "study_metrics",
 ]
 
@@ -56,6 +59,9 @@ METHODS: Mapping[str, tuple[str, float, float]] = {
 
 _WRONG = ("shift", "erode", "dilate", "blur", "noise", "inversion")
 """Damages that make a map worse; plateaus and gamma change how it says the same."""
+
+SHOWN, BRIGHTNESS = (*_WRONG, "plateaus"), "gamma moves"
+"""Columns of tables and pictures."""
 
 _Truth = tuple[NDArray[np.bool_], NDArray[np.float64]]
 """A mask and the map that fits it."""
@@ -295,6 +301,11 @@ def _report(
     )
 
 
+def seen(report: ScoreReport, damage: str) -> bool:
+    """Whether a score falls with a damage that makes maps worse."""
+    return damage not in _WRONG or report.falls[damage]
+
+
 _BY_AREA = ("iou_shape", "ap_image_mean")
 """Scores whose chance level is the object's share of the image, which their records do not say."""
 
@@ -307,15 +318,11 @@ def metric_study_table(study: MetricStudy, form: str = "text") -> str:
         study: of `study_metrics`.
         form: "text", "md", "latex" or "csv".
     """
-    shown = (*_WRONG, "plateaus")
     rows: list[list[str]] = []
     for key, own in study.scores.items():
         chance = " / ".join(f"{SCORES[key].text(level)}" for level in own.chance.values())
         same = len(set(own.chance.values())) == 1
-        lost = [
-            f"{100 * own.lost[name]:.0f}" + ("" if own.falls[name] or name == "plateaus" else "*")
-            for name in shown
-        ]
+        lost = [f"{100 * own.lost[name]:.0f}" + ("" if seen(own, name) else "*") for name in SHOWN]
         settles = "-" if own.settles is None else str(own.settles)
         rows.append(
             [
@@ -329,5 +336,5 @@ def metric_study_table(study: MetricStudy, form: str = "text") -> str:
             ]
         )
     sizes = ", ".join(f"{100 * share:g}" for share in study.shares)
-    head = [f"Objects of {sizes} %", "chance", *shown, "gamma moves", "halves", "W", "settles at"]
+    head = [f"Objects of {sizes} %", "chance", *SHOWN, BRIGHTNESS, "halves", "W", "settles at"]
     return csv_text(head, rows) if form == "csv" else grid(rows, head, form, "lr")
