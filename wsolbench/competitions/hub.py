@@ -7,7 +7,7 @@ huggingface/hub-docs) and `parse_eval_result_entries` of huggingface_hub 2.4.0, 
 Conventions: the Hub knows one number per task of a data set. Here each score under a protocol on a
 split is a task, since numbers of different protocols or splits must not be compared; its id is
 `<protocol>_<split>_<key>`, and for scores that are read at a threshold it ends in how that was
-chosen. Values are fractions in [0, 1], as in result files. Nothing is uploaded.
+chosen. Values are those of result files. Nothing is uploaded.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def eval_yaml(results: Sequence[Result], keys: Sequence[str]) -> dict[str, Any]:
     description = (
         f"Weakly supervised object localization on {name}: how well heat maps of networks that "
         "were trained on class labels show where the object is. Each score under a protocol on a "
-        "split is a task; values are fractions from 0 to 1."
+        "split is a task; values are fractions, not percent."
     )
     return {
         "name": name,
@@ -325,6 +325,7 @@ def _card(
         f"{_cell(own.citation) or '-'} | `{own.sha256[:12]}` |"
         for own in store.sources
     ]
+    of_classes = f" (of {len(store.classes)})" if store.classes else ""
     lines = [
         "---",
         yaml_text(head).rstrip("\n"),
@@ -341,7 +342,7 @@ def _card(
         "",
         f"{int(store.masked.sum())} of {count} images have a mask, "
         f"{int((store.box_counts > 0).sum())} a box, "
-        f"{int((store.class_indices >= 0).sum())} a class (of {len(store.classes)}). "
+        f"{int((store.class_indices >= 0).sum())} a class{of_classes}. "
         f"The content has the SHA-256 `{store.content_sha256}`.",
         "",
         "Each line of `data/*.jsonl` is an image: `image_id`, `height`, `width`, `boxes` "
