@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -152,21 +151,18 @@ def weights(root: Path) -> None:
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder of the page."""
     narrow_networks(monkeypatch)
     monkeypatch.setattr(backbones, "PUBLISHED", {"inception_v3": ("",)})  # drawn weights pass
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     imagenet(tmp_path, rng)
     cub(tmp_path, rng)
     weights(tmp_path)
     for folder in ("models", "maps", "scores"):
         Path(folder).mkdir()
-    yield tmp_path
-    torch.set_num_threads(threads)
+    return tmp_path
 
 
 def test_every_command_runs(tree: Path) -> None:

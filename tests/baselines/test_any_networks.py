@@ -567,15 +567,10 @@ def test_the_list_names_every_method() -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """grad-cam and torch-cam warn of what they use, which is not ours to mend; and networks this
-    small are quicker in one thread.
-    """
+    """grad-cam and torch-cam warn of what they use, which is not ours to mend."""
     import warnings
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         yield
-    torch.set_num_threads(threads)

@@ -20,15 +20,6 @@ from wsolbench.baselines.weights import read_state_dict
 from wsolbench.errors import WsolbenchError
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Waiting threads spin: on a busy machine small networks run ten times as long on two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def photo(size: int, batch: int = 1) -> Tensor:
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
 

@@ -5,7 +5,6 @@ The networks keep their layers, names and strides; their widths are cut so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -51,13 +50,9 @@ MAP_SIDES = {
 
 
 @pytest.fixture(autouse=True)
-def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks with few channels, on one thread."""
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks with few channels."""
     narrow_networks(monkeypatch)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

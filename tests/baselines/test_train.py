@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,6 @@ from wsolbench.formats.annotations import AnnotationSet, write_store
 SMALL: dict[str, Any] = {"batch_size": 4, "resize": 18, "size": 16}
 CLASSES = ("ant", "bee", "cat")
 SECONDS = 300
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
