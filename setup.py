@@ -1,5 +1,8 @@
 """Compiles the loops of `wsolbench.metrics` into an extension; all else stands in setup.cfg.
 
+Where `WSOLBENCH_REPOSITORY` holds the address of the repository, as in the release workflow, the
+metadata names it, and links of the README lead there: a package index shows that page alone.
+
 Where this cannot be done, for want of a compiler of C and C++ or of numba's own for this purpose,
 the installation says so, and numba compiles the loops when they are first called
 (`wsolbench.metrics.compiled`).
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -61,6 +65,44 @@ def extensions() -> list[Any]:
         return []
 
 
+def published(address: str, readme: str, version: str) -> dict[str, Any]:
+    """What the metadata of a release adds: its addresses, and the README with absolute links.
+
+    Args:
+        address: of the repository, without a slash at its end.
+        readme: its text.
+        version: of the release, whose tag is `v` and the version.
+    """
+
+    def absolute(match: re.Match[str]) -> str:
+        path = match[1]
+        if path.startswith("../../"):
+            return f"]({address}/{path.removeprefix('../../')})"
+        kind = "raw" if path.endswith(".png") else "blob"
+        return f"]({address}/{kind}/v{version}/{path})"
+
+    return {
+        "url": address,
+        "long_description": re.sub(r"\]\((?![a-z]+:|#)([^)\s]+)\)", absolute, readme),
+        "project_urls": {
+            "Documentation": f"{address}/tree/v{version}/docs",
+            "Changelog": f"{address}/blob/v{version}/CHANGELOG.md",
+            "Issues": f"{address}/issues",
+        },
+    }
+
+
+def release() -> dict[str, Any]:
+    """`published` of this folder, or nothing where no address is set."""
+    address = os.environ.get("WSOLBENCH_REPOSITORY", "").rstrip("/")
+    if not address:
+        return {}
+    root = Path(__file__).parent
+    source = (root / "wsolbench" / "__init__.py").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^__version__ = "(.*)"$', source, re.MULTILINE)
+    return published(address, (root / "README.md").read_text(encoding="utf-8"), version)
+
+
 def main() -> None:
     """Build, with a folder of its own for what numba keeps: calls need it compiled otherwise."""
     with tempfile.TemporaryDirectory() as kept:
@@ -77,7 +119,8 @@ def main() -> None:
                 except Exception as error:  # noqa: BLE001 - as above
                     self.warn(f"{FAILED}: {error}")
 
-        setup(ext_modules=found, cmdclass={"build_ext": BuildExtension})
+        setup(ext_modules=found, cmdclass={"build_ext": BuildExtension}, **release())
 
 
-main()
+if __name__ == "__main__":
+    main()

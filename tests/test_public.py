@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from configparser import ConfigParser
 from pathlib import Path
@@ -173,3 +174,27 @@ def test_the_source_archive_has_every_tracked_file() -> None:
     outside = {name for name in done.stdout.split("\0") if name and (ROOT / name).exists()}
     left = {name.partition("/")[0] for name in outside} - files - folders - ALWAYS
     assert left == {"wsolbench"}
+
+
+def test_a_release_links_to_its_repository() -> None:
+    published = runpy.run_path(str(ROOT / "setup.py"))["published"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = published("https://example.org/team/wsolbench", readme, "1.2.3")
+    links = re.findall(r"\]\(([^)]+)\)", found["long_description"])
+    assert [link for link in links if not link.startswith("https://")] == []
+    base = "https://example.org/team/wsolbench"
+    for link in (
+        *(f"{base}/blob/v1.2.3/docs/scores.md", f"{base}/raw/v1.2.3/docs/pictures/strip.png"),
+        *(f"{base}/actions/workflows/tests.yml", "https://arxiv.org/abs/2006.05220"),
+    ):
+        assert link in links
+    assert found["url"] == base
+    assert set(found["project_urls"]) == {"Documentation", "Changelog", "Issues"}
+
+
+def test_setup_names_a_repository_only_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = runpy.run_path(str(ROOT / "setup.py"))["release"]
+    monkeypatch.delenv("WSOLBENCH_REPOSITORY", raising=False)
+    assert release() == {}
+    monkeypatch.setenv("WSOLBENCH_REPOSITORY", "https://example.org/team/wsolbench/")
+    assert release()["url"] == "https://example.org/team/wsolbench"

@@ -45,10 +45,11 @@ def test_the_commands_run_and_sem_beats_cam(folder: Path) -> None:
         for name in ("demo/mini.h5", "again.h5")
     ]
     assert hashes[0] == hashes[1]
-    (program,) = blocks("python")
+    first, program = blocks("python")
+    assert "SEM mini" in call([sys.executable, "-c", first], folder)
     lines = call([sys.executable, "-c", program], folder).splitlines()
     assert lines[-2:] == ["1.0", "torch.Size([56, 56])"]
-    sem = float(lines[1].split()[0])
+    sem = float(lines[0].split()[0])
     table = call(["wsolbench", "info", "demo/cam-val.json", "--format", "csv"], folder)
     head, row = (line.split(",") for line in table.splitlines())
     assert sem > float(row[head.index("peak_iou")]) + 0.05
@@ -57,7 +58,21 @@ def test_the_commands_run_and_sem_beats_cam(folder: Path) -> None:
 def test_the_pages_it_names_are_there() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    outside = ("https://", "../../actions/workflows/")
+    inside = [link for link in links if not link.startswith(outside)]
+    assert [link for link in inside if not (ROOT / link).exists()] == []
+    workflows = re.findall(r"actions/workflows/([^/)]+)", README)
+    assert [name for name in workflows if not (ROOT / ".github/workflows" / name).exists()] == []
+
+
+def test_its_headline_is_that_of_the_real_run() -> None:
+    """Each number of the table stands in docs/real-run.md."""
+    (table,) = re.findall(r"^\| \| Peak-IoU .*\n\|.*\n((?:\|.*\n)+)", README, flags=re.MULTILINE)
+    page = (ROOT / "docs" / "real-run.md").read_text()
+    told = set(re.findall(r"[+-]?\d+\.\d+", page))
+    numbers = re.findall(r"[+-]?\d+\.\d+", table)
+    assert len(numbers) == 27
+    assert [own for own in numbers if own not in told] == []
 
 
 def test_it_is_short() -> None:
