@@ -360,7 +360,8 @@ def test_it_draws_its_fractions_now_or_over_time(dataset: Dataset, maps: list[np
     pytest.importorskip("matplotlib", reason="a figure")
     metric = fed(LocalizationMetric(), dataset, maps)
     _, axes = metric.plot()
-    levels = {"peak_threshold", "iou_threshold"}
+    levels = {key for key in numbers(metric) if "threshold" in key}
+    assert levels == {"peak_threshold", "peak_threshold_image_mean"}
     drawn = numbers(metric).keys() - levels
     assert set(axes.get_legend_handles_labels()[1]) == drawn
     assert axes.get_ylim()[1] >= 1

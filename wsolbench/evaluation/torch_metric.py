@@ -249,9 +249,9 @@ class LocalizationMetric(Metric):
                 cure="pip install 'wsolbench[plots]'",
             )
         given = self.compute() if val is None else val
-        one = isinstance(given, Mapping)
-        shown = [_fractions(own) for own in ([given] if one else given)]
-        return self._plot(shown[0] if one else shown, ax)
+        if isinstance(given, Mapping):
+            return self._plot(_fractions(given), ax)
+        return self._plot([_fractions(own) for own in given], ax)
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add what another metric with the same settings, or its `metric_state`, has seen.
