@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -453,7 +454,8 @@ def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: 
     assert page.locator("input.draw:checked").count() == mini.count() > 0
     page.click("#tab-ilsvrc-boxes")
     page.locator(f"{table_of(page, 'ilsvrc-boxes', 'val')} input.draw").first.check()
-    assert mini.count() == 0
+    assert page.locator("input.draw:checked:visible").count() == 1
+    assert not mini.first.is_visible()
     label = page.locator("#chart-box svg").get_attribute("aria-label")
     assert label.count(", none: ") == 1
     assert [page.locator(f"#chart-{name}").is_visible() for name in ("iou", "pr", "box")] == [
@@ -464,6 +466,138 @@ def test_the_first_picture_is_of_pixels_and_boxes_alone_have_their_curve(visit: 
     page.click("#tab-try")
     mini.or_(page.locator(".board[data-dataset='mini'] input.draw")).first.check()
     assert page.locator("#chart-iou svg").is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_choice_curves_messages_and_slider_stay_in_sight(visit: Any, width: int) -> None:
+    page = visit(ROOT / "index.html", "#tab=try", width=width)
+    if width < 1200:
+        assert not page.locator("#curves").is_visible()
+        page.get_by_role("button", name="Curves (2)").click()
+    for where in ("0", "document.body.scrollHeight"):
+        page.evaluate(f"scrollTo(0, {where})")
+        for what in ("#status", "#threshold", "#legend"):
+            box = page.locator(what).bounding_box()
+            assert box is not None
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= 800
+        assert page.locator("#chart-iou svg").is_visible()
+    assert page.locator("#legend li").count() == 2
+    page.locator("#legend button").first.click()
+    assert page.locator("#legend li").count() == 1
+    assert page.locator("input.draw:checked:visible").count() == 1
+    page.click("#tab-ilsvrc")
+    assert page.inner_text("#status") == "54 entries in 4 tables"
+    assert not page.locator("#threshold").is_visible()
+
+
+def test_reset_resets_all(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try")
+    table = table_of(page, "mini", "val")
+
+    def state() -> list[object]:
+        checked = page.locator("input.draw:checked:visible").count()
+        texts = [page.inner_text(what) for what in ("#status", "#level", "#legend")]
+        return [*texts, checked, shown(page, table), column(page, table, "Method"), page.url]
+
+    before = state()
+    page.locator(f"{table} input.draw").nth(3).check()
+    page.locator(f"{table} thead th", has_text="AP").first.get_by_role("button").click()
+    page.locator("#threshold").fill("40")
+    page.locator("#threshold").dispatch_event("change")
+    page.click("#picker summary")
+    page.get_by_role("checkbox", name="Backbone").uncheck()
+    page.select_option("#split", "val")
+    page.fill("#find", "sem")
+    changed = state()
+    assert all(one != other for one, other in zip(before, changed, strict=True))
+    page.click("#reset")
+    assert state() == before
+
+
+def test_find_ignores_case_and_accents(visit: Any, tmp_path: Path) -> None:
+    entries = [measured("Éclair STRASSE", 1), measured("eclat", 2), measured("İnce", 3)]
+    path = tmp_path / "names.html"
+    path.write_text(page_text(tables(entries), {}))
+    page = visit(path, "#tab=drawn")
+    table = table_of(page, "drawn", "val")
+    for words, found in (
+        ("ÉCLAIR", ["Éclair STRASSE"]),
+        ("ecla", ["eclat", "Éclair STRASSE"]),
+        ("straße vgg16", ["Éclair STRASSE"]),
+        ("INCE", ["İnce"]),
+    ):
+        page.fill("#find", words)
+        assert sorted(column(page, table, "Method")) == found
+
+
+def test_curves_differ_in_dash_and_symbol_not_in_colour_alone(visit: Any, many: Path) -> None:
+    page = visit(many, "#tab=drawn")
+    for _ in range(5):
+        page.locator("input.draw:not(:checked)").first.click()
+    samples = page.locator("#legend svg").evaluate_all(
+        """all => all.map(svg => [svg.children[0].getAttribute("stroke-dasharray"),
+          svg.children[1].getAttribute("d"), getComputedStyle(svg.children[1]).fill])"""
+    )
+    assert len(samples) == 6
+    assert [len({sample[part] for sample in samples}) for part in range(3)] == [6, 6, 6]
+    lines = page.locator("#chart-iou g[stroke-width='2'] path").evaluate_all(
+        """all => all.map((line) => {
+          const dashed = line.closest("[stroke-dasharray]");
+          return dashed ? dashed.getAttribute("stroke-dasharray") : ""; })"""
+    )
+    assert lines == [sample[0] for sample in samples]
+
+
+# What people without one kind of cone see, as linear RGB (Machado, Oliveira and Fernandes, 2009).
+SIGHT = {
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_curves_differ_for_any_sight_and_from_the_ground(
+    visit: Any, scheme: str
+) -> None:
+    page = visit(ROOT / "index.html", "#tab=try", scheme=scheme)
+    texts = page.evaluate(
+        """() => ["--curve-0", "--curve-1", "--curve-2", "--curve-3", "--curve-4", "--curve-5",
+          "--raised"].map((name) => { const span = document.createElement("span");
+          span.style.setProperty("color", `var(${name})`); document.body.append(span);
+          return getComputedStyle(span).color; })"""
+    )
+    srgb = np.array([[int(part) for part in re.findall(r"\d+", text)] for text in texts]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ [0.2126, 0.7152, 0.0722]
+    ground = light[-1]
+    for own in light[:-1]:
+        assert (max(own, ground) + 0.05) / (min(own, ground) + 0.05) >= 3  # WCAG 1.4.11
+    for matrix in SIGHT.values():
+        seen = np.clip(linear[:-1] @ np.array(matrix).T, 0, 1) ** (1 / 2.2)
+        gaps = np.linalg.norm(seen[:, None] - seen[None], axis=2)
+        assert gaps[~np.eye(6, dtype=bool)].min() > 0.2
+
+
+def test_the_slider_follows_the_first_method_until_its_reader_moves_it(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try")
+    table = table_of(page, "mini", "val")
+    row = page.locator(f"{table} tbody tr").nth(4)
+    stated = read_entry(ROOT / "entries" / f"{row.get_attribute('data-id')}.json").scores
+    row.locator("input.draw").check()
+    sync_api.expect(page.locator("#level")).to_have_text(str(stated["peak_threshold"]))
+    assert "t=" not in page.url
+    page.locator("#threshold").fill("7")
+    page.locator("#threshold").dispatch_event("change")
+    page.locator(f"{table} tbody tr").nth(5).locator("input.draw").check()
+    row.locator("input.draw").uncheck()
+    assert page.inner_text("#level") == "7"
+    page.click("#tab-ilsvrc-boxes")
+    page.click("#reset")
+    first = page.locator("input.draw:checked:visible").first.locator("xpath=ancestor::tr")
+    boxes = read_entry(ROOT / "entries" / f"{first.get_attribute('data-id')}.json").scores
+    assert page.inner_text("#level") == str(boxes["box_threshold"])
 
 
 def test_sorting_another_table_and_reset_bring_the_order_back(visit: Any) -> None:

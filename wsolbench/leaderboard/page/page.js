@@ -8,13 +8,11 @@
   const boards = [...document.querySelectorAll(".board")];
   const rows = new Map([...document.querySelectorAll(".board tbody tr")].map((row) => [row.dataset.id, row]));
   const filters = ["split", "protocol", "backbone", "find"];
-  const MOST = 6; // curves in one picture, as many as there are colours
-  const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 2", "1 2"];
   const order = new Map([...document.querySelectorAll(".board tbody")].map((body) => [body, [...body.rows]]));
-  const START = peakOf(usualCurves()[0]);
+  const choices = new Map(); // ids of the rows whose curves the reader wants, by tab
+  const usual = new Map(); // those that a tab draws before
   let tab = panels[0].dataset.tab;
-  let threshold = START;
-  let chosen = []; // ids of the rows whose curves are drawn, all of one table
+  let moved = null; // where the reader put the slider
   let sorted = null; // {table, column, direction}
   let picked = new Map(); // columns by key: whether the reader wants them
 
@@ -52,7 +50,13 @@
       link.setAttribute("aria-selected", here);
       link.tabIndex = here ? 0 : -1;
     }
-    for (const id of ["filters", "slider"]) if ($(id)) $(id).hidden = !hasTables(key);
+    document.body.dataset.tab = key;
+    const curves = Boolean(panelOf(key).querySelector("input.draw"));
+    $("desk").hidden = !hasTables(key);
+    $("desk").classList.toggle("side", curves);
+    for (const id of ["fold", "curves"]) if ($(id)) $(id).hidden = !curves;
+    if ($("slider")) $("slider").hidden = !curves && !panelOf(key).querySelector("#gallery");
+    tick();
   }
 
   // What a reader does: the way back leads to the tab before.
@@ -60,7 +64,7 @@
     open(key);
     filter();
     arrange();
-    draw();
+    follow();
     history.pushState(null, "", address());
   }
 
@@ -91,6 +95,8 @@
       elsewhere += !here && shown;
     }
     const filtered = filters.some((name) => wanted[name]);
+    const hiding = filters.filter((name) => name !== "find" && wanted[name]).length;
+    $("unfold").textContent = hiding ? `Filters (${hiding})` : "Filters";
     const more = filtered && elsewhere ? ` ${elsewhere} more in other tabs.` : "";
     const found = `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}${more ? "." : ""}`;
     say(entries ? found + more : `No entry matches${more ? " here" : ""}.${more} Reset the filters to see all entries.`);
@@ -238,46 +244,76 @@
 
   // ------------------------------------------------------------------ threshold
 
+  // Until the reader moves it, the slider is at the Peak-T of the first method drawn, as stated: the
+  // curves here are rounded. Boxes alone have no Peak-T, so it is where their score was read.
+  function threshold() {
+    const first = chosen()[0];
+    return moved ?? data.peaks[first] ?? data.box_levels[first] ?? 128;
+  }
+
+  let followed = null; // the threshold that columns and maps show
+
   function follow() {
-    if ($("threshold")) {
-      $("threshold").value = threshold;
-      $("level").textContent = threshold;
-    }
-    for (const [id, curves] of curvesOf) {
-      for (const cell of rows.get(id).querySelectorAll("td.followed")) {
-        const curve = curves[cell.dataset.curve];
-        cell.dataset.value = curve ? curve[threshold] : "";
-        cell.textContent = curve ? percent(curve[threshold]) : "-";
+    tick();
+    const level = threshold();
+    if (level !== followed) {
+      followed = level;
+      if ($("threshold")) {
+        $("threshold").value = level;
+        $("level").textContent = level;
       }
+      for (const [id, curves] of curvesOf) {
+        for (const cell of rows.get(id).querySelectorAll("td.followed")) {
+          const curve = curves[cell.dataset.curve];
+          cell.dataset.value = curve ? curve[level] : "";
+          cell.textContent = curve ? percent(curve[level]) : "-";
+        }
+      }
+      if (sortedHead()?.dataset.curve) sort();
+      Gallery.paint(level);
     }
-    if (sortedHead()?.dataset.curve) sort();
     draw();
-    paint();
   }
 
   const percent = (units) => (units / 100).toFixed(2);
 
-  // ------------------------------------------------------------------ curves
+  // ------------------------------------------------------------------ chosen methods
+
+  // The ids of the open tab whose curves are drawn, all of one table.
+  const chosen = () => choices.get(tab) ?? usualCurves(tab);
 
   function choose(id, on) {
     const table = rows.get(id).closest("table");
-    const before = chosen.length;
-    chosen = chosen.filter((other) => other !== id && rows.get(other).closest("table") === table);
-    if (on) chosen.push(id);
-    if (on && chosen.length > MOST) {
-      chosen.pop();
-      say(`At most ${MOST} methods can be drawn together: deselect one first.`);
-    } else if (on && chosen.length <= before && before) {
-      say("The methods of the other table were deselected: numbers of different tables are never compared.");
+    const others = chosen().filter((other) => other !== id);
+    const kept = others.filter((other) => rows.get(other).closest("table") === table);
+    if (on && kept.length >= Charts.MOST) {
+      say(`At most ${Charts.MOST} methods can be drawn together: deselect one first.`);
+    } else {
+      choices.set(tab, on ? [...kept, id] : kept);
+      if (on && kept.length < others.length) {
+        say("The methods of the other table were deselected: numbers of different tables are never compared.");
+      }
     }
-    tick();
-    draw();
+    follow();
   }
 
   function tick() {
-    for (const box of document.querySelectorAll("input.draw")) {
-      box.checked = chosen.includes(box.closest("tr").dataset.id);
+    const ids = chosen();
+    for (const box of panelOf(tab).querySelectorAll("input.draw")) {
+      box.checked = ids.includes(box.closest("tr").dataset.id);
     }
+  }
+
+  // The best of a tab's first table that has curves, of pixels if any, and the same without post-processing.
+  function usualCurves(key) {
+    if (!usual.has(key)) {
+      const boxes = [...panelOf(key).querySelectorAll("input.draw")];
+      const first = boxes.find((box) => curvesOf.get(box.closest("tr").dataset.id)?.iou) ?? boxes[0];
+      const ids = first ? order.get(first.closest("tbody")).map((row) => row.dataset.id) : [];
+      const best = ids.find((id) => curvesOf.has(id));
+      usual.set(key, [best, data.bases[best]].filter((id) => curvesOf.has(id)));
+    }
+    return usual.get(key);
   }
 
   const nameOf = (id) => rows.get(id).querySelector(".name bdi").textContent;
@@ -285,216 +321,38 @@
 
   function draw() {
     if (!$("curves")) return;
-    const place = chosen.length ? rows.get(chosen[0]) : null;
-    $("curves").hidden = !hasTables(tab) || Boolean(place && (place.closest(".board").hidden || place.closest(".panel").hidden));
-    if ($("curves").hidden) return; // a hidden figure has no width to draw for
-    const lines = chosen.map((id, place) => ({
-      ...curvesOf.get(id),
-      name: `${nameOf(id)}, ${backboneOf(id)}`,
-      colour: `var(--curve-${place})`,
-      dash: DASHES[place],
-    }));
-    const board = chosen.length && rows.get(chosen[0]).closest(".board").dataset;
-    legend(lines, board);
-    const level = (curve) => curve.map((units, t) => ({ x: t, y: units / 100 }));
-    const at = { x: threshold, vertical: true };
-    chart($("chart-iou"), "IoU against threshold", "Threshold", "IoU, %", 255, lines, (l) => l.iou && level(l.iou), at);
-    const pr = (l) => l.precision && l.precision.map((p, t) => ({ x: l.recall[t] / 100, y: p / 100 }));
-    chart($("chart-pr"), "Precision and recall", "Recall, %", "Precision, %", 100, lines, pr, {});
-    const box = (l) => l.gt_known_loc || l.predicted_loc;
-    chart($("chart-box"), "Box accuracy against threshold", "Threshold", "Box accuracy, %", 255, lines, (l) => box(l) && level(box(l)), at);
+    const lines = chosen().map((id) => ({ id, ...curvesOf.get(id), name: `${nameOf(id)}, ${backboneOf(id)}` }));
+    $("fold").textContent = `Curves (${lines.length})`;
+    if (!$("curves").getClientRects().length) return; // folded: a hidden figure has no width to draw for
+    legend(lines);
+    Charts.draw(lines, threshold());
   }
 
-  function chart(figure, title, xLabel, yLabel, right, lines, points, at) {
-    const drawn = lines.map((line) => ({ ...line, points: points(line) })).filter((line) => line.points);
-    figure.hidden = lines.length > 0 && !drawn.length; // boxes alone have no curve of pixels
-    if (figure.hidden) return;
-    const width = Math.max(260, Math.round(figure.clientWidth));
-    const marks = [Plot.ruleX([0], { strokeOpacity: 0.4 }), Plot.ruleY([0], { strokeOpacity: 0.4 })];
-    if (at.vertical) marks.push(Plot.ruleX([at.x], { strokeDasharray: "3 3", strokeOpacity: 0.7 }));
-    for (const line of drawn) {
-      marks.push(
-        Plot.line(line.points, { x: "x", y: "y", stroke: line.colour, strokeWidth: 2, strokeDasharray: line.dash }),
-        Plot.dot([line.points[threshold]], { x: "x", y: "y", fill: line.colour, r: 4.5 })
-      );
-    }
-    const text = drawn.map((l) => `${l.name}: ${l.points[threshold].y.toFixed(2)}`).join("; ");
-    const svg = Plot.plot({
-      width,
-      height: Math.round(Math.min(260, width * 0.7)),
-      marginLeft: 44,
-      marginBottom: 38,
-      marginRight: 16,
-      ariaLabel: `${title}. At threshold ${threshold}: ${text || "no method selected"}.`,
-      x: { domain: [0, right], label: xLabel, ticks: 5 },
-      y: { domain: [0, 100], label: yLabel, ticks: 5, grid: true },
-      marks,
-    });
-    svg.setAttribute("role", "img");
-    for (const style of svg.querySelectorAll("style")) style.remove(); // page.css holds it: the policy allows no other
-    for (const group of svg.querySelectorAll("[aria-label]")) group.removeAttribute("aria-label"); // the picture has one
-    const heading = document.createElement("h3");
-    heading.textContent = title;
-    figure.replaceChildren(heading, svg);
-  }
-
-  function legend(lines, board) {
-    const items = lines.map((line) => {
-      const item = document.createElement("span");
-      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      svg.setAttribute("viewBox", "0 0 44 16");
-      svg.setAttribute("aria-hidden", "true");
-      const stroke = document.createElementNS("http://www.w3.org/2000/svg", "path");
-      stroke.setAttribute("d", "M0 8H44");
-      stroke.setAttribute("fill", "none");
-      stroke.setAttribute("stroke", line.colour);
-      stroke.setAttribute("stroke-width", "4");
-      stroke.setAttribute("stroke-dasharray", line.dash);
-      svg.append(stroke);
+  function legend(lines) {
+    const list = document.createElement("ul");
+    for (const [place, line] of lines.entries()) {
+      const item = document.createElement("li");
       const name = document.createElement("bdi");
       name.textContent = line.name;
-      item.append(svg, name);
-      return item;
-    });
+      const score = document.createElement("span");
+      const curve = line.iou ?? line.gt_known_loc ?? line.predicted_loc;
+      if (curve) score.textContent = `${line.iou ? "IoU" : "box accuracy"} ${percent(curve[threshold()])} %`;
+      const remove = document.createElement("button");
+      remove.type = "button";
+      remove.textContent = "×";
+      remove.setAttribute("aria-label", `Deselect ${line.name}`);
+      remove.addEventListener("click", () => {
+        choose(line.id, false);
+        save();
+        ($("legend").querySelectorAll("button")[place] ?? $("legend")).focus();
+      });
+      item.append(Charts.sample(place), name, score, remove);
+      list.append(item);
+    }
     const head = document.createElement("b");
+    const board = lines.length && rows.get(lines[0].id).closest(".board").dataset;
     head.textContent = board ? `${board.dataset}, ${board.split}, ${board.protocol}` : "No method selected.";
-    $("legend").replaceChildren(head, ...items);
-  }
-
-  // ------------------------------------------------------------------ gallery
-
-  const scenes = [];
-
-  function bytes(text) {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  }
-
-  // Neighbours and weights of each target pixel: half-pixel centres, edges clamped, in float32.
-  function taps(source, target) {
-    const left = new Int32Array(target);
-    const weight = new Float32Array(target);
-    for (let place = 0; place < target; place++) {
-      const position = Math.min(Math.max((place + 0.5) * (source / target) - 0.5, 0), source - 1);
-      left[place] = Math.floor(position);
-      weight[place] = position - left[place];
-    }
-    return { left, weight };
-  }
-
-  // The levels that were scored: rows first, then columns, each near + w (far - near) in float32.
-  function levelMap(map, height, width) {
-    const values = bytes(map.values);
-    const f = Math.fround;
-    const across = taps(map.width, width);
-    const down = taps(map.height, height);
-    const wide = new Float32Array(map.height * width);
-    for (let y = 0; y < map.height; y++) {
-      for (let x = 0; x < width; x++) {
-        const near = values[y * map.width + across.left[x]];
-        const far = values[y * map.width + Math.min(across.left[x] + 1, map.width - 1)];
-        wide[y * width + x] = f(near + f(across.weight[x] * f(far - near)));
-      }
-    }
-    const levels = new Uint8Array(height * width);
-    for (let y = 0; y < height; y++) {
-      const upper = down.left[y] * width;
-      const lower = Math.min(down.left[y] + 1, map.height - 1) * width;
-      for (let x = 0; x < width; x++) {
-        const value = f(wide[upper + x] + f(down.weight[y] * f(wide[lower + x] - wide[upper + x])));
-        levels[y * width + x] = Math.min(Math.max(value, 0), 255);
-      }
-    }
-    return levels;
-  }
-
-  function maskOf(scene) {
-    const mask = new Uint8Array(scene.height * scene.width);
-    let at = 0;
-    scene.mask.forEach((run, place) => {
-      if (place % 2) mask.fill(1, at, at + run);
-      at += run;
-    });
-    return mask;
-  }
-
-  async function openGallery() {
-    if (!data.gallery) return;
-    const holder = document.querySelector(".scenes");
-    for (const scene of data.gallery.scenes) {
-      const photo = new Image();
-      photo.src = `data:image/jpeg;base64,${scene.photo}`;
-      await photo.decode();
-      const article = document.createElement("div");
-      article.className = "scene";
-      const figures = scene.maps.map(() => {
-        const figure = document.createElement("figure");
-        const canvas = document.createElement("canvas");
-        canvas.width = scene.width;
-        canvas.height = scene.height;
-        canvas.setAttribute("role", "img");
-        figure.append(canvas, document.createElement("figcaption"));
-        return figure;
-      });
-      article.append(...figures);
-      holder.append(article);
-      const mask = maskOf(scene);
-      scenes.push({
-        ...scene,
-        figures,
-        photo: pixelsOf(photo, scene),
-        edge: edgeOf(mask, scene),
-        levels: scene.maps.map((map) => levelMap(map, scene.height, scene.width)),
-      });
-      paint(scenes.slice(-1));
-    }
-  }
-
-  function pixelsOf(photo, { height, width }) {
-    const canvas = document.createElement("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext("2d");
-    context.drawImage(photo, 0, 0);
-    return context.getImageData(0, 0, width, height);
-  }
-
-  // Pixels of the mask with a 4-neighbour off it: its outline.
-  function edgeOf(mask, { height, width }) {
-    const on = (y, x) => y >= 0 && x >= 0 && y < height && x < width && mask[y * width + x];
-    return mask.map((value, at) => {
-      const [y, x] = [Math.floor(at / width), at % width];
-      return value && !(on(y - 1, x) && on(y + 1, x) && on(y, x - 1) && on(y, x + 1)) ? 1 : 0;
-    });
-  }
-
-  function paint(some = scenes) {
-    for (const scene of some) {
-      scene.maps.forEach((map, place) => {
-        const [canvas, caption] = scene.figures[place].children;
-        const context = canvas.getContext("2d");
-        const shown = new ImageData(new Uint8ClampedArray(scene.photo.data), scene.width, scene.height);
-        const levels = scene.levels[place];
-        for (let at = 0; at < levels.length; at++) {
-          const pixel = 4 * at;
-          const grey = (shown.data[pixel] + shown.data[pixel + 1] + shown.data[pixel + 2]) / 12;
-          if (scene.edge[at]) shown.data.fill(255, pixel, pixel + 3);
-          else if (levels[at] < threshold) shown.data.fill(grey, pixel, pixel + 3);
-        }
-        context.putImageData(shown, 0, 0);
-        for (const box of scene.boxes) frame(context, box, "#ff5c5c", [6, 4]);
-        const predicted = map.boxes.filter((row) => row[0] <= threshold).pop().slice(1);
-        if (predicted[2] > predicted[0]) frame(context, predicted, "#3ddc6b", []);
-        caption.textContent = `${data.gallery.methods[place]}: IoU ${percent(map.iou[threshold])} %`;
-        canvas.setAttribute("aria-label", `${scene.image_id}, foreground at threshold ${threshold}. ${caption.textContent}`);
-      });
-    }
-  }
-
-  function frame(context, [x0, y0, x1, y1], colour, dash) {
-    context.setLineDash(dash);
-    context.lineWidth = 2;
-    context.strokeStyle = colour;
-    context.strokeRect(x0 + 1, y0 + 1, x1 - x0 - 2, y1 - y0 - 2);
+    $("legend").replaceChildren(head, ...(lines.length ? [list] : []));
   }
 
   // ------------------------------------------------------------------ copying
@@ -533,8 +391,8 @@
     if (tab !== panels[0].dataset.tab) view.set("tab", tab);
     for (const name of filters) if ($(name).value) view.set(name, $(name).value);
     if (sorted) view.set("sort", `${sorted.table}.${sorted.column}.${sorted.direction}`);
-    if (threshold !== START) view.set("t", threshold);
-    if (chosen.join() !== usualCurves().join()) view.set("draw", chosen.join("~"));
+    if (moved !== null) view.set("t", moved);
+    if (choices.has(tab)) view.set("draw", choices.get(tab).join("~"));
     for (const [name, wanted] of [["show", true], ["hide", false]]) {
       const keys = [...picked].filter(([, shown]) => shown === wanted).map(([key]) => key);
       if (keys.length) view.set(name, keys.join("~"));
@@ -552,20 +410,21 @@
       $(name).value = view.get(name) ?? "";
       if ($(name).selectedIndex === -1) $(name).value = "";
     }
-    const level = Number(view.get("t") || START);
-    threshold = Number.isInteger(level) && level >= 0 && level <= 255 ? level : START;
+    const level = Number(view.get("t") || NaN);
+    moved = Number.isInteger(level) && level >= 0 && level <= 255 ? level : null;
     const [table, column, direction] = (view.get("sort") ?? "").split(".");
     sorted = ["ascending", "descending"].includes(direction) ? { table, column, direction } : null;
     const named = (view.get("draw") ?? "").split("~").filter((id) => curvesOf.has(id));
-    const known = named.length || view.get("draw") === "" ? [...new Set(named)].slice(0, MOST) : usualCurves();
-    const home = known.length && rows.get(known[0]).closest("table");
-    chosen = known.filter((id) => rows.get(id).closest("table") === home);
+    const home = named.length ? rows.get(named[0]).closest("table") : null;
+    const drawn = [...new Set(named)].filter((id) => rows.get(id).closest("table") === home).slice(0, Charts.MOST);
+    choices.clear();
     const keys = new Set([...document.querySelectorAll("thead th[data-key]")].map((head) => head.dataset.key));
     const columns = (name) => (view.get(name) ?? "").split("~").filter((key) => keys.has(key));
     picked = new Map([...columns("show").map((key) => [key, true]), ...columns("hide").map((key) => [key, false])]);
-    tick();
     filter();
-    open(tabOf(view, named.length > 0));
+    open(tabOf(view, home));
+    if (home) choices.set(home.closest(".panel").dataset.tab, drawn);
+    else if (view.get("draw") === "") choices.set(tab, []);
     filter(); // counts what the tab shows
     arrange();
     sort();
@@ -573,13 +432,13 @@
   }
 
   // The tab that a link names. Links from before there were tabs name a data set, or what it shows.
-  function tabOf(view, draws) {
+  function tabOf(view, home) {
     const named = tabs.find((link) => link.dataset.tab === view.get("tab"));
     if (named) return named.dataset.tab;
     const board =
       boards.find((one) => one.dataset.dataset === view.get("dataset")) ??
       sortedHead()?.closest(".board") ??
-      (draws ? rows.get(chosen[0]).closest(".board") : undefined) ??
+      home?.closest(".board") ??
       (filters.some((name) => $(name).value) ? boards.find((one) => !one.hidden) : undefined);
     return (board?.closest(".panel") ?? panels[0]).dataset.tab;
   }
@@ -591,7 +450,7 @@
     if (target.closest(".board")?.hidden) for (const name of filters) $(name).value = "";
     filter();
     arrange();
-    draw();
+    follow();
   }
 
   function arrive() {
@@ -602,25 +461,10 @@
     return true;
   }
 
-  // The best of the first table that has curves, of pixels if any, and the same without post-processing.
-  function usualCurves() {
-    const boxes = [...document.querySelectorAll("input.draw")];
-    const first = boxes.find((box) => curvesOf.get(box.closest("tr").dataset.id)?.iou) ?? boxes[0];
-    if (!first) return [];
-    const ids = [...first.closest("tbody").rows].map((row) => row.dataset.id).filter((id) => curvesOf.has(id));
-    return [ids[0], data.bases[ids[0]]].filter((id) => curvesOf.has(id));
-  }
-
-  // The slider's first place: the stated Peak-T, since the curves here are rounded.
-  function peakOf(id) {
-    return data.peaks[id] ?? 128;
-  }
-
   for (const name of filters) {
     $(name).addEventListener("input", () => {
       filter();
       edges();
-      draw(); // its place may have gone or come back
       save();
     });
   }
@@ -628,11 +472,21 @@
     for (const name of filters) $(name).value = "";
     sorted = null;
     picked = new Map();
+    moved = null;
+    choices.clear();
     filter();
     sort();
     arrange();
-    draw();
+    follow();
     save();
+  });
+  $("fold")?.addEventListener("click", () => {
+    const open = $("tray").classList.toggle("open");
+    $("fold").setAttribute("aria-expanded", open);
+    draw();
+  });
+  $("unfold").addEventListener("click", () => {
+    $("unfold").setAttribute("aria-expanded", $("filters").classList.toggle("open"));
   });
   $("share").addEventListener("click", async () => {
     save();
@@ -657,7 +511,7 @@
   }
   let waiting = 0;
   $("threshold")?.addEventListener("input", () => {
-    threshold = Number($("threshold").value);
+    moved = Number($("threshold").value);
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(follow);
   });
@@ -690,5 +544,5 @@
   });
   restore();
   arrive();
-  openGallery();
+  if (data.gallery) Gallery.open(data.gallery, threshold);
 })();

@@ -38,6 +38,13 @@ __all__ = ["USUAL_COLUMNS", "bibtex", "latex_row", "markdown_row", "page"]
 USUAL_COLUMNS = 5
 """Columns that a table shows before its reader picks others: names, and as many scores as fit."""
 
+_SCRIPTS = (
+    ("vendor/d3.min.js",),
+    ("vendor/plot.umd.min.js",),
+    ("charts.js", "gallery.js", "page.js"),
+)
+"""Files of the page's scripts, in order; those of one line become one script."""
+
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_"},
     "{": r"\textbraceleft{}",
@@ -97,8 +104,8 @@ def page(
     folder = files("wsolbench.leaderboard") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
     scripts = [
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
+        "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+        for names in _SCRIPTS
     ]
     return environment.get_template("leaderboard.html.j2").render(
         settings=own,
@@ -120,6 +127,7 @@ def page(
             "curves": {row["id"]: row["curves"] for row in rows if row["curves"]},
             "copies": {row["id"]: row["copies"] for row in rows},
             "peaks": {row["id"]: row["peak"] for row in rows if row["peak"] is not None},
+            "box_levels": {row["id"]: row["box"] for row in rows if row["box"] is not None},
             "bases": {row["id"]: row["base"] for row in rows if row["base"]},
             "gallery": gallery,
         },
@@ -330,6 +338,7 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
             if key in entry.curves
         },
         "peak": entry.scores.get(level_key("pixel")) if entry.curves else None,
+        "box": entry.scores.get(level_key("box")) if entry.curves else None,
         "copies": {
             "LaTeX": latex_row(table, entry, cells),
             "Markdown": markdown_row(table, entry, cells),
