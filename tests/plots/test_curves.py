@@ -33,16 +33,23 @@ def test_iou_curves_are_the_results_own_and_marked_at_the_peak(
     assert lines[0].get_color() != lines[2].get_color()
     assert lines[0].get_linestyle() != lines[2].get_linestyle()
     first = results[0].scores
-    peak_text = f"{100 * first['peak_iou']:.2f} at T = {first['peak_threshold']}"
-    assert legend(ax)[0] == f"method 1 (random val): {peak_text}"
+    peak_text = f"{100 * first['peak_iou']:.2f} at {first['peak_threshold']}"
+    assert legend(ax)[0] == f"method 1: {peak_text}"
+    assert ax.get_legend().get_title().get_text() == "Peak-IoU at T\nrandom val"
 
 
-def test_precision_is_drawn_over_recall(results: list[Result], ax: Axes) -> None:
+def test_the_area_below_the_steps_of_precision_is_ap(results: list[Result], ax: Axes) -> None:
     plots.precision_recall(results, ax)
     assert len(ax.get_lines()) == 2
     for result, line in zip(results, ax.get_lines(), strict=True):
-        np.testing.assert_allclose(line.get_xdata(), 100 * np.array(result.curves["recall"]))
-        np.testing.assert_allclose(line.get_ydata(), 100 * np.array(result.curves["precision"]))
+        assert line.get_drawstyle() == "steps-pre"  # from the corner before to its own, at its own
+        x, y = line.get_data()
+        area = (np.diff(x) * np.array(y)[1:]).sum() / 10_000
+        assert area == pytest.approx(result.scores["ap"], abs=1e-12)
+        corners = set(zip(result.curves["recall"], result.curves["precision"], strict=True))
+        drawn = zip(np.array(x)[1:] / 100, np.array(y)[1:] / 100, strict=True)
+        for r, p in drawn:
+            assert min(abs(r - own) + abs(p - at) for own, at in corners) < 1e-12
     assert legend(ax)[1].endswith(f": {100 * results[1].scores['ap']:.2f}")
 
 
@@ -67,7 +74,7 @@ def test_finer_thresholds_have_their_own_axis(results: list[Result], ax: Axes) -
     plots.iou_threshold([fine], ax)
     assert ax.lines[0].get_xdata().tolist() == [0, 0.25, 1]
     assert ax.lines[1].get_xdata().tolist() == [0.25]
-    assert legend(ax)[0].endswith(": 50.00 at T = 0.25")
+    assert legend(ax)[0].endswith(": 50.00 at 0.25")
     assert ax.get_xlim() == (0, 1)
 
 
@@ -95,14 +102,24 @@ def test_an_entry_draws_as_its_result(results: list[Result]) -> None:
         for one, other in zip(ours.get_lines(), theirs.get_lines(), strict=True):
             np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
         (text,) = legend(ours)
-        assert text.startswith("CAM + SEM (K = 3) vgg (random val): ")
+        assert text.startswith("CAM + SEM (K = 3): ")
 
 
-def test_the_one_point_of_a_constant_map_is_marked(results: list[Result], ax: Axes) -> None:
-    held = {"threshold": list(range(256)), "recall": [1.0] * 256, "precision": [0.25] * 256}
-    plots.precision_recall([dataclasses.replace(results[0], curves=held), results[1]], ax)
-    marks = [line for line in ax.lines if line.get_marker() == "o"]
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks] == [(100, 25)]
+def test_a_constant_map_is_one_point(results: list[Result]) -> None:
+    """Above its level nothing is foreground: a recall of 0, which adds nothing to AP."""
+    for level in (255, 100, 0):
+        reached = np.arange(256) <= level
+        curves = {
+            "threshold": list(range(256)),
+            "recall": np.where(reached, 1.0, 0.0).tolist(),
+            "precision": np.where(reached, 0.25, 1.0).tolist(),
+        }
+        own = Figure().subplots()
+        plots.precision_recall([dataclasses.replace(results[0], curves=curves), results[1]], own)
+        point, steps = own.lines
+        assert point.get_xydata().tolist() == [[100, 25]]
+        assert (point.get_linestyle(), point.get_marker()) == ("None", "o")
+        assert (steps.get_linestyle() != "None", steps.get_marker()) == (True, "None")
 
 
 def test_a_reported_entry_has_no_curves_to_draw(results: list[Result], tmp_path: Path) -> None:

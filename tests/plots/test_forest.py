@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from tests.plots.samples import WASTE
 from wsolbench import plots
 from wsolbench.data.dataset import Dataset
+from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import Comparison, compare
 from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.pairs import Pair
@@ -44,21 +45,64 @@ def test_a_forest_has_a_row_a_score(comparison: Comparison, ax: Axes, tmp_path: 
     assert bars == [tuple(100 * end for end in pair.interval) for pair in pairs]
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots == [100 * pair.difference for pair in pairs]
-    hollow = [line.get_fillstyle() == "none" for line in ax.lines if line.get_marker() == "o"]
-    assert hollow == [pair.interval[0] <= 0 <= pair.interval[1] for pair in pairs]
     plots.save_forest(comparison, tmp_path / "f.svg")
     drawn = (tmp_path / "f.svg").read_text()  # a comment beside each text holds it
     assert all(
-        text in drawn for text in (f"B {style.MINUS} A", "protocol sem;", "interval includes 0")
+        text in drawn
+        for text in (
+            f"B {style.MINUS} A",
+            "toy val, 4 images; protocol sem; threshold: max on this split",
+            "undecided",
+            "95 % interval of 30 paired resamples, not corrected",
+            "Holm's correction for",
+        )
     )
-    assert "threshold: max on this split" in drawn
-    assert "toy val, 4 images, protocol" in drawn
     fewer = dataclasses.replace(comparison, images=3, maps=(4, 3))
     plots.save_forest(fewer, tmp_path / "f.svg")
-    assert "toy val, 3 images of 4, common to all, protocol" in (tmp_path / "f.svg").read_text()
+    assert "toy val, 3 images of 4, common to all; protocol" in (tmp_path / "f.svg").read_text()
     other = dataclasses.replace(comparison, thresholds=("fixed at 9", "fixed at 8"))
     plots.save_forest(other, tmp_path / "f.svg")
     assert "threshold: fixed at 8" in (tmp_path / "f.svg").read_text()
+
+
+def test_dots_are_filled_where_the_correction_leaves_a_difference_decided(
+    comparison: Comparison, ax: Axes, tmp_path: Path
+) -> None:
+    """Two of the three intervals exclude 0; one of these is not decided after Holm."""
+    given = (("ahead", 0.2), ("undecided", 0.1), ("undecided", -0.1))
+    pairs = [
+        dataclasses.replace(pair, interval=(low, 0.5), difference=0.3, verdict=verdict)
+        for pair, (verdict, low) in zip(comparison.pairs, given, strict=False)
+    ]
+    held = dataclasses.replace(comparison, pairs=pairs)
+    plots.differences(held, 0, 1, ax)
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [dot.get_fillstyle() for dot in dots] == ["full", "none", "none"]
+    assert [dot.get_color() for dot in dots] == [style.COLOURS[0], "#666666", "#666666"]
+    plots.save_forest(held, tmp_path / "f.svg")
+    assert "ahead after Holm's correction" in (tmp_path / "f.svg").read_text()
+
+
+def test_units_have_axes_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, comparison: Comparison, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(SCORES, "waste", WASTE)
+    points = comparison.pairs[:2]
+    waste = Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)
+    held = dataclasses.replace(comparison, pairs=[points[0], waste, points[1]])
+    assert plots.score_axes(held) == [[pair.score for pair in points], ["waste"]]
+    first, second = Figure().subplots(2)
+    plots.differences(held, 0, 1, first)
+    plots.differences(held, 0, 1, second, ["waste"])
+    assert len(first.get_yticklabels()) == 2
+    assert [label.get_text() for label in second.get_yticklabels()] == ["Waste (lower is better)"]
+    assert max(map(abs, first.get_xlim())) < 100 * 1.2
+    assert second.get_xlim()[0] < -60
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    with pytest.raises(WsolbenchError):  # nothing is written
+        plots.save_forest(held, tmp_path / "f.png")
+    assert [len(ax.get_yticklabels()) for ax in figures[0].axes] == [2, 1]
 
 
 def test_rows_say_which_direction_is_better(
@@ -68,29 +112,21 @@ def test_rows_say_which_direction_is_better(
     monkeypatch.setitem(SCORES, "waste", WASTE)
     lower = Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)
     higher = comparison.pairs[0]
-    for pairs, ahead in (
-        ([higher], "percentage points; B is ahead on the right of 0"),
-        ([lower], "difference in the score's unit; B is ahead on the left of 0"),
-        (
-            [higher, lower],
-            "percentage points or the score's unit\n"
-            "B is ahead on the right of 0 (left if lower is better)",
-        ),
+    for pairs, keys, ahead in (
+        ([higher], None, "percentage points\n\u2190 A ahead, B ahead \u2192"),
+        ([lower], None, "the score's own unit; \u2190 B ahead, A ahead \u2192"),
+        ([higher, lower], ["waste"], "the score's own unit; \u2190 B ahead, A ahead \u2192"),
     ):
-        ax = Figure().subplots()
+        figure = Figure(figsize=(5.2, 3), layout="constrained")
+        ax = figure.subplots()
         drawn = dataclasses.replace(comparison, pairs=pairs)
-        plots.differences(drawn, 0, 1, ax)
+        plots.differences(drawn, 0, 1, ax, keys)
         assert ax.get_xlabel() == ahead
-    titles = [label.get_text() for label in ax.get_yticklabels()]
-    assert titles == [SCORES[higher.score].title, "Waste (lower is better)"]
-    assert ax.lines[1].get_xdata()[0] == -40.5
-    assert ax.lines[1].get_fillstyle() == "full"
-    assert ax.texts[1].get_text() == "-40.50  [-60.00, -20.00]".replace("-", style.MINUS)
-    figure = Figure(figsize=(5.2, 3), layout="constrained")
-    plots.differences(drawn, 0, 1, figure.subplots())
-    FigureCanvasAgg(figure).draw()
-    label = figure.axes[0].xaxis.label.get_window_extent()
-    assert figure.bbox.x0 <= label.x0 < label.x1 <= figure.bbox.x1  # nothing is cut off
+        FigureCanvasAgg(figure).draw()
+        label = ax.xaxis.label.get_window_extent()
+        assert figure.bbox.x0 <= label.x0 < label.x1 <= figure.bbox.x1  # nothing is cut off
+    assert ax.lines[0].get_xdata()[0] == -40.5
+    assert ax.texts[0].get_text() == "-40.50  [-60.00, -20.00]".replace("-", style.MINUS)
     plots.save_forest(drawn, tmp_path / "f.svg")
     assert "(lower is better)" in (tmp_path / "f.svg").read_text()
 
@@ -101,5 +137,5 @@ def test_a_score_without_a_better_direction_puts_nobody_ahead(
     monkeypatch.setitem(SCORES, "waste", dataclasses.replace(WASTE, better=Better.NEITHER))
     pairs = [Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)]
     plots.differences(dataclasses.replace(comparison, pairs=pairs), 0, 1, ax)
-    assert ax.get_xlabel() == "difference in the score's unit"
+    assert ax.get_xlabel() == "the score's own unit"
     assert ax.get_yticklabels()[0].get_text() == "Waste (no better direction)"

@@ -91,4 +91,4 @@ def test_a_score_without_bounds_has_an_axis_of_its_own(
     monkeypatch.delitem(SCORES, "waste")
     plots.save_groups([wide], "area", tmp_path / "without.png")
     with Image.open(tmp_path / "with.png") as more, Image.open(tmp_path / "without.png") as less:
-        assert more.width > less.width  # its record alone gives it a panel
+        assert more.width * more.height > less.width * less.height  # its record gives it a panel

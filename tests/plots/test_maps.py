@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
+from PIL import Image
 
+from tests.conftest import annotation
 from tests.plots.samples import HEIGHT, WIDTH
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.overlays import choose_images, pair_results, read_overlays
-from wsolbench.evaluation.run import evaluate
+from wsolbench.evaluation.run import Request, evaluate, run
+from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 from wsolbench.metrics.boxes import largest_boxes
 from wsolbench.metrics.choices import Comparator
@@ -43,6 +47,63 @@ def test_overlays_hold_the_maps_and_boxes_that_were_scored(folder: Path) -> None
             np.testing.assert_array_equal(drawn.box, box)
     (without,) = read_overlays(dataset, maps, ["p_1"], [None, None])
     assert [drawn.box for drawn in without.maps] == [None, None]
+
+
+def test_the_outline_and_iou_are_those_that_were_scored(folder: Path) -> None:
+    """The per-image table, at the level that the result was read at, fixed ones too."""
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    opened = Submission.open(folder / "left.h5")
+    for threshold in (None, 100, "otsu"):
+        request = Request(opened, dataset, threshold=threshold, per_image=True, counts=True)
+        outcome = run(request)
+        (result,) = outcome.results
+        shown = read_overlays(dataset, [opened], dataset.image_ids, [result])
+        rows = zip(outcome.table["threshold"], outcome.table["iou"], strict=True)
+        for overlay, (level, iou) in zip(shown, rows, strict=True):
+            (drawn,) = overlay.maps
+            assert drawn.iou == iou
+            np.testing.assert_array_equal(drawn.foreground, drawn.levels >= level)
+    (bare,) = read_overlays(dataset, [opened], ["p_0"], [None])
+    assert (bare.maps[0].foreground, bare.maps[0].iou) == (None, None)
+
+
+def test_photos_have_the_names_of_their_classes(folder: Path, tmp_path: Path) -> None:
+    named = [annotation("a", np.ones((4, 5), bool)), annotation("b", np.ones((4, 5), bool))]
+    classes = [("n1", "kit fox, Vulpes macrotis")]
+    write_store(tmp_path / "c.h5", AnnotationSet("named", named, classes))
+    for name in "ab":
+        Image.new("RGB", (5, 4)).save(tmp_path / f"{name}.png")
+    dataset = Dataset.open(tmp_path / "c.h5", images=tmp_path)
+    (shown, _) = read_overlays(dataset, [], ["a", "b"], [])
+    assert shown.class_name == "kit fox"
+    known = Dataset.open(folder / "s.h5", images=folder / "photos")
+    (bare,) = read_overlays(known, [], ["p_0"], [])
+    assert bare.class_name == ""
+
+
+def test_a_figure_names_iou_thresholds_class_and_colours(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: kept.append(figure))
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = [Submission.open(folder / f"{name}.h5") for name in ("left", "right")]
+    scored = [evaluate(dataset, maps[0])]
+    (shown,) = read_overlays(dataset, maps[:1], ["p_2"], scored)
+    with pytest.raises(WsolbenchError):  # nothing is written
+        plots.save_maps(dataset, maps, tmp_path / "m.png", ["p_2"], scored)
+    _, left, right, ramp = kept[0].axes
+    peak, box = (scored[0].scores[key] for key in ("peak_threshold", "box_threshold"))
+    title = left.get_title().replace("\N{NO-BREAK SPACE}", " ")
+    assert " ".join(title.split()) == f"$left^ T = {peak}, box at {box}"
+    assert left.get_xlabel() == f"IoU {100 * shown.maps[0].iou:.1f} %"
+    assert right.get_title() == "$right^"
+    assert right.get_xlabel() == ""
+    assert len(left.collections) == 2  # an outline in white on black
+    assert len(right.collections) == 0
+    assert ramp.get_images()[0].cmap.name == "plasma"
+    told = [text.get_text() for text in kept[0].texts]
+    assert {"0", "255", "level of the map", "foreground of the map at T", "true box"} <= set(told)
 
 
 def test_a_box_follows_the_protocol_of_its_result(folder: Path) -> None:

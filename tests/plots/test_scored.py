@@ -21,10 +21,11 @@ def test_names_that_are_alike_tell_their_seeds(results: list[Result], ax: Axes) 
     plots.box_accuracy([one, two, other], ax)
     names = [text.partition(":")[0] for text in legend(ax)]
     assert names == [
-        "SEM (random val), seeds 1",
-        "SEM (random val), seeds 2",
-        "SEM vgg (random val)",
+        "SEM, seeds 1",
+        "SEM, seeds 2",
+        "SEM vgg",
     ]
+    assert ax.get_legend().get_title().get_text().endswith("\nrandom val")
 
 
 def test_names_that_are_alike_tell_their_normalisation(results: list[Result], ax: Axes) -> None:
@@ -37,7 +38,7 @@ def test_names_that_are_alike_tell_their_normalisation(results: list[Result], ax
     ]
     plots.iou_threshold([*several, results[0]], ax)
     assert [text.partition(":4")[0].partition(": ")[0] for text in legend(ax)[:2]] == [
-        f"CAM (random val), normalisation {form.partition(':')[0]}" for form in forms
+        f"CAM, normalisation {form.partition(':')[0]}" for form in forms
     ]
 
 

@@ -11,6 +11,7 @@ import click
 
 from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
+from .figure_options import look_options
 from .layout_options import layout_of, layout_options
 from .options import (
     FILE,
@@ -61,15 +62,17 @@ __all__ = ["compare"]
     "--plot",
     "picture",
     type=FILE,
-    help="Draw the differences into this .png, .svg or .pdf file: with their intervals, or, of "
-    "several protocols, the verdicts.",
+    help="Draw the differences into this .png, .svg or .pdf file: with their intervals, or the "
+    "verdicts of several protocols or of more than six pairs.",
 )
 @click.option(
     "--plot-verdict",
     "grid",
     type=FILE,
-    help="Draw the verdicts, a row per score and a column per pair and protocol, into this file.",
+    help="Draw the verdicts, a row per score and a column per pair and protocol, into this file; "
+    "more than eleven pairs are one matrix of all methods.",
 )
+@look_options
 @jobs_option
 @format_option
 @json_option
@@ -88,6 +91,8 @@ def compare(
     out: Path | None,
     picture: Path | None,
     grid: Path | None,
+    style: str,
+    width: str | None,
     jobs: int | None,
     form: str,
     as_json: bool,
@@ -145,7 +150,7 @@ def compare(
         )
         text, lines = verdict.to_json(), verdict_signature(verdict)
         told, table = verdict_warnings(verdict), partial(verdict_table, verdict, form, layout)
-        draw = partial(save_verdict, verdict)
+        draw = partial(save_verdict, verdict, style=style, width=width)
     else:
         comparison = compare_files(
             files,
@@ -162,11 +167,11 @@ def compare(
         verdict = judge([comparison])
         text, lines = comparison.to_json(), signature(comparison)
         told, table = warnings_of(comparison), partial(comparison_table, comparison, form, layout)
-        draw = partial(save_forest, comparison)
+        draw = partial(save_forest, comparison, style=style, width=width)
     if picture:
         writes[picture] = draw
     if grid:
-        writes[grid] = partial(save_verdict, verdict)
+        writes[grid] = partial(save_verdict, verdict, style=style, width=width)
     if out:
         writes[out] = partial(write_text, text=text)
     write_all(writes)

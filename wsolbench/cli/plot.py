@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 
 from ..files import require_target
 from ..progress import bar
+from .figure_options import look_options, photos_to_draw, picture_option
 from .options import (
     FILE,
     annotations_option,
@@ -67,44 +68,6 @@ def plot() -> None:
     """Draw scores, maps and annotations."""
 
 
-_picture = click.option(
-    "--out", type=FILE, required=True, help="Write the figure to this .png, .svg or .pdf file."
-)
-_style = click.option(
-    "--style",
-    type=click.Choice(["screen", "paper"]),
-    default="screen",
-    show_default=True,
-    help="Look of the figure; paper has a serif font, no grid and 300 dpi.",
-)
-
-
-def _photos_to_draw(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `_chosen`."""
-    options = [
-        click.option(
-            "--ids",
-            metavar="ID,ID",
-            multiple=True,
-            help="Photos to draw, from top to bottom; may be repeated.",
-        ),
-        click.option(
-            "--count",
-            type=click.IntRange(1),
-            help="Number of photos to draw at random [default: 4].",
-        ),
-        click.option("--seed", type=click.IntRange(0), help="Random seed of --count [default: 0]."),
-        click.option(
-            "--common",
-            is_flag=True,
-            help="Draw at random from the images that all submissions have, if they differ.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @plot.command("curves")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option(
@@ -115,8 +78,8 @@ def _photos_to_draw(command: Callable[..., None]) -> Callable[..., None]:
     help="Curve to draw; may be repeated [default: all that the files contain].",
 )
 @annotations_option
-@_picture
-@_style
+@picture_option
+@look_options
 @quiet_option
 def plot_curves(
     files: tuple[Path, ...],
@@ -124,6 +87,7 @@ def plot_curves(
     annotations: Path | None,
     out: Path,
     style: str,
+    width: str | None,
     quiet: bool,
 ) -> None:
     """Draw IoU-Threshold, precision-recall, box accuracy and boundary curves.
@@ -133,22 +97,22 @@ def plot_curves(
     from ..plots import curves_held, save_curves
 
     scored = _scored(files, annotations, out, quiet)
-    save_curves(scored, out, kinds or curves_held(scored), style)
+    save_curves(scored, out, kinds or curves_held(scored), style, width)
     click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
 @plot.command("areas")
 @click.argument("annotations", type=FILE)
-@_picture
-@_style
-def plot_areas(annotations: Path, out: Path, style: str) -> None:
+@picture_option
+@look_options
+def plot_areas(annotations: Path, out: Path, style: str, width: str | None) -> None:
     """Draw a histogram of object area / image area for each split."""
     from ..formats.annotations import AnnotationStore
     from ..plots import save_areas
 
     require_target(out, [annotations])
     store = AnnotationStore.open(annotations)
-    save_areas(store, out, style)
+    save_areas(store, out, style, width)
     drawn = int(store.masked.sum())
     left = f" ({len(store) - drawn} without a mask left out)" if drawn < len(store) else ""
     click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
@@ -157,11 +121,16 @@ def plot_areas(annotations: Path, out: Path, style: str) -> None:
 @plot.command("seed-counts", short_help="Draw scores against the number of seeds.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @annotations_option
-@_picture
-@_style
+@picture_option
+@look_options
 @quiet_option
 def plot_seed_counts(
-    files: tuple[Path, ...], annotations: Path | None, out: Path, style: str, quiet: bool
+    files: tuple[Path, ...],
+    annotations: Path | None,
+    out: Path,
+    style: str,
+    width: str | None,
+    quiet: bool,
 ) -> None:
     """Draw scores against the number of SEM seeds, one line per backbone.
 
@@ -170,7 +139,7 @@ def plot_seed_counts(
     from ..plots import save_seed_counts
 
     scored = _scored(files, annotations, out, quiet)
-    save_seed_counts(scored, out, style)
+    save_seed_counts(scored, out, style, width)
     click.echo(f"{out}: {_plural(len(scored), 'result')}")
 
 
@@ -216,8 +185,8 @@ def plot_seed_counts(
     help="Number of positions of each photo to embed: all seeds, and others at random.",
 )
 @device_option
-@_picture
-@_style
+@picture_option
+@look_options
 @json_option
 @quiet_option
 def plot_seeds(
@@ -239,6 +208,7 @@ def plot_seeds(
     device: str,
     out: Path,
     style: str,
+    width: str | None,
     as_json: bool,
     quiet: bool,
     **source: Any,
@@ -291,7 +261,7 @@ def plot_seeds(
             progress=progress,
         )
     title = f"{network.name}, {' + '.join(names)}, on {opened.name} {split}"
-    save_seeds(panels, out, title, style)
+    save_seeds(panels, out, title, style, width)
     if as_json:
         content: dict[str, Any] = {
             "images": [own.as_dict() for own in told],
@@ -344,9 +314,11 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
     show_default=True,
     help="Groups to draw, which `evaluate --by` has scored.",
 )
-@_picture
-@_style
-def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> None:
+@picture_option
+@look_options
+def plot_groups(
+    files: tuple[Path, ...], kind: str, out: Path, style: str, width: str | None
+) -> None:
     """Draw the scores of groups of images.
 
     Images are grouped by the object's area, the number of boxes, or the class.
@@ -355,7 +327,7 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
     from ..plots import save_groups
 
     require_target(out, files)
-    save_groups([read_result(file) for file in files], kind, out, style)
+    save_groups([read_result(file) for file in files], kind, out, style, width)
     click.echo(f"{out}: {_plural(len(files), 'result')}")
 
 
@@ -371,9 +343,9 @@ def plot_groups(files: tuple[Path, ...], kind: str, out: Path, style: str) -> No
     type=FILE,
     help="Result of a submission, to draw its boxes at Box-T; may be repeated.",
 )
-@_photos_to_draw
-@_picture
-@_style
+@photos_to_draw
+@picture_option
+@look_options
 def plot_maps(
     submissions: tuple[Path, ...],
     annotations: Path | None,
@@ -382,6 +354,7 @@ def plot_maps(
     results: tuple[Path, ...],
     out: Path,
     style: str,
+    width: str | None,
     **options: Any,
 ) -> None:
     """Draw photos with masks and boxes next to the maps of submissions."""
@@ -393,7 +366,8 @@ def plot_maps(
     opened = [Submission.open(file) for file in submissions]
     dataset = _dataset_of(opened, annotations, images, exif, out)
     chosen = _chosen(dataset, opened, **options)
-    save_maps(dataset, opened, out, chosen, [read_result(file) for file in results], style)
+    read = [read_result(file) for file in results]
+    save_maps(dataset, opened, out, chosen, read, style, width)
     click.echo(f"{out}: {', '.join(chosen)}")
 
 
@@ -402,12 +376,12 @@ def plot_maps(
 @annotations_option
 @images_option
 @exif_option
-@_photos_to_draw
+@photos_to_draw
 @click.option(
     "--nms", is_flag=True, help="Draw the edges after non-maximum suppression, as they are scored."
 )
-@_picture
-@_style
+@picture_option
+@look_options
 def plot_edges(
     submissions: tuple[Path, ...],
     annotations: Path | None,
@@ -416,6 +390,7 @@ def plot_edges(
     nms: bool,
     out: Path,
     style: str,
+    width: str | None,
     **options: Any,
 ) -> None:
     """Draw photos, the edges of submissions and the true boundary, as in the paper's Fig. 10."""
@@ -428,7 +403,8 @@ def plot_edges(
     opened = [Submission.open(file) for file in submissions]
     dataset = _dataset_of(opened, annotations, images, exif, out)
     chosen = _chosen(dataset, opened, **options)
-    save_edges(dataset, opened, out, chosen, BoundaryRule() if nms else None, style)
+    rule = BoundaryRule() if nms else None
+    save_edges(dataset, opened, out, chosen, rule, style, width)
     click.echo(f"{out}: {', '.join(chosen)}")
 
 
@@ -454,7 +430,7 @@ def _chosen(
     seed: int | None,
     common: bool,
 ) -> list[str]:
-    """The photos that `_photos_to_draw` names, or some at random."""
+    """The photos that `photos_to_draw` names, or some at random."""
     import numpy
 
     from ..evaluation.overlays import choose_images
@@ -488,8 +464,8 @@ def _chosen(
     help="Number of images of each kind.",
 )
 @jobs_option
-@_picture
-@_style
+@picture_option
+@look_options
 @json_option
 @quiet_option
 def plot_cases(
@@ -503,6 +479,7 @@ def plot_cases(
     jobs: int | None,
     out: Path,
     style: str,
+    width: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -531,7 +508,7 @@ def plot_cases(
             dataset = dataset.only(read_ids(ids))
         with bar("evaluate", quiet=quiet) as progress:
             cases = find_cases(dataset, opened, read, count, jobs=jobs, progress=progress)
-        save_cases(dataset, opened, cases, out, style)
+        save_cases(dataset, opened, cases, out, style, width)
     if as_json:
         click.echo(json.dumps(cases.as_dict(), indent=1, sort_keys=True))
         return

@@ -2,8 +2,9 @@
 
 Maps are brought to the photo as the result's protocol does it, those of a part of the photo into
 their window, and a predicted box is the one that was scored: around the largest component at the
-result's Box-T, or the box that the submission brings. Without a result, maps are upsampled as
-protocol sem does it, and no box is drawn.
+result's Box-T, or the box that the submission brings. The foreground is that of the result's pixel
+scores, with its IoU. Without a result, maps are upsampled as protocol sem does it, and neither box
+nor foreground is drawn.
 
 Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
 """
@@ -12,16 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Sample
 from ..errors import WsolbenchError, printable, some
-from ..formats.result import Result
+from ..formats.result import Result, levels_read
 from ..formats.submission.reader import Submission
 from ..maps.windows import is_whole, placed
 from ..metrics.levels import level_map
+from ..metrics.pixel import count_pixels
+from ..metrics.pixel import iou as pixel_iou
 from ..protocols import Protocol
 from ..protocols.steps import boxes_of, on_grid
 from ..scores import LEVELS
@@ -38,10 +42,15 @@ class Drawn:
     Attributes:
         levels: uint8 (height, width).
         box: int32 (4,), the predicted box; None where there is none.
+        foreground: bool (height, width), at the threshold of the result's pixel scores; None
+            without a result, or where its protocol has no such threshold.
+        iou: of the foreground and the mask, without ignored pixels; None without one of them.
     """
 
     levels: NDArray[np.uint8]
     box: NDArray[np.int32] | None
+    foreground: NDArray[np.bool_] | None = None
+    iou: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +64,7 @@ class Overlay:
         ignore: bool (height, width), true where a pixel counts nowhere; None where all count.
         boxes: int32 (n, 4), the true ones.
         maps: one a submission, in their order.
+        class_name: of the object; empty where the annotations name none.
     """
 
     image_id: str
@@ -63,6 +73,7 @@ class Overlay:
     ignore: NDArray[np.bool_] | None
     boxes: NDArray[np.int32]
     maps: tuple[Drawn, ...]
+    class_name: str = ""
 
 
 def choose_images(
@@ -174,41 +185,60 @@ def read_overlays(
     for image_id in image_ids:
         sample = dataset[places[image_id]]
         maps = [
-            _drawn(opened, row[image_id], (sample.height, sample.width), sample.ignore, result)
+            _drawn(opened, row[image_id], sample, result)
             for opened, row, result in zip(submissions, rows, results, strict=True)
         ]
         photo = np.asarray(sample.image)
         blank = np.zeros(photo.shape[:2], dtype=np.bool_)
         mask = sample.mask if sample.has_mask else blank
-        yield Overlay(image_id, photo, mask, sample.ignore, sample.boxes, tuple(maps))
+        name = _class_name(dataset, sample.class_index)
+        yield Overlay(image_id, photo, mask, sample.ignore, sample.boxes, tuple(maps), name)
 
 
-def _drawn(
-    submission: Submission,
-    row: int,
-    size: tuple[int, int],
-    ignore: NDArray[np.bool_] | None,
-    result: Result | None,
-) -> Drawn:
+def _class_name(dataset: Dataset, class_index: int) -> str:
+    """The first of a class's names; "kit fox" of "kit fox, Vulpes macrotis"."""
+    classes = dataset.store.classes
+    named = classes[class_index][1] if 0 <= class_index < len(classes) else ""
+    return printable(named.partition(",")[0])
+
+
+def _drawn(submission: Submission, row: int, sample: Sample, result: Result | None) -> Drawn:
+    size = sample.height, sample.width
     map_ = submission.read([row])[0]
     if submission.windows is not None and not is_whole(submission.windows[row], *size):
         map_ = placed(map_, submission.windows[row], *size)
-    box = None
-    if submission.boxes is not None:
-        levels, box = level_map(map_, *size), submission.boxes[row]
-    elif result is not None:
-        protocol = Protocol.from_dict(result.protocol)
-        levels = on_grid(protocol, map_, size)
-        own = result.threshold.own
-        if own is None:
-            at = int(result.scores["box_threshold"])
-        else:
-            counted = levels.ravel() if ignore is None else levels[~ignore]
-            at = int(own.thresholds(np.bincount(counted, minlength=LEVELS)))
-        box = boxes_of(protocol, levels)[at]
-    else:
-        levels = level_map(map_, *size)
-    return Drawn(levels, box if box is not None and box.any() else None)
+    protocol = None if result is None else Protocol.from_dict(result.protocol)
+    if result is None or protocol is None or protocol.grid is not None:
+        box = None if submission.boxes is None else submission.boxes[row]
+        return Drawn(level_map(map_, *size), _there(box))
+    levels = on_grid(protocol, map_, size)
+    read = _levels_of(result, levels, sample.ignore)
+    own_boxes = submission.boxes
+    box = boxes_of(protocol, levels)[read["box"]] if own_boxes is None else own_boxes[row]
+    if "pixel" not in read or levels.dtype != np.uint8:
+        return Drawn(levels, _there(box))
+    foreground = protocol.comparator(levels, read["pixel"])
+    iou = None
+    if sample.has_mask:
+        counts = count_pixels(levels, sample.mask, sample.ignore)
+        iou = float(pixel_iou(counts, protocol.comparator)[read["pixel"]])
+    return Drawn(levels, _there(box), foreground, iou)
+
+
+def _levels_of(
+    result: Result, levels: NDArray[Any], ignore: NDArray[np.bool_] | None
+) -> dict[str, int]:
+    """T of pixels and boxes, as the result was read: the map's own, or those of all images."""
+    own = result.threshold.own
+    if own is None:
+        return levels_read(result.threshold, result.scores)
+    counted = levels.ravel() if ignore is None else levels[~ignore]
+    at = int(own.thresholds(np.bincount(counted, minlength=LEVELS)))
+    return {"pixel": at, "box": at}
+
+
+def _there(box: NDArray[np.int32] | None) -> NDArray[np.int32] | None:
+    return box if box is not None and box.any() else None
 
 
 def _require(where: object, image_ids: Sequence[str], held: Collection[str]) -> None:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         save_curves,
     )
     from .edges import edges_on_white, save_edges
-    from .forest import differences, save_forest
+    from .forest import differences, save_forest, score_axes
     from .groups import group_scores, save_groups
     from .maps import save_maps
+    from .matrix import standing_matrix
     from .photos import (
         foreground_with_mask,
         map_with_boxes,
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
     )
     from .seed_counts import save_seed_counts, seed_count_scores
     from .seeds import SeedPanel, embedded_groups, photo_with_seeds, save_seeds, seed_panels
-    from .style import STYLES, picture, require_form
+    from .style import FIGURE_WIDTHS, STYLES, picture, require_form
     from .verdict import save_verdict, verdict_grid
 
 _HOMES = {
     "CURVES": "curves",
+    "FIGURE_WIDTHS": "style",
     "SeedPanel": "seeds",
     "STYLES": "style",
     "area_rates": "areas",
@@ -77,14 +79,17 @@ _HOMES = {
     "save_maps": "maps",
     "save_seed_counts": "seed_counts",
     "save_seeds": "seeds",
+    "score_axes": "forest",
     "seed_count_scores": "seed_counts",
     "save_verdict": "verdict",
     "seed_panels": "seeds",
+    "standing_matrix": "matrix",
     "verdict_grid": "verdict",
 }
 
 __all__ = [
     "CURVES",
+    "FIGURE_WIDTHS",
     "STYLES",
     "SeedPanel",
     "area_rates",
@@ -116,8 +121,10 @@ __all__ = [
     "save_seed_counts",
     "save_seeds",
     "save_verdict",
+    "score_axes",
     "seed_count_scores",
     "seed_panels",
+    "standing_matrix",
     "verdict_grid",
 ]
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, require_type
-from .style import COLOURS, picture, require_form, with_legend
+from ..errors import WsolbenchError, printable, require_type
+from .grid import panel_grid
+from .keys import Mark, framed, legend_beside
+from .style import look, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,12 +52,15 @@ def count_area_rates(store: AnnotationStore) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes) -> Axes:
+def area_rates(
+    counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes, *, legend: bool = True
+) -> Axes:
     """Histogram of object area / image area by split (paper, supplement Fig. 1).
 
     Args:
         counts: by split, the number of images in each of equally wide bins from 0 to 1.
         ax: to draw on.
+        legend: whether to add a legend beside the axes.
     """
     require_type("counts", counts, (Mapping,), "counts by split, of count_area_rates")
     for place, (split, held) in enumerate(counts.items()):
@@ -67,22 +72,48 @@ def area_rates(counts: Mapping[str, Sequence[int] | NDArray[np.int64]], ax: Axes
             held,
             bar_width,
             align="edge",
-            color=COLOURS[place % len(COLOURS)],
-            label=f"{split[:40].lstrip('_')}: {sum(int(n) for n in held):,} images",
+            color=look(place).colour,
+            label=split,
         )
     ax.set(xlabel="Object area / image area (%)", ylabel="Images", xlim=(0, 100))
     ax.grid(axis="x", visible=False)
     ax.set_axisbelow(True)
-    return with_legend(ax, "")
+    if legend:
+        legend_beside(ax, _marks(counts), "")
+    return ax
 
 
-def save_areas(store: AnnotationStore, path: str | os.PathLike[str], style: str = "screen") -> None:
+def save_areas(
+    store: AnnotationStore,
+    path: str | os.PathLike[str],
+    style: str = "screen",
+    width: str | None = None,
+) -> None:
     """Draw the histogram of object area / image area by split into a PNG, SVG or PDF file.
+
+    Args:
+        store: the annotations.
+        path: the file to write.
+        style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panel needs.
 
     Raises:
         WsolbenchError: unsupported file extension, damaged annotation file, no mask in it.
     """
     require_form(path)
+    grid = panel_grid(1, width)
     counts = count_area_rates(store)
-    with picture(path, 1, 1, (5.2, 3.4), style) as axes:
-        area_rates(counts, axes[0, 0])
+    with picture(path, 1, 1, grid.size(5.2, 3.2), style) as axes:
+        area_rates(counts, axes[0, 0], legend=False)
+        framed(axes[0, 0].figure, _marks(counts), source=printable(store.dataset))
+
+
+def _marks(counts: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> list[Mark]:
+    return [
+        Mark(
+            f"{printable(split)[:40]}: {sum(int(n) for n in held):,} images",
+            look(place).colour,
+            area=True,
+        )
+        for place, (split, held) in enumerate(counts.items())
+    ]

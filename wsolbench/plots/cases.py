@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import WsolbenchError
+from ..errors import WsolbenchError, printable
+from .keys import Mark, framed
 from .maps import MAX_PHOTOS
+from .names import method_names
 from .photos import (
     FALSE_ALARM,
     HIT,
     IGNORED,
+    MAP_COLOURS,
     MISS,
     PREDICTED_BOX,
     TRUE_BOX,
+    caption,
     foreground_with_mask,
+    heading,
     map_with_boxes,
-    method_name,
     photo_with_mask,
     row_height,
+    side_text,
 )
-from .style import picture, require_form
+from .style import inches_of, picture, require_form
+from .texts import wrapped
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ..data.dataset import Dataset
     from ..evaluation.cases import Case, Cases
     from ..evaluation.overlays import Overlay
@@ -41,6 +48,7 @@ def save_cases(
     cases: Cases,
     path: str | os.PathLike[str],
     style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw the images that `cases.find_cases` chose into a PNG, SVG or PDF file, one per row.
 
@@ -54,6 +62,7 @@ def save_cases(
         cases: the chosen images and their IoUs.
         path: the file to write.
         style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
 
     Raises:
         WsolbenchError: unsupported file extension, too many images, missing or damaged photo.
@@ -62,6 +71,7 @@ def save_cases(
     from ..evaluation.overlays import read_overlays
 
     require_form(path)
+    inches = inches_of(width)
     chosen = [case for group in cases.groups.values() for case in group.chosen]
     if len(chosen) > MAX_PHOTOS:
         raise WsolbenchError(
@@ -82,31 +92,45 @@ def save_cases(
         counted = f"{group.images} of {cases.images} images" if group.images else "no image"
         rows.append(f"{kind.words}: {counted}")
         rows += [(case, next(drawn)) for case in group.chosen]
-    tall = [0.08 if isinstance(row, str) else row_height(row[1]) for row in rows]
-    size = (2.0 * (2 + len(at)), 1.95 * sum(tall) + 0.2 * len(shown) + 0.7)
-    with picture(path, len(rows), 2 + len(at), size, style, tall) as axes:
+    columns = 2 + len(at)
+    whole = 1.95 * columns if inches is None else inches
+    panel = whole / columns - 0.1
+    above = 0.16 if panel > 1.5 else 0.3
+    tall = [row_height(row[1]) if not isinstance(row, str) else above / panel for row in rows]
+    size = (whole, panel * sum(tall) + (0.5 if panel > 1.5 else 0.75) * len(shown))
+    with picture(path, len(rows), columns, size, style, tall) as axes:
         for row, line in zip(rows, axes, strict=True):
             if isinstance(row, str):
-                for ax in line:
-                    ax.set_axis_off()
-                heading = line[0].text(0, 0, row, fontsize=9, weight="bold")
-                heading.set_in_layout(False)  # else its column would become as wide as the text
+                _kind_above(row, line, whole)
             else:
-                _case(*row, at, line)
-        figure = axes[0, 0].figure
-        whose = f"{method_name(submission)} on {dataset.name} {dataset.split}"
+                _case(*row, at, line, panel)
+        whose = f"{method_names([submission])[0][0]} on {printable(dataset.name)} {dataset.split}"
         boxes = "own boxes" if cases.box_threshold is None else f"boxes at T = {at[-1]}"
         title = f"{whose}: masks at T = {at[0]}, {boxes}"
-        figure.suptitle(title, fontsize=9, parse_math=False)
-        _case_legend(figure, any(overlay.ignore is not None for overlay in shown))
+        ignored = any(overlay.ignore is not None for overlay in shown)
+        framed(axes[0, 0].figure, _marks(ignored), title=[title])
 
 
-def _case(case: Case, overlay: Overlay, at: Sequence[int], axes: NDArray[Any]) -> None:
+def _kind_above(text: str, axes: Sequence[Axes], inches: float) -> None:
+    """A row of text above the images of a kind."""
+    from matplotlib import rcParams
+
+    for ax in axes:
+        ax.set_axis_off()
+    size = float(rcParams["font.size"])
+    told = "\n".join(wrapped(text, 0.88 * inches, size))
+    above = axes[0].text(0, 0, told, fontsize=size, weight="bold", va="bottom")
+    above.set_in_layout(False)  # else its column would become as wide as the text
+
+
+def _case(
+    case: Case, overlay: Overlay, at: Sequence[int], axes: Sequence[Axes], inches: float
+) -> None:
     """Draw one row. The first threshold is the mask's, the last the box's."""
     levels = overlay.maps[0].levels
     box = None if case.box is None else np.array(case.box, dtype=np.int32)
     photo_with_mask(overlay.photo, overlay.mask, axes[0])
-    axes[0].set_ylabel(overlay.image_id[:30], fontsize=6, parse_math=False)
+    side_text(axes[0], overlay.image_id, inches * row_height(overlay))
     map_with_boxes(overlay.photo, levels, overlay.boxes, box, axes[1])
     texts = {0: f"mask IoU {100 * case.mask_iou:.1f} %"}
     last = len(at) - 1
@@ -116,18 +140,16 @@ def _case(case: Case, overlay: Overlay, at: Sequence[int], axes: NDArray[Any]) -
         shown = box if place == last else None
         foreground = levels >= level
         foreground_with_mask(overlay.photo, foreground, overlay.mask, overlay.ignore, shown, ax)
-        ax.set_title(f"T = {level}: {texts[place]}", fontsize=7)
-    axes[0].set_title("photo, mask", fontsize=7)
-    axes[1].set_title("map, boxes", fontsize=7)
+        heading(ax, f"T = {level}: {texts[place]}", inches, 4)
+    heading(axes[0], "photo, mask", inches)
+    heading(axes[1], "map, boxes", inches)
+    caption(axes[0], overlay.class_name, inches)
 
 
-def _case_legend(figure: Any, ignored: bool) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
+def _marks(ignored: bool) -> list[Mark]:
+    """The key of what the panels show."""
     kinds = [("hit", HIT), ("missed", MISS), ("false alarm", FALSE_ALARM)]
     kinds += [("ignored", IGNORED)] if ignored else []
-    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in kinds]
-    handles.append(Line2D([], [], color=TRUE_BOX, linestyle="--", label="true box"))
-    handles.append(Line2D([], [], color=PREDICTED_BOX, label="predicted box"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7)
+    marks = [Mark(name, colour, area=True) for name, colour in kinds]
+    marks += [Mark("true box", TRUE_BOX, "--"), Mark("predicted box", PREDICTED_BOX, "-")]
+    return [*marks, Mark("level of the map", ramp=MAP_COLOURS)]

@@ -11,6 +11,8 @@ import numpy as np
 from ..errors import WsolbenchError, printable
 from ..metrics.boundary import edge_levels, suppress, true_boundary
 from ..metrics.choices import BoundaryRule
+from .keys import framed
+from .photos import heading, photo_grid, side_text
 from .style import picture, require_form
 
 if TYPE_CHECKING:
@@ -57,8 +59,11 @@ def save_edges(
     image_ids: Sequence[str],
     rule: BoundaryRule | None = None,
     style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw photos, edges and true boundaries into a PNG, SVG or PDF file, one row per photo.
+
+    Edges that do not fit beside their photo follow in more rows.
 
     Args:
         dataset: the split, with a folder of photos.
@@ -68,6 +73,7 @@ def save_edges(
         rule: how the edges are scored: suppressed edges are drawn where it suppresses them, and its
             true boundary. None draws edges as they are, and the usual boundary.
         style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that up to seven columns need.
 
     Raises:
         WsolbenchError: unsupported file extension; no photo or too many; a photo without mask, or
@@ -83,6 +89,7 @@ def save_edges(
             expected=f"1 to {MAX_PHOTOS}",
             cure="draw fewer in one figure" if image_ids else "name at least one",
         )
+    grid = photo_grid(len(submissions) + 2, width)
     own = BoundaryRule(suppression=False) if rule is None else rule
     rows = [dataset.image_ids.index(name) for name in image_ids if name in dataset.image_ids]
     if len(rows) < len(image_ids):
@@ -97,22 +104,28 @@ def save_edges(
         check_match(dataset, opened)
     samples = [dataset[row] for row in rows]
     shown = [[_edges(opened, name) for opened in submissions] for name in image_ids]
-    titles = ["photo", *(printable(str(own.header.method["name"])) for own in submissions)]
+    titles = ["photo", *(printable(str(opened.header.method["name"])) for opened in submissions)]
     titles.append("true boundary")
+    panel = (_INCHES * grid.columns if grid.inches is None else grid.inches) / grid.columns - 0.08
     heights = [sample.mask.shape[0] / sample.mask.shape[1] for sample in samples]
-    size = (_INCHES * len(titles) + 0.2, _INCHES * sum(heights) + 0.06 * len(heights) + 0.4)
-    with picture(path, len(samples), len(titles), size, style, heights) as axes:
-        for row, sample, planes in zip(axes, samples, shown, strict=True):
-            height, width = sample.mask.shape
-            row[0].imshow(np.asarray(sample.image.convert("RGB")))
-            _framed(row[0]).set_ylabel(sample.image_id[:30], fontsize=6, parse_math=False)
-            for ax, edges in zip(row[1:-1], planes, strict=True):
-                levels = edge_levels(edges, height, width)
+    tall = [height for height in heights for _ in range(grid.rows)]
+    texts = 0.08 * len(tall) + 0.4 * (1 if grid.rows == 1 else len(tall))
+    size = (grid.columns * (panel + 0.08), panel * sum(tall) + texts)
+    with picture(path, len(tall), grid.columns, size, style, tall) as axes:
+        for place, (sample, planes) in enumerate(zip(samples, shown, strict=True)):
+            panels = grid.filled(axes[place * grid.rows : (place + 1) * grid.rows])
+            height, width_ = sample.mask.shape
+            panels[0].imshow(np.asarray(sample.image.convert("RGB")))
+            side_text(_framed(panels[0]), sample.image_id, panel * heights[place])
+            for ax, edges in zip(panels[1:-1], planes, strict=True):
+                levels = edge_levels(edges, height, width_)
                 edges_on_white(suppress(levels) if own.suppression else levels, ax)
             truth = true_boundary(sample.mask, own.truth).astype(np.uint8) * 255
-            edges_on_white(truth, row[-1])
-        for ax, title in zip(axes[0], titles, strict=True):
-            ax.set_title(title, fontsize=8, parse_math=False)
+            edges_on_white(truth, panels[-1])
+            for ax, title in zip(panels, titles, strict=True):
+                if place == 0 or grid.rows > 1:
+                    heading(ax, title, panel)
+        framed(axes[0, 0].figure, source=dataset.title)
 
 
 def _edges(opened: Submission, name: str) -> NDArray[np.uint8]:

@@ -3,158 +3,192 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import printable, require_type
-from ..formats.report import boundary_text
+import numpy as np
+
+from ..errors import require_type
 from ..scores import SCORES, Better, Score, Unit, ends_text
-from .style import COLOURS, MINUS, picture, require_form
+from .compared import DECIDED, VERDICT_COLOURS, about, letter, name_lines, row_title
+from .grid import panel_grid
+from .keys import Mark, framed
+from .style import MINUS, inches_of, picture, require_form
+from .texts import small
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..evaluation.comparison import Comparison
 
-__all__ = ["differences", "row_title", "save_forest"]
+__all__ = ["differences", "save_forest", "score_axes"]
 
-_LETTERS = 76  # of a title over one panel
+MOST_PAIRS = 6
+"""Pairs that are drawn in panels of their own; more are one matrix or grid."""
+
+_OPEN = "#666666"  # of what is not decided
+_LABELS, _PANEL, _BRIEF = 1.9, 3.3, 2.6  # inches of labels, of a panel, of one without intervals
+_ROW, _AXIS = 0.2, 0.62  # inches of a row, and of an axis with its labels
 
 
-def differences(comparison: Comparison, first: int, second: int, ax: Axes) -> Axes:
+def score_axes(comparison: Comparison) -> list[list[str]]:
+    """The scores that may share an axis: those in percentage points, then each other one alone."""
+    from ..evaluation.comparison import Comparison
+
+    require_type("comparison", comparison, (Comparison,), "a Comparison")
+    keys = list(dict.fromkeys(pair.score for pair in comparison.pairs))
+    points = [key for key in keys if SCORES[key].unit is Unit.FRACTION]
+    return [own for own in (points, *([key] for key in keys if key not in points)) if own]
+
+
+def differences(
+    comparison: Comparison,
+    first: int,
+    second: int,
+    ax: Axes,
+    scores: Sequence[str] | None = None,
+    *,
+    intervals: bool = True,
+) -> Axes:
     """A forest plot of two methods: the second minus the first, one row per score.
 
     The second method is ahead if its dot is right of 0, or left of 0 in rows marked "lower is
-    better". Scores whose interval includes 0 are drawn hollow and grey.
+    better". A dot is filled if Holm's correction leaves the difference decided. The bars are the
+    intervals of single differences, which are not corrected.
 
     Args:
         comparison: a comparison that includes both methods.
         first: index of the first method in its names.
         second: index of the second method.
         ax: to draw on.
+        scores: keys of scores in one unit; None for the first of `score_axes`, which are those in
+            percentage points, if there are any.
+        intervals: whether the text beside a row has the interval too.
     """
-    from ..evaluation.comparison import Comparison
-
-    require_type("comparison", comparison, (Comparison,), "a Comparison")
-    pairs = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
+    shared = score_axes(comparison)
+    keys = (shared[0] if shared else []) if scores is None else scores
+    own = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
+    pairs = [pair for key in keys for pair in own if pair.score == key]
     for row, pair in enumerate(pairs):
         score = SCORES[pair.score]
         low, high = map(score.scaled, pair.interval)
-        apart = low > 0 or high < 0
-        colour, fill = (COLOURS[0], "full") if apart else ("#666666", "none")
-        ax.hlines(row, low, high, colors=colour, linewidth=1.6)
+        decided = pair.verdict in DECIDED
+        colour, fill = (VERDICT_COLOURS[pair.verdict], "full") if decided else (_OPEN, "none")
+        ax.hlines(row, low, high, colors=colour)
         at = score.scaled(pair.difference)
         ax.plot([at], [row], "o", color=colour, markersize=5, fillstyle=fill)
-        difference = score.text(pair.difference, signed=True)
-        interval = ends_text(score, pair.interval, signed=True)
+        text = score.text(pair.difference, signed=True)
+        text += f"  {ends_text(score, pair.interval, signed=True)}" if intervals else ""
         ax.annotate(
-            f"{difference}  {interval}".replace("-", MINUS),
+            text.replace("-", MINUS),
             (1.02, row),
             xycoords=("axes fraction", "data"),
-            fontsize=7,
+            fontsize=small(),
             va="center",
             annotation_clip=False,
         )
     ax.axvline(0, color="black", linewidth=0.8)
-    scores = [SCORES[pair.score] for pair in pairs]
-    ax.set_yticks(range(len(pairs)), [row_title(score) for score in scores])
-    ax.set(xlabel=_axis_title(scores, _mark(second)), ylim=(len(pairs) - 0.5, -0.5))
+    drawn = [SCORES[pair.score] for pair in pairs]
+    ax.set_yticks(range(len(pairs)), [row_title(score) for score in drawn])
+    ax.set_xlabel(_axis_title(drawn, letter(first), letter(second)), fontsize=small())
+    ax.set_ylim(len(pairs) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    ax.set_title(f"{_mark(second)} {MINUS} {_mark(first)}", fontsize=9)
+    ax.set_title(f"{letter(second)} {MINUS} {letter(first)}")
     return ax
 
 
 def save_forest(
-    comparison: Comparison, path: str | os.PathLike[str], style: str = "screen"
+    comparison: Comparison,
+    path: str | os.PathLike[str],
+    style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw the differences of each pair of methods into a PNG, SVG or PDF file, one panel per pair.
 
-    All panels share one scale, so lengths can be compared.
+    Scores that are no percentages have axes of their own. All panels share one scale, so lengths
+    can be compared. More than six pairs are drawn as `save_verdict` draws them: one grid, or one
+    matrix of all methods.
+
+    Args:
+        comparison: the pairs to draw.
+        path: the file to write.
+        style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
 
     Raises:
         WsolbenchError: unsupported file extension.
     """
     from ..evaluation.comparison import Comparison
+    from ..evaluation.comparison_report import correction_text
 
     require_form(path)
+    inches = inches_of(width)
     require_type("comparison", comparison, (Comparison,), "a Comparison")
-    pairs = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
-    columns = min(3, len(pairs))
-    rows = -(-len(pairs) // columns)
-    alike = len(set(comparison.thresholds)) == 1
-    names = [
-        f"{_mark(place)}: {printable(name)[:70]}{'' if alike else f'; threshold: {threshold}'}"
-        for place, (name, threshold) in enumerate(
-            zip(comparison.names, comparison.thresholds, strict=True)
-        )
-    ]
-    drawn = comparison.bootstrap
-    total = max(comparison.of)
-    shared = f" of {total}, common to all" if comparison.images < total else ""
-    title = (
-        f"{comparison.dataset} {comparison.split}, {comparison.images} images{shared}, "
-        f"protocol {comparison.protocol['name']}; "
-        f"{100 * drawn.level:g} % intervals of {drawn.resamples} paired resamples"
-    )
-    rule = [f"threshold: {comparison.thresholds[0]}"] if alike else []
-    if comparison.boundary:
-        rule.append(f"boundaries: {boundary_text(comparison.boundary)}")
-    lines = [
-        part
-        for own in (title, *rule, *names)
-        for part in textwrap.wrap(own, _LETTERS * columns) or [""]
-    ]
-    high = 0.7 + 0.22 * len(comparison.scores)
-    size = (5.2 * columns, rows * high + 0.18 * len(lines) + 0.6)
-    with picture(path, rows, columns, size, style) as axes:
-        panels = axes.ravel()
-        for (first, second), ax in zip(pairs, panels, strict=False):
-            differences(comparison, first, second, ax)
-        ends = [panel.get_xlim() for panel in panels[: len(pairs)]]
-        for ax in panels[len(pairs) :]:
-            ax.set_visible(False)
-        for ax in panels[: len(pairs)]:
+    places = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
+    if len(places) > MOST_PAIRS:
+        from ..evaluation.verdict import Verdict
+        from .verdict import save_verdict
+
+        save_verdict(Verdict((comparison,), {}), path, style, width)
+        return
+    axes_of = score_axes(comparison)
+    room = panel_grid(len(places), width, most=3, narrowest=_BRIEF)
+    brief = inches is not None and inches / room.columns < _LABELS + _PANEL
+    heights = [float(len(own)) for own in axes_of] * room.rows
+    high = sum(_ROW * own + _AXIS for own in heights) + 0.2 * room.rows
+    wide = _LABELS + _PANEL * room.columns if inches is None else inches
+    with picture(path, len(heights), room.columns, (wide, high), style, heights) as axes:
+        blocks = [axes[at : at + len(axes_of)] for at in range(0, len(heights), len(axes_of))]
+        cells = [block[:, column] for block in blocks for column in range(room.columns)]
+        for (first, second), own in zip(places, cells, strict=False):
+            for keys, ax in zip(axes_of, own, strict=True):
+                differences(comparison, first, second, ax, keys, intervals=not brief)
+            for ax in own[1:]:
+                ax.set_title("")
+        for place, own in enumerate(cells):
+            if place >= len(places):
+                for ax in own:
+                    ax.remove()
+            elif place % room.columns:
+                for ax in own:
+                    ax.set_yticklabels([])
+        _share_limits(cells[: len(places)])
+        title = [*about(comparison), *name_lines(comparison)]
+        marks, source = _marks(comparison), correction_text(comparison)
+        framed(axes[0, 0].figure, marks, title=title, source=source)
+
+
+def _share_limits(cells: Sequence[Any]) -> None:
+    """One scale for the axes of one unit, whatever the pair."""
+    for row in np.stack(cells, axis=1):
+        ends = [ax.get_xlim() for ax in row]
+        for ax in row:
             ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
-        figure = panels[0].figure
-        figure.suptitle("\n".join(lines), fontsize=9, parse_math=False)
-        _forest_legend(figure)
 
 
-def row_title(score: Score) -> str:
-    """The title of a score, and a note unless higher is better."""
-    notes = {Better.LOWER: " (lower is better)", Better.NEITHER: " (no better direction)"}
-    return score.title + notes.get(score.better, "")
-
-
-def _axis_title(scores: Sequence[Score], second: str) -> str:
-    """The unit of the differences, and on which side of 0 the second method is ahead."""
-    units = {score.unit is Unit.FRACTION for score in scores}
-    points = "percentage points"
-    unit = f"{points} or the score's unit" if len(units) > 1 else points
-    if units == {False}:
-        unit = "difference in the score's unit"
+def _axis_title(scores: Sequence[Score], first: str, second: str) -> str:
+    """The unit of the differences, and on which side of 0 each method is ahead."""
+    points = {score.unit for score in scores} == {Unit.FRACTION}
+    unit = "percentage points" if points else "the score's own unit"
     directions = {score.better for score in scores} - {Better.NEITHER}
     if not directions:
         return unit
-    side = "left" if directions == {Better.LOWER} else "right"
-    ahead = f"{second} is ahead on the {side} of 0"
-    if len(directions) > 1:  # on one line the text would be wider than the panel
-        return f"{unit}\n{ahead} (left if lower is better)"
-    return f"{unit}; {ahead}"
+    left, right = (second, first) if directions == {Better.LOWER} else (first, second)
+    ahead = f"\N{LEFTWARDS ARROW} {left} ahead, {right} ahead \N{RIGHTWARDS ARROW}"
+    mixed = " (opposite if lower is better)" if len(directions) > 1 else ""
+    return f"{unit}\n{ahead}{mixed}" if points else f"{unit}; {ahead}{mixed}"
 
 
-def _mark(place: int) -> str:
-    return chr(ord("A") + place)
-
-
-def _forest_legend(figure: Any) -> None:
-    """Explain filled and hollow dots."""
-    from matplotlib.lines import Line2D
-
-    filled = Line2D([], [], color=COLOURS[0], marker="o", markersize=5)
-    hollow = Line2D([], [], color="#666666", marker="o", markersize=5, fillstyle="none")
-    filled.set_label("interval excludes 0")
-    hollow.set_label("interval includes 0")
-    handles = [filled, hollow]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)
+def _marks(comparison: Comparison) -> list[Mark]:
+    """What filled and hollow dots and the bars stand for."""
+    found = {pair.verdict for pair in comparison.pairs}
+    drawn = comparison.bootstrap
+    marks = [
+        Mark(f"{name} after Holm's correction", VERDICT_COLOURS[name], "-", "o")
+        for name in DECIDED
+        if name in found
+    ]
+    if not found <= set(DECIDED):
+        marks.append(Mark("undecided", _OPEN, "-", "o", hollow=True))
+    level = f"{100 * drawn.level:g} % interval of {drawn.resamples} paired resamples"
+    return [*marks, Mark(f"{level}, not corrected", _OPEN, "-")]

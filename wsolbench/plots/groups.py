@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WsolbenchError, require_choice, require_items
 from ..formats.result import GROUPS, Result
 from ..scores import SCORES
-from .scored import check_alike, legends, name_source, where
-from .style import COLOURS, limit_axis, line, picture, require_form, with_legend
+from .grid import panel_grid
+from .keys import framed, legend_beside, line_mark
+from .scored import check_alike, legends, shared, source_text, where
+from .style import inches_of, limit_axis, line, look, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +24,9 @@ FEW_GROUPS = 20
 """Up to this number, groups are drawn by name; beyond it, sorted by score."""
 
 
-def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> Axes:
+def group_scores(
+    results: Sequence[Result], kind: str, score: str, ax: Axes, *, legend: bool = True
+) -> Axes:
     """One score of groups of images, one line or marker per result; intervals are bars.
 
     Args:
@@ -30,6 +34,7 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
         kind: "area", "boxes" or "class".
         score: a key of the groups' scores.
         ax: to draw on. With more than `FEW_GROUPS` groups, each line is sorted by its own score.
+        legend: whether to add a legend beside the axes.
     """
     require_items("results", results, (Result,), "a list of Result")
     require_choice("score", score, SCORES)
@@ -37,30 +42,33 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
     about = SCORES[score]
     names = [group.name for group in results[0].breakdowns[kind]]
     few = len(names) <= FEW_GROUPS
-    for place, (result, text) in enumerate(zip(results, legends(results), strict=True)):
+    texts = legends(results)
+    spread = min(0.12, 0.8 / len(results))
+    for place, (result, text) in enumerate(zip(results, texts, strict=True)):
         held = [group for group in result.breakdowns[kind] if score in group.scores]
         if few:
-            shift = 0.12 * (place - (len(results) - 1) / 2)
+            shift = spread * (place - (len(results) - 1) / 2)
             x = [names.index(group.name) + shift for group in held]
         else:
             held.sort(key=lambda group: group.scores[score])
             x = [100 * (rank + 0.5) / len(held) for rank in range(len(held))]
         y = [about.scaled(group.scores[score]) for group in held]
-        colour = COLOURS[place % len(COLOURS)]
+        own = look(place)
         if few and kind == "class":  # classes have no order to join
-            ax.plot(x, y, "os^D"[place % 4], color=colour, markersize=4, label=text)
+            style: dict[str, Any] = {"color": own.colour, "linestyle": "none", "label": text}
+            ax.plot(x, y, marker=own.marker, markersize=4, **style)
         else:
             line(ax, x, y, place, text)
         if few:
-            ax.plot(x, y, "o", color=colour, markersize=3.5)
+            ax.plot(x, y, own.marker, color=own.colour, markersize=3.5)
             for at, group in zip(x, held, strict=True):
                 if score in group.intervals:
                     low, high = map(about.scaled, group.intervals[score])
-                    ax.vlines(at, low, high, colors=colour, linewidth=1)
+                    ax.vlines(at, low, high, colors=own.colour, linewidth=1)
     if few:
         counts = [group.images for group in results[0].breakdowns[kind]]
-        texts = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
-        ax.set_xticks(range(len(names)), texts, rotation=45, ha="right", fontsize=7)
+        labels = [f"{name[:24]} ({count})" for name, count in zip(names, counts, strict=True)]
+        ax.set_xticks(range(len(names)), labels, rotation=45, ha="right", rotation_mode="anchor")
         for label in ax.get_xticklabels():
             label.set_parse_math(False)
     ax.set(
@@ -68,13 +76,27 @@ def group_scores(results: Sequence[Result], kind: str, score: str, ax: Axes) -> 
     )
     ax.set(ylabel=about.axis)
     limit_axis(ax, about, 102)
-    return with_legend(ax, "")
+    if legend:
+        marks = [line_mark(text, look(at), marker=few) for at, text in enumerate(texts)]
+        legend_beside(ax, marks, shared(results))
+    return ax
 
 
 def save_groups(
-    results: Sequence[Result], kind: str, path: str | os.PathLike[str], style: str = "screen"
+    results: Sequence[Result],
+    kind: str,
+    path: str | os.PathLike[str],
+    style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw the scores of groups of images into a PNG, SVG or PDF file, one panel per score.
+
+    Args:
+        results: results of the same images, with `breakdowns` of the kind.
+        kind: "area", "boxes" or "class".
+        path: the file to write.
+        style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
 
     Raises:
         WsolbenchError: unsupported file extension, different protocols, missing or different
@@ -82,6 +104,7 @@ def save_groups(
     """
     require_items("results", results, (Result,), "a list of Result")
     require_form(path)
+    inches_of(width)
     check_alike(results)
     groups = [[group.name for group in result.breakdowns.get(kind, ())] for result in results]
     for result, names in zip(results, groups, strict=True):
@@ -102,7 +125,10 @@ def save_groups(
         raise WsolbenchError(
             "groups", found="no score that all results have", cure="evaluate with the same metrics"
         )
-    with picture(path, 1, len(keys), (4.2 * len(keys), 3.8), style) as axes:
-        for key, ax in zip(keys, axes[0], strict=True):
-            group_scores(results, kind, key, ax)
-        name_source(axes, results[0])
+    grid = panel_grid(len(keys), width, most=3)
+    with picture(path, *grid.shape, grid.size(3.9, 3.2), style) as axes:
+        for key, ax in zip(keys, grid.filled(axes), strict=True):
+            group_scores(results, kind, key, ax, legend=False)
+        few = len(results[0].breakdowns[kind]) <= FEW_GROUPS
+        marks = [line_mark(own, look(at), marker=few) for at, own in enumerate(legends(results))]
+        framed(axes[0, 0].figure, marks, source=source_text(results))

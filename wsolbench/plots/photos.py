@@ -11,32 +11,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import printable, require_type
+from ..errors import require_type
+from .grid import Grid, panel_grid
+from .texts import cut, small, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..evaluation.overlays import Overlay
-    from ..formats.submission.reader import Submission
 
 __all__ = [
     "FALSE_ALARM",
     "HIT",
     "IGNORED",
+    "MAP_COLOURS",
     "MISS",
     "PREDICTED_BOX",
     "TRUE_BOX",
+    "caption",
     "foreground_with_mask",
+    "heading",
     "map_with_boxes",
     "mask_alone",
-    "method_name",
     "photo_alone",
+    "photo_grid",
     "photo_with_mask",
     "row_height",
+    "side_text",
 ]
 
 TRUE_BOX, PREDICTED_BOX = "#E3000F", "#00E04B"
 """Red and green, as in the paper's Fig. 9."""
+
+
+MAP_COLOURS = "plasma"
+"""Colours of levels: 0 is dark blue, 255 yellow."""
 
 
 HIT, MISS, FALSE_ALARM, IGNORED = "#0072B2", "#F0E442", "#D55E00", "#BBBBBB"
@@ -71,13 +80,21 @@ def photo_with_mask(photo: NDArray[np.uint8], mask: NDArray[np.bool_], ax: Axes)
     _require_arrays(photo=photo, mask=mask)
     height, width = mask.shape
     photo_alone(photo, ax)
-    # A frame of background closes the outline of a mask that reaches the border.
-    framed = np.pad(mask, 1).astype(np.float32)
-    x, y = np.arange(-1, width + 1) + 0.5, np.arange(-1, height + 1) + 0.5
-    for colour, line_width in (("black", 2.4), ("white", 1.2)):
-        ax.contour(x, y, framed, levels=[0.5], colors=colour, linewidths=line_width)
+    _outlined(mask, ax)
     ax.set(xlim=(0, width), ylim=(height, 0))
     return ax
+
+
+def _outlined(region: NDArray[np.bool_], ax: Axes, width: float = 1.2) -> None:
+    """Outline a region in white on black; one without pixels, or without others, has a frame."""
+    if not region.any():
+        return
+    height, across = region.shape
+    # A frame of background closes the outline of a region that reaches the border.
+    padded = np.pad(region, 1).astype(np.float32)
+    x, y = np.arange(-1, across + 1) + 0.5, np.arange(-1, height + 1) + 0.5
+    for colour, line_width in (("black", 2 * width), ("white", width)):
+        ax.contour(x, y, padded, levels=[0.5], colors=colour, linewidths=line_width)
 
 
 def map_with_boxes(
@@ -86,6 +103,7 @@ def map_with_boxes(
     boxes: NDArray[np.int32],
     predicted: NDArray[np.int32] | None,
     ax: Axes,
+    foreground: NDArray[np.bool_] | None = None,
 ) -> Axes:
     """A map over its photo, true boxes dashed in red and the predicted box in green (paper Fig. 9).
 
@@ -95,12 +113,15 @@ def map_with_boxes(
         boxes: int32 (n, 4), half-open (x0, y0, x1, y1) pixels.
         predicted: int32 (4,), or None.
         ax: to draw on.
+        foreground: bool (height, width), to outline in white; None for no outline.
     """
     _require_arrays(photo=photo, levels=levels)
     height, width = levels.shape
     photo_alone(_grey(photo), ax)
     extent = (0.0, float(width), float(height), 0.0)
-    ax.imshow(levels, cmap="plasma", vmin=0, vmax=255, alpha=0.65, extent=extent)
+    ax.imshow(levels, cmap=MAP_COLOURS, vmin=0, vmax=255, alpha=0.65, extent=extent)
+    if foreground is not None:
+        _outlined(foreground, ax, 0.8)
     return _with_boxes(boxes, predicted, ax)
 
 
@@ -183,10 +204,30 @@ def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def method_name(submission: Submission) -> str:
-    """Method and backbone of a submission, for titles and labels."""
-    words = [str(submission.header.method.get(key, "")) for key in ("name", "backbone")]
-    return (printable(" ".join(word for word in words if word)) or "unnamed")[:40]
+def photo_grid(count: int, width: str | None) -> Grid:
+    """The panels of one photo, in as many rows as the width of the figure asks for."""
+    return panel_grid(count, width, most=7, narrowest=1.0)
+
+
+def caption(ax: Axes, text: str, inches: float, lines: int = 1) -> None:
+    """A text below a photo, cut to its width."""
+    size = small()
+    ax.set_xlabel("\n".join(wrapped(text, inches, size, lines)), fontsize=size, labelpad=1.5)
+    ax.xaxis.label.set_parse_math(False)
+
+
+def heading(ax: Axes, text: str, inches: float, lines: int = 2) -> None:
+    """A text above a photo, broken and cut to its width."""
+    size = small()
+    told = "\n".join(wrapped(text, inches, size, lines))
+    ax.set_title(told, fontsize=size, parse_math=False, pad=2.5)
+
+
+def side_text(ax: Axes, text: str, inches: float) -> None:
+    """A text left of a photo, turned and cut to its height; ids differ at their ends."""
+    size = small()
+    told = cut(text, inches, size, keep_end=True)
+    ax.set_ylabel(told, fontsize=size, parse_math=False, labelpad=1.5)
 
 
 def row_height(overlay: Overlay) -> float:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import NDArray
-
-from ..errors import WsolbenchError, require_items, some
+from ..errors import WsolbenchError, printable, require_items, some
 from ..formats.names import telling, told_apart
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
@@ -17,17 +15,21 @@ from ..protocols import label_of
 __all__ = [
     "Scored",
     "check_alike",
-    "legend",
     "legends",
-    "name_source",
     "protocol_of",
     "require_scored",
+    "shared",
     "source_of",
+    "source_text",
     "where",
+    "whole_name",
 ]
 
 Scored = Result | Entry
 """What curves and seeds can be drawn from."""
+
+LONGEST = 80
+"""Letters of a name."""
 
 
 def check_alike(scored: Sequence[Scored]) -> None:
@@ -68,10 +70,9 @@ def protocol_of(item: Scored) -> Mapping[str, Any]:
     return item.provenance["protocol"] if isinstance(item, Entry) else item.protocol
 
 
-def name_source(axes: NDArray[Any], item: Scored) -> None:
-    """Name the protocol or the reporting paper below the panels."""
-    text = source_of(item)[1]
-    axes[0, 0].figure.supxlabel(text, fontsize=7, color="#444444", parse_math=False)
+def source_text(scored: Sequence[Scored]) -> str:
+    """What all items share, and the protocol or the paper that the numbers come from."""
+    return "; ".join(part for part in (shared(scored), source_of(scored[0])[1]) if part)
 
 
 def where(item: Scored) -> str:
@@ -80,20 +81,60 @@ def where(item: Scored) -> str:
     return f"{kind} of {item.name} on {item.split}"
 
 
-def legend(item: Scored, variant: bool = True) -> str:
-    """The name of an item in a legend, without its variant if a line joins several items."""
-    if isinstance(item, Entry):
-        named = item if variant else replace(item, variant="")
-        name, more = f"{named.name} {item.backbone}", item.state == "reported" and ", reported"
-    else:
-        name, more = item.name, item.part and f", {item.part}"
-    return f"{name} ({item.dataset} {item.split}{more or ''})"[:60].lstrip("_")
+def whole_name(item: Scored, variant: bool = True) -> str:
+    """The whole name of an item, without its variant if a line joins several items."""
+    name, backbone, images, more = _parts(item, variant)
+    return _told(name, backbone, images, more)
 
 
-def legends(scored: Sequence[Scored]) -> list[str]:
-    """The names of all items; equal names are extended by a parameter that differs."""
+def legends(scored: Sequence[Scored], variant: bool = True, told: bool = True) -> list[str]:
+    """The names of all items without what they share.
+
+    Args:
+        scored: results or entries.
+        variant: whether an entry's variant belongs to its name.
+        told: whether equal names get a parameter that differs.
+    """
     require_scored(scored)
     stated = [
         {"seeds": item.seeds} if isinstance(item, Entry) else telling(item) for item in scored
     ]
-    return told_apart([legend(item) for item in scored], stated)
+    common = _common(scored)
+    names = []
+    for item in scored:
+        name, *others = _parts(item, variant)
+        rest = ["" if same is not None else own for own, same in zip(others, common, strict=True)]
+        names.append(_told(name, *rest))
+    return told_apart(names, stated) if told else names
+
+
+def shared(scored: Sequence[Scored]) -> str:
+    """What the names of all items have in common: images and backbone, said once."""
+    backbone, images, more = _common(scored)
+    parts = [images or "", more or "", f"backbone {backbone}" if backbone else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _parts(item: Scored, variant: bool = True) -> tuple[str, str, str, str]:
+    """Name, backbone, images, and what else a reader must know."""
+    images = printable(f"{item.dataset} {item.split}")
+    if isinstance(item, Entry):
+        named = item if variant else replace(item, variant="")
+        reported = "reported" if item.state == "reported" else ""
+        return printable(named.name), printable(item.backbone), images, reported
+    backbone = printable(str(item.method.get("backbone", "")))
+    name = printable(str(item.method.get("name", "")))
+    return name or backbone or "unnamed", backbone if name else "", images, item.part
+
+
+def _common(scored: Sequence[Scored]) -> tuple[str | None, str | None, str | None]:
+    """Backbone, images and the rest where all items have the same; None where they differ."""
+    kinds = [set(own) for own in zip(*(_parts(item)[1:] for item in scored), strict=True)]
+    backbone, images, more = (own.pop() if len(own) == 1 else None for own in kinds)
+    return backbone, images, more
+
+
+def _told(name: str, backbone: str, images: str, more: str) -> str:
+    words = " ".join(part for part in (name, backbone) if part)
+    where_ = ", ".join(part for part in (images, more) if part)
+    return (f"{words} ({where_})" if where_ else words)[:LONGEST].lstrip("_")

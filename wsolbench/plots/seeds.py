@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from ..baselines.embedding import (
     tsne_coordinates,
 )
 from ..errors import WsolbenchError
-from .photos import photo_alone, photo_with_mask
-from .style import picture, require_form
+from .keys import Mark, framed
+from .photos import heading, photo_alone, photo_with_mask
+from .style import inches_of, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,53 +210,51 @@ def save_seeds(
     path: str | os.PathLike[str],
     title: str = "",
     style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw photos with seeds, and their embedded features below, into a PNG, SVG or PDF file.
 
     Args:
-        panels: from left to right, six in a row.
+        panels: from left to right, six in a row, or as many as the width has room for.
         path: the file to write.
         title: above the figure.
         style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
 
     Raises:
         WsolbenchError: unsupported file extension, no image or too many.
     """
     require_form(path)
+    inches = inches_of(width)
     require_panels(len(panels))
-    columns = min(len(panels), COLUMNS)
+    columns = min(len(panels), COLUMNS if inches is None else int(inches))
     blocks = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     tall: list[float] = []
     for block in blocks:
         shapes = [panel.mask.shape for panel in block]
-        tall += [min(1.0, max(height / width for height, width in shapes)), 1.0]
-    size = (2.0 * max(columns, 2), 2.0 * sum(tall) + 0.45 * len(blocks) + 0.6)
+        tall += [min(1.0, max(h / w for h, w in shapes)), 1.0]
+    whole = 2.0 * max(columns, 2) if inches is None else inches
+    side = whole / max(columns, 2) - 0.1
+    size = (whole, side * sum(tall) + (0.75 if side > 1.5 else 1.0) * len(blocks))
     with picture(path, len(tall), columns, size, style, tall) as axes:
         for ax in axes.flat:
             ax.set_axis_off()
         for place, block in enumerate(blocks):
             for column, panel in enumerate(block):
-                _panel(panel, axes[2 * place, column], axes[2 * place + 1, column])
-        figure = axes[0, 0].figure
-        if title:
-            figure.suptitle(title, fontsize=9, parse_math=False)
-        _legend(figure)
+                _panel(panel, axes[2 * place, column], axes[2 * place + 1, column], side)
+        framed(axes[0, 0].figure, _marks(), title=[title] if title else ())
 
 
-def _panel(panel: SeedPanel, above: Axes, below: Axes) -> None:
+def _panel(panel: SeedPanel, above: Axes, below: Axes, inches: float) -> None:
     for ax in (above, below):
         ax.set_axis_on()
     photo_with_seeds(panel.photo, panel.mask, panel.groups == SEED, panel.window, above)
-    above.set_title(panel.image_id[:30], fontsize=6, parse_math=False)
+    heading(above, panel.image_id, inches, 1)
     embedded_groups(panel.coordinates, panel.groups.ravel()[panel.positions], below)
-    below.set_title(panel.caption, fontsize=6)
+    heading(below, panel.caption, inches, 4)
 
 
-def _legend(figure: Any) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=5, label=title)
-        for title, colour, marker, _ in reversed(_LOOKS.values())
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
+def _marks() -> list[Mark]:
+    """The key of the groups, and of the outline."""
+    groups = [Mark(own, colour, marker=at) for own, colour, at, _ in reversed(_LOOKS.values())]
+    return [*groups, Mark("outline of the mask", outline=True)]

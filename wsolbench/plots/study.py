@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..scores import SCORES
-from .style import COLOURS, LINES, picture, require_form
+from .grid import panel_grid
+from .keys import framed, line_mark
+from .style import look, picture, require_form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +51,7 @@ def seed_count_curve(curves: Sequence[SeedCountCurve], ax: Axes, score: str) -> 
     factor = 100 if shares else 1
     left = factor * counts[0] / 2.5
     for place, curve in enumerate(curves):
-        colour, marker = COLOURS[place % len(COLOURS)], "os^Dvp"[place % 6]
+        drawn = look(place)
         x = [factor * value for value in curve.counts]
         y = [about.scaled(value) for value in curve.means[score]]
         bars = [about.scaled(value) for value in curve.spreads[score]]
@@ -59,18 +61,17 @@ def seed_count_curve(curves: Sequence[SeedCountCurve], ax: Axes, score: str) -> 
             [value * shift for value in x],
             y,
             bars,
-            color=colour,
-            linestyle=LINES[place % len(LINES)],
-            linewidth=1.4,
+            color=drawn.colour,
+            linestyle=drawn.dashes,
             elinewidth=0.8,
-            marker=marker,
+            marker=drawn.marker,
             markersize=4,
             label=curve.title,
         )
-        ax.plot([left * shift], [own], marker, color=colour, markersize=6)
+        ax.plot([left * shift], [own], drawn.marker, color=drawn.colour, markersize=6)
     ax.set_xscale("log")
     ticks = [left, *(factor * value for value in counts)]
-    ax.set_xticks(ticks, ["no\nSEM", *(f"{value:g}" for value in ticks[1:])], fontsize=7)
+    ax.set_xticks(ticks, ["no\nSEM", *(f"{value:g}" for value in ticks[1:])])
     ax.minorticks_off()
     ax.set(xlabel="K (% of positions)" if shares else "K", ylabel=about.axis)
     return ax
@@ -88,9 +89,9 @@ def save_seed_count_curves(
         WsolbenchError: unsupported file extension, or matplotlib is not installed.
     """
     require_form(path)
-    with picture(path, 1, len(scores), (4.2 * len(scores), 3.8), style) as axes:
-        for ax, score in zip(axes[0], scores, strict=True):
+    grid = panel_grid(len(scores), None)
+    with picture(path, *grid.shape, grid.size(3.9, 3.0), style) as axes:
+        for ax, score in zip(grid.filled(axes), scores, strict=True):
             seed_count_curve(curves, ax, score)
-        figure = axes[0][0].figure
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(curves), fontsize=8)
+        marks = [line_mark(own.title, look(at), marker=True) for at, own in enumerate(curves)]
+        framed(axes[0, 0].figure, marks)

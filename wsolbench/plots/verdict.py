@@ -2,83 +2,90 @@
 
 from __future__ import annotations
 
+import math
 import os
-import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..errors import printable, require_type
+from ..errors import require_type
 from ..scores import SCORES, Unit, ends_text
-from .forest import row_title
-from .style import COLOURS, MINUS, picture, require_form
+from .compared import VERDICT_COLOURS, about, letter, name_lines, row_title, verdicts
+from .keys import Mark, framed
+from .matrix import draw_matrix
+from .style import MINUS, inches_of, picture, require_form
+from .texts import small, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..evaluation.comparison import Comparison
     from ..evaluation.pairs import Pair
     from ..evaluation.verdict import Verdict
 
-__all__ = ["save_verdict", "verdict_grid"]
+__all__ = ["MOST_PAIRS", "save_verdict", "verdict_grid"]
 
-_FILLS = {
-    "ahead": COLOURS[0],
-    "behind": COLOURS[1],
-    "undecided": "#e6e6e6",
-    "equal": "#ffffff",
-    "higher": COLOURS[5],
-    "lower": COLOURS[4],
-}
+MOST_PAIRS = 11
+"""Pairs that have columns of their own: twelve methods, each against the first."""
+
 _DARK = ("ahead", "behind")
-_LETTERS = 110  # of a title, a figure of 8 inches
-_WIDE = 2  # columns that leave room for intervals
-_COLUMN, _ROW = 0.78, 0.24  # inches
+_WIDE, _COLUMN, _NARROW = 1.6, 0.62, 0.4  # inches of a column with intervals, without, at least
+_ROW = 0.22
 
 
-def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
+def verdict_grid(
+    verdict: Verdict, ax: Axes, columns: Sequence[int] | None = None, *, inches: float | None = None
+) -> Axes:
     """A row per score, a column per pair and protocol: coloured where it is decided.
 
     Cells show the difference (second method minus first, percentage points or the score's unit),
-    with its interval if there are at most two columns.
+    with as many digits, and the interval, as fit.
     A score that a protocol does not have is left blank; one that repeats another is in brackets.
 
     Args:
         verdict: of one protocol or more.
         ax: to draw on.
+        columns: which columns, of the pairs under each protocol in turn; None for all.
+        inches: the width of a column; None if there is room for intervals up to two columns.
     """
     from matplotlib.patches import Rectangle
 
     from ..evaluation.verdict import Verdict
 
     require_type("verdict", verdict, (Verdict,), "a Verdict")
-    keys = verdict.score_keys
+    keys, every = verdict.score_keys, _columns(verdict)
+    chosen = [every[place] for place in (range(len(every)) if columns is None else columns)]
+    if inches is None:
+        inches = math.inf if len(chosen) <= 2 else _COLUMN
+    several = len(verdict.comparisons) > 1
     titles = []
-    pairs = [(own.first, own.second) for own in verdict.standings]
-    for place, comparison in enumerate(verdict.comparisons):
-        for number, (first, second) in enumerate(pairs):
-            column = place * len(pairs) + number
-            name = f"{_mark(second)} {MINUS} {_mark(first)}"
-            several = len(verdict.comparisons) > 1
-            titles.append(f"{comparison.protocol['name']}\n{name}" if several else name)
-            for pair in comparison.pairs:
-                if (pair.first, pair.second) != (first, second):
-                    continue
-                row = keys.index(pair.score)
-                fill = _FILLS[pair.verdict]
-                ax.add_patch(
-                    Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white")
-                )
-                text = _cell(pair, wide=len(pairs) * len(verdict.comparisons) <= _WIDE)
-                ax.text(
-                    column,
-                    row,
-                    f"({text})" if pair.score in comparison.repeated else text,
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="white" if pair.verdict in _DARK else "#444444",
-                )
-    ax.set(xlim=(-0.5, len(titles) - 0.5), ylim=(len(keys) - 0.5, -0.5))
-    ax.set_xticks(range(len(titles)), titles, rotation=60 if len(titles) > 3 else 0, fontsize=7)
-    ax.set_yticks(range(len(keys)), [row_title(SCORES[key]) for key in keys], fontsize=8)
+    cells = [
+        (column, keys.index(pair.score), pair, comparison)
+        for column, (comparison, first, second) in enumerate(chosen)
+        for pair in comparison.pairs
+        if (pair.first, pair.second) == (first, second)
+    ]
+    told = _fitting([(pair, comparison) for _, _, pair, comparison in cells], inches)
+    for (column, row, pair, _), text in zip(cells, told, strict=True):
+        fill = VERDICT_COLOURS[pair.verdict]
+        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
+        colour = "white" if pair.verdict in _DARK else "#444444"
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "fontsize": small(),
+            "color": colour,
+        }
+        ax.text(column, row, text, **style)
+    for comparison, first, second in chosen:
+        name = f"{letter(second)} {MINUS} {letter(first)}"
+        titles.append(f"{comparison.protocol['name']}\n{name}" if several else name)
+    ax.set(xlim=(-0.5, len(chosen) - 0.5), ylim=(len(keys) - 0.5, -0.5))
+    widest = max(text_width(line, small()) for title in titles for line in title.split("\n"))
+    turned: dict[str, Any] = (
+        {"rotation": 60, "ha": "left", "rotation_mode": "anchor"} if widest > inches else {}
+    )
+    ax.set_xticks(range(len(titles)), titles, **turned)
+    ax.set_yticks(range(len(keys)), [row_title(SCORES[key]) for key in keys])
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -87,54 +94,94 @@ def verdict_grid(verdict: Verdict, ax: Axes) -> Axes:
     return ax
 
 
-def save_verdict(verdict: Verdict, path: str | os.PathLike[str], style: str = "screen") -> None:
+def save_verdict(
+    verdict: Verdict,
+    path: str | os.PathLike[str],
+    style: str = "screen",
+    width: str | None = None,
+) -> None:
     """Draw the verdicts into a PNG, SVG or PDF file, under the sentence on each pair.
+
+    Columns that do not fit follow below. More than eleven pairs are one matrix: every method beside
+    every other, and in how many scores it is ahead or behind.
+
+    Args:
+        verdict: of one protocol or more.
+        path: the file to write.
+        style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the columns need.
 
     Raises:
         WsolbenchError: unsupported file extension.
     """
-    from matplotlib.patches import Patch
-
     from ..evaluation.comparison_report import correction_text
     from ..evaluation.verdict import Verdict
 
     require_form(path)
+    inches = inches_of(width)
     require_type("verdict", verdict, (Verdict,), "a Verdict")
-    standings, first = verdict.standings, verdict.comparisons[0]
-    names = [f"{_mark(place)}: {printable(name)[:70]}" for place, name in enumerate(verdict.names)]
-    told = [f"{_mark(own.second)} beside {_mark(own.first)}: {own}" for own in standings]
-    about = f"{first.dataset} {first.split}, {first.images} images"
-    columns = len(standings) * len(verdict.comparisons)
-    wide = max(8.0, 2.2 + _COLUMN * columns)
-    lines = [
-        part
-        for own in (about, *names, *told, correction_text(first))
-        for part in textwrap.wrap(own, int(_LETTERS * wide / 8)) or [""]
-    ]
-    size = (wide, 1.5 + _ROW * len(verdict.score_keys) + 0.17 * len(lines))
-    shown = {pair.verdict for own in verdict.comparisons for pair in own.pairs}
-    with picture(path, 1, 1, size, style) as axes:
-        ax = verdict_grid(verdict, axes[0, 0])
-        figure = ax.figure
-        figure.suptitle("\n".join(lines), fontsize=9, parse_math=False)
-        patches = [
-            Patch(facecolor=fill, edgecolor="#999999", label=name)
-            for name, fill in _FILLS.items()
-            if name in shown
-        ]
-        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=7)
+    first, several = verdict.comparisons[0], len(verdict.comparisons) > 1
+    source = correction_text(first)
+    title = about(first, protocol=not several)
+    if len(verdict.standings) > MOST_PAIRS:
+        draw_matrix(verdict, path, style, inches, title, source)
+        return
+    title += name_lines(first)
+    for own in verdict.standings:
+        title.append(f"{letter(own.second)} beside {letter(own.first)}: {own}")
+    from matplotlib import rc_context
+
+    from .style import STYLES
+
+    with rc_context(STYLES[style]):
+        labels = max(text_width(row_title(SCORES[key]), small()) for key in verdict.score_keys)
+    labels += 0.2
+    count = len(_columns(verdict))
+    column = _WIDE if count <= 2 else _COLUMN
+    room = 10.0 if inches is None else inches
+    most = max(1, int((room - labels) / (column if inches is None else _NARROW)))
+    rows = -(-count // most)
+    most = -(-count // rows)
+    whole = max(labels + column * most, 5.0) if inches is None else inches
+    step = _ROW if inches is None else 0.18
+    high = rows * (step * len(verdict.score_keys) + (0.9 if several else 0.35))
+    with picture(path, rows, 1, (whole, high), style) as axes:
+        for at, ax in enumerate(axes[:, 0]):
+            shown = range(at * most, min((at + 1) * most, count))
+            verdict_grid(verdict, ax, shown, inches=(whole - labels) / most)
+            ax.set_xlim(-0.5, most - 0.5)
+        marks = verdicts(pair.verdict for own in verdict.comparisons for pair in own.pairs)
+        if any(own.repeated for own in verdict.comparisons):
+            marks.append(Mark("repeats another score, not counted", sign="( )"))
+        framed(axes[0, 0].figure, marks, title=title, source=source)
 
 
-def _cell(pair: Pair, *, wide: bool) -> str:
-    """The difference, with its interval if there is room."""
-    if pair.verdict == "equal":
-        return "="
+def _columns(verdict: Verdict) -> list[tuple[Comparison, int, int]]:
+    """The pairs under each protocol in turn."""
+    pairs = [(own.first, own.second) for own in verdict.standings]
+    return [(comparison, *pair) for comparison in verdict.comparisons for pair in pairs]
+
+
+def _fitting(cells: Sequence[tuple[Pair, Comparison]], inches: float) -> list[str]:
+    """The texts of cells with as much as fits into each: interval, two decimals, one, or a sign."""
+    size = small()
+    for detail in ("interval", "2", "1", "0"):
+        texts = [_cell(pair, comparison, detail) for pair, comparison in cells]
+        if all(text_width(text, size) <= inches - 0.06 for text in texts):
+            return texts
+    return [_cell(pair, comparison, "sign") for pair, comparison in cells]
+
+
+def _cell(pair: Pair, comparison: Comparison, detail: str) -> str:
     score = SCORES[pair.score]
-    decimals = 2 if wide or score.unit is not Unit.FRACTION else 1
-    text = score.text(pair.difference, decimals, signed=True)
-    ends = f" {ends_text(score, pair.interval, signed=True)}" if wide else ""
-    return f"{text}{ends}".replace("-", MINUS)
-
-
-def _mark(place: int) -> str:
-    return chr(ord("A") + place)
+    if pair.verdict == "equal":
+        text = "="
+    elif detail == "sign":
+        text = "+" if pair.difference > 0 else "-" if pair.difference < 0 else "0"
+    else:
+        decimals = 2 if detail == "interval" or score.unit is not Unit.FRACTION else int(detail)
+        text = score.text(pair.difference, decimals, signed=True)
+        if detail == "interval":
+            text += f" {ends_text(score, pair.interval, signed=True)}"
+    text = text.replace("-", MINUS)
+    return f"({text})" if pair.score in comparison.repeated else text

@@ -1,0 +1,172 @@
+"""One key below the panels: it covers nothing, fits the width, and tells twelve methods apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from tests.plots.samples import with_seeds
+from wsolbench import plots
+from wsolbench.cli import cli
+from wsolbench.data.dataset import Dataset
+from wsolbench.evaluation.cases import find_cases
+from wsolbench.evaluation.run import evaluate
+from wsolbench.formats.result import Result, read_result
+from wsolbench.formats.submission.reader import Submission
+from wsolbench.plots.style import FIGURE_WIDTHS, look
+
+LONG = "A method whose name is long enough for two lines"
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are written, drawn once more."""
+    kept: list[Figure] = []
+    write = Figure.savefig
+
+    def savefig(figure: Figure, *args: object, **kwargs: object) -> None:
+        write(figure, *args, **kwargs)
+        FigureCanvasAgg(figure).draw()
+        kept.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return kept
+
+
+def twelve(result: Result) -> list[Result]:
+    named = [
+        dataclasses.replace(result, method={"name": f"Method {place}", "backbone": "vgg16"})
+        for place in range(11)
+    ]
+    return [*named, dataclasses.replace(result, method={"name": LONG, "backbone": "vgg16"})]
+
+
+def texts(figure: Figure) -> list[Text]:
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    return [text for text in found if text.get_text().strip() and text.get_visible()]
+
+
+def test_no_two_of_many_lines_look_the_same() -> None:
+    looks = [look(place) for place in range(140)]
+    assert len(set(looks)) == 140
+    first = looks[:12]
+    assert len({(own.colour, str(own.dashes)) for own in first}) == 12
+    assert len({own.colour for own in first}) == 7
+
+
+@pytest.mark.parametrize(
+    ("style", "width"), [("screen", None), ("paper", "column"), ("paper", "text")]
+)
+def test_the_key_covers_nothing(
+    results: list[Result], figures: list[Figure], tmp_path: Path, style: str, width: str | None
+) -> None:
+    plots.save_curves(twelve(results[0]), tmp_path / "c.png", style=style, width=width)
+    (figure,) = figures
+    assert figure.legends == []
+    assert all(ax.get_legend() is None for ax in figure.axes)
+    boxes = {text: text.get_window_extent() for text in figure.texts}
+    for one, other in combinations(boxes.values(), 2):
+        apart = min(one.x1, other.x1) - max(one.x0, other.x0)
+        assert apart <= 1 or min(one.y1, other.y1) - max(one.y0, other.y0) <= 1
+    lowest = min(ax.get_tightbbox().y0 for ax in figure.axes)
+    assert max(box.y1 for box in boxes.values()) <= lowest + 1
+    for box in boxes.values():
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0
+    told = " ".join(text.get_text() for text in figure.texts)
+    assert told.count("vgg16") == 1  # said once, below
+    assert told.count("random val") == 1
+    assert all(f"Method {place}" in told for place in range(11))
+
+
+def test_labels_of_axes_are_whole(
+    results: list[Result], figures: list[Figure], tmp_path: Path
+) -> None:
+    for width in (None, *FIGURE_WIDTHS):
+        plots.save_curves(results, tmp_path / "c.png", style="paper", width=width)
+        (figure,) = figures
+        for ax in figure.axes:
+            box = ax.get_tightbbox()
+            assert figure.bbox.x0 <= box.x0
+            assert box.x1 <= figure.bbox.x1 + 1
+            assert box.y1 <= figure.bbox.y1 + 1
+        figures.clear()
+
+
+@pytest.fixture
+def drawn(
+    folder: Path, results: list[Result], figures: list[Figure], tmp_path: Path
+) -> dict[str, Figure]:
+    """Each plot in the paper style, as wide as a column."""
+    look_ = {"style": "paper", "width": "column"}
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = [Submission.open(folder / f"{name}.h5") for name in ("left", "right")]
+    scored = [read_result(folder / f"{name}.json") for name in ("left", "right")]
+    peak = results[0].scores["peak_iou"]
+    grouped = [evaluate(dataset, maps[0], by=["area"])]
+    out = tmp_path / "f.png"
+    calls = {
+        "curves": lambda: plots.save_curves(results, out, **look_),
+        "areas": lambda: plots.save_areas(dataset.store, out, **look_),
+        "seed-counts": lambda: plots.save_seed_counts(
+            [with_seeds(results[0], seeds, peak) for seeds in (1, 2)], out, **look_
+        ),
+        "groups": lambda: plots.save_groups(grouped, "area", out, **look_),
+        "maps": lambda: plots.save_maps(dataset, maps, out, ["p_0", "p_1"], scored, **look_),
+        "cases": lambda: plots.save_cases(
+            dataset, maps[0], find_cases(dataset, maps[0]), out, **look_
+        ),
+    }
+    made = {}
+    for name, call in calls.items():
+        call()
+        (made[name],) = figures
+        figures.clear()
+    return made
+
+
+def test_all_text_of_the_paper_style_has_8_points_and_fits_a_column(
+    drawn: dict[str, Figure],
+) -> None:
+    for name, figure in drawn.items():
+        assert figure.get_size_inches()[0] == 3.25, name
+        assert {text.get_fontsize() for text in texts(figure)} == {8}, name
+        for text in figure.texts:
+            box = text.get_window_extent()
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1 + 1, (name, text)
+
+
+def test_commands_take_style_and_width(folder: Path, tmp_path: Path) -> None:
+    photos = ["--annotations", folder / "s.h5", "--images", folder / "photos"]
+    store = ["--annotations", folder / "s.h5"]
+    maps = [folder / "left.h5", folder / "right.h5"]
+    commands = {
+        "curves": ["plot", "curves", folder / "left.json"],
+        "areas": ["plot", "areas", folder / "s.h5"],
+        "maps": ["plot", "maps", *maps, *photos, "--ids", "p_0"],
+        "cases": ["plot", "cases", maps[0], *photos, "--quiet"],
+    }
+    commands["compare"] = ["compare", *maps, *store, "--bootstrap", 20, "--quiet"]
+    for name, command in commands.items():
+        out = tmp_path / f"{name}.png"
+        files = ["--plot", out] if name == "compare" else ["--out", out]
+        given = [*command, *files, "--style", "paper", "--width", "column"]
+        done = CliRunner().invoke(cli, list(map(str, given)), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        with Image.open(out) as opened:
+            assert opened.width == int(300 * FIGURE_WIDTHS["column"]), name
+    grid = tmp_path / "grid.png"
+    given = [*commands["compare"], "--plot-verdict", grid, "--style", "paper", "--width", "text"]
+    CliRunner().invoke(cli, list(map(str, given)), catch_exceptions=False)
+    with Image.open(grid) as opened:
+        assert opened.width == int(300 * FIGURE_WIDTHS["text"])
+        assert np.asarray(opened.convert("L")).min() < 50

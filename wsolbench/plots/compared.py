@@ -1,0 +1,80 @@
+"""What the pictures of a comparison share: letters, colours of verdicts, lines above the panels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..errors import printable
+from ..formats.report import boundary_text
+from ..scores import Better, Score
+from .keys import Mark
+from .names import short_names
+from .style import COLOURS
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
+
+__all__ = ["DECIDED", "VERDICT_COLOURS", "about", "letter", "name_lines", "row_title", "verdicts"]
+
+VERDICT_COLOURS = {
+    "ahead": COLOURS[0],
+    "behind": COLOURS[1],
+    "mixed": COLOURS[3],
+    "higher": COLOURS[5],
+    "lower": COLOURS[4],
+    "undecided": "#e6e6e6",
+    "equal": "#ffffff",
+}
+"""Colours of cells, by verdict or standing."""
+
+DECIDED = ("ahead", "behind", "higher", "lower")
+"""Verdicts of a difference that the correction leaves standing."""
+
+
+def letter(place: int) -> str:
+    """The letter that stands for a method: A for the first."""
+    return chr(ord("A") + place)
+
+
+def row_title(score: Score) -> str:
+    """The title of a score, and a note unless higher is better."""
+    notes = {Better.LOWER: " (lower is better)", Better.NEITHER: " (no better direction)"}
+    return score.title + notes.get(score.better, "")
+
+
+def about(comparison: Comparison, *, protocol: bool = True) -> list[str]:
+    """The images, and what all methods share, in lines above the panels."""
+    total = max(comparison.of)
+    shared = f" of {total}, common to all" if comparison.images < total else ""
+    images = f"{comparison.dataset} {comparison.split}, {comparison.images} images{shared}"
+    rules = [f"protocol {comparison.protocol['name']}"] if protocol else []
+    if len(set(comparison.thresholds)) == 1:
+        rules.append(f"threshold: {comparison.thresholds[0]}")
+    if comparison.boundary:
+        rules.append(f"boundaries: {boundary_text(comparison.boundary)}")
+    if common := short_names(comparison.names)[1]:
+        rules.append(f"all methods: {common}")
+    return [printable("; ".join([images, *rules]))]
+
+
+def name_lines(comparison: Comparison) -> list[str]:
+    """What the letters stand for, with thresholds where they differ."""
+    alike = len(set(comparison.thresholds)) == 1
+    names, _ = short_names(comparison.names)
+    return [
+        f"{letter(place)}: {name}{'' if alike else f'; threshold: {threshold}'}"
+        for place, (name, threshold) in enumerate(zip(names, comparison.thresholds, strict=True))
+    ]
+
+
+def verdicts(found: Iterable[str]) -> list[Mark]:
+    """The key of the colours of some verdicts, in the usual order."""
+    held = set(found)
+    return [
+        Mark("equal in every resample", colour, area=True, sign="=")
+        if name == "equal"
+        else Mark(name, colour, area=True)
+        for name, colour in VERDICT_COLOURS.items()
+        if name in held
+    ]

@@ -1,0 +1,80 @@
+"""How panels share the width of a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .style import inches_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["Grid", "panel_grid"]
+
+_NARROWEST = 2.2
+"""Inches of a panel with an axis and its labels."""
+
+_LOWEST = 2.05
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Panels in rows.
+
+    Attributes:
+        count: of panels.
+        columns: of a row.
+        inches: the width of the figure; None for as many as the panels need.
+    """
+
+    count: int
+    columns: int
+    inches: float | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of panels."""
+        return -(-self.count // self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    def size(self, width: float, height: float) -> tuple[float, float]:
+        """Inches of a figure whose panels would by themselves be so wide and so high.
+
+        Panels of a given width keep their shape, but are not made larger, nor lower than the label
+        of an axis is long.
+        """
+        own = width if self.inches is None else self.inches / self.columns
+        return own * self.columns, min(height, max(_LOWEST, own / width * height)) * self.rows
+
+    def filled(self, axes: NDArray[Any]) -> list[Axes]:
+        """The axes of the panels, row by row; the others are removed."""
+        flat = list(axes.flat)
+        for ax in flat[self.count :]:
+            ax.remove()
+        return flat[: self.count]
+
+
+def panel_grid(
+    count: int, width: str | None, *, most: int = 4, narrowest: float = _NARROWEST
+) -> Grid:
+    """Panels in as many columns as the width has room for.
+
+    Args:
+        count: of panels, one at the least.
+        width: a key of `style.FIGURE_WIDTHS`; None for no limit but `most` columns.
+        most: columns at most.
+        narrowest: inches that a panel needs.
+
+    Raises:
+        WsolbenchError: another width.
+    """
+    inches = inches_of(width)
+    room = most if inches is None else max(1, min(most, int(inches / narrowest)))
+    columns = max(1, min(count, room))
+    return Grid(count, columns, inches)
