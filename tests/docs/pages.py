@@ -89,7 +89,7 @@ def _called(block: Block, words: list[str]) -> str:
         return ""
     given = list(_expanded(arguments))
     done = CliRunner().invoke(cli, given)
-    assert done.exit_code == 0, f"{block}: {' '.join(words)}: {done.output}"
+    assert done.exit_code == 0, f"{block}: {' '.join(words)}: {done.output}{done.stderr}"
     return done.output
 
 
