@@ -34,6 +34,7 @@ FILES = (
 )
 """Files outside of docs/ that pages link to, or that the leaderboard's page needs beside it."""
 
+_BADGES = re.compile(r"^\[?!\[.*(?:/badge\.svg|img\.shields\.io).*\n\n?", re.MULTILINE)
 _LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
@@ -57,4 +58,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         there = PAGES.get(target, target.removeprefix("docs/"))
         return f"{link[1]}{posixpath.relpath(there, posixpath.dirname(place))}{link[3]}"
 
-    return _LINK.sub(turned, markdown)
+    # Badges are pictures of another host, and their links lead to where the repository is kept.
+    return _LINK.sub(turned, _BADGES.sub("", markdown))

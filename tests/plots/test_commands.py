@@ -16,6 +16,7 @@ from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
 from wsolbench.leaderboard.entries import read_entry, read_scored
 from wsolbench.plots.photos import PREDICTED_BOX
+from wsolbench.scores import SCORES
 
 
 def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) -> None:
@@ -103,5 +104,6 @@ def test_the_pictures_of_readme_and_docs_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
     names = {"curves", "strip", "scaling", "differences", "verdict", "cases", "seeds", "peers"}
     names |= {f"boundary-{name}" for name in ("steps", "rows", "curves")}
+    names |= {f"score-{name}" for name in dict.fromkeys(own.family for own in SCORES.values())}
     assert sizes.keys() == {f"{name}.png" for name in names}
     assert sum(sizes.values()) < 900_000
