@@ -3,8 +3,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOWEST := .venv-lowest
 DOCS := $(addprefix tests/,docs/test_site.py docs/test_examples.py docs/test_pages.py \
-	docs/test_score_pages.py test_readme.py test_public.py test_croissant.py test_hub.py test_imagenet.py \
-	test_torchmetrics_page.py study/test_docs.py study/test_edge_docs.py)
+	docs/test_score_pages.py docs/test_notebook.py test_readme.py test_public.py \
+	test_croissant.py test_hub.py test_imagenet.py test_torchmetrics_page.py \
+	study/test_docs.py study/test_edge_docs.py)
 BENCHMARKS := $(filter-out common peer_ways,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .PHONY: demo docs test test-docs test-lowest lint check bench clean

@@ -6,9 +6,12 @@ files of other folders are added here, and links are turned into the places that
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -24,8 +27,9 @@ PAGES = {
     "annotations/FORMAT.md": "annotations/format.md",
     "annotations/README.md": "annotations/masks.md",
     "leaderboard/README.md": "leaderboard/tables.md",
+    "docs/notebook.ipynb": "notebook.md",
 }
-"""Pages outside of docs/, and their places in the site."""
+"""Pages outside of docs/, and the notebook, with their places in the site."""
 
 FILES = (
     *("CITATION.cff", "LICENSE", "examples/*.py"),
@@ -42,8 +46,29 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages and files of other folders."""
     places = {path.relative_to(ROOT).as_posix() for text in FILES for path in ROOT.glob(text)}
     for source, place in {**PAGES, **{path: path for path in sorted(places)}}.items():
-        files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
+        if source.endswith(".ipynb"):
+            notebook = json.loads((ROOT / source).read_text(encoding="utf-8"))
+            text = "\n\n".join(as_markdown(notebook, Path(source).name))
+            files.append(File.generated(config, place, content=text))
+        else:
+            files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
     return files
+
+
+def as_markdown(notebook: dict[str, Any], name: str) -> Iterator[str]:
+    """The cells of a notebook and what they showed, as parts of a page."""
+    for place, cell in enumerate(notebook["cells"]):
+        source = "".join(cell["source"])
+        yield source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```"
+        if place == 0:
+            yield f'<a href="{name}" download>Download the notebook</a>'
+        for shown in cell.get("outputs", ()):
+            data = shown.get("data", {})
+            if "image/png" in data:
+                yield f"![What the cell draws](data:image/png;base64,{data['image/png'].strip()})"
+            else:
+                text = "".join(shown.get("text", ()) or data["text/plain"])
+                yield f"```text\n{text.rstrip()}\n```"
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

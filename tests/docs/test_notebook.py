@@ -1,0 +1,47 @@
+"""The notebook runs, and its cells show what is stored in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.make_notebook import NOTEBOOK, lines, run_cell
+from tests.docs.conftest import LACKING
+
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+
+
+def same(text: str, other: str) -> bool:
+    """Whether two texts differ in numbers alone, and in these little: maps differ by machine."""
+    if NUMBER.sub("#", text) != NUMBER.sub("#", other):
+        return False
+    pairs = zip(NUMBER.findall(text), NUMBER.findall(other), strict=True)
+    return all(float(own) == pytest.approx(float(there), rel=0.05, abs=0.5) for own, there in pairs)
+
+
+@pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        printed, value = run_cell("".join(cell["source"]), names)
+        told = "".join("".join(shown.get("text", ())) for shown in cell["outputs"])
+        assert same(printed, told), f"{printed}\nstored: {told}"
+        drawn = any("image/png" in shown.get("data", {}) for shown in cell["outputs"])
+        assert drawn == hasattr(value, "savefig")
+
+
+def test_the_notebook_is_small_and_tells_of_no_machine() -> None:
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert len(text) < 40_000
+    assert "/home" not in text
+    assert "/tmp" not in text
+    notebook = json.loads(text)
+    assert notebook["nbformat"] == 4
+    for cell in notebook["cells"]:
+        assert cell["source"] == lines("".join(cell["source"]))
