@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import re
 import shutil
@@ -651,7 +652,14 @@ def test_dark_and_light_follow_the_system_or_the_choice(visit: Any) -> None:
     assert light.evaluate(ground) == dark.evaluate(ground)
 
 
-@pytest.mark.parametrize("width", [360, 800, 1440])
+def faults(page: Page) -> list[tuple[str, str]]:
+    """What axe finds, the size of targets included, which it does not check by itself."""
+    options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault_and_nothing_overflows(visit: Any, width: int, scheme: str) -> None:
     page = visit(ROOT / "index.html", width=width, scheme=scheme)
@@ -659,9 +667,65 @@ def test_axe_finds_no_fault_and_nothing_overflows(visit: Any, width: int, scheme
     for tab in page.get_by_role("tab").all():
         tab.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = axe.Axe().run(page).response["violations"]
-        faults = [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
-        assert faults == [], tab.inner_text()
+        assert faults(page) == [], tab.inner_text()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_axe_finds_no_fault_in_what_opens(visit: Any, width: int) -> None:
+    page = visit(ROOT / "index.html", "#tab=try", width=width)
+    if width == 360:
+        page.click("#fold")
+        page.click("#unfold")
+    page.click("#picker summary")
+    page.get_by_role("button", name="Show all").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    if width == 360:
+        page.click("#fold")
+    page.locator("button.cite:visible").first.click()
+    assert faults(page) == []
+
+
+def test_a_table_is_saved_as_it_is_shown(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc&find=sem&show=ap")
+    table = table_of(page, "ILSVRC", "val")
+    page.locator(f"{table} thead th", has_text="AP").first.get_by_role("button").click()
+    board = page.locator(".board", has=page.locator(table))
+    with page.expect_download() as saved:
+        board.get_by_role("button", name="as CSV").click()
+    assert saved.value.suggested_filename == f"{table.removeprefix('#table-')}.csv"
+    rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8").splitlines()))
+    names = column(page, table, "Method")
+    assert len(rows) == len(names) < len(page.locator(f"{table} tbody tr").all())
+    for row, name in zip(rows, names, strict=True):
+        parts = [row["method"], f"+ {row['post_processing']}" if row["post_processing"] else ""]
+        assert name.startswith(" ".join(part for part in parts if part))
+        assert row["state"] == "reported"
+    scores = [float(row["ap"]) for row in rows if row["ap"]]
+    assert scores == sorted(scores, reverse=True)
+    assert "gt_known_loc" in rows[0]
+    assert "saved as" in page.inner_text("#status")
+
+
+def test_paper_has_tables_and_curves_and_no_controls(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try", width=700, scheme="dark")
+    page.select_option("#theme", "dark")
+    page.evaluate("window.print = () => dispatchEvent(new Event('beforeprint'))")
+    page.get_by_role("button", name="Print").click()
+    page.emulate_media(media="print")
+    ground = "getComputedStyle(document.documentElement).colorScheme"
+    assert page.evaluate(ground) == "light"
+    for control in (".filters", ".tabs", "#threshold", ".csv", ".cite", "#fold", "#status"):
+        assert not page.locator(control).first.is_visible(), control
+    assert page.locator("#chart-iou svg").is_visible()
+    assert page.locator("#legend li").count() == 2
+    assert page.locator(".board:visible").count() == 5
+    assert page.locator(".scroll:visible").first.evaluate("s => getComputedStyle(s).overflowX") == (
+        "visible"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    assert len(page.pdf(format="A4")) > 10_000
 
 
 def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,6 +20,7 @@ from wsolbench.leaderboard import read_entries
 from wsolbench.leaderboard.page.panels import EMBEDDED, human_title, newest, panels, summaries
 from wsolbench.leaderboard.page.render import page
 from wsolbench.leaderboard.page.settings import Settings, read_settings
+from wsolbench.leaderboard.readme import table_csv
 from wsolbench.leaderboard.tables import tables
 
 
@@ -242,3 +246,30 @@ def test_the_best_are_marked_in_the_direction_of_their_score() -> None:
     assert best("kl_divergence", 0.5, 0.2, 0.6) == [False, True, False]
     assert best("peak_threshold", 5, 7, 6) == [False, False, False]
     assert best("ap", 0.5) == [False]
+
+
+def test_the_page_has_an_icon_of_its_own() -> None:
+    links = [a for tag, a in _Page(page(tables([entry()]), {})).elements if tag == "link"]
+    assert [link["rel"] for link in links] == ["icon"]
+    kind, _, drawn = str(links[0]["href"]).partition(",")
+    assert kind == "data:image/svg+xml"
+    assert ElementTree.fromstring(unquote(drawn)).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_saved_tables_hold_every_shown_score_and_no_formula() -> None:
+    for table in tables(read_entries(ROOT)):
+        head, *rows = csv.reader(table_csv(table))
+        assert [row[0] or "-" for row in rows] == [rank or "-" for rank in table.ranks]
+        for row, item in zip(rows, table.entries, strict=True):
+            cells = dict(zip(head, row, strict=True))
+            for key in table.shown_keys:
+                assert cells[key] == str(item.scores.get(key, ""))
+                low, high = item.intervals.get(key, ("", ""))
+                assert (cells.get(f"{key}_low", ""), cells.get(f"{key}_high", "")) == (
+                    str(low),
+                    str(high),
+                )
+    (table,) = tables([entry("=HYPERLINK(1)"), entry("SEM, wide")])
+    _, *lines = table_csv(table)
+    assert not any(cell.startswith("=") for row in csv.reader(lines) for cell in row[1:])
+    assert len(lines) == 2

@@ -10,7 +10,7 @@ from ..tables import csv_text, markdown_text
 from .entries import Entry, entry_counts_path, entry_path, slug
 from .tables import THRESHOLD_RULES, Cell, Floor, Table, floor, heading, tables
 
-__all__ = ["INTRODUCTION", "entries_csv", "readme"]
+__all__ = ["INTRODUCTION", "entries_csv", "readme", "table_csv"]
 
 INTRODUCTION = """\
 # Leaderboard
@@ -149,3 +149,29 @@ def entries_csv(entries: Sequence[Entry]) -> str:
             row += [entry.threshold["rule"], table.title, " ".join(map(str, notes))]
             rows.append(row)
     return csv_text([*_CSV_TEXTS, *numbers, *keys, *bounds, *tail], rows) + "\n"
+
+
+_TABLE_TEXTS = (
+    *("state", "method", "post_processing", "variant", "study", "backbone", "dataset", "split"),
+    "date",
+)
+
+
+def table_csv(table: Table) -> list[str]:
+    """One table as lines of CSV: its columns, then one line per entry with the shown scores.
+
+    Columns are named as in `entries_csv`; the rank comes first, empty without the ranking score.
+    """
+    keys = table.shown_keys
+    held = [key for key in keys if any(key in entry.intervals for entry in table.entries)]
+    bounds = [f"{key}_{end}" for key in held for end in ("low", "high")]
+    rows = []
+    for entry, rank in zip(table.entries, table.ranks, strict=True):
+        row: list[object] = ["" if rank == "-" else rank]
+        row += (getattr(entry, name) for name in _TABLE_TEXTS)
+        row += [entry.scores.get(key, "") for key in keys]
+        for key in held:
+            row += entry.intervals.get(key, ("", ""))
+        rows.append([*row, entry.threshold["rule"], table.title])
+    head = ["rank", *_TABLE_TEXTS, *keys, *bounds, "threshold_rule", "source"]
+    return csv_text(head, rows).split("\n")

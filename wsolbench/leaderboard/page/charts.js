@@ -39,7 +39,7 @@ const Charts = (() => {
     const text = drawn.map((line) => `${line.name}: ${line.points[threshold].y.toFixed(2)}`).join("; ");
     const svg = Plot.plot({
       width,
-      height: Math.round(Math.min(240, width * 0.55)),
+      height: Math.round(Math.min(220, Math.max(150, width * 0.42))), // three fit a screen
       marginLeft: 44,
       marginBottom: 38,
       marginRight: 16,

@@ -384,6 +384,36 @@
     }
   }
 
+  // ------------------------------------------------------------------ files and paper
+
+  // The rows that are shown, in their order, with every column.
+  for (const button of document.querySelectorAll("button.csv")) {
+    button.addEventListener("click", () => {
+      const table = button.closest(".board").querySelector("table");
+      const ids = [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.dataset.id);
+      const lines = [table.id, ...ids].map((id) => data.csv[id]);
+      const file = new Blob([`${lines.join("\n")}\n`], { type: "text/csv" });
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(file);
+      link.download = `${table.id.replace(/^table-/, "")}.csv`;
+      link.click();
+      URL.revokeObjectURL(link.href);
+      say(`${plural(ids.length, "row", "rows")} saved as ${link.download}.`);
+    });
+  }
+
+  $("print").addEventListener("click", () => print());
+  addEventListener("beforeprint", () => {
+    unfold(true); // paper shows the curves of the chosen methods
+  });
+
+  function unfold(open) {
+    if (!$("fold")) return;
+    $("tray").classList.toggle("open", open);
+    $("fold").setAttribute("aria-expanded", open);
+    draw();
+  }
+
   // ------------------------------------------------------------------ links to a view
 
   function address() {
@@ -480,11 +510,7 @@
     follow();
     save();
   });
-  $("fold")?.addEventListener("click", () => {
-    const open = $("tray").classList.toggle("open");
-    $("fold").setAttribute("aria-expanded", open);
-    draw();
-  });
+  $("fold")?.addEventListener("click", () => unfold(!$("tray").classList.contains("open")));
   $("unfold").addEventListener("click", () => {
     $("unfold").setAttribute("aria-expanded", $("filters").classList.toggle("open"));
   });

@@ -14,12 +14,14 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from ... import __version__
 from ...errors import WsolbenchError
 from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
 from ..entries import Entry, entry_counts_path, entry_path, slug
+from ..readme import table_csv
 from ..tables import THRESHOLD_RULES, Cell, Table, floor, heading
 from .panels import (
     EMBEDDED,
@@ -128,10 +130,12 @@ def page(
             "copies": {row["id"]: row["copies"] for row in rows},
             "peaks": {row["id"]: row["peak"] for row in rows if row["peak"] is not None},
             "box_levels": {row["id"]: row["box"] for row in rows if row["box"] is not None},
+            "csv": _csv(tables),
             "bases": {row["id"]: row["base"] for row in rows if row["base"]},
             "gallery": gallery,
         },
         style=style,
+        icon=f"data:image/svg+xml,{quote((folder / 'icon.svg').read_text(encoding='utf-8'))}",
         scripts=scripts,
         policy=_policy(style, scripts),
         licences=(folder / "vendor" / "LICENSES.txt").read_text(encoding="utf-8"),
@@ -199,6 +203,7 @@ def _panel(
         "key": panel.key,
         "title": panel.title,
         "hint": panel.hint,
+        "files": [f"{slug(name)}.csv" for name in dict.fromkeys(t.dataset for t in panel.tables)],
         "gallery": gallery is not None
         and gallery["dataset"] in {table.dataset for table in panel.tables},
         "tables": [
@@ -210,6 +215,16 @@ def _panel(
             for table in panel.tables
         ],
     }
+
+
+def _csv(tables: Sequence[Table]) -> dict[str, str]:
+    """Lines of CSV: the columns by the table's id, each entry by its own."""
+    lines = {}
+    for table in tables:
+        head, *rows = table_csv(table)
+        lines[table_id(table)] = head
+        lines |= zip(map(_row_id, table.entries), rows, strict=True)
+    return lines
 
 
 def _summarised(summary: Summary) -> dict[str, Any]:
