@@ -6,16 +6,19 @@ python docs/make_pictures.py FOLDER
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 from wsolbench import plots
 from wsolbench.baselines.seed_features import seed_features, seed_statistics
+from wsolbench.baselines.trivial import predict_trivial
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.cases import find_cases
 from wsolbench.evaluation.compare_files import compare_protocols
 from wsolbench.evaluation.comparison import compare
-from wsolbench.evaluation.evaluator import Evaluator
+from wsolbench.evaluation.counts import Counts
 from wsolbench.evaluation.overlays import read_overlays
+from wsolbench.evaluation.run import Request, run
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.mini.classifier import SIZE, load
@@ -28,8 +31,20 @@ SEEDED = ("mini_val_00000", "mini_val_00040", "mini_val_00100")
 
 METHODS = ("cam", "sem")
 
-SMALLER = {"strip": (128, 760), "cases": (128, 760), "seeds": (128, 600)}
-"""Colours and longest side of pictures with photos; charts keep their size and 64 colours."""
+SMALLER = {
+    "strip": (128, 760),
+    "maps": (96, 640),
+    "cases": (128, 760),
+    "seeds": (128, 600),
+    "matrix": (32,),
+}
+"""Colours and longest side of pictures; other charts keep their size and have 64 colours."""
+
+BASELINES = (
+    *(("mask", 32, 0), ("mask", 8, 0), ("centre-gaussian", 16, 0), ("centre-box", 16, 0)),
+    *(("whole-image", 16, 0), *(("noise", 16, seed) for seed in range(5))),
+)
+"""Name, size and seed of the network-free baselines beside CAM and SEM."""
 
 
 def draw_curves(demo: Path, out: Path) -> None:
@@ -37,16 +52,28 @@ def draw_curves(demo: Path, out: Path) -> None:
     plots.save_curves([read_result(demo / f"{method}-val.json") for method in METHODS], out)
 
 
+def counted(dataset: Dataset, path: Path, metrics: tuple[str, ...] | None = None) -> Counts:
+    """What a comparison needs of a submission."""
+    return run(Request(path, dataset, metrics=metrics, counts=True)).counts[0]
+
+
 def draw_differences(demo: Path, out: Path) -> None:
     """By how much SEM is ahead of CAM on val."""
     dataset = Dataset.open(demo / "mini.h5", "val")
-    counted = []
-    for method in METHODS:
-        submission = Submission.open(demo / f"{method}-val.h5")
-        evaluator = Evaluator(dataset, header=submission.header, keep_images=True)
-        evaluator.score(submission)
-        counted.append(evaluator.counts(evaluator.result()))
-    plots.save_forest(compare(counted, Bootstrap(1000)), out)
+    held = [counted(dataset, demo / f"{method}-val.h5") for method in METHODS]
+    plots.save_forest(compare(held, Bootstrap(1000)), out)
+
+
+def draw_matrix(demo: Path, out: Path) -> None:
+    """CAM, SEM and ten network-free baselines on val, by their pixel scores."""
+    dataset = Dataset.open(demo / "mini.h5", "val")
+    held = [counted(dataset, demo / f"{method}-val.h5", ("pixel",)) for method in METHODS]
+    with tempfile.TemporaryDirectory() as folder:
+        for place, (name, size, seed) in enumerate(BASELINES):
+            path = Path(folder, f"{place}.h5")
+            predict_trivial(dataset, path, name, size=size, seed=seed)
+            held.append(counted(dataset, path, ("pixel",)))
+    plots.save_forest(compare(held, Bootstrap(12_000)), out)
 
 
 def draw_verdict(demo: Path, out: Path) -> None:
@@ -65,6 +92,14 @@ def draw_cases(demo: Path, out: Path) -> None:
     dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
     with Submission.open(demo / "sem-val.h5") as submission:
         plots.save_cases(dataset, submission, find_cases(dataset, submission, count=1), out)
+
+
+def draw_maps(demo: Path, out: Path) -> None:
+    """Two photos beside the maps of CAM and SEM, with what was scored on them."""
+    dataset = Dataset.open(demo / "mini.h5", "val", demo / "images")
+    maps = [Submission.open(demo / f"{method}-val.h5") for method in METHODS]
+    results = [read_result(demo / f"{method}-val.json") for method in METHODS]
+    plots.save_maps(dataset, maps, out, SCENES[:2], results)
 
 
 def draw_strip(demo: Path, out: Path) -> None:
@@ -102,6 +137,8 @@ def main() -> None:
         "strip": draw_strip,
         "differences": draw_differences,
         "verdict": draw_verdict,
+        "matrix": draw_matrix,
+        "maps": draw_maps,
         "cases": draw_cases,
         "seeds": draw_seeds,
     }

@@ -84,6 +84,21 @@ def test_an_installed_font_is_found(bare: None, monkeypatch: pytest.MonkeyPatch)
     assert fonts.drawable(CHINESE) == CHINESE
 
 
+def test_a_font_without_a_regular_weight_is_no_matter_for_a_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = logging.getLogger("matplotlib.font_manager")
+    message = "findfont: Failed to find font weight normal for X, now using 100."
+    with fonts.quiet_fonts():
+        with fonts.quiet_fonts():
+            log.warning(message)
+        log.warning(message)
+        log.warning("another message")
+    assert [record.getMessage() for record in caplog.records] == ["another message"]
+    log.warning(message)
+    assert len(caplog.records) == 2
+
+
 def test_texts_are_broken_and_cut_to_their_width(bare: None) -> None:
     assert texts.wrapped("a b", 5, 8) == ["a b"]
     lines = texts.wrapped("Self-Enhancement Maps of a long name", 0.8, 8)

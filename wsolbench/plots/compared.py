@@ -53,9 +53,10 @@ def about(comparison: Comparison, *, protocol: bool = True) -> list[str]:
         rules.append(f"threshold: {comparison.thresholds[0]}")
     if comparison.boundary:
         rules.append(f"boundaries: {boundary_text(comparison.boundary)}")
+    told = [printable(part) for part in (images, *rules)]
     if common := short_names(comparison.names)[1]:
-        rules.append(f"all methods: {common}")
-    return [printable("; ".join([images, *rules]))]
+        told.append(f"all methods: {common}".replace(" ", "\N{NO-BREAK SPACE}"))
+    return ["; ".join(told)]
 
 
 def name_lines(comparison: Comparison) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["clear", "drawable", "fallbacks", "settle_fonts"]
+__all__ = ["clear", "drawable", "fallbacks", "quiet_fonts", "settle_fonts"]
 
 _PREFERRED = (
     *("DejaVu Sans", "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC"),
@@ -22,6 +24,8 @@ _PREFERRED = (
     *("Apple SD Gothic Neo", "Noto Sans KR", "Noto Sans JP", "Arial Unicode MS"),
 )
 """Families that are looked at before the rest, which are taken in the order of their names."""
+
+_UNFIT = ("emoji", "last resort", "lastresort")
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +77,26 @@ def settle_fonts(figure: Figure) -> None:
         )
 
 
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Without matplotlib's lines on a font that has no regular weight, as variable ones may not."""
+    log = logging.getLogger("matplotlib.font_manager")
+    outer = _not_on_weights in log.filters
+    log.addFilter(_not_on_weights)
+    try:
+        yield
+    finally:
+        if not outer:
+            log.removeFilter(_not_on_weights)
+
+
+def _not_on_weights(record: logging.LogRecord) -> bool:
+    return "Failed to find font" not in record.getMessage()
+
+
 def clear() -> None:
     """Forget which fonts are installed."""
+    _installed.cache_clear()
     _family_of.cache_clear()
     _letters.cache_clear()
 
@@ -101,22 +123,32 @@ def _family(char: str) -> str | None:
 
 @cache
 def _family_of(char: str, own: tuple[str, ...]) -> str | None:
-    from matplotlib.font_manager import FontProperties, findfont, fontManager
+    from matplotlib.font_manager import FontProperties, findfont
 
     if char.isspace() or ord(char) in _letters(findfont(FontProperties(family=list(own)))):
         return ""
-    upright = {
-        entry.name
-        for entry in fontManager.ttflist
-        if (entry.style, entry.weight, entry.stretch) == ("normal", 400, "normal")
-        # Glyphs in colours cannot be drawn, and those of last resort are boxes.
-        and not any(word in entry.name.lower() for word in ("emoji", "last resort", "lastresort"))
-    }
-    first = [name for name in _PREFERRED if name in upright]
-    for name in (*first, *sorted(upright.difference(first))):
-        if ord(char) in _letters(findfont(FontProperties(family=[name]))):
-            return name
+    with quiet_fonts():
+        for name in _installed():
+            if ord(char) in _letters(findfont(FontProperties(family=[name]))):
+                return name
     return None
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """Upright families in the order in which they are tried: those of regular weight first."""
+    from matplotlib.font_manager import fontManager
+
+    regular: dict[str, bool] = {}
+    for entry in fontManager.ttflist:
+        # Glyphs in colours cannot be drawn, and those of last resort are boxes.
+        if entry.style == "normal" and not any(word in entry.name.lower() for word in _UNFIT):
+            fits = (entry.weight, entry.stretch) == (400, "normal")
+            regular[entry.name] = regular.get(entry.name, False) or fits
+    preferred = {name: place for place, name in enumerate(_PREFERRED)}
+    last = len(preferred)
+    order = sorted((not fits, preferred.get(name, last), name) for name, fits in regular.items())
+    return tuple(name for _, _, name in order)
 
 
 @cache

@@ -92,6 +92,7 @@ def differences(
     ax.set_yticks(range(len(pairs)), [row_title(score) for score in drawn])
     ax.set_xlabel(_axis_title(drawn, letter(first), letter(second)), fontsize=small())
     ax.set_ylim(len(pairs) - 0.5, -0.5)
+    ax.locator_params(axis="x", nbins=5)
     ax.grid(axis="y", visible=False)
     ax.set_title(f"{letter(second)} {MINUS} {letter(first)}")
     return ax

@@ -150,7 +150,7 @@ def _caption(numbers: SeedStatistics) -> str:
         if value is not None
     ]
     words = [f"AUC {100 * numbers.auc:.0f} %"] if numbers.auc is not None else []
-    words += [f"cosine: {', '.join(cosines)}"] if cosines else []
+    words += ["cosine: " + ",\n".join(cosines)] if cosines else []
     return "\n".join(words)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError, one_of, require_choice, require_path
 from ..files import replacing
 from ..scores import Score, Unit
-from .fonts import settle_fonts
+from .fonts import quiet_fonts, settle_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,7 +159,7 @@ def picture(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(STYLES[style]), replacing(path) as temporary:
+    with rc_context(STYLES[style]), quiet_fonts(), replacing(path) as temporary:
         figure = Figure(figsize=size, layout="constrained")
         yield figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
         settle_fonts(figure)
