@@ -8,13 +8,19 @@ DOCS := $(addprefix tests/,docs/test_site.py docs/test_examples.py docs/test_pag
 	study/test_docs.py study/test_edge_docs.py)
 BENCHMARKS := $(filter-out common peer_ways,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
-.PHONY: demo docs test test-docs test-lowest lint check bench clean
+.PHONY: demo docs test test-slow test-docs test-lowest lint check bench clean
 
 demo: $(READY)
 	$(BIN)/wsolbench demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto
+	@echo "left out: tests that are marked slow, which make test-slow runs"
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+# Every benchmark at a tiny size, every method on every backbone, a mask for each of 23,151 images,
+# real photos, commands that are killed at any moment.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n auto -m slow
 
 # The documentation site, in site/; a warning is an error.
 docs: $(READY)

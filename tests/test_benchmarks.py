@@ -62,6 +62,7 @@ def run(name: str, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_it_runs(name: str) -> None:
     if name in NEEDS:
@@ -74,6 +75,7 @@ def test_every_benchmark_is_run_but_the_browser_and_the_checkouts() -> None:
     assert scripts - set(TINY) == {"checkouts", "common", "page", "peer_ways"}
 
 
+@pytest.mark.slow
 def test_scaling_draws_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     sizes, picture = tmp_path / "sizes.txt", tmp_path / "scaling.png"

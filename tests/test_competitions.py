@@ -140,6 +140,7 @@ def test_codabench_scores_by_its_own_command(site: Site, app: Path, tmp_path: Pa
     assert f"<td>{100 * scores['peak_iou']:.2f}</td>" in shown
 
 
+@pytest.mark.slow
 def test_a_damaged_submission_is_one_line(site: Site, app: Path, tmp_path: Path) -> None:
     maps = submit(tmp_path / "maps.h5", site.dataset).read_bytes()
     for members, message in (

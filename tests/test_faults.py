@@ -252,6 +252,7 @@ def sweep(folder: Path) -> None:
             (own / "next.txt").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STEPPED)
 @pytest.mark.parametrize("fault", [full, die], ids=["full", "killed"])
 def test_any_step_may_fail(kind: str, fault: Callable[[], None], tmp_path: Path) -> None:
@@ -317,6 +318,7 @@ def test_a_disk_that_is_full_at_any_byte_is_one_line(kind: str, tmp_path: Path) 
     assert content(folder) == new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in WRITERS if kind != "parquet"])
 def test_killed_at_random_moments(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "folder"

@@ -165,6 +165,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_command_runs(tree: Path) -> None:
     made: list[str] = []
     for own in commands(shorter=True):

@@ -17,6 +17,8 @@ from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.submission.validate import validate
 
+pytestmark = pytest.mark.slow
+
 STEP = 12
 """Every twelfth of the 575 photos that have a class."""
 

@@ -86,8 +86,18 @@ def test_all_backbones_of_the_paper_are_tried() -> None:
     assert forms - set(MAP_SIDES) == {"vgg16_bn", "vgg16_bn-sem", "vgg16_bn-gap"}
 
 
-@pytest.mark.parametrize("backbone", MAP_SIDES)
-@pytest.mark.parametrize("method", METHODS)
+QUICK = ("mini", "resnet50-gap", "squeezenet1_1-sem", "vgg16")
+"""On these every method is tried by `make test`, on the others by `make test-slow`."""
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone"),
+    [
+        pytest.param(method, backbone, marks=() if backbone in QUICK else pytest.mark.slow)
+        for method in METHODS
+        for backbone in MAP_SIDES
+    ],
+)
 def test_a_pair_trains_resumes_predicts_and_is_scored(
     photos: Path, tmp_path: Path, method: str, backbone: str
 ) -> None:

@@ -126,6 +126,7 @@ def passing(content: Any, file: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_edit_is_refused(result: Result, tmp_path: Path) -> None:
     result.write(tmp_path / "r.json")
     content = json.loads((tmp_path / "r.json").read_text())

@@ -75,6 +75,7 @@ print(compiled.uses_extension())
 """
 
 
+@pytest.mark.slow
 @needs_extension
 def test_numba_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     built = _printed()

@@ -527,6 +527,7 @@ def test_class_names_must_be_a_thousand_in_order(tmp_path):
         import_ilsvrc(**paths, class_names=listed(tmp_path, "n.txt", sorted(lines)[:-1]))
 
 
+@pytest.mark.slow
 def test_the_real_lists_with_a_mask_for_each_of_the_23151_images(tmp_path, shared_data):
     lists = shared_data / "ilsvrc"
     folder = tmp_path / "masks"
