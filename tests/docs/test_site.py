@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import wsolbench
+
 pytest.importorskip("material", reason="mkdocs-material builds the site")
 pytest.importorskip("mkdocstrings", reason="mkdocstrings writes the API pages")
 
@@ -68,7 +70,10 @@ def test_every_page_of_the_repository_is_there(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
     index = (site / "index.html").read_text(encoding="utf-8")
-    assert "Evaluate weakly supervised object localization" in index
+    heads = re.findall(r"^## (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert heads
+    assert [head for head in heads if f">{head}<a" not in index] == []
+    assert "badge" not in index
     for name in ("changelog", "contributing", "annotations/format", "leaderboard/tables"):
         assert (site / f"{name}.html").is_file()
 
@@ -78,3 +83,9 @@ def test_the_leaderboard_page_is_within_it(site: Path) -> None:
         assert (site / "leaderboard" / name).read_bytes() == (
             ROOT / "leaderboard" / name
         ).read_bytes()
+
+
+def test_every_public_name_is_described(site: Path) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
+    assert [name for name in wsolbench.__all__ if f'id="wsolbench.{name}"' not in text] == []
+    assert text.count(">Examples:<") >= len(wsolbench.__all__)
