@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from tests.plots.test_forest import comparison  # noqa: F401  (a fixture)
 from wsolbench import plots
+from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import Comparison
 from wsolbench.evaluation.pairs import Pair
 from wsolbench.evaluation.verdict import Verdict
@@ -150,3 +151,30 @@ def test_last_words_that_all_names_share_are_said_once() -> None:
     assert short_names(["vgg", "SEM vgg"]) == (["vgg", "SEM vgg"], "")
     assert short_names(["CAM vgg"]) == (["CAM vgg"], "")
     assert short_names(["A b c", "D b c"]) == (["A", "D"], "b c")
+
+
+def test_columns_that_do_not_fit_follow_below_with_the_scores_that_they_have(
+    many: Comparison, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Three pairs under five protocols, of which the last have AP alone."""
+    pairs = [pair for pair in many.pairs if pair.second < 3]
+    whole = dataclasses.replace(many, pairs=pairs)
+    less = dataclasses.replace(
+        whole,
+        pairs=[pair for pair in pairs if pair.score == "ap"],
+        scores={"ap": whole.scores["ap"]},
+    )
+    named = [
+        dataclasses.replace(own, protocol={**own.protocol, "name": f"p{place}"})
+        for place, own in enumerate((whole, whole, less, less, less))
+    ]
+    kept = written(monkeypatch)
+    plots.save_verdict(Verdict(tuple(named), {}), tmp_path / "g.png", "paper", "column")
+    shapes = [
+        (len(ax.get_xticklabels()), [label.get_text() for label in ax.get_yticklabels()])
+        for ax in kept[0].axes
+    ]
+    assert shapes == [(6, ["Peak-IoU", "AP"]), (6, ["AP"]), (3, ["AP"])]  # whole protocols
+    assert sum(len(ax.patches) for ax in kept[0].axes) == 2 * 6 + 3 * 3
+    with pytest.raises(WsolbenchError, match="found 'loud', expected screen or paper"):
+        plots.save_verdict(Verdict(tuple(named), {}), tmp_path / "g.png", "loud")

@@ -19,7 +19,7 @@ __all__ = ["Mark", "framed", "legend_beside", "line_mark"]
 
 _EDGE, _GAP, _SAMPLE, _RAMP = 0.08, 0.06, 0.3, 1.15  # inches
 _HEAD = 0.95  # inches that the head of a column takes without breaking
-_BESIDE, _ALONE = 2.2, 3.2  # and a name, beside values and alone
+_BESIDE, _ALONE, _LEGEND = 2.2, 3.2, 3.0  # and a name: beside values, alone, in a legend
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def legend_beside(ax: Axes, marks: Sequence[Mark], title: str) -> None:
         Line2D([], [], color=own.colour, linestyle=own.dashes or "none", marker=own.marker)
         for own in marks
     ]
-    texts = [": ".join([own.text, *own.values]) for own in marks]
+    whole = [": ".join([own.text, *own.values]) for own in marks]
+    texts = ["\n".join(wrapped(text, _LEGEND, small())) for text in whole]
     legend = ax.legend(
         handles, texts, title=title, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0
     )

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import require_type
-from ..scores import SCORES, Unit, ends_text
+from ..errors import require_choice, require_type
+from ..scores import SCORES, Unit, ends_text, in_order
 from .compared import VERDICT_COLOURS, about, letter, name_lines, row_title, verdicts
 from .keys import Mark, framed
 from .matrix import draw_matrix
-from .style import MINUS, inches_of, picture, require_form
+from .style import MINUS, STYLES, inches_of, picture, require_form
 from .texts import small, text_width
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MOST_PAIRS = 11
 
 _DARK = ("ahead", "behind")
 _WIDE, _COLUMN, _NARROW = 1.6, 0.62, 0.4  # inches of a column with intervals, without, at least
-_ROW = 0.22
+_ROW, _GAP = 0.22, 0.06  # inches of a row, and between texts
 
 
 def verdict_grid(
@@ -40,6 +40,7 @@ def verdict_grid(
     Cells show the difference (second method minus first, percentage points or the score's unit),
     with as many digits, and the interval, as fit.
     A score that a protocol does not have is left blank; one that repeats another is in brackets.
+    Scores that none of the protocols has are left out.
 
     Args:
         verdict: of one protocol or more.
@@ -52,8 +53,9 @@ def verdict_grid(
     from ..evaluation.verdict import Verdict
 
     require_type("verdict", verdict, (Verdict,), "a Verdict")
-    keys, every = verdict.score_keys, _columns(verdict)
+    every = _columns(verdict)
     chosen = [every[place] for place in (range(len(every)) if columns is None else columns)]
+    keys = _rows(chosen)
     if inches is None:
         inches = math.inf if len(chosen) <= 2 else _COLUMN
     several = len(verdict.comparisons) > 1
@@ -82,7 +84,7 @@ def verdict_grid(
     ax.set(xlim=(-0.5, len(chosen) - 0.5), ylim=(len(keys) - 0.5, -0.5))
     widest = max(text_width(line, small()) for title in titles for line in title.split("\n"))
     turned: dict[str, Any] = (
-        {"rotation": 60, "ha": "left", "rotation_mode": "anchor"} if widest > inches else {}
+        {"rotation": 60, "ha": "left", "rotation_mode": "anchor"} if widest > inches - _GAP else {}
     )
     ax.set_xticks(range(len(titles)), titles, **turned)
     ax.set_yticks(range(len(keys)), [row_title(SCORES[key]) for key in keys])
@@ -119,6 +121,7 @@ def save_verdict(
 
     require_form(path)
     inches = inches_of(width)
+    require_choice("style", style, STYLES)
     require_type("verdict", verdict, (Verdict,), "a Verdict")
     first, several = verdict.comparisons[0], len(verdict.comparisons) > 1
     source = correction_text(first)
@@ -131,29 +134,41 @@ def save_verdict(
         title.append(f"{letter(own.second)} beside {letter(own.first)}: {own}")
     from matplotlib import rc_context
 
-    from .style import STYLES
-
     with rc_context(STYLES[style]):
         labels = max(text_width(row_title(SCORES[key]), small()) for key in verdict.score_keys)
     labels += 0.2
-    count = len(_columns(verdict))
-    column = _WIDE if count <= 2 else _COLUMN
+    every = _columns(verdict)
+    column = _WIDE if len(every) <= 2 else _COLUMN
     room = 10.0 if inches is None else inches
     most = max(1, int((room - labels) / (column if inches is None else _NARROW)))
-    rows = -(-count // most)
-    most = -(-count // rows)
+    parts = _parts(len(every), len(verdict.standings), most)
+    most = max(map(len, parts))
     whole = max(labels + column * most, 5.0) if inches is None else inches
+    heights = [float(len(_rows([every[place] for place in part]))) for part in parts]
     step = _ROW if inches is None else 0.18
-    high = rows * (step * len(verdict.score_keys) + (0.9 if several else 0.35))
-    with picture(path, rows, 1, (whole, high), style) as axes:
-        for at, ax in enumerate(axes[:, 0]):
-            shown = range(at * most, min((at + 1) * most, count))
-            verdict_grid(verdict, ax, shown, inches=(whole - labels) / most)
+    high = step * sum(heights) + (0.9 if several else 0.35) * len(parts)
+    with picture(path, len(parts), 1, (whole, high), style, heights) as axes:
+        for part, ax in zip(parts, axes[:, 0], strict=True):
+            verdict_grid(verdict, ax, part, inches=(whole - labels) / most)
             ax.set_xlim(-0.5, most - 0.5)
         marks = verdicts(pair.verdict for own in verdict.comparisons for pair in own.pairs)
         if any(own.repeated for own in verdict.comparisons):
             marks.append(Mark("repeats another score, not counted", sign="( )"))
         framed(axes[0, 0].figure, marks, title=title, source=source)
+
+
+def _parts(columns: int, pairs: int, most: int) -> list[range]:
+    """Columns of each grid: as many as fit, whole protocols if they do, and about alike."""
+    unit = pairs if pairs <= most else 1
+    count = -(-columns // unit)  # protocols, or columns
+    rows = -(-count // (most // unit))
+    step = -(-count // rows) * unit
+    return [range(start, min(start + step, columns)) for start in range(0, columns, step)]
+
+
+def _rows(columns: Sequence[tuple[Comparison, int, int]]) -> list[str]:
+    """The scores that any of the columns has, in the order of tables."""
+    return in_order({key for comparison, _, _ in columns for key in comparison.scores})
 
 
 def _columns(verdict: Verdict) -> list[tuple[Comparison, int, int]]:
@@ -167,7 +182,7 @@ def _fitting(cells: Sequence[tuple[Pair, Comparison]], inches: float) -> list[st
     size = small()
     for detail in ("interval", "2", "1", "0"):
         texts = [_cell(pair, comparison, detail) for pair, comparison in cells]
-        if all(text_width(text, size) <= inches - 0.06 for text in texts):
+        if all(text_width(text, size) <= inches - _GAP for text in texts):
             return texts
     return [_cell(pair, comparison, "sign") for pair, comparison in cells]
 
