@@ -1,12 +1,15 @@
 """Draw the README's pictures from the folder that `wsolbench demo --out FOLDER` made.
 
-python docs/make_pictures.py FOLDER
+python docs/make_pictures.py FOLDER [REAL]
+
+REAL holds the results of docs/real-run.md on val, which are drawn too where it is given.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from wsolbench import plots
@@ -37,6 +40,7 @@ SMALLER = {
     "cases": (128, 760),
     "seeds": (128, 600),
     "matrix": (32,),
+    "animals": (32,),
 }
 """Colours and longest side of pictures; other charts keep their size and have 64 colours."""
 
@@ -126,13 +130,21 @@ def draw_seeds(demo: Path, out: Path) -> None:
     plots.save_seeds(panels, out, f"mini, feat5, on {dataset.title}")
 
 
+def draw_animals(real: Path, out: Path) -> None:
+    """The val curves of CAM, SEM and a Gaussian on real photos."""
+    names = (*METHODS, "gauss")
+    plots.save_curves([read_result(real / f"{name}-val.json") for name in names], out)
+
+
 def main() -> None:
     """Draw the pictures and tell their sizes."""
-    if len(sys.argv) != 2:
-        sys.exit("python docs/make_pictures.py FOLDER  (made by: wsolbench demo --out FOLDER)")
+    if len(sys.argv) not in (2, 3):
+        sys.exit(
+            "python docs/make_pictures.py FOLDER [REAL]  (made by: wsolbench demo --out FOLDER)"
+        )
     demo = Path(sys.argv[1])
     PICTURES.mkdir(exist_ok=True)
-    drawn = {
+    drawn: dict[str, Callable[[Path, Path], None]] = {
         "curves": draw_curves,
         "strip": draw_strip,
         "differences": draw_differences,
@@ -142,6 +154,8 @@ def main() -> None:
         "cases": draw_cases,
         "seeds": draw_seeds,
     }
+    if len(sys.argv) == 3:
+        drawn["animals"] = lambda _, out: draw_animals(Path(sys.argv[2]), out)
     for name, draw in drawn.items():
         out = PICTURES / f"{name}.png"
         draw(demo, out)

@@ -103,7 +103,7 @@ def test_the_pictures_of_readme_and_docs_are_small() -> None:
     pictures = Path(__file__).resolve().parents[2] / "docs" / "pictures"
     sizes = {path.name: path.stat().st_size for path in pictures.glob("*.png")}
     names = {"curves", "strip", "scaling", "differences", "verdict", "cases", "seeds", "peers"}
-    names |= {"maps", "matrix"}
+    names |= {"maps", "matrix", "animals"}
     names |= {f"boundary-{name}" for name in ("steps", "rows", "curves")}
     names |= {f"score-{name}" for name in dict.fromkeys(own.family for own in SCORES.values())}
     assert sizes.keys() == {f"{name}.png" for name in names}
