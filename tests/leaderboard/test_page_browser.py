@@ -242,6 +242,17 @@ def test_a_link_that_sorts_by_a_column_shows_it(visit: Any) -> None:
     assert linked.locator(f"{table} [aria-sort='descending']").is_visible()
 
 
+def test_on_a_phone_the_front_shows_a_score_and_its_badge_at_once(visit: Any) -> None:
+    page = visit(ROOT / "index.html", width=360)
+    card = page.locator(".card").first
+    for part in (card.locator(".state"), card.locator("tbody td.number").first):
+        box = part.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert box["y"] + 24 <= 800
+
+
 @pytest.mark.parametrize("tab", ["ilsvrc", "ilsvrc-boxes", "cub-200-2011", "boundaries", "try"])
 def test_on_a_phone_score_and_badge_are_in_view_and_scrolling_is_plain(
     visit: Any, tab: str

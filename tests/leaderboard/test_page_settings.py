@@ -80,8 +80,8 @@ def test_the_summary_names_what_leads_the_tables_and_nothing_embedded() -> None:
         assert len(block.rows) == len(held)
     text = (ROOT / "index.html").read_text()
     front = text[text.index('id="panel-summary"') : text.index('id="filters"')]
-    assert "Best by backbone: reported in papers" in front
-    assert "Best by backbone: measured by wsolbench" in front
+    assert "Best by backbone, reported" in front
+    assert "Best by backbone, measured" in front
     assert re.search(r'<th scope="row"><bdi>ResNet50</bdi></th><td><bdi>CAM \+ SEM</bdi>', front)
 
 
@@ -99,8 +99,8 @@ def test_the_front_states_date_version_and_counts() -> None:
     text = page(tables([*rows, measured("C", 3, dataset="mini")]), {})
     assert '<time datetime="2026-11-05">2026-11-05</time>' in text
     assert f"wsolbench {__version__}</dd>" in text
-    said = "4 entries: 1 reported in papers, 3 measured by wsolbench (1 of these on the embedded "
-    assert f"<dd>{said}benchmark)</dd>" in text
+    said = "4 entries: 1 reported, 3 measured (1 of these on the embedded benchmark)"
+    assert f"<dd>{said}</dd>" in text
 
 
 def test_tables_have_human_titles_and_anchors() -> None:
@@ -110,6 +110,7 @@ def test_tables_have_human_titles_and_anchors() -> None:
     assert "ImageNet, validation: number of seeds, reported" in titles
     assert "ImageNet boxes, all validation images: measured" in titles
     assert "Embedded benchmark, test: measured" in titles
+    assert "Boundaries, split not stated: reported" in titles
     assert "Ours, test: reported" in {human_title(t, {"CUB-200-2011": "Ours"}) for t in shown}
     parsed = _Page((ROOT / "index.html").read_text())
     ids = [attributes.get("id") for tag, attributes in parsed.elements if tag == "table"]

@@ -100,7 +100,7 @@ class Summary:
 
     Attributes:
         table: the table.
-        title: see `human_title`.
+        title: data set and split, for people.
         column: title of the score.
         rows: by backbone, network-free baselines last.
     """
@@ -161,11 +161,15 @@ def human_title(table: Table, titles: Mapping[str, str]) -> str:
         titles: of data sets by name, in place of the usual ones.
     """
     first = table.entries[0]
-    splits = _BOX_SPLITS if table.dataset == "ilsvrc-boxes" else _SPLITS
-    parts = [first.study] if first.study else []
+    named = first.study.casefold() == table.dataset.casefold()
+    parts = [first.study] if first.study and not named else []
     parts.append("reported" if first.state == "reported" else "measured")
-    place = f"{_dataset(table.dataset, titles)}, {splits.get(table.split, table.split)}"
-    return f"{place}: {', '.join(parts)}"
+    return f"{_place(table, titles)}: {', '.join(parts)}"
+
+
+def _place(table: Table, titles: Mapping[str, str]) -> str:
+    splits = _BOX_SPLITS if table.dataset == "ilsvrc-boxes" else _SPLITS
+    return f"{_dataset(table.dataset, titles)}, {splits.get(table.split, table.split)}"
 
 
 def table_id(table: Table) -> str:
@@ -204,7 +208,7 @@ def _summary(table: Table, titles: Mapping[str, str]) -> Summary:
         )
         for backbone in sorted(best, key=lambda name: (name == NO_NETWORK, name))
     ]
-    return Summary(table, human_title(table, titles), heading(key), tuple(rows))
+    return Summary(table, _place(table, titles), heading(key), tuple(rows))
 
 
 def newest(tables: Sequence[Table]) -> str:
