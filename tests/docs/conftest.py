@@ -13,7 +13,10 @@ import pytest
 from wsolbench.formats.annotations import write_store
 from wsolbench.mini.scenes import write_benchmark
 
-NEEDED = ("torch", "torchvision", "torchmetrics", "matplotlib", "jinja2")
+NEEDED = (
+    *("torch", "torchvision", "torchmetrics", "matplotlib", "jinja2", "sklearn"),
+    "pytorch_grad_cam",
+)
 LACKING = [package for package in NEEDED if find_spec(package) is None]
 """Without one of these, the demo is not run, and neither are pages that take its maps."""
 

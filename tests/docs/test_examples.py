@@ -15,7 +15,7 @@ import wsolbench
 from tests.docs.conftest import LACKING
 from tests.docs.pages import DOCS
 
-NEEDS_THEM = re.compile(r"demo/(?:cam|sem)-|\btorch\b|classifier")
+NEEDS_THEM = re.compile(r"demo/(?:cam|sem|\{name\})-|\btorch\b|classifier")
 """What an example has that needs torch, or the maps of the demo, which need it."""
 
 
