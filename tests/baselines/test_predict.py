@@ -684,8 +684,9 @@ def test_values_that_none_leaves_out_of_range_are_refused(
     assert list(tmp_path.glob("*.part")) == []
 
 
-def test_the_package_gives_the_function_not_its_module() -> None:
-    program = "from wsolbench.baselines import predict, min_max; print(predict.__name__)"
+@pytest.mark.parametrize("before", ["", "import wsolbench.baselines.predict; "])
+def test_the_package_gives_the_function_not_its_module(before: str) -> None:
+    program = f"{before}from wsolbench.baselines import predict, min_max; print(predict.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "predict\n", done.stderr
 

@@ -21,6 +21,8 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WsolbenchError
@@ -74,9 +76,19 @@ def __getattr__(name: str) -> Any:
             found=f"it needs {error.name}, which is not installed",
             cure="pip install 'wsolbench[torch]'",
         ) from error
-    # The import has bound the submodule `predict` to the name of its function.
     globals()[name] = getattr(home, name)
     return globals()[name]
+
+
+class _Package(ModuleType):
+    """Keeps its names: importing the submodule `predict` would bind it in place of the function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
