@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require_type
@@ -23,6 +24,7 @@ __all__ = ["draw_matrix", "standing_matrix"]
 
 _CELL, _LEAST = 0.42, 0.25  # inches of a cell, and of the smallest
 _NAME, _EDGE = 2.6, 0.3  # inches of the widest name, and of what is beside names and cells
+_BOTH = "\N{PLUS-MINUS SIGN}"
 _DARK = ("ahead", "behind")
 
 
@@ -128,6 +130,8 @@ def draw_matrix(
             for ahead, behind, undecided in counts
             for pair in ((ahead, behind), (behind, ahead))
         )
+        if any(text.get_text() == _BOTH for text in axes[0, 0].texts):
+            marks = [replace(own, sign=_BOTH) if own.text == "mixed" else own for own in marks]
         framed(figure, marks, title=[*(part for own in lines for part in own), told], source=source)
 
 
@@ -168,4 +172,4 @@ def _text(ahead: int, behind: int, standing: str, inches: float, size: float) ->
     parts = [f"+{ahead}"] if ahead else []
     parts += [f"{MINUS}{behind}"] if behind else []
     fits = len(parts) * line_height(size) <= inches + 0.05
-    return "\n".join(parts) if fits else "\N{PLUS-MINUS SIGN}"
+    return "\n".join(parts) if fits else _BOTH

@@ -27,8 +27,11 @@ __all__ = ["MOST_PAIRS", "save_verdict", "verdict_grid"]
 MOST_PAIRS = 11
 """Pairs that have columns of their own: twelve methods, each against the first."""
 
+MOST_SENTENCES = 6
+"""Pairs that have a sentence each above the grid."""
+
 _DARK = ("ahead", "behind")
-_WIDE, _COLUMN, _NARROW = 1.6, 0.62, 0.4  # inches of a column with intervals, without, at least
+_WIDE, _COLUMN, _NARROW = 1.6, 0.62, 0.5  # inches of a column with intervals, without, at least
 _ROW, _GAP = 0.22, 0.06  # inches of a row, and between texts
 
 
@@ -102,7 +105,7 @@ def save_verdict(
     style: str = "screen",
     width: str | None = None,
 ) -> None:
-    """Draw the verdicts into a PNG, SVG or PDF file, under the sentence on each pair.
+    """Draw the verdicts into a PNG, SVG or PDF file, under a sentence on each of up to six pairs.
 
     Columns that do not fit follow below. More than eleven pairs are one matrix: every method beside
     every other, and in how many scores it is ahead or behind.
@@ -130,7 +133,7 @@ def save_verdict(
         draw_matrix(verdict, path, style, inches, title, source)
         return
     title += name_lines(first)
-    for own in verdict.standings:
+    for own in verdict.standings if len(verdict.standings) <= MOST_SENTENCES else ():
         title.append(f"{letter(own.second)} beside {letter(own.first)}: {own}")
     from matplotlib import rc_context
 
