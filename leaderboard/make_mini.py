@@ -22,6 +22,7 @@ from wsolbench.formats.result import Bootstrap, Result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.leaderboard import About, add
 from wsolbench.leaderboard.gallery import make_gallery
+from wsolbench.leaderboard.papers import PAPERS
 from wsolbench.mini.classifier import load
 from wsolbench.mini.scenes import write_benchmark
 
@@ -38,11 +39,6 @@ DRAWN = Bootstrap(1000)
 
 GALLERY = tuple(f"mini_val_{number:05}" for number in range(0, 120, 15))
 """Scenes of the page: every fifteenth, not selected by appearance."""
-
-CAM_PAPER = (
-    "Learning Deep Features for Discriminative Localization",
-    "https://arxiv.org/abs/1512.04150",
-)
 
 
 def main() -> None:
@@ -95,13 +91,13 @@ def _measure(
     )
     result, counts = _scored(dataset, folder / f"{stem}.h5", chosen)
     about = About(
-        authors="Zhou et al.",
+        authors=PAPERS["cam"].authors,
         supervision="image label",
         licence="Apache-2.0",
         date="2026-11",
         command="python leaderboard/make_mini.py",
-        paper_title=CAM_PAPER[0],
-        paper_link=CAM_PAPER[1],
+        paper_title=PAPERS["cam"].title,
+        paper_link=PAPERS["cam"].link,
         method="CAM",
         pretraining="none",
         post_processing="" if share is None else "SEM",

@@ -15,24 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from wsolbench.leaderboard.entries import entry_from_json
+from wsolbench.leaderboard.papers import PAPERS
 from wsolbench.leaderboard.schema import FORMAT, FORMAT_VERSION
 from wsolbench.scores import SCORES, Unit
 
 ROOT = Path(__file__).resolve().parent
-SOURCE = {
-    "title": "Rethinking Localization Map: Towards Accurate Object Perception with "
-    "Self-Enhancement Maps",
-    "link": "https://arxiv.org/abs/2006.05220",
-}
+SOURCE = {"title": PAPERS["sem"].title, "link": PAPERS["sem"].link}
 IMAGES = {"val": 23151, "test": 21120}  # masks of ILSVRC
-PAPERS: dict[str, tuple[str, str, str]] = {
-    "CAM": ("Zhou et al.", "Learning Deep Features for Discriminative Localization", "1512.04150"),
-    "HaS": ("Singh and Lee", "Hide-and-Seek", "1704.04232"),
-    "ACoL": ("Zhang et al.", "Adversarial Complementary Learning", "1804.06962"),
-    "CutMix": ("Yun et al.", "CutMix", "1905.04899"),
-    "SPG": ("Zhang et al.", "Self-produced Guidance", "1807.08902"),
-    "ADL": ("Choe and Shim", "Attention-based Dropout Layer", "1908.10028"),
-}
 
 Name = tuple[str, str, str, str, str, str, str]  # data set, split, method, after, backbone, ...
 
@@ -113,13 +102,10 @@ def _blank(name: Name) -> dict[str, Any]:
         "date": "2020-06",
         "provenance": {"paper": SOURCE, "printed": []},
     }
-    if method in PAPERS:
-        authors, title, number = PAPERS[method]
-        content["authors"] = authors
-        content["paper"] = {"title": title, "link": f"https://arxiv.org/abs/{number}"}
-    elif method.startswith("SEM"):
-        content["authors"] = "Zhang et al."
-        content["paper"] = SOURCE
+    paper = PAPERS.get("sem" if method.startswith("SEM") else method.lower())
+    if paper is not None:
+        content["authors"] = paper.authors
+        content["paper"] = {"title": paper.title, "link": paper.link}
     texts = {"post_processing": after, "variant": variant, "study": study}
     return {**content, **{key: text for key, text in texts.items() if text}}
 

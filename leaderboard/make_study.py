@@ -17,20 +17,12 @@ from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.result import Bootstrap, read_result
 from wsolbench.leaderboard import About, add
+from wsolbench.leaderboard.papers import PAPERS
 from wsolbench.study.plan import OWN, TRIVIAL, Maps
 from wsolbench.study.summary import summarise
 
 ROOT = Path(__file__).resolve().parent
 DRAWN = Bootstrap(1000)
-
-PAPERS = {
-    "cam": ("Zhou et al.", "https://arxiv.org/abs/1512.04150"),
-    "has": ("Singh and Lee", "https://arxiv.org/abs/1704.04232"),
-    "acol": ("Zhang et al.", "https://arxiv.org/abs/1804.06962"),
-    "cutmix": ("Yun et al.", "https://arxiv.org/abs/1905.04899"),
-    "spg": ("Zhang et al.", "https://arxiv.org/abs/1807.08902"),
-    "adl": ("Choe and Shim", "https://arxiv.org/abs/1908.10028"),
-}
 
 
 def main() -> None:
@@ -53,15 +45,15 @@ def _add(place: Path, kind: Maps, method: str, seed: int, dataset: Dataset) -> N
     chosen = read_result(place / "val" / f"{kind.stem}.json")
     maps = place / "test" / f"{kind.stem}.h5"
     result = evaluate(dataset, maps, threshold=chosen, bootstrap=DRAWN)
-    authors, link = PAPERS[method]
+    paper = PAPERS[method]
     about = About(
-        authors=authors,
+        authors=paper.authors,
         supervision="image label",
         licence="Apache-2.0",
         date="2026-11",
         command="python leaderboard/make_study.py",
-        paper_title=METHODS[method].paper.split(", ", 1)[1].rpartition(", ")[0],
-        paper_link=link,
+        paper_title=paper.title,
+        paper_link=paper.link,
         method=METHODS[method].title,
         pretraining="the embedded classifier's trunk",
         post_processing="" if kind == OWN else "SEM",

@@ -212,6 +212,19 @@ def test_bibtex_names_the_method_and_where_it_was_printed() -> None:
     )
 
 
+def test_a_paper_is_cited_alike_by_every_entry_and_with_all_its_authors() -> None:
+    cited: dict[str, set[str]] = {}
+    for path in (ROOT / "entries").glob("*/*.json"):
+        for block in bibtex(read_entry(path)).split("\n\n"):
+            if block.startswith("@"):
+                cited.setdefault(block.partition(",")[0], set()).add(block)
+    assert len(cited) >= 7
+    for blocks in cited.values():
+        (block,) = blocks
+        assert "author = " in block
+        assert "and others" not in block
+
+
 def test_copies_are_rows_of_the_table() -> None:
     text = page(tables([entry("[A_B", "50.5")]), {})
     data = json.loads(

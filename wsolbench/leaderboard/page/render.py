@@ -21,6 +21,7 @@ from ...errors import WsolbenchError
 from ...scores import SCORES, Better, Read, curve_names, level_key
 from ...tables import markdown_text
 from ..entries import Entry, entry_counts_path, entry_path, slug
+from ..papers import PAPERS
 from ..readme import table_csv
 from ..tables import THRESHOLD_RULES, Cell, Table, floor, heading
 from .panels import (
@@ -160,12 +161,15 @@ def markdown_row(table: Table, entry: Entry, cells: Mapping[str, Cell]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+_AUTHORS = {paper.link: paper.authors for paper in PAPERS.values()}
+
+
 def bibtex(entry: Entry) -> str:
     """The papers to cite: the method's, if known, and the one that printed the entry."""
     papers = [{**entry.paper, "authors": entry.authors}] if entry.paper else []
     printed = entry.provenance.get("paper")
     if printed and printed != entry.paper:
-        papers.append(printed)
+        papers.append({"authors": _AUTHORS.get(printed.get("link", ""), ""), **printed})
     return "\n\n".join(map(_misc, papers)) or f"% {_latex(entry.name)}: no paper is known"
 
 
