@@ -685,15 +685,15 @@ def test_axe_finds_no_fault_and_nothing_overflows(visit: Any, width: int, scheme
 def test_axe_finds_no_fault_in_what_opens(visit: Any, width: int) -> None:
     page = visit(ROOT / "index.html", "#tab=try", width=width)
     if width == 360:
-        page.click("#fold")
-        page.click("#unfold")
+        page.click("#curves-button")
+        page.click("#filters-button")
     page.click("#picker summary")
     page.get_by_role("button", name="Show all").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert faults(page) == []
     page.keyboard.press("Escape")
     if width == 360:
-        page.click("#fold")
+        page.click("#curves-button")
     page.locator("button.cite:visible").first.click()
     assert faults(page) == []
 
@@ -727,7 +727,8 @@ def test_paper_has_tables_and_curves_and_no_controls(visit: Any) -> None:
     page.emulate_media(media="print")
     ground = "getComputedStyle(document.documentElement).colorScheme"
     assert page.evaluate(ground) == "light"
-    for control in (".filters", ".tabs", "#threshold", ".csv", ".cite", "#fold", "#status"):
+    controls = (".filters", ".tabs", "#threshold", ".csv", ".cite", "#curves-button", "#status")
+    for control in controls:
         assert not page.locator(control).first.is_visible(), control
     assert page.locator("#chart-iou svg").is_visible()
     assert page.locator("#legend li").count() == 2
@@ -737,6 +738,9 @@ def test_paper_has_tables_and_curves_and_no_controls(visit: Any) -> None:
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
     assert len(page.pdf(format="A4")) > 10_000
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not page.locator("#curves").is_visible()
 
 
 def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:

@@ -49,6 +49,24 @@ def test_the_best_of_each_backbone_stands_with_its_interval() -> None:
     ]
 
 
+def test_the_summary_does_not_name_one_winner_among_overlapping_intervals() -> None:
+    rows = [
+        measured(name, 1, scores={"peak_iou": score}, intervals={"peak_iou": interval}, **more)
+        for name, score, interval, more in (
+            ("A", 0.60, (0.58, 0.62), {}),
+            ("B", 0.59, (0.57, 0.61), {}),
+            ("C", 0.57, (0.56, 0.575), {}),
+            ("D", 0.59, (0.57, 0.61), {"backbone": "none"}),
+        )
+    ]
+    (block,) = summaries(panels(tables(rows), {}), {})
+    near = [[e.method for e in row.near] for row in block.rows]
+    assert near == [["B"], []]
+    text = _Page(page(tables(rows), {})).text
+    assert "A~intervals overlap: B" in text
+    assert text.count("intervals overlap:") == 1
+
+
 def test_reported_and_measured_and_protocols_have_blocks_of_their_own() -> None:
     other = {"name": "adl", "version": 3, "sha256": "1" * 64}
     rows = [

@@ -28,6 +28,7 @@ __all__ = [
     "Table",
     "floor",
     "heading",
+    "overlap",
     "tables",
 ]
 
@@ -261,8 +262,8 @@ def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[En
             ranks.append("-")
             continue
         shared = "=" if values.count(value) > 1 else ""
-        overlap = "~" if place and _overlap(rows[place - 1], entry, by) else ""
-        ranks.append(f"{values.index(value) + 1}{shared}{overlap}")
+        close = "~" if place and overlap(rows[place - 1], entry, by) else ""
+        ranks.append(f"{values.index(value) + 1}{shared}{close}")
     bases = tuple(_base(entry, rows) for entry in rows)
     return Table(dataset, split, title, protocol, tuple(rows), tuple(ranks), bases)
 
@@ -285,7 +286,8 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _overlap(above: Entry, entry: Entry, by: str) -> bool:
+def overlap(above: Entry, entry: Entry, by: str) -> bool:
+    """Whether both entries have an interval of a score and the two intervals overlap."""
     both = (above.intervals.get(by), entry.intervals.get(by))
     if both[0] is None or both[1] is None:
         return False

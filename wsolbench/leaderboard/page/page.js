@@ -54,9 +54,8 @@
     const curves = Boolean(panelOf(key).querySelector("input.draw"));
     $("desk").hidden = !hasTables(key);
     $("desk").classList.toggle("side", curves);
-    for (const id of ["fold", "curves"]) if ($(id)) $(id).hidden = !curves;
+    for (const id of ["curves-button", "curves"]) if ($(id)) $(id).hidden = !curves;
     if ($("slider")) $("slider").hidden = !curves && !panelOf(key).querySelector("#gallery");
-    tick();
   }
 
   // What a reader does: the way back leads to the tab before.
@@ -96,7 +95,7 @@
     }
     const filtered = filters.some((name) => wanted[name]);
     const hiding = filters.filter((name) => name !== "find" && wanted[name]).length;
-    $("unfold").textContent = hiding ? `Filters (${hiding})` : "Filters";
+    $("filters-button").textContent = hiding ? `Filters (${hiding})` : "Filters";
     const more = filtered && elsewhere ? ` ${elsewhere} more in other tabs.` : "";
     const found = `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}${more ? "." : ""}`;
     say(entries ? found + more : `No entry matches${more ? " here" : ""}.${more} Reset the filters to see all entries.`);
@@ -135,7 +134,7 @@
       if (!titles.has(key)) titles.set(key, (head.querySelector("button") ?? head).textContent);
       if (isShown(head)) shown.add(key);
     }
-    const choices = [...titles].map(([key, title]) => {
+    const labels = [...titles].map(([key, title]) => {
       const label = document.createElement("label");
       const box = document.createElement("input");
       box.type = "checkbox";
@@ -155,7 +154,7 @@
       save();
       holder.querySelector("button").focus();
     });
-    holder.replaceChildren(...choices, all);
+    holder.replaceChildren(...labels, all);
     if (focused) holder.querySelector(`input[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -322,7 +321,7 @@
   function draw() {
     if (!$("curves")) return;
     const lines = chosen().map((id) => ({ id, ...curvesOf.get(id), name: `${nameOf(id)}, ${backboneOf(id)}` }));
-    $("fold").textContent = `Curves (${lines.length})`;
+    $("curves-button").textContent = `Curves (${lines.length})`;
     if (!$("curves").getClientRects().length) return; // folded: a hidden figure has no width to draw for
     legend(lines);
     Charts.draw(lines, threshold());
@@ -403,14 +402,20 @@
   }
 
   $("print").addEventListener("click", () => print());
+  let opened = false; // whether paper opened the curves
   addEventListener("beforeprint", () => {
-    unfold(true); // paper shows the curves of the chosen methods
+    opened ||= !$("tray").classList.contains("open");
+    openCurves(true);
+  });
+  addEventListener("afterprint", () => {
+    if (opened) openCurves(false);
+    opened = false;
   });
 
-  function unfold(open) {
-    if (!$("fold")) return;
-    $("tray").classList.toggle("open", open);
-    $("fold").setAttribute("aria-expanded", open);
+  function openCurves(wide) {
+    if (!$("curves-button")) return;
+    $("tray").classList.toggle("open", wide);
+    $("curves-button").setAttribute("aria-expanded", wide);
     draw();
   }
 
@@ -510,9 +515,9 @@
     follow();
     save();
   });
-  $("fold")?.addEventListener("click", () => unfold(!$("tray").classList.contains("open")));
-  $("unfold").addEventListener("click", () => {
-    $("unfold").setAttribute("aria-expanded", $("filters").classList.toggle("open"));
+  $("curves-button")?.addEventListener("click", () => openCurves(!$("tray").classList.contains("open")));
+  $("filters-button").addEventListener("click", () => {
+    $("filters-button").setAttribute("aria-expanded", $("filters").classList.toggle("open"));
   });
   $("share").addEventListener("click", async () => {
     save();

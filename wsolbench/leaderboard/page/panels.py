@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..entries import Entry, slug
-from ..tables import BOXES_ALONE, NO_NETWORK, Cell, Table, heading
+from ..tables import BOXES_ALONE, NO_NETWORK, Cell, Table, heading, overlap
 
 __all__ = [
     "EMBEDDED",
@@ -87,11 +87,13 @@ class Best:
         backbone: its name; "no network" for network-free baselines.
         entries: one, or several with equal scores.
         cell: their score.
+        near: entries of this backbone whose intervals overlap that of the best, best first.
     """
 
     backbone: str
     entries: tuple[Entry, ...]
     cell: Cell
+    near: tuple[Entry, ...]
 
 
 @dataclass(frozen=True)
@@ -200,11 +202,23 @@ def _summary(table: Table, titles: Mapping[str, str]) -> Summary:
         places = best.setdefault(entry.backbone, [place])
         if place != places[0] and entry.scores[key] == table.entries[places[0]].scores[key]:
             places.append(place)
+
+    def near(places: Sequence[int]) -> tuple[Entry, ...]:
+        first = table.entries[places[0]]
+        return tuple(
+            entry
+            for place, entry in enumerate(table.entries)
+            if place not in places
+            and entry.backbone == first.backbone
+            and overlap(first, entry, key)
+        )
+
     rows = [
         Best(
             "no network" if backbone == NO_NETWORK else backbone,
             tuple(table.entries[place] for place in best[backbone]),
             cells[best[backbone][0]],
+            near(best[backbone]),
         )
         for backbone in sorted(best, key=lambda name: (name == NO_NETWORK, name))
     ]

@@ -243,6 +243,7 @@ def _summarised(summary: Summary) -> dict[str, Any]:
             {
                 "backbone": row.backbone,
                 "names": [entry.name for entry in row.entries],
+                "near": [entry.name for entry in row.near],
                 "shown": row.cell.shown,
                 "interval": row.cell.interval,
             }
