@@ -115,6 +115,13 @@ def test_an_unknown_name_lists_the_names() -> None:
     done = CliRunner().invoke(cli, ["predict", "trivial:nothing"])
     assert done.exit_code == 2
     assert "trivial: goes with centre-gaussian, whole-image" in done.output
+    assert "did you mean" not in done.output
+
+
+def test_a_misspelt_name_is_put_right() -> None:
+    done = CliRunner().invoke(cli, ["predict", "trivial:center-gaussian"])
+    assert done.exit_code == 2
+    assert "did you mean centre-gaussian?" in done.output
 
 
 @pytest.mark.parametrize("name", TRIVIAL)

@@ -259,3 +259,8 @@ def test_each_map_has_its_own_threshold(run: Run, scene: Path) -> None:
                 status=2).stderr  # fmt: skip
     assert "no box_threshold" in error
     assert "sem" in run(*ask, "--threshold", "otsu", "--protocol", "tscam", status=2).stderr
+
+
+def test_swapped_files_are_said_to_be(run: Run, scene: Path) -> None:
+    said = run("evaluate", "toy.h5", "--annotations", "val.h5", status=1).stderr
+    assert "this file holds annotations: name it with --annotations, not as a submission" in said

@@ -38,6 +38,7 @@ def many(comparison: Comparison) -> Comparison:  # noqa: F811
     return dataclasses.replace(
         comparison,
         names=tuple(f"Method {place} vgg16" for place in range(12)),
+        backbones=("vgg16",) * 12,
         thresholds=("max on this split",) * 12,
         scores={"peak_iou": PEAKS, "ap": (0.5,) * 12},
         pairs=pairs,
@@ -85,6 +86,19 @@ def test_a_matrix_counts_scores_that_the_row_is_ahead_and_behind_in(
     near = order.index(3), order.index(4)
     assert drawn[near][1] == VERDICT_COLOURS["undecided"]
     assert drawn[near][0] == ""
+
+
+def test_names_of_a_matrix_are_no_formulas_and_stay_left_of_their_scores(
+    many: Comparison, ax: Axes
+) -> None:
+    arabic = "\u0637\u0631\u064a\u0642\u0629"
+    held = dataclasses.replace(many, names=(arabic, "x_{1}$a$", *many.names[2:]))
+    plots.standing_matrix(Verdict((held,), {}), ax)
+    labels = ax.get_yticklabels()
+    assert labels[0].get_text() == "x_{1}$a$  50.00  B"
+    assert not any(label.get_parse_math() for label in labels)
+    # Marks of direction: the score would stand left of a name that runs from right to left.
+    assert f"\u200e{arabic}\u200e  30.00  A" in [label.get_text() for label in labels]
 
 
 @pytest.mark.parametrize("width", [None, "column", "text"])
@@ -145,12 +159,19 @@ def test_brackets_and_signs_of_a_grid_are_explained(
     assert "repeats another score, not counted" in [text.get_text() for text in kept[0].texts]
 
 
-def test_last_words_that_all_names_share_are_said_once() -> None:
-    assert short_names(["CAM vgg", "SEM vgg, seed 1"]) == (["CAM", "SEM, seed 1"], "vgg")
-    assert short_names(["CAM vgg", "SEM resnet"]) == (["CAM vgg", "SEM resnet"], "")
-    assert short_names(["vgg", "SEM vgg"]) == (["vgg", "SEM vgg"], "")
-    assert short_names(["CAM vgg"]) == (["CAM vgg"], "")
-    assert short_names(["A b c", "D b c"]) == (["A", "D"], "b c")
+def test_a_backbone_that_all_methods_share_is_said_once() -> None:
+    two = ["vgg", "vgg"]
+    assert short_names(["CAM vgg", "SEM vgg, seed 1"], two) == (["CAM", "SEM, seed 1"], "vgg")
+    assert short_names(["CAM vgg", "SEM resnet"], ["vgg", "resnet"])[1] == ""
+    assert short_names(["vgg", "SEM vgg"], two) == (["vgg", "SEM vgg"], "")
+    assert short_names(["CAM vgg"], ["vgg"]) == (["CAM vgg"], "")
+    assert short_names(["A b c", "D b c"], ["b c"] * 2) == (["A", "D"], "b c")
+
+
+@pytest.mark.parametrize("backbones", [(), ("", ""), ("vgg", "vgg")])
+def test_words_of_the_methods_own_names_stay(backbones: tuple[str, ...]) -> None:
+    names = ["Centre blob", "Shifted blob"]
+    assert short_names(names, backbones) == (names, "")
 
 
 def test_columns_that_do_not_fit_follow_below_with_the_scores_that_they_have(

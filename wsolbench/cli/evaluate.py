@@ -68,9 +68,9 @@ SHOWN_FAULTS = 20
 )
 @click.option(
     "--metrics",
-    metavar="pixel,box,boundary,explain",
-    help="Metrics to compute [default: all but explain that protocol, annotations and submission "
-    "support].",
+    metavar="pixel,box,boundary,shape,explain,levels",
+    help="Metrics to compute [default: all but shape, explain and levels that protocol, "
+    "annotations and submission support].",
 )
 @click.option(
     "--no-nms",

@@ -10,6 +10,7 @@ import click
 
 from ..baselines.explainer_records import EXPLAINERS, is_explainer
 from ..baselines.settings import METHODS
+from ..errors import meant
 from ..files import path_per_name, require_ending, require_target
 from ..progress import bar
 from .examples import explainer_example
@@ -241,9 +242,9 @@ class _Predict(click.Group):
         if command is None and is_explainer(cmd_name):
             return _explaining(cmd_name)
         if command is None and cmd_name.partition(":")[0] == "trivial":
-            raise click.UsageError(
-                f"No such baseline {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}.", ctx
-            )
+            told = f"No such baseline {cmd_name!r}; trivial: goes with {', '.join(TRIVIAL)}"
+            close = meant([cmd_name.partition(":")[2]], TRIVIAL, "")
+            raise click.UsageError(f"{told}; {close}" if close else f"{told}.", ctx)
         return command
 
 

@@ -98,6 +98,7 @@ class Comparison:
         comparisons: how many Holm's correction counts; those of other protocols too, where
             several were judged together.
         iou_split: the image-mean IoU as shape and calibration; None where there is none.
+        backbones: of the methods, empty where one states none.
 
     Examples:
         >>> files = ["demo/cam-val.h5", "demo/sem-val.h5"]
@@ -130,6 +131,7 @@ class Comparison:
     repeated: Mapping[str, str] = field(default_factory=dict)
     comparisons: int = 0
     iou_split: Split | None = None
+    backbones: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Comparison({' beside '.join(self.names)}: {signature(self)})"
@@ -291,6 +293,7 @@ def compare(
         repeated=repeated,
         comparisons=len(compared_pairs([pairs], [repeated])),
         iou_split=iou_split,
+        backbones=tuple(str(own.method.get("backbone", "")) for own in results),
     )
 
 

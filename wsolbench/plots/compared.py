@@ -54,7 +54,7 @@ def about(comparison: Comparison, *, protocol: bool = True) -> list[str]:
     if comparison.boundary:
         rules.append(f"boundaries: {boundary_text(comparison.boundary)}")
     told = [printable(part) for part in (images, *rules)]
-    if common := short_names(comparison.names)[1]:
+    if common := short_names(comparison.names, comparison.backbones)[1]:
         told.append(f"all methods: {common}".replace(" ", "\N{NO-BREAK SPACE}"))
     return ["; ".join(told)]
 
@@ -62,7 +62,7 @@ def about(comparison: Comparison, *, protocol: bool = True) -> list[str]:
 def name_lines(comparison: Comparison) -> list[str]:
     """What the letters stand for, with thresholds where they differ."""
     alike = len(set(comparison.thresholds)) == 1
-    names, _ = short_names(comparison.names)
+    names, _ = short_names(comparison.names, comparison.backbones)
     return [
         f"{letter(place)}: {name}{'' if alike else f'; threshold: {threshold}'}"
         for place, (name, threshold) in enumerate(zip(names, comparison.thresholds, strict=True))

@@ -125,7 +125,11 @@ def _family(char: str) -> str | None:
 def _family_of(char: str, own: tuple[str, ...]) -> str | None:
     from matplotlib.font_manager import FontProperties, findfont
 
-    if char.isspace() or ord(char) in _letters(findfont(FontProperties(family=list(own)))):
+    if (
+        char.isspace()
+        or char == "\N{LEFT-TO-RIGHT MARK}"
+        or ord(char) in _letters(findfont(FontProperties(family=list(own))))
+    ):
         return ""
     with quiet_fonts():
         for name in _installed():

@@ -11,7 +11,7 @@ from ..errors import require_type
 from ..scores import SCORES
 from .compared import VERDICT_COLOURS, letter, name_lines, verdicts
 from .keys import framed
-from .names import short_names
+from .names import left_to_right, short_names
 from .style import MINUS, picture
 from .texts import line_height, small, text_width, wrapped
 
@@ -72,7 +72,7 @@ def standing_matrix(
     ends = (-0.5, len(order) - 0.5)
     ax.set(xlim=ends, ylim=ends[::-1])
     ax.set_xticks(range(len(order)), [letter(method) for method in order])
-    ax.set_yticks(range(len(order)), [shown[method] for method in order])
+    ax.set_yticks(range(len(order)), [shown[method] for method in order], parse_math=False)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -151,10 +151,12 @@ def _order(verdict: Verdict) -> list[int]:
 def _labels(verdict: Verdict, *, named: bool = True) -> list[str]:
     """Name, score and letter of each method, by its place."""
     key = _ranking(verdict)
-    names, _ = short_names(verdict.names)
+    names, _ = short_names(verdict.names, verdict.comparisons[0].backbones)
     values = verdict.comparisons[0].scores[key]
     return [
-        "  ".join([*([name] if named else []), SCORES[key].text(value), letter(place)])
+        "  ".join(
+            [*([left_to_right(name)] if named else []), SCORES[key].text(value), letter(place)]
+        )
         for place, (name, value) in enumerate(zip(names, values, strict=True))
     ]
 

@@ -21,6 +21,7 @@ from ...errors import WsolbenchError, one_of
 from ...files import strict_json
 from ...image_ids import MAX_BYTES, RULE, is_image_id
 from ...metrics.map_values import map_fault
+from ..annotation_columns import FORMAT as ANNOTATIONS
 from ..untrusted.byte_file import ByteFile
 from ..untrusted.column import Column
 from ..untrusted.hdf5_gate import Gate
@@ -251,7 +252,9 @@ def _check_format(gate: Gate) -> bool:
             "attribute format",
             found="none" if stated is None else repr(stated),
             expected=repr(FORMAT),
-            cure="name a submission, as wsolbench predict and import-maps write them",
+            cure="this file holds annotations: name it with --annotations, not as a submission"
+            if stated == ANNOTATIONS
+            else "name a submission, as wsolbench predict and import-maps write them",
         )
     return True
 
