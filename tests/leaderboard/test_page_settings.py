@@ -17,11 +17,11 @@ from tests.leaderboard.test_page import _Page, measured
 from wsolbench import __version__, leaderboard
 from wsolbench.errors import WsolbenchError
 from wsolbench.leaderboard import read_entries
-from wsolbench.leaderboard.page.panels import EMBEDDED, human_title, newest, panels, summaries
+from wsolbench.leaderboard.page.panels import human_title, newest, panels, summaries
 from wsolbench.leaderboard.page.render import page
 from wsolbench.leaderboard.page.settings import Settings, read_settings
-from wsolbench.leaderboard.readme import table_csv
-from wsolbench.leaderboard.tables import tables
+from wsolbench.leaderboard.readme import readme, table_csv
+from wsolbench.leaderboard.tables import EMBEDDED, tables
 
 
 def test_the_best_of_each_backbone_stands_with_its_interval() -> None:
@@ -275,12 +275,27 @@ def test_the_page_has_an_icon_of_its_own() -> None:
     assert ElementTree.fromstring(unquote(drawn)).tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_the_embedded_benchmark_has_no_ranks_in_any_form() -> None:
+    """Two entries of one table, the better one first, with and without ranks."""
+    for dataset, ranks in (("mini", ("", "")), ("mini-study", ("", "")), ("mine", ("1", "2"))):
+        rows = [
+            measured(name, 1, dataset=dataset, scores={"peak_iou": score})
+            for name, score in (("A", 0.4), ("B", 0.6))
+        ]
+        (table,) = tables(rows)
+        assert [item.method for item in table.entries] == ["B", "A"]
+        assert table.ranks == ranks
+        assert table_csv(table)[0].startswith("rank,") == (dataset == "mine")
+        assert ("| Rank |" in readme([table], {})) == (dataset == "mine")
+
+
 def test_saved_tables_hold_every_shown_score_and_no_formula() -> None:
     for table in tables(read_entries(ROOT)):
         head, *rows = csv.reader(table_csv(table))
-        assert [row[0] or "-" for row in rows] == [rank or "-" for rank in table.ranks]
-        for row, item in zip(rows, table.entries, strict=True):
+        assert ("rank" in head) == any(table.ranks)
+        for row, item, rank in zip(rows, table.entries, table.ranks, strict=True):
             cells = dict(zip(head, row, strict=True))
+            assert (cells.get("rank") or "-") == (rank or "-")
             for key in table.shown_keys:
                 assert cells[key] == str(item.scores.get(key, ""))
                 low, high = item.intervals.get(key, ("", ""))

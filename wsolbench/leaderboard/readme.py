@@ -27,12 +27,12 @@ from different protocols.
 
 Scores are percentages; thresholds (Peak-T, Box-T) are levels from 0 to 255. A column has one number
 of decimals: where a paper printed fewer, zeros follow, and the entry holds the cell as printed.
-Tables are ranked by
-pooled Peak-IoU, or by GT-known if they contain only box scores; `=` marks equal scores, `~` an
-interval that overlaps the one in the row above. A signed number in parentheses is the difference
-from the same method, backbone and map size without post-processing. A score has an interval only
-where brackets `[low, high]` show one; intervals of measured entries enclose 95 % of the scores of
-resampled images.
+Tables are ranked by pooled Peak-IoU, or by GT-known if they contain only box scores; `=` marks
+equal scores, `~` an interval that overlaps the one in the row above. Results on the embedded
+benchmark (mini, mini-study) are sorted alike, and rank nothing. A signed number in parentheses is
+the difference from the same method, backbone and map size without post-processing. A score has an
+interval only where brackets `[low, high]` show one; intervals of measured entries enclose 95 % of
+the scores of resampled images.
 
 Peak-IoU, Peak-T, AP and MaxBoxAcc are always the best on the split itself. The column Threshold
 shows how the threshold was chosen at which IoU at T, GT-known and Top-1 / Top-5 loc are read.
@@ -160,18 +160,20 @@ _TABLE_TEXTS = (
 def table_csv(table: Table) -> list[str]:
     """One table as lines of CSV: its columns, then one line per entry with the shown scores.
 
-    Columns are named as in `entries_csv`; the rank comes first, empty without the ranking score.
+    Columns are named as in `entries_csv`. In a table with ranks the rank comes first, empty without
+    the ranking score.
     """
     keys = table.shown_keys
     held = [key for key in keys if any(key in entry.intervals for entry in table.entries)]
     bounds = [f"{key}_{end}" for key in held for end in ("low", "high")]
+    ranked = any(table.ranks)
     rows = []
     for entry, rank in zip(table.entries, table.ranks, strict=True):
-        row: list[object] = ["" if rank == "-" else rank]
+        row: list[object] = ["" if rank == "-" else rank] * ranked
         row += (getattr(entry, name) for name in _TABLE_TEXTS)
         row += [entry.scores.get(key, "") for key in keys]
         for key in held:
             row += entry.intervals.get(key, ("", ""))
         rows.append([*row, entry.threshold["rule"], table.title])
-    head = ["rank", *_TABLE_TEXTS, *keys, *bounds, "threshold_rule", "source"]
+    head = [*["rank"] * ranked, *_TABLE_TEXTS, *keys, *bounds, "threshold_rule", "source"]
     return csv_text(head, rows).split("\n")

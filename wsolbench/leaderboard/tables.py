@@ -3,8 +3,9 @@
 Tables are grouped by data set and split. Measured entries are ranked within one protocol, reported
 entries within one source, never together. A table is ranked by the first score that ranks (see
 `scores`), in that score's direction: pooled Peak-IoU, or GT-known if it contains only box scores;
-equal scores share a rank. A table without a network-free baseline says so (`floor`). The README,
-the CSV files and the page all show the tables made here.
+equal scores share a rank. Results on the embedded benchmark are sorted alike and have no ranks,
+because its scenes, network and training were all made up together. A table without a network-free
+baseline says so (`floor`). The README, the CSV files and the page all show the tables made here.
 
 Source: paper, Tables 1 and 2, for the differences with and without SEM.
 """
@@ -21,6 +22,7 @@ from .entries import Entry, entry_path
 
 __all__ = [
     "BOXES_ALONE",
+    "EMBEDDED",
     "NO_NETWORK",
     "THRESHOLD_RULES",
     "Cell",
@@ -34,6 +36,9 @@ __all__ = [
 
 NO_NETWORK = "none"
 """The backbone of network-free baselines."""
+
+EMBEDDED = ("mini", "mini-study")
+"""Data sets of the embedded benchmark, whose results rank nothing: the demo's, and the study's."""
 
 BOXES_ALONE = {("ILSVRC", "val"): ("ilsvrc-boxes", ("all", "val"))}
 """For tables whose masks are not available: data set and splits with the same images' boxes.
@@ -84,7 +89,7 @@ class Table:
         protocol: name, version and hash; "as reported" for reported entries.
         entries: best first.
         ranks: of each entry, e.g. "1", "2=", "3~"; "-" if it lacks the ranking score; empty in a
-            study.
+            study and on the embedded benchmark.
         bases: for each entry, the entry without post-processing, or None.
     """
 
@@ -264,6 +269,8 @@ def _table(dataset: str, split: str, kind: int, title: str, entries: Sequence[En
         shared = "=" if values.count(value) > 1 else ""
         close = "~" if place and overlap(rows[place - 1], entry, by) else ""
         ranks.append(f"{values.index(value) + 1}{shared}{close}")
+    if dataset in EMBEDDED:
+        ranks = ["" for _ in rows]
     bases = tuple(_base(entry, rows) for entry in rows)
     return Table(dataset, split, title, protocol, tuple(rows), tuple(ranks), bases)
 

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..entries import Entry, slug
-from ..tables import BOXES_ALONE, NO_NETWORK, Cell, Table, heading, overlap
+from ..tables import BOXES_ALONE, EMBEDDED, NO_NETWORK, Cell, Table, heading, overlap
 
 __all__ = [
-    "EMBEDDED",
     "Best",
     "Panel",
     "Summary",
@@ -25,9 +24,6 @@ __all__ = [
     "summaries",
     "table_id",
 ]
-
-EMBEDDED = ("mini", "mini-study")
-"""Data sets of the embedded benchmark: the demo's, and that of the study."""
 
 _HOMES = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
 """Data sets whose tabs follow that of another one."""

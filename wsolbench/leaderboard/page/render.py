@@ -25,7 +25,6 @@ from ..papers import PAPERS
 from ..readme import table_csv
 from ..tables import THRESHOLD_RULES, Cell, Table, floor, heading
 from .panels import (
-    EMBEDDED,
     Panel,
     Summary,
     human_title,
@@ -280,8 +279,7 @@ def _usual_scores(table: Table, room: int) -> list[str]:
 
 def _table(table: Table) -> dict[str, Any]:
     keys = table.shown_keys
-    # Results on the embedded benchmark rank nothing.
-    ranked = any(table.ranks) and table.dataset not in EMBEDDED
+    ranked = any(table.ranks)
     usual = _usual_scores(table, USUAL_COLUMNS - 2 - ranked)
     columns = {key: table.column(key) for key in keys}
     held = {curve for entry in table.entries for curve in entry.curves}
