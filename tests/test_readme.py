@@ -67,7 +67,9 @@ def test_the_pages_it_names_are_there() -> None:
 
 def test_its_headline_is_that_of_the_real_run() -> None:
     """Each number of the table stands in docs/real-run.md."""
-    (table,) = re.findall(r"^\| percentage points.*\n\|.*\n((?:\|.*\n)+)", README, flags=re.MULTILINE)
+    (table,) = re.findall(
+        r"^\| percentage points.*\n\|.*\n((?:\|.*\n)+)", README, flags=re.MULTILINE
+    )
     page = (ROOT / "docs" / "real-run.md").read_text()
     told = set(re.findall(r"[+-]?\d+\.\d+", page))
     numbers = re.findall(r"[+-]?\d+\.\d+", table)

@@ -175,6 +175,8 @@ def compare(
     if out:
         writes[out] = partial(write_text, text=text)
     write_all(writes)
+    for path in writes:
+        click.echo(f"written: {path}", err=True)
     for warning in told:
         click.echo(f"warning: {warning}", err=True)
     if as_json:

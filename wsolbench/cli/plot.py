@@ -368,6 +368,12 @@ def plot_maps(
     chosen = _chosen(dataset, opened, **options)
     read = [read_result(file) for file in results]
     save_maps(dataset, opened, out, chosen, read, style, width)
+    if 0 < len(read) < len(opened):
+        click.echo(
+            f"note: {len(opened) - len(read)} of {len(opened)} submissions have no --result: their "
+            "maps are without outline, IoU and box",
+            err=True,
+        )
     click.echo(f"{out}: {', '.join(chosen)}")
 
 

@@ -1,20 +1,33 @@
-"""Signs that a submission means other classes than the annotations, or turned maps; or that
-thresholds come from maps of another kind.
+"""Signs that a submission means other classes than the annotations, or turned maps; that thresholds
+come from maps of another kind; or that intervals rest on few images.
 
 Nothing is wrong by the rules of the files, so these are notes and no errors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..errors import printable
+from ..errors import printable, some
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import SubmissionHeader
 
-__all__ = ["carried_notes", "class_notes", "shape_notes", "submission_notes", "version_notes"]
+__all__ = [
+    "FEW_IMAGES",
+    "carried_notes",
+    "class_notes",
+    "interval_notes",
+    "shape_notes",
+    "submission_notes",
+    "version_notes",
+]
+
+FEW_IMAGES = 20
+"""Images below which resamples show too few of the outcomes that there could be."""
 
 FEWEST = 6
 """Images below which it means nothing that none is classified correctly."""
@@ -46,6 +59,31 @@ def carried_notes(other: Result, dataset: Dataset, header: SubmissionHeader) -> 
         f"the thresholds were carried from a result of {' and of '.join(found)}: check that they "
         "mean the same here",
     )
+
+
+def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """Notes if intervals rest on few images.
+
+    Args:
+        results: of one submission, one a protocol.
+    """
+    drawn = [own for own in results if own.bootstrap is not None]
+    found = []
+    if drawn and drawn[0].images < FEW_IMAGES:
+        found.append(f"{drawn[0].images} images: intervals are too narrow")
+    few = {
+        f"{kind} {group.name}"
+        for own in drawn
+        for kind, groups in own.breakdowns.items()
+        for group in groups
+        if group.images < FEW_IMAGES
+    }
+    if few:
+        found.append(
+            f"{len(few)} groups have fewer than {FEW_IMAGES} images, so that their intervals are "
+            f"too narrow: {some(sorted(few))}"
+        )
+    return tuple(found)
 
 
 def submission_notes(dataset: Dataset, submission: Submission) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from .checks import check_bootstrap, check_options, checked_boundary, default_me
 from .counts import Counts
 from .evaluator import Evaluator, score_together
 from .families import EDGES, LEVELS_ALONE, ON_REQUEST, fitting, keep_levels, need_maps
-from .notes import carried_notes, submission_notes
+from .notes import carried_notes, interval_notes, submission_notes
 
 __all__ = [
     "Bars",
@@ -347,6 +347,7 @@ def outcome(
     first = evaluators[0]
     if isinstance(threshold, Result) and first.header is not None:
         notes = (*carried_notes(threshold, first.dataset, first.header), *notes)
+    notes = (*notes, *interval_notes(results))
     pairs = list(zip(evaluators, results, strict=True))
     return Outcome(
         tuple(results),

@@ -35,6 +35,7 @@ from ..data.dataset import Dataset
 from ..errors import WsolbenchError, printable, require_items
 from ..evaluation.comparison import compare
 from ..evaluation.counts import counts_path, write_counts
+from ..evaluation.notes import FEW_IMAGES
 from ..evaluation.run import Request, run
 from ..evaluation.verdict import Verdict, judge, verdict_warnings
 from ..files import require_target, write_all, write_text
@@ -46,7 +47,6 @@ from ..tables import csv_text
 from .folder import ANNOTATIONS, check_folder, map_path, prepared, remove_earlier, result_path
 from .page import write_page
 from .truth import SPLIT, labelled, read_truth, require_labels
-from .words import FEWEST
 
 __all__ = ["CHANNELS", "PREDICTED", "SEEDS", "Explained", "explain"]
 
@@ -276,7 +276,7 @@ def _cautions(images: int, result: Result) -> list[str]:
     found = []
     if result.method.get("random_weights"):
         found.append("the network's weights are random, so that its maps mean nothing")
-    if images < FEWEST:
+    if images < FEW_IMAGES:
         found.append(f"{images} photos: intervals are too narrow, and verdicts may be chance")
     return found
 

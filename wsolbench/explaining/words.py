@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 from ..errors import one_of
 from ..evaluation.comparison import signature as comparison_signature
+from ..evaluation.notes import FEW_IMAGES
 from ..evaluation.pairs import Tally
 from ..evaluation.verdict import Verdict
 from ..formats.report import signature
 from ..formats.result import Result
 from ..scores import SCORES, Better
 
-__all__ = ["FEWEST", "basis", "conclusion", "decided_beside", "pair_sentence", "short_names"]
-
-FEWEST = 20
-"""Photos below which resamples show too few of the outcomes that there could be."""
+__all__ = ["basis", "conclusion", "decided_beside", "pair_sentence", "short_names"]
 
 POINTING = "pointing_game"
 
@@ -61,7 +59,7 @@ def conclusion(verdict: Verdict, names: Sequence[str]) -> str:
         told += f"{'is' if len(unbeaten) == 1 else 'are'} ahead in some scores and behind in none."
     else:
         told = "No method is best: each that is surely ahead in some score is behind in another."
-    few = comparison.images < FEWEST and any(wins.values())
+    few = comparison.images < FEW_IMAGES and any(wins.values())
     caution = f"{comparison.images} photos are too few to rely on this:" if few else ""
     return f"{caution} {told} {_pointing(verdict, names)}".strip()
 
