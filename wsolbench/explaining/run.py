@@ -303,8 +303,8 @@ def _kinds(
         require_explainer(name)
     if "sem" not in methods and (start is not None or seeds != SEEDS):
         raise WsolbenchError(
-            "--start, --seeds",
-            found=f"it for {', '.join(methods)}",
+            "--seeds (seeds=)" if start is None else "--start (start=)",
+            found=f"{seeds if start is None else start} for {', '.join(methods)}",
             expected="it only for sem",
             cure="leave it out, or add sem to the methods",
         )

@@ -183,7 +183,7 @@ def _check_sizes(
         size = (own.mask.height, own.mask.width)
         if size != (height, width):
             turned |= orientation >= 5 and size == (width, height)
-            wrong.append(f"{own.image_id} {size[1]}x{size[0]}, {photo.name} {width}x{height}")
+            wrong.append(f"{own.image_id} {size[1]}x{size[0]} ({photo.name}: {width}x{height})")
     if wrong:
         other = "ignore" if exif == "apply" else "apply"
         raise WsolbenchError(
