@@ -1,11 +1,11 @@
-"""Compiles the loops of `wsolbench.metrics` into an extension; all else stands in setup.cfg.
+"""Compiles the loops of `wsolbench.metrics` into an extension, and names a release's repository.
+
+All else stands in setup.cfg. Where the loops cannot be compiled, for want of a compiler of C and
+C++ or of numba's own for this purpose, the installation says so, and numba compiles them when they
+are first called (`wsolbench.metrics.compiled`).
 
 Where `WSOLBENCH_REPOSITORY` holds the address of the repository, as in the release workflow, the
 metadata names it, and links of the README lead there: a package index shows that page alone.
-
-Where this cannot be done, for want of a compiler of C and C++ or of numba's own for this purpose,
-the installation says so, and numba compiles the loops when they are first called
-(`wsolbench.metrics.compiled`).
 """
 
 from __future__ import annotations

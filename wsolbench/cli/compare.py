@@ -175,10 +175,10 @@ def compare(
     if out:
         writes[out] = partial(write_text, text=text)
     write_all(writes)
-    for path in writes:
-        click.echo(f"written: {path}", err=True)
     for warning in told:
         click.echo(f"warning: {warning}", err=True)
+    for path in writes:
+        click.echo(f"written: {path}", err=True)
     if as_json:
         click.echo(text.rstrip("\n"))
         return
