@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,12 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.plots.samples import with_seeds
+from tests.plots.test_forest import comparison  # noqa: F401  (a fixture)
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.cases import find_cases
+from wsolbench.evaluation.comparison import Comparison
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.result import Result, read_result
 from wsolbench.formats.submission.reader import Submission
@@ -100,6 +102,36 @@ def test_labels_of_axes_are_whole(
             assert box.x1 <= figure.bbox.x1 + 1
             assert box.y1 <= figure.bbox.y1 + 1
         figures.clear()
+
+
+def test_pictures_of_a_column_fit_a_page_with_their_caption(
+    results: list[Result],
+    comparison: Comparison,  # noqa: F811
+    figures: list[Figure],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "f.png"
+    four = [dataclasses.replace(results[0], method={"name": f"Name {own}"}) for own in range(4)]
+    kinds = ("iou", "precision-recall", "box")
+    plots.save_curves(four, out, kinds, style="paper", width="column")
+    pairs = [
+        dataclasses.replace(pair, first=first, second=second)
+        for first, second in combinations(range(3), 2)
+        for pair in comparison.pairs
+    ]
+    three = dataclasses.replace(
+        comparison,
+        names=("A a", "B b", "C c"),
+        thresholds=("max on this split",) * 3,
+        pairs=pairs,
+    )
+    plots.save_forest(three, out, style="paper", width="column")
+    assert [len(figure.axes) for figure in figures] == [3, 3]
+    for figure in figures:
+        assert figure.get_size_inches()[1] <= 8
+        spans = sorted(ax.get_tightbbox().intervaly.tolist() for ax in figure.axes)
+        for (_, top), (bottom, _) in pairwise(spans):
+            assert bottom >= top - 1  # no panel covers another
 
 
 @pytest.fixture

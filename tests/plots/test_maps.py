@@ -97,7 +97,7 @@ def test_a_figure_names_iou_thresholds_class_and_colours(
     title = left.get_title().replace("\N{NO-BREAK SPACE}", " ")
     assert " ".join(title.split()) == f"$left^ T = {peak}, box at {box}"
     assert left.get_xlabel() == f"IoU {100 * shown.maps[0].iou:.1f} %"
-    assert right.get_title() == "$right^"
+    assert right.get_title() == "$right^\nno result"
     assert right.get_xlabel() == ""
     assert len(left.collections) == 2  # an outline in white on black
     assert len(right.collections) == 0

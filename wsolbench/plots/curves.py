@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from .scored import (
     source_text,
     where,
 )
-from .style import limit_axis, line, look, picture, require_form
+from .style import inches_of, limit_axis, line, look, picture, require_form
 from .texts import small
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def iou_threshold(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) ->
         own = look(place)
         y = [about.scaled(iou) for iou in item.curves[about.curve]]
         line(ax, _thresholds(item), y, place, name)
-        at, peak = item.scores[_peak_threshold(item)], about.scaled(item.scores[about.key])
+        at, peak = _peak_level(item), about.scaled(item.scores[about.key])
         ax.plot([at], [peak], own.marker, color=own.colour, markersize=5, clip_on=False)
     ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=_range(scored))
     limit_axis(ax, about)
@@ -181,7 +182,7 @@ def save_curves(
     """
     require_scored(scored)
     require_form(path)
-    grid = panel_grid(len(kinds or CURVES), width)
+    inches_of(width)
     for item in scored:
         if isinstance(item, Entry) and not item.curves:
             raise WsolbenchError(
@@ -213,9 +214,16 @@ def save_curves(
     with picture(path, *grid.shape, grid.size(3.9, 3.0), style) as axes:
         for kind, ax in zip(kinds, grid.filled(axes), strict=True):
             CURVES[kind](scored, ax, legend=False)
-        head = [_VALUES[kind].title(scored[0]) for kind in kinds]
+        head = [_tied(_VALUES[kind].title(scored[0])) for kind in kinds]
         figure = axes[0, 0].figure
-        framed(figure, _marks(scored, kinds), head=head, source=source_text(scored))
+        framed(
+            figure, _marks(scored, kinds), head=head, source=source_text(scored), lowest=grid.lowest
+        )
+
+
+def _tied(title: str) -> str:
+    """A title whose last word, a letter or a number, does not stand alone on a line."""
+    return re.sub(r" (?=(T|[.\d]+\))$)", "\N{NO-BREAK SPACE}", title)
 
 
 def curves_held(scored: Sequence[Scored]) -> list[str]:

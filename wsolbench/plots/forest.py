@@ -28,7 +28,7 @@ MOST_PAIRS = 6
 
 _OPEN = "#666666"  # of what is not decided
 _LABELS, _PANEL, _BRIEF = 1.9, 3.3, 2.6  # inches of labels, of a panel, of one without intervals
-_ROW, _AXIS = 0.2, 0.62  # inches of a row, and of an axis with its labels
+_ROW, _LEAST, _AXIS = 0.2, 0.13, 0.62  # inches of a row, at least, and of an axis with labels
 
 
 def score_axes(comparison: Comparison) -> list[list[str]]:
@@ -156,7 +156,9 @@ def save_forest(
         _share_limits(cells[: len(places)])
         title = [*about(comparison), *name_lines(comparison)]
         marks, source = _marks(comparison), correction_text(comparison)
-        framed(axes[0, 0].figure, marks, title=title, source=source)
+        least = sum(_LEAST * own + _AXIS for own in heights) + 0.2 * room.rows
+        lowest = None if inches is None else least
+        framed(axes[0, 0].figure, marks, title=title, source=source, lowest=lowest)
 
 
 def _share_limits(cells: Sequence[Any]) -> None:

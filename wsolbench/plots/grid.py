@@ -43,6 +43,11 @@ class Grid:
         """Rows and columns."""
         return self.rows, self.columns
 
+    @property
+    def lowest(self) -> float | None:
+        """Inches down to which all rows may shrink to fit a page; None if no width is given."""
+        return None if self.inches is None else _LOWEST * self.rows
+
     def size(self, width: float, height: float) -> tuple[float, float]:
         """Inches of a figure whose panels would by themselves be so wide and so high.
 

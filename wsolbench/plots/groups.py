@@ -59,8 +59,9 @@ def group_scores(
             ax.plot(x, y, marker=own.marker, markersize=4, **style)
         else:
             line(ax, x, y, place, text)
-        if few:
+        if few and kind != "class":
             ax.plot(x, y, own.marker, color=own.colour, markersize=3.5)
+        if few:
             for at, group in zip(x, held, strict=True):
                 if score in group.intervals:
                     low, high = map(about.scaled, group.intervals[score])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .style import Look
+from .style import FIGURE_HEIGHT, Look
 from .texts import line_height, small, text_width, wrapped
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def framed(
     head: Sequence[str] = (),
     title: Sequence[str] = (),
     source: str = "",
+    lowest: float | None = None,
 ) -> None:
     """Make a figure higher by a title above its panels, and a key and a source below them.
 
@@ -91,6 +92,8 @@ def framed(
         head: titles of the columns of `Mark.values`.
         title: lines of text; long ones are broken.
         source: where the numbers come from.
+        lowest: inches down to which the panels shrink so that the whole fits a page; None to keep
+            their height.
     """
     size = small()
     width, panels = map(float, figure.get_size_inches())
@@ -103,6 +106,8 @@ def framed(
     gaps = [_EDGE if part else 0 for part in (titles, marks, sources)]
     above = line_height(_title_size()) * len(titles) + gaps[0]
     below = key + step * len(sources) + gaps[1] + gaps[2]
+    if lowest is not None:
+        panels = min(panels, max(lowest, FIGURE_HEIGHT - above - below))
     height = panels + above + below
     figure.set_size_inches(width, height)
     engine = figure.get_layout_engine()
@@ -156,7 +161,12 @@ def _blocks(
         return [], []
     most_wide = _BESIDE if head else _ALONE
     longest = max(text_width(own.text, size) for own in marks)
-    for limit in (_HEAD, 0.0):  # heads take more lines where names need the room
+    for limit in (
+        _HEAD,
+        0.85 * _HEAD,
+        0.7 * _HEAD,
+        0.0,
+    ):  # heads take more lines where names need the room
         widths = [_value_width(own, at, marks, size, limit) for at, own in enumerate(head)]
         beside = max(own.sample for own in marks) + _GAP + sum(2 * _GAP + own for own in widths)
         if inches - beside >= min(longest, most_wide) + 2 * _GAP:
@@ -222,7 +232,7 @@ def _draw_key(
         for own, count in zip(block.marks, rows, strict=False):
             _draw_sample(figure, own, left, y - step * 0.5, size)
             for number, text in enumerate(wrapped(own.text, block.name, size)):
-                at = left + block.sample + _GAP
+                at = left + (block.sample if own.values else own.sample) + _GAP
                 figure.text(at, y - step * (number + 0.75), text, **place)
             for text, end in zip(own.values, ends[1:], strict=True):
                 figure.text(left + float(end), y - step * 0.75, text, ha="right", **place)

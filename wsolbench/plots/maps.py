@@ -85,7 +85,9 @@ def save_maps(
     titles = ["photo and mask" if any(overlay.mask.any() for overlay in shown) else "photo"]
     names, common = method_names(submissions)
     for name, opened, result in zip(names, submissions, paired, strict=True):
-        titles.append(f"{name}\n{_thresholds(opened, result)}".rstrip())
+        missing = "no result" if results and result is None else ""
+        told = ", ".join(part for part in (_thresholds(opened, result), missing) if part)
+        titles.append(f"{name}\n{told}".rstrip())
     panel = (_INCHES * grid.columns if grid.inches is None else grid.inches) / grid.columns - 0.1
     tall = [height for overlay in shown for height in [row_height(overlay)] * grid.rows]
     texts = 0.2 * len(tall) + 0.45 * (1 if grid.rows == 1 else len(tall))
@@ -131,10 +133,10 @@ def _overlay(overlay: Overlay, axes: Sequence[Axes], inches: float) -> None:
 def _marks(shown: Sequence[Overlay]) -> list[Mark]:
     """The key of what the panels show."""
     drawn = [own for overlay in shown for own in overlay.maps]
-    marks = [Mark("level of the map", ramp=MAP_COLOURS)]
+    marks = []
     if any(own.foreground is not None for own in drawn):
         marks.append(Mark("foreground of the map at T", outline=True))
     marks.append(Mark("true box", TRUE_BOX, "--"))
     if any(own.box is not None for own in drawn):
         marks.append(Mark("predicted box", PREDICTED_BOX, "-"))
-    return marks
+    return [*marks, Mark("level of the map", ramp=MAP_COLOURS)]

@@ -224,9 +224,11 @@ def heading(ax: Axes, text: str, inches: float, lines: int = 2) -> None:
 
 
 def side_text(ax: Axes, text: str, inches: float) -> None:
-    """A text left of a photo, turned and cut to its height; ids differ at their ends."""
+    """A text left of a photo, turned: two lines, or cut to its height, as ids differ at ends."""
     size = small()
-    told = cut(text, inches, size, keep_end=True)
+    told = "\n".join(wrapped(text, inches, size))
+    if told.count("\n") > 1:
+        told = cut(text, inches, size, keep_end=True)
     ax.set_ylabel(told, fontsize=size, parse_math=False, labelpad=1.5)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
+    "FIGURE_HEIGHT",
     "FIGURE_WIDTHS",
     "LINES",
     "MARKERS",
@@ -62,6 +63,9 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 FIGURE_WIDTHS = {"column": 3.25, "text": 6.875}
 """Inches of a column, and of a page of two columns with their gap, as in the CVPR style."""
+
+FIGURE_HEIGHT = 8.0
+"""Inches of a figure that fits a page of that style, 8.875 inches high, with its caption."""
 
 
 def _sizes(text: float, small: float) -> dict[Any, Any]:

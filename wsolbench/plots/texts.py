@@ -92,11 +92,11 @@ def cut(text: str, inches: float, size: float, *, keep_end: bool = False) -> str
 
 
 def _pieces(word: str, inches: float, size: float) -> list[str]:
-    """A word in pieces that are not too wide, of one letter at the least; hyphens end a piece."""
+    """A word in pieces that are not too wide, of one letter at the least; - and _ end a piece."""
     pieces = [""]
     for char in word:
         if pieces[-1] and text_width(pieces[-1] + char, size) > inches:
-            end = pieces[-1].rfind("-") + 1 or len(pieces[-1])
+            end = max(map(pieces[-1].rfind, "-_")) + 1 or len(pieces[-1])
             pieces[-1:] = [pieces[-1][:end], pieces[-1][end:]]
         pieces[-1] += char
     return pieces
