@@ -730,6 +730,7 @@ def test_paper_has_tables_and_curves_and_no_controls(visit: Any) -> None:
     controls = (".filters", ".tabs", "#threshold", ".csv", ".cite", "#curves-button", "#status")
     for control in controls:
         assert not page.locator(control).first.is_visible(), control
+    assert not page.locator("#filtered").is_visible()
     assert page.locator("#chart-iou svg").is_visible()
     assert page.locator("#legend li").count() == 2
     assert page.locator(".board:visible").count() == 5
@@ -741,6 +742,24 @@ def test_paper_has_tables_and_curves_and_no_controls(visit: Any) -> None:
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator("#curves").is_visible()
+
+
+def test_paper_says_what_was_filtered_and_keeps_notes_apart_from_digits(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=ilsvrc&find=sem&split=val", width=900)
+    counted = page.inner_text("#status").partition(".")[0]
+    page.emulate_media(media="print")
+    said = page.inner_text("#filtered")
+    assert said.startswith(f"Filtered by split val, find sem: {counted}")
+    gaps = page.locator(".board td.number > .notes a:visible").evaluate_all(
+        """all => all.map((note) => {
+          const range = document.createRange();
+          range.selectNodeContents(note.closest("td").firstChild);
+          const [digits, mark] = [range.getBoundingClientRect(), note.getBoundingClientRect()];
+          return [mark.left - digits.right, mark.top - digits.top,
+            parseFloat(getComputedStyle(note).fontSize) / digits.height]; })"""
+    )
+    assert gaps
+    assert all(0 < aside < 12 and up < 3 and size < 0.7 for aside, up, size in gaps), gaps
 
 
 def test_two_hundred_entries_work_alike(visit: Any, many: Path) -> None:

@@ -98,6 +98,8 @@
     $("filters-button").textContent = hiding ? `Filters (${hiding})` : "Filters";
     const more = filtered && elsewhere ? ` ${elsewhere} more in other tabs.` : "";
     const found = `${plural(entries, "entry", "entries")} in ${plural(tables, "table", "tables")}${more ? "." : ""}`;
+    const named = filters.filter((name) => wanted[name]).map((name) => `${name} ${wanted[name]}`);
+    $("filtered").textContent = filtered ? `Filtered by ${named.join(", ")}: ${found}` : "";
     say(entries ? found + more : `No entry matches${more ? " here" : ""}.${more} Reset the filters to see all entries.`);
   }
 
