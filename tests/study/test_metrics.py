@@ -225,6 +225,7 @@ def test_the_picture_says_what_the_table_says(study: MetricStudy, tmp_path: Path
     rows = list(csv.DictReader(metric_study_table(study, "csv").splitlines()))
     told = [unguard_cell(row[name]) for row in rows for name in (*SHOWN, BRIGHTNESS)]
     assert cells == told
+    assert not any(own.startswith("-0") for own in told)
 
     asked = ["study", "metrics", "--masks", "4", "--quiet", "--plot"]
     done = CliRunner().invoke(cli, [*asked, str(tmp_path / "m.png")])

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import require_type
 from ..plots.style import MINUS, picture, require_form
+from ..plots.texts import small
 from ..scores import SCORES
 from .metrics import BRIGHTNESS, SHOWN, MetricStudy, seen
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["metric_grid", "save_metric_study"]
 
 _COLUMN, _ROW = 0.78, 0.25  # inches
+_WHOLE = 100  # percent at which colours end
 _DARK = 70  # percent from which on text is white
 
 
@@ -34,32 +36,37 @@ def metric_grid(study: MetricStudy, ax: Axes) -> Axes:
     reports = list(study.scores.values())
     lost = [[*(own.lost[name] for name in SHOWN), own.brightness] for own in reports]
     values = 100 * np.array(lost)
-    shown = ax.imshow(values, cmap="PuOr_r", vmin=-100, vmax=100, aspect="auto")
+    shown = ax.imshow(values, cmap="PuOr_r", vmin=-_WHOLE, vmax=_WHOLE, aspect="auto")
     for row, own in enumerate(reports):
         stars = ["" if seen(own, name) else "*" for name in SHOWN]
         for column, (value, star) in enumerate(zip(values[row], [*stars, ""], strict=True)):
             ax.text(
                 column,
                 row,
-                f"{value:.0f}{star}".replace("-", MINUS),
+                f"{round(value)}{star}".replace("-", MINUS),
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=small(),
                 color="white" if abs(value) > _DARK else "black",
             )
-    ax.set_xticks(range(len(SHOWN) + 1), [*SHOWN, BRIGHTNESS], fontsize=8)
-    ax.set_yticks(range(len(reports)), [SCORES[key].title for key in study.scores], fontsize=8)
+    ax.set_xticks(range(len(SHOWN) + 1), [*SHOWN, BRIGHTNESS], fontsize=small())
+    ax.set_yticks(
+        range(len(reports)), [SCORES[key].title for key in study.scores], fontsize=small()
+    )
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.axvline(len(SHOWN) - 0.5, color="white", linewidth=3)
     ax.spines[:].set_visible(False)
-    bar = ax.figure.colorbar(shown, ax=ax, location="bottom", aspect=50, shrink=0.8)
-    bar.ax.tick_params(labelsize=7)
+    ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
+    beyond = bool(values.min() < -_WHOLE), bool(values.max() > _WHOLE)
+    extend = ends.get(beyond, "both")
+    bar = ax.figure.colorbar(shown, ax=ax, location="bottom", aspect=50, shrink=0.8, extend=extend)
+    bar.ax.tick_params(labelsize=small())
     bar.set_label(
         "part of the distance from the intact map to chance that is lost (%); last column: moved\n"
         "* the score does not fall with the damage at every step and size",
-        fontsize=7,
+        fontsize=small(),
     )
     return ax
 

@@ -322,14 +322,16 @@ def metric_study_table(study: MetricStudy, form: str = "text") -> str:
     for key, own in study.scores.items():
         chance = " / ".join(f"{SCORES[key].text(level)}" for level in own.chance.values())
         same = len(set(own.chance.values())) == 1
-        lost = [f"{100 * own.lost[name]:.0f}" + ("" if seen(own, name) else "*") for name in SHOWN]
+        lost = [
+            str(round(100 * own.lost[name])) + ("" if seen(own, name) else "*") for name in SHOWN
+        ]
         settles = "-" if own.settles is None else str(own.settles)
         rows.append(
             [
                 SCORES[key].title,
                 SCORES[key].text(next(iter(own.chance.values()))) if same else chance or "-",
                 *lost,
-                f"{100 * own.brightness:.0f}",
+                str(round(100 * own.brightness)),
                 f"{own.halves:.2f}",
                 f"{own.kendall_w:.2f}",
                 settles,
