@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
 from ..formats.report import boundary_text
@@ -11,11 +11,24 @@ from ..scores import Better, Score
 from .keys import Mark
 from .names import short_names
 from .style import COLOURS
+from .texts import small
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ..evaluation.comparison import Comparison
 
-__all__ = ["DECIDED", "VERDICT_COLOURS", "about", "letter", "name_lines", "row_title", "verdicts"]
+__all__ = [
+    "DECIDED",
+    "VERDICT_COLOURS",
+    "about",
+    "as_table",
+    "cell_style",
+    "letter",
+    "name_lines",
+    "row_title",
+    "verdicts",
+]
 
 VERDICT_COLOURS = {
     "ahead": COLOURS[0],
@@ -41,6 +54,20 @@ def row_title(score: Score) -> str:
     """The title of a score, and a note unless higher is better."""
     notes = {Better.LOWER: " (lower is better)", Better.NEITHER: " (no better direction)"}
     return score.title + notes.get(score.better, "")
+
+
+def cell_style(verdict: str) -> dict[str, Any]:
+    """How the text of a cell of this colour is drawn."""
+    colour = "white" if verdict in ("ahead", "behind") else "#444444"
+    return {"ha": "center", "va": "center", "fontsize": small(), "color": colour}
+
+
+def as_table(ax: Axes) -> None:
+    """Axes as the frame of a table: column titles above, no ticks, grid or border."""
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
 
 
 def about(comparison: Comparison, *, protocol: bool = True) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["differences", "save_forest", "score_axes"]
 
-MOST_PAIRS = 6
+MOST_PANELS = 6
 """Pairs that are drawn in panels of their own; more are one matrix or grid."""
 
 _OPEN = "#666666"  # of what is not decided
@@ -126,7 +126,7 @@ def save_forest(
     inches = inches_of(width)
     require_type("comparison", comparison, (Comparison,), "a Comparison")
     places = list(dict.fromkeys((pair.first, pair.second) for pair in comparison.pairs))
-    if len(places) > MOST_PAIRS:
+    if len(places) > MOST_PANELS:
         from ..evaluation.verdict import Verdict
         from .verdict import save_verdict
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import require_type
 from ..scores import SCORES
-from .compared import VERDICT_COLOURS, letter, name_lines, verdicts
+from .compared import VERDICT_COLOURS, as_table, cell_style, letter, name_lines, verdicts
 from .keys import framed
 from .names import left_to_right, short_names
 from .style import MINUS, picture
@@ -25,7 +25,6 @@ __all__ = ["draw_matrix", "standing_matrix"]
 _CELL, _LEAST = 0.42, 0.25  # inches of a cell, and of the smallest
 _NAME, _EDGE = 2.6, 0.3  # inches of the widest name, and of what is beside names and cells
 _BOTH = "\N{PLUS-MINUS SIGN}"
-_DARK = ("ahead", "behind")
 
 
 def standing_matrix(
@@ -61,22 +60,13 @@ def standing_matrix(
             x, y = places[column], places[row]
             fill = VERDICT_COLOURS[standing]
             ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
-            colour = "white" if standing in _DARK else "#222222"
-            style: dict[str, Any] = {
-                "ha": "center",
-                "va": "center",
-                "fontsize": size,
-                "color": colour,
-            }
-            ax.text(x, y, _text(ahead, behind, standing, inches, size), linespacing=1, **style)
+            text = _text(ahead, behind, standing, inches, size)
+            ax.text(x, y, text, linespacing=1, **cell_style(standing))
     ends = (-0.5, len(order) - 0.5)
     ax.set(xlim=ends, ylim=ends[::-1])
     ax.set_xticks(range(len(order)), [letter(method) for method in order])
     ax.set_yticks(range(len(order)), [shown[method] for method in order], parse_math=False)
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
+    as_table(ax)
     return ax
 
 

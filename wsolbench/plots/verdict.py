@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import require_choice, require_type
 from ..scores import SCORES, Unit, ends_text, in_order
-from .compared import VERDICT_COLOURS, about, letter, name_lines, row_title, verdicts
+from .compared import (
+    VERDICT_COLOURS,
+    about,
+    as_table,
+    cell_style,
+    letter,
+    name_lines,
+    row_title,
+    verdicts,
+)
 from .keys import Mark, framed
 from .matrix import draw_matrix
 from .style import MINUS, STYLES, inches_of, picture, require_form
@@ -30,7 +39,6 @@ MOST_PAIRS = 11
 MOST_SENTENCES = 6
 """Pairs that have a sentence each above the grid."""
 
-_DARK = ("ahead", "behind")
 _WIDE, _COLUMN, _NARROW = 1.6, 0.62, 0.5  # inches of a column with intervals, without, at least
 _ROW, _GAP = 0.22, 0.06  # inches of a row, and between texts
 
@@ -73,14 +81,7 @@ def verdict_grid(
     for (column, row, pair, _), text in zip(cells, told, strict=True):
         fill = VERDICT_COLOURS[pair.verdict]
         ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
-        colour = "white" if pair.verdict in _DARK else "#444444"
-        style: dict[str, Any] = {
-            "ha": "center",
-            "va": "center",
-            "fontsize": small(),
-            "color": colour,
-        }
-        ax.text(column, row, text, **style)
+        ax.text(column, row, text, **cell_style(pair.verdict))
     for comparison, first, second in chosen:
         name = f"{letter(second)} {MINUS} {letter(first)}"
         titles.append(f"{comparison.protocol['name']}\n{name}" if several else name)
@@ -91,11 +92,7 @@ def verdict_grid(
     )
     ax.set_xticks(range(len(titles)), titles, **turned)
     ax.set_yticks(range(len(keys)), [row_title(SCORES[key]) for key in keys])
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    as_table(ax)
     return ax
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import require_type
+from ..plots.compared import as_table
 from ..plots.style import MINUS, picture, require_form
 from ..plots.texts import small
 from ..scores import SCORES
@@ -53,11 +54,8 @@ def metric_grid(study: MetricStudy, ax: Axes) -> Axes:
     ax.set_yticks(
         range(len(reports)), [SCORES[key].title for key in study.scores], fontsize=small()
     )
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
+    as_table(ax)
     ax.axvline(len(SHOWN) - 0.5, color="white", linewidth=3)
-    ax.spines[:].set_visible(False)
     ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
     beyond = bool(values.min() < -_WHOLE), bool(values.max() > _WHOLE)
     extend = ends.get(beyond, "both")
