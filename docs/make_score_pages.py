@@ -36,10 +36,8 @@ _SECTION = re.compile(r"^## `(\w+)`\n\n(?:\*.*\*\n\n)?", re.MULTILINE)
 
 def facts(score: Score) -> str:
     """What the record says of a score, as one line in italics."""
-    low = "unbounded below" if score.low is None else f"from {score.low:g}"
-    ends = f"{low}" if score.high is None else f"{low} to {score.high:g}"
-    if score.low is None and score.high is None:
-        ends = "unbounded"
+    low = "unbounded" if score.low is None else f"from {score.low:g}"
+    ends = low if score.high is None else f"{low} to {score.high:g}"
     parts = [f"{score.title}: {ends}{UNITS[score.unit]}.", BETTER[score.better]]
     parts.append(READ[score.read].format(score.curve))
     if isinstance(score.chance, str):

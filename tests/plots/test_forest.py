@@ -72,7 +72,7 @@ def test_dots_are_filled_where_the_correction_leaves_a_difference_decided(
     given = (("ahead", 0.2), ("undecided", 0.1), ("undecided", -0.1))
     pairs = [
         dataclasses.replace(pair, interval=(low, 0.5), difference=0.3, verdict=verdict)
-        for pair, (verdict, low) in zip(comparison.pairs, given, strict=False)
+        for pair, (verdict, low) in zip(comparison.pairs[:3], given, strict=True)
     ]
     held = dataclasses.replace(comparison, pairs=pairs)
     plots.differences(held, 0, 1, ax)
