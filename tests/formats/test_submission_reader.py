@@ -313,6 +313,24 @@ def test_the_ten_lines_of_the_format_page_write_a_legal_file(tmp_path, monkeypat
     assert np.array_equal(submission.read([0, 1]), expected)
 
 
+def test_the_writer_of_the_format_page_stores_the_same_maps_and_edges(tmp_path, monkeypatch):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    first, *others = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    written, edges = (block for block in others if "SubmissionWriter" in block)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in (first, written):
+        exec(compile(code, "submission-format.md", "exec"), names)
+    assert validate("written.h5") == []
+    plain, checked = Submission.open("submission.h5"), Submission.open("written.h5")
+    assert checked.header == plain.header
+    assert list(checked.image_ids) == list(plain.image_ids)
+    assert np.array_equal(checked.read([0, 1]), plain.read([0, 1]))
+    names |= {"image_ids": ["a"], "probabilities": np.full((1, 2, 3), 0.5, np.float32)}
+    exec(compile(edges, "submission-format.md", "exec"), names)
+    assert validate("edges.h5") == []
+
+
 def test_the_lines_for_other_languages_mend_a_transposed_file(tmp_path, monkeypatch):
     """A column-major array of size (height, width, N) is (N, width, height) in HDF5."""
     maps = np.random.default_rng(1).random((3, 2, 5)).astype(np.float32)
