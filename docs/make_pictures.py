@@ -1,4 +1,4 @@
-"""Draw the README's pictures from the folder that `wsolbench demo --out FOLDER` made.
+"""Draw the pictures of the README and the pages from what `wsolbench demo --out FOLDER` made.
 
 python docs/make_pictures.py FOLDER [REAL]
 

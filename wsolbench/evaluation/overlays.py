@@ -3,8 +3,9 @@
 Maps are brought to the photo as the result's protocol does it, those of a part of the photo into
 their window, and a predicted box is the one that was scored: around the largest component at the
 result's Box-T, or the box that the submission brings. The foreground is that of the result's pixel
-scores, with its IoU. Without a result, maps are upsampled as protocol sem does it, and neither box
-nor foreground is drawn.
+scores, with its IoU. Without a result, or where its protocol scores on a grid of its own, maps are
+upsampled as protocol sem does it, no foreground is drawn, and no box but one that the submission
+brings.
 
 Conventions: axes (height, width); boxes int32 half-open (x0, y0, x1, y1) pixels; levels 0..255.
 """

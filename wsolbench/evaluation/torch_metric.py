@@ -244,8 +244,7 @@ class LocalizationMetric(Metric):
         if find_spec("matplotlib") is None:
             raise WsolbenchError(
                 "LocalizationMetric.plot",
-                found="matplotlib not installed",
-                expected="it for plots",
+                found="it needs matplotlib, which is not installed",
                 cure="pip install 'wsolbench[plots]'",
             )
         given = self.compute() if val is None else val
