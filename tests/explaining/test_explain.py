@@ -188,6 +188,7 @@ def test_classes_of_a_table(folder: Path) -> None:
             ["--methods", "cam", "--classes", "annotated"],
             "masks: found no class for 5 of 5 images: p0, p1, p2 and 2 more",
         ),
+        (["--methods", "cam", "--dataset", "../x"], "--dataset (dataset=): found the name '../x'"),
         (["--methods", "cam", "--classes", "missing.csv"], "missing.csv: found no such file"),
     ],
 )

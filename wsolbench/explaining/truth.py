@@ -16,10 +16,10 @@ from pathlib import Path, PurePath
 from ..data.importers.coco import import_coco
 from ..data.importers.mask_folder import import_masks
 from ..data.importers.tables import read_table
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, printable, some
 from ..files import require_file, require_folder
 from ..formats.annotations import UNLABELLED, Annotation, AnnotationSet, AnnotationStore
-from ..image_ids import files_by_id, files_under
+from ..image_ids import RULE, files_by_id, files_under, is_image_id
 from ..images import PHOTO_ENDINGS, photo_size
 from ..progress import Progress
 
@@ -56,9 +56,16 @@ def read_truth(
         The annotations, sorted by id, all in one split; and notes.
 
     Raises:
-        WsolbenchError: masks or photos cannot be read, no photo has a mask, or a mask has another
-            size than its photo.
+        WsolbenchError: an invalid name, masks or photos that cannot be read, no photo with a mask,
+            or a mask of another size than its photo.
     """
+    if dataset is not None and not is_image_id(dataset):
+        raise WsolbenchError(
+            "--dataset (dataset=)",
+            found=f"the name {printable(dataset)!r}",
+            expected=RULE,
+            cure="choose another name",
+        )
     folder = require_folder(images, "a folder of photos")
     found = _read(Path(masks), progress)
     if dataset is not None:
