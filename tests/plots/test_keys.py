@@ -6,10 +6,12 @@ import dataclasses
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -18,13 +20,16 @@ from tests.plots.samples import with_seeds
 from tests.plots.test_forest import comparison  # noqa: F401  (a fixture)
 from wsolbench import plots
 from wsolbench.cli import cli
+from wsolbench.cli.figure_options import look_options
 from wsolbench.data.dataset import Dataset
 from wsolbench.evaluation.cases import find_cases
 from wsolbench.evaluation.comparison import Comparison
 from wsolbench.evaluation.run import evaluate
+from wsolbench.evaluation.verdict import Verdict
 from wsolbench.formats.result import Result, read_result
 from wsolbench.formats.submission.reader import Submission
-from wsolbench.plots.style import FIGURE_WIDTHS, look
+from wsolbench.plots.compared import VERDICT_COLOURS
+from wsolbench.plots.style import FIGURE_WIDTHS, STYLES, look
 
 LONG = "A method whose name is long enough for two lines"
 
@@ -136,7 +141,11 @@ def test_pictures_of_a_column_fit_a_page_with_their_caption(
 
 @pytest.fixture
 def drawn(
-    folder: Path, results: list[Result], figures: list[Figure], tmp_path: Path
+    folder: Path,
+    results: list[Result],
+    comparison: Comparison,  # noqa: F811
+    figures: list[Figure],
+    tmp_path: Path,
 ) -> dict[str, Figure]:
     """Each plot in the paper style, as wide as a column."""
     look_ = {"style": "paper", "width": "column"}
@@ -152,6 +161,8 @@ def drawn(
         "seed-counts": lambda: plots.save_seed_counts(
             [with_seeds(results[0], seeds, peak) for seeds in (1, 2)], out, **look_
         ),
+        "forest": lambda: plots.save_forest(comparison, out, **look_),
+        "verdict": lambda: plots.save_verdict(Verdict((comparison,), {}), out, **look_),
         "groups": lambda: plots.save_groups(grouped, "area", out, **look_),
         "maps": lambda: plots.save_maps(dataset, maps, out, ["p_0", "p_1"], scored, **look_),
         "cases": lambda: plots.save_cases(
@@ -201,4 +212,16 @@ def test_commands_take_style_and_width(folder: Path, tmp_path: Path) -> None:
     CliRunner().invoke(cli, list(map(str, given)), catch_exceptions=False)
     with Image.open(grid) as opened:
         assert opened.width == int(300 * FIGURE_WIDTHS["text"])
-        assert np.asarray(opened.convert("L")).min() < 50
+        seen = {
+            tuple(own)
+            for own in np.unique(np.asarray(opened.convert("RGB")).reshape(-1, 3), axis=0)
+        }
+    cells = {to_rgb(own) for name, own in VERDICT_COLOURS.items() if name != "equal"}
+    assert seen & {tuple(round(255 * part) for part in own) for own in cells}
+
+
+def test_options_name_every_style_and_width() -> None:
+    command = click.Command("c")
+    look_options(command)
+    choices = {own.name: own.type.choices for own in command.params}
+    assert choices == {"style": tuple(STYLES), "width": tuple(FIGURE_WIDTHS)}
