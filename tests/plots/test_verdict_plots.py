@@ -157,6 +157,15 @@ def test_brackets_and_signs_of_a_grid_are_explained(
     kept = written(monkeypatch)
     plots.save_verdict(verdict, tmp_path / "g.png")
     assert "repeats another score, not counted" in [text.get_text() for text in kept[0].texts]
+    more = dataclasses.replace(many, pairs=[pair for pair in many.pairs if pair.first == 0])
+    plots.save_verdict(Verdict((more,), {}), tmp_path / "g.png")
+    one, eleven = (
+        " ".join(text.get_text() for text in figure.texts).replace("\N{NO-BREAK SPACE}", " ")
+        for figure in kept
+    )
+    level = " with 95 % intervals, not corrected"
+    assert f"differences in percentage points{level}; verdicts: Holm's" in one
+    assert "differences in percentage points; verdicts: Holm's" in eleven
 
 
 def test_a_backbone_that_all_methods_share_is_said_once() -> None:

@@ -154,7 +154,19 @@ def save_verdict(
         marks = verdicts(pair.verdict for own in verdict.comparisons for pair in own.pairs)
         if any(own.repeated for own in verdict.comparisons):
             marks.append(Mark("repeats another score, not counted", sign="( )"))
+        cells = [text.get_text() for ax in axes[:, 0] for text in ax.texts]
+        source = "; ".join(part for part in (_cell_note(cells, first), source) if part)
         framed(axes[0, 0].figure, marks, title=title, source=source)
+
+
+def _cell_note(cells: Sequence[str], comparison: Comparison) -> str:
+    """What the numbers in cells are, as far as they are there."""
+    if not any(char.isdecimal() for text in cells for char in text):
+        return ""
+    own = any(SCORES[key].unit is not Unit.FRACTION for key in comparison.scores)
+    unit = "percentage points" + (" or the score's own unit" if own else "")
+    level = f" with {100 * comparison.bootstrap.level:g} % intervals, not corrected"
+    return f"differences in {unit}{level if any('[' in text for text in cells) else ''}"
 
 
 def _parts(columns: int, pairs: int, most: int) -> list[range]:
