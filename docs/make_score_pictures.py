@@ -73,8 +73,11 @@ def draw_pixel(axes: Any) -> None:
     axes[1].set(xlabel="threshold T", ylim=(0, 1), xlim=(0, 255))
     axes[1].set_title("IoU")
     recall, precision = pixel.recall(counts), pixel.precision(counts)
-    axes[2].fill_between(recall, precision, step="pre", alpha=0.25, color=BLUE)
-    axes[2].plot(recall, precision, color=BLUE)
+    # The steps that AP sums: P(T) from R(T + 1) to R(T), from a recall of 0.
+    x = np.concatenate([[0], recall[::-1]])
+    y = np.concatenate([precision[-1:], precision[::-1]])
+    axes[2].fill_between(x, y, step="pre", alpha=0.25, color=BLUE)
+    axes[2].plot(x, y, drawstyle="steps-pre", color=BLUE)
     axes[2].set(xlabel="recall", ylim=(0, 1.02), xlim=(0, 1))
     axes[2].set_title("precision, AP")
 
