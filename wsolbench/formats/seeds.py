@@ -34,6 +34,16 @@ class SeedGroup:
         places: of the runs among the results.
         mean: by key the mean of each score that all runs have.
         std: by key its sample standard deviation (n - 1), in the unit of the score.
+
+    Examples:
+        >>> from wsolbench.baselines import predict_trivial
+        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
+        >>> for seed in (0, 1):
+        ...     predict_trivial(dataset, f"{seed}.h5", "noise", seed=seed)
+        >>> results = [wsolbench.evaluate(dataset, f"{seed}.h5") for seed in (0, 1)]
+        >>> (group,) = wsolbench.seed_groups(results)
+        >>> group.name, group.seeds, group.std["peak_iou"] < 0.01
+        ('Noise', (0, 1), True)
     """
 
     name: str
@@ -58,8 +68,8 @@ def seed_groups(results: Sequence[Result]) -> list[SeedGroup]:
         ...     predict_trivial(dataset, f"{seed}.h5", "noise", seed=seed)
         >>> results = [wsolbench.evaluate(dataset, f"{seed}.h5") for seed in (0, 1)]
         >>> (group,) = wsolbench.seed_groups(results)
-        >>> group.name, group.seeds, group.std["peak_iou"] < 0.01
-        ('Noise', (0, 1), True)
+        >>> group.seeds
+        (0, 1)
     """
     require_items("results", results, (Result,), "a list of Result")
     groups = []
