@@ -18,7 +18,8 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 # Every benchmark at a tiny size, every method on every backbone, a mask for each of 23,151 images,
-# real photos, commands that are killed at any moment.
+# real photos, commands of the pages, the leaderboard in a browser, several processes, and commands
+# that are killed at any moment.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n auto -m slow
 

@@ -122,6 +122,7 @@ def scored(site: Site, app: Path, *submissions: tuple[str, bytes]) -> tuple[int,
     return done.returncode, done.stderr, sorted(file.name for file in (app / "output").iterdir())
 
 
+@pytest.mark.slow
 def test_codabench_scores_by_its_own_command(site: Site, app: Path, tmp_path: Path) -> None:
     maps = submit(tmp_path / "maps.h5", site.dataset)
     status, told, files = scored(site, app, ("maps.h5", maps.read_bytes()), ("._maps.h5", b""))
@@ -155,6 +156,7 @@ def test_a_damaged_submission_is_one_line(site: Site, app: Path, tmp_path: Path)
         assert files == []
 
 
+@pytest.mark.slow
 def test_evalai_returns_scores_and_one_line_errors(site: Site, app: Path, tmp_path: Path) -> None:
     write_evalai(site.folder / "script.zip", site.rules)
     with zipfile.ZipFile(site.folder / "script.zip") as opened:

@@ -298,6 +298,7 @@ def test_any_step_may_fail(kind: str, fault: Callable[[], None], tmp_path: Path)
     assert outcomes == ({0, 3} if fault is full else {0, -signal.SIGKILL})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_disk_that_is_full_at_any_byte_is_one_line(kind: str, tmp_path: Path) -> None:
     import resource

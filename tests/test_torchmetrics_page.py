@@ -62,6 +62,7 @@ def test_what_the_page_says_of_sizes_is_so(names: dict[str, Any]) -> None:
     assert f"{len(names['metric'].sums) - 1:,} (12 kB)" in PAGE
 
 
+@pytest.mark.slow
 def test_lightning_logs_the_scores(names: dict[str, Any]) -> None:
     pytest.importorskip("pytorch_lightning", reason="Lightning's recipe needs it")
     run(PROGRAMS["pytorch_lightning"], names)
@@ -69,6 +70,7 @@ def test_lightning_logs_the_scores(names: dict[str, Any]) -> None:
     assert names["logged"] == own
 
 
+@pytest.mark.slow
 def test_tensorboard_holds_the_scores(names: dict[str, Any]) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard's recipe needs it")
     pytest.importorskip("matplotlib", reason="TensorBoard's recipe draws a curve")
@@ -82,6 +84,7 @@ def test_tensorboard_holds_the_scores(names: dict[str, Any]) -> None:
     assert len(read.Images("val/iou")) == 1
 
 
+@pytest.mark.slow
 def test_weights_and_biases_hold_the_scores(names: dict[str, Any]) -> None:
     pytest.importorskip("wandb", reason="the recipe of Weights & Biases needs it")
     run(PROGRAMS["wandb"], names)

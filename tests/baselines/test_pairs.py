@@ -86,7 +86,7 @@ def test_all_backbones_of_the_paper_are_tried() -> None:
     assert forms - set(MAP_SIDES) == {"vgg16_bn", "vgg16_bn-sem", "vgg16_bn-gap"}
 
 
-QUICK = ("mini", "resnet50-gap", "squeezenet1_1-sem", "vgg16")
+QUICK = ("mini", "resnet50-gap")
 """On these every method is tried by `make test`, on the others by `make test-slow`."""
 
 

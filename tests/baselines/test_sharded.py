@@ -66,6 +66,7 @@ def test_parts_join_to_the_whole(run: Run, farm: Path) -> None:  # noqa: F811
     assert (farm / "m.h5").read_bytes() == (farm / "whole.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(run: Run, farm: Path) -> None:  # noqa: F811
     run(*PREDICT, "--out", "whole.h5")
     start = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"]

@@ -98,6 +98,7 @@ def command(folder: Path, *arguments: object, processes: int = 1) -> subprocess.
 # -- the same bits ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_the_bit(folder: Path) -> None:
     whole = command(folder, "--out", "whole.pt", "--epochs", 60)
     killed = command(folder, "--out", "killed.pt", "--epochs", 60)
@@ -181,6 +182,7 @@ def test_a_folder_and_a_split_give_the_same_weights(folder: Path) -> None:
 # -- several processes -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(folder: Path) -> None:
     process = command(folder, "--out", "two.pt", "--epochs", 2, processes=2)
     stdout, stderr = process.communicate(timeout=SECONDS)
@@ -198,6 +200,7 @@ def test_two_processes_train_one_network(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"photos", "two.pt", "two.csv"}
 
 
+@pytest.mark.slow
 def test_gradients_of_two_processes_are_those_of_one_without_batch_norm(folder: Path) -> None:
     """Before the first step all is equal: the loss of step one is the mean over both shares."""
     given = ("--epochs", 1, "--backbone", "squeezenet1_1-gap", "--resize", 34, "--size", 32)
@@ -411,6 +414,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(folder: Path) -> None:
         assert all(own.isfinite().all() for own in state(folder / "c.pt").values())
 
 
+@pytest.mark.slow
 def test_a_batch_that_processes_cannot_share_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def runnable(page: str) -> list[Block]:
 RUN = [page for page in pages() if page not in ELSEWHERE and runnable(page)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 @pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
 def test_the_blocks_of_a_page_run(page: str, beside_demo: Path) -> None:

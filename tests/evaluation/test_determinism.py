@@ -373,6 +373,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_environment(usual: dict[str, bytes], tmp_path: Path, name: str) -> None:
     found = chain(tmp_path / "work", **SETTINGS[name])

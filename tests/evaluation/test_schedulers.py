@@ -55,6 +55,7 @@ def dies_once(request: Request, folder: Path, shard: Shard) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(
     request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_killed_worker_changes_nothing(
     scored(files, request_)
 
 
+@pytest.mark.slow
 def test_a_scheduler_of_dask_that_runs(request_: Request, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="starts a scheduler of Dask")
     options = {"processes": False, "dashboard_address": ":0", "threads_per_worker": 1}

@@ -457,6 +457,7 @@ print(refused, "of", len(cases))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["dense", "deflated", "ragged"])
 @pytest.mark.parametrize("kind", ["truncated", "flipped"])
 def test_damaged_files_are_refused_or_read_alike(tmp_path, layout, kind):
