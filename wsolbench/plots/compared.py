@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
+from ..evaluation.comparison_report import mark
 from ..formats.report import boundary_text
 from ..scores import Better, Score
 from .keys import Mark
@@ -24,7 +25,6 @@ __all__ = [
     "about",
     "as_table",
     "cell_style",
-    "letter",
     "name_lines",
     "row_title",
     "verdicts",
@@ -43,11 +43,6 @@ VERDICT_COLOURS = {
 
 DECIDED = ("ahead", "behind", "higher", "lower")
 """Verdicts of a difference that the correction leaves standing."""
-
-
-def letter(place: int) -> str:
-    """The letter that stands for a method: A for the first."""
-    return chr(ord("A") + place)
 
 
 def row_title(score: Score) -> str:
@@ -91,7 +86,7 @@ def name_lines(comparison: Comparison) -> list[str]:
     alike = len(set(comparison.thresholds)) == 1
     names, _ = short_names(comparison.names, comparison.backbones)
     return [
-        f"{letter(place)}: {name}{'' if alike else f'; threshold: {threshold}'}"
+        f"{mark(place)}: {name}{'' if alike else f'; threshold: {threshold}'}"
         for place, (name, threshold) in enumerate(zip(names, comparison.thresholds, strict=True))
     ]
 

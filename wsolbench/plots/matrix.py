@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import require_type
+from ..evaluation.comparison_report import mark
 from ..scores import SCORES
-from .compared import VERDICT_COLOURS, as_table, cell_style, letter, name_lines, verdicts
+from .compared import VERDICT_COLOURS, as_table, cell_style, name_lines, verdicts
 from .keys import framed
 from .names import left_to_right, short_names
 from .style import MINUS, picture
@@ -38,7 +39,7 @@ def standing_matrix(
     Args:
         verdict: of one protocol or more.
         ax: to draw on.
-        labels: of the rows, by place of the method; None for letter, name and score.
+        labels: of the rows, by place of the method; None for name and score.
         inches: the side of a cell.
     """
     from matplotlib.patches import Rectangle
@@ -64,7 +65,7 @@ def standing_matrix(
             ax.text(x, y, text, linespacing=1, **cell_style(standing))
     ends = (-0.5, len(order) - 0.5)
     ax.set(xlim=ends, ylim=ends[::-1])
-    ax.set_xticks(range(len(order)), [letter(method) for method in order])
+    ax.set_xticks(range(len(order)), [mark(method) for method in order])
     ax.set_yticks(range(len(order)), [shown[method] for method in order], parse_math=False)
     as_table(ax)
     return ax
@@ -144,9 +145,7 @@ def _labels(verdict: Verdict, *, named: bool = True) -> list[str]:
     names, _ = short_names(verdict.names, verdict.comparisons[0].backbones)
     values = verdict.comparisons[0].scores[key]
     return [
-        "  ".join(
-            [*([left_to_right(name)] if named else []), SCORES[key].text(value), letter(place)]
-        )
+        "  ".join([*([left_to_right(name)] if named else []), SCORES[key].text(value), mark(place)])
         for place, (name, value) in enumerate(zip(names, values, strict=True))
     ]
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require_choice, require_type
+from ..evaluation.comparison_report import correction_text, mark
 from ..scores import SCORES, Unit, ends_text, in_order
 from .compared import (
     VERDICT_COLOURS,
     about,
     as_table,
     cell_style,
-    letter,
     name_lines,
     row_title,
     verdicts,
@@ -83,7 +83,7 @@ def verdict_grid(
         ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
         ax.text(column, row, text, **cell_style(pair.verdict))
     for comparison, first, second in chosen:
-        name = f"{letter(second)} {MINUS} {letter(first)}"
+        name = f"{mark(second)} {MINUS} {mark(first)}"
         titles.append(f"{comparison.protocol['name']}\n{name}" if several else name)
     ax.set(xlim=(-0.5, len(chosen) - 0.5), ylim=(len(keys) - 0.5, -0.5))
     widest = max(text_width(line, small()) for title in titles for line in title.split("\n"))
@@ -116,7 +116,6 @@ def save_verdict(
     Raises:
         WsolbenchError: unsupported file extension.
     """
-    from ..evaluation.comparison_report import correction_text
     from ..evaluation.verdict import Verdict
 
     require_form(path)
@@ -131,7 +130,7 @@ def save_verdict(
         return
     title += name_lines(first)
     for own in verdict.standings if len(verdict.standings) <= MOST_SENTENCES else ():
-        title.append(f"{letter(own.second)} beside {letter(own.first)}: {own}")
+        title.append(f"{mark(own.second)} beside {mark(own.first)}: {own}")
     from matplotlib import rc_context
 
     with rc_context(STYLES[style]):
