@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,11 @@ def test_dots_are_filled_where_the_correction_leaves_a_difference_decided(
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     assert [dot.get_fillstyle() for dot in dots] == ["full", "none", "none"]
     assert [dot.get_color() for dot in dots] == [style.COLOURS[0], "#666666", "#666666"]
-    plots.save_forest(held, tmp_path / "f.svg")
-    assert "ahead after Holm's correction" in (tmp_path / "f.svg").read_text()
+    for last, told in (("undecided", "undecided"), ("equal", "undecided or equal")):
+        held.pairs[-1] = dataclasses.replace(pairs[-1], verdict=last)
+        plots.save_forest(held, tmp_path / "f.svg")
+        drawn = re.findall("<!-- (.*?) -->", (tmp_path / "f.svg").read_text())
+        assert {"ahead after Holm's correction", told} <= set(drawn)
 
 
 def test_units_have_axes_of_their_own(

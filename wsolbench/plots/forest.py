@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import require_type
+from ..evaluation.comparison_report import correction_text, mark
 from ..scores import SCORES, Better, Score, Unit, ends_text
-from .compared import DECIDED, VERDICT_COLOURS, about, letter, name_lines, row_title
+from .compared import DECIDED, VERDICT_COLOURS, about, name_lines, row_title
 from .grid import panel_grid
 from .keys import Mark, framed
 from .style import MINUS, inches_of, picture, require_form
@@ -90,11 +91,11 @@ def differences(
     ax.axvline(0, color="black", linewidth=0.8)
     drawn = [SCORES[pair.score] for pair in pairs]
     ax.set_yticks(range(len(pairs)), [row_title(score) for score in drawn])
-    ax.set_xlabel(_axis_title(drawn, letter(first), letter(second)), fontsize=small())
+    ax.set_xlabel(_axis_title(drawn, mark(first), mark(second)), fontsize=small())
     ax.set_ylim(len(pairs) - 0.5, -0.5)
     ax.locator_params(axis="x", nbins=5)
     ax.grid(axis="y", visible=False)
-    ax.set_title(f"{letter(second)} {MINUS} {letter(first)}")
+    ax.set_title(f"{mark(second)} {MINUS} {mark(first)}")
     return ax
 
 
@@ -120,7 +121,6 @@ def save_forest(
         WsolbenchError: unsupported file extension.
     """
     from ..evaluation.comparison import Comparison
-    from ..evaluation.comparison_report import correction_text
 
     require_form(path)
     inches = inches_of(width)
@@ -191,7 +191,7 @@ def _marks(comparison: Comparison) -> list[Mark]:
         for name in DECIDED
         if name in found
     ]
-    if not found <= set(DECIDED):
-        marks.append(Mark("undecided", _OPEN, "-", "o", hollow=True))
+    if rest := [name for name in ("undecided", "equal") if name in found]:
+        marks.append(Mark(" or ".join(rest), _OPEN, "-", "o", hollow=True))
     level = f"{100 * drawn.level:g} % interval of {drawn.resamples} paired resamples"
     return [*marks, Mark(f"{level}, not corrected", _OPEN, "-")]
