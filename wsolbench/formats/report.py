@@ -243,12 +243,9 @@ def seeds_table(groups: Sequence[SeedGroup], form: str = "text") -> str:
         form: "text", "md" or "latex".
 
     Examples:
-        >>> from wsolbench.baselines import predict_trivial
-        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
-        >>> for seed in (0, 1):
-        ...     predict_trivial(dataset, f"{seed}.h5", "noise", seed=seed)
-        >>> results = [wsolbench.evaluate(dataset, f"{seed}.h5") for seed in (0, 1)]
-        >>> print(wsolbench.seeds_table(wsolbench.seed_groups(results), "md").splitlines()[0])
+        >>> means, spreads = {"peak_iou": 0.3}, {"peak_iou": 0.01}
+        >>> group = wsolbench.SeedGroup("Noise", "mini", "val", (0, 1), (0, 1), means, spreads)
+        >>> print(wsolbench.seeds_table([group], "md").splitlines()[0])
         | Mean ± standard deviation   |        Noise |
     """
     require_items("groups", groups, (SeedGroup,), "a list of SeedGroup, of seed_groups")

@@ -36,14 +36,10 @@ class SeedGroup:
         std: by key its sample standard deviation (n - 1), in the unit of the score.
 
     Examples:
-        >>> from wsolbench.baselines import predict_trivial
-        >>> dataset = wsolbench.Dataset.open("demo/mini.h5")
-        >>> for seed in (0, 1):
-        ...     predict_trivial(dataset, f"{seed}.h5", "noise", seed=seed)
-        >>> results = [wsolbench.evaluate(dataset, f"{seed}.h5") for seed in (0, 1)]
-        >>> (group,) = wsolbench.seed_groups(results)
-        >>> group.name, group.seeds, group.std["peak_iou"] < 0.01
-        ('Noise', (0, 1), True)
+        >>> means, spreads = {"peak_iou": 0.3}, {"peak_iou": 0.01}
+        >>> group = wsolbench.SeedGroup("Noise", "mini", "val", (0, 1), (0, 1), means, spreads)
+        >>> len(group.seeds)
+        2
     """
 
     name: str
