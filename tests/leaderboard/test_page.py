@@ -230,7 +230,8 @@ def test_copies_are_rows_of_the_table() -> None:
     data = json.loads(
         re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1]
     )
-    (copies,) = data["copies"].values()
+    (copies,), (cited,) = data["copies"].values(), data["cited"].values()
+    assert data["citations"][cited] == bibtex(entry("[A_B", "50.5"))
     head, row = copies["LaTeX"].splitlines()[-2:]
     assert head == "% Method & Backbone & Peak-IoU"
     assert row == "{[}A\\_B & VGG16 & 50.5 \\\\"

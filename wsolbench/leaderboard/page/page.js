@@ -361,7 +361,8 @@
   for (const button of document.querySelectorAll("button.cite")) {
     button.addEventListener("click", () => {
       const id = button.closest("tr").dataset.id;
-      for (const [form, text] of Object.entries(data.copies[id])) $(`copy-${form}`).value = text;
+      const forms = { ...data.copies[id], BibTeX: data.citations[data.cited[id]] };
+      for (const [form, text] of Object.entries(forms)) $(`copy-${form}`).value = text;
       $("copies-title").textContent = `Copy the row of ${nameOf(id)}`;
       $("copied").textContent = "";
       $("copies").showModal();

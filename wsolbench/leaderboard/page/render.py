@@ -103,6 +103,7 @@ def page(
     if not any(panel["gallery"] for panel in shown):
         gallery = None
     embedded = sum(len(table.entries) for tab in tabs if tab.embedded for table in tab.tables)
+    citations = sorted({row["bibtex"] for row in rows})
     folder = files("wsolbench.leaderboard") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
     scripts = [
@@ -128,6 +129,8 @@ def page(
         data={
             "curves": {row["id"]: row["curves"] for row in rows if row["curves"]},
             "copies": {row["id"]: row["copies"] for row in rows},
+            "citations": citations,
+            "cited": {row["id"]: citations.index(row["bibtex"]) for row in rows},
             "peaks": {row["id"]: row["peak"] for row in rows if row["peak"] is not None},
             "box_levels": {row["id"]: row["box"] for row in rows if row["box"] is not None},
             "csv": _csv(tables),
@@ -360,8 +363,8 @@ def _row(table: Table, index: int, cells: Mapping[str, Cell]) -> dict[str, Any]:
         "copies": {
             "LaTeX": latex_row(table, entry, cells),
             "Markdown": markdown_row(table, entry, cells),
-            "BibTeX": bibtex(entry),
         },
+        "bibtex": bibtex(entry),
     }
 
 
