@@ -94,7 +94,7 @@ def own_rule(text: str) -> OwnRule:
         "threshold",
         found=repr(text)[:40],
         expected=f"a level from 0 to 255, or {', '.join(OWN_RULES[:-1])} or {OWN_RULES[-1]} "
-        "with F a decimal such as 0.2, above 0 and at most 1",
+        f"with F a decimal such as 0.2, above 0, at most 1 and of {_LONGEST} characters at most",
         cure="name one of these, e.g. otsu or max:0.2",
     )
 
