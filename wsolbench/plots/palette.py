@@ -13,7 +13,7 @@ __all__ = ["reduce_png"]
 
 
 def reduce_png(path: str | os.PathLike[str], colours: int = 64, side: int | None = None) -> None:
-    """Rewrite a PNG file with few colours, at a third of its size or less.
+    """Rewrite a PNG file with few colours, which takes less room.
 
     The colours are chosen by median cut and refined by k-means, so equal files stay equal.
 
