@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import itertools
 import json
 import re
 import shutil
@@ -565,6 +566,19 @@ def test_curves_differ_in_dash_and_symbol_not_in_colour_alone(visit: Any, many: 
           return dashed ? dashed.getAttribute("stroke-dasharray") : ""; })"""
     )
     assert lines == [sample[0] for sample in samples]
+
+
+def test_precision_and_recall_are_the_steps_whose_area_is_ap(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try&draw=mini/cam-mini-test")
+    path = page.locator("#chart-pr g[stroke-width='2'] path").get_attribute("d")
+    corners = [tuple(map(float, own.split(","))) for own in re.findall(r"[-\d.]+,[-\d.]+", path)]
+    assert all(a[0] == b[0] or a[1] == b[1] for a, b in itertools.pairwise(corners))
+    own = read_entry(ROOT / "entries" / "mini" / "cam-mini-test.json")
+    base = float(page.locator("#chart-pr svg").get_attribute("height")) - 38
+    one = (base - corners[0][1]) / own.curves["precision"][0]
+    steps = itertools.pairwise(corners)
+    area = sum((a[0] - b[0]) * (base - a[1]) for a, b in steps) / (corners[0][0] - corners[-1][0])
+    assert area / one == pytest.approx(own.scores["ap"], abs=0.002)
 
 
 # What people without one kind of cone see, as linear RGB (Machado, Oliveira and Fernandes, 2009).

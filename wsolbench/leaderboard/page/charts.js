@@ -13,7 +13,10 @@ const Charts = (() => {
   function draw(lines, threshold) {
     const level = (curve) => curve.map((units, t) => ({ x: t, y: units / 100 }));
     const box = (line) => line.gt_known_loc || line.predicted_loc;
-    const pr = (line) => line.precision && line.precision.map((p, t) => ({ x: line.recall[t] / 100, y: p / 100 }));
+    const pr = (line) => line.precision && [
+      ...line.precision.map((p, t) => ({ x: line.recall[t] / 100, y: p / 100 })),
+      { x: 0, y: line.precision.at(-1) / 100 }, // AP counts what is above the last threshold too
+    ];
     chart("chart-iou", "IoU against threshold", "Threshold", "IoU, %", 255, lines, (l) => l.iou && level(l.iou), threshold, true);
     chart("chart-pr", "Precision and recall", "Recall, %", "Precision, %", 100, lines, pr, threshold, false);
     chart("chart-box", "Box accuracy against threshold", "Threshold", "Box accuracy, %", 255, lines, (l) => box(l) && level(box(l)), threshold, true);
@@ -30,8 +33,9 @@ const Charts = (() => {
     for (const { place, points } of drawn) {
       const dot = { x: "x", y: "y", fill: colour(place), symbol: SYMBOLS[place] };
       const some = points.filter((_, t) => t % BETWEEN === (8 * place) % BETWEEN);
+      const curve = vertical ? "linear" : "step-after"; // the steps whose area is AP
       marks.push(
-        Plot.line(points, { x: "x", y: "y", stroke: colour(place), strokeWidth: 2, strokeDasharray: DASHES[place] }),
+        Plot.line(points, { x: "x", y: "y", curve, stroke: colour(place), strokeWidth: 2, strokeDasharray: DASHES[place] }),
         Plot.dot(some, { ...dot, r: 3 }),
         Plot.dot([points[threshold]], { ...dot, r: 6, stroke: "var(--ground)", strokeWidth: 1.5 })
       );
