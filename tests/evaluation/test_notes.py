@@ -14,6 +14,7 @@ from wsolbench.evaluation.notes import class_notes, shape_notes
 from wsolbench.evaluation.run import Request, run
 from wsolbench.formats.annotations import AnnotationSet, write_store
 from wsolbench.formats.report import signature, threshold_text
+from wsolbench.formats.result import Bootstrap
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.formats.submission.rules import OUTSIDE, SubmissionHeader
 from wsolbench.formats.submission.writer import SubmissionWriter
@@ -118,3 +119,31 @@ def test_thresholds_of_other_annotations_method_or_normalisation_are_noted(tmp_p
     again = run(Request(tmp_path / "m.h5", tmp_path / "s.h5", threshold=same))
     assert again.notes == ()
     assert "annotations" not in threshold_text(again.results[0])
+
+
+def test_intervals_of_few_images_are_noted(tmp_path: Path) -> None:
+    """20 images are enough, 19 are not; without intervals there is nothing to say."""
+    for count, true in ((19, [0] * 19), (40, [0] * 20 + [1] * 19 + [2])):
+        names = [f"i{place}" for place in range(count)]
+        mask = np.eye(4, dtype=np.bool_)
+        rows = [
+            annotation(n, mask, class_index=index) for n, index in zip(names, true, strict=True)
+        ]
+        listed = [("", name) for name in ("ant", "bee", "cat")]
+        write_store(tmp_path / "s.h5", AnnotationSet("toys", rows, listed))
+        header = SubmissionHeader("toys", "val", "gt", "none", {"name": "m"})
+        with SubmissionWriter(tmp_path / "m.h5", header, overwrite=True) as writer:
+            writer.append(names, np.ones((count, 2, 2), np.uint8))
+        request = Request(tmp_path / "m.h5", Dataset.open(tmp_path / "s.h5"), by=["class"])
+        assert run(request).notes == ()
+        notes = run(replace(request, bootstrap=Bootstrap(20))).notes
+        if count == 19:
+            assert notes == (
+                "19 images: intervals are too narrow",
+                "1 group has fewer than 20 images, which makes intervals too narrow: class 0 ant",
+            )
+        else:
+            assert notes == (
+                "2 groups have fewer than 20 images, which makes intervals too narrow: "
+                "class 1 bee, class 2 cat",
+            )

@@ -79,9 +79,10 @@ def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
         if group.images < FEW_IMAGES
     }
     if few:
+        groups = "1 group has" if len(few) == 1 else f"{len(few)} groups have"
         found.append(
-            f"{len(few)} groups have fewer than {FEW_IMAGES} images, so that their intervals are "
-            f"too narrow: {some(sorted(few))}"
+            f"{groups} fewer than {FEW_IMAGES} images, which makes intervals too narrow: "
+            f"{some(sorted(few))}"
         )
     return tuple(found)
 
