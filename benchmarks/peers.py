@@ -303,8 +303,7 @@ def kind_of(way: Timed) -> str:
 def save_plot(path: Path, ways: Sequence[Timed], least: Sequence[Timed], growth: Growth) -> None:
     """Times on the first kind of maps as bars; time and memory against the number of images."""
     from wsolbench import plots
-    from wsolbench.plots.style import COLOURS as LINE_COLOURS
-    from wsolbench.plots.style import LINES
+    from wsolbench.plots.style import look
 
     kind = next(iter(least[0].ms or {}))
     counts = sorted({run.images for runs in growth.values() for run in runs})
@@ -333,6 +332,7 @@ def save_plot(path: Path, ways: Sequence[Timed], least: Sequence[Timed], growth:
         )
         wide.xaxis.set_major_formatter("{x:g}")
         wide.grid(axis="y", visible=False)
+        wide.set_axisbelow(True)
         wide.margins(x=0.08, y=0.01)
         seen = [own for own in COLOURS if own in {own for *_, own in bars}]
         handles = [wide.bar(0, 0, color=COLOURS[own]) for own in seen]
@@ -344,8 +344,8 @@ def save_plot(path: Path, ways: Sequence[Timed], least: Sequence[Timed], growth:
                 ax.plot(
                     [run.images for run in runs],
                     [run[place] for run in runs],
-                    color=LINE_COLOURS[number],
-                    linestyle=LINES[number],
+                    color=look(number).colour,
+                    linestyle=look(number).dashes,
                     marker="o",
                     markersize=3,
                     label=name,
@@ -356,7 +356,7 @@ def save_plot(path: Path, ways: Sequence[Timed], least: Sequence[Timed], growth:
             ax.yaxis.set_major_formatter("{x:,g}")
             ax.minorticks_off()
         if counts:
-            axes[1, 1].set_yticks([200, 500, 1000, 2000, 5000])
+            axes[1, 1].set_yticks([50, 100, 200, 500, 1000, 2000, 5000])
             wide.figure.legend(
                 *axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3
             )
@@ -366,12 +366,12 @@ def write(
     folder: Path, text: str, ways: Sequence[Timed], least: Sequence[Timed], growth: Growth
 ) -> None:
     """Put the tables into the page of performance, and the picture beside."""
-    page = folder / "performance.md"
-    with replacing(page) as temporary:
-        temporary.write_text(put(page.read_text(), text))
-    picture = folder / "pictures" / "peers.png"
+    page, picture = folder / "performance.md", folder / "pictures" / "peers.png"
+    whole = put(page.read_text(), text)
     save_plot(picture, ways, least, growth)
     reduce_png(picture)
+    with replacing(page) as temporary:
+        temporary.write_text(whole)
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def one_threshold(store: Path, maps: Path, rounds: int) -> list[float]:
 def save_plot(path: Path, counts: list[int], found: dict[str, list[tuple[float, float]]]) -> None:
     """Time and memory against images."""
     from wsolbench import plots
-    from wsolbench.plots.style import COLOURS, LINES
+    from wsolbench.plots.style import look
 
     with plots.picture(path, 1, 2, (7.2, 2.8)) as axes:
         for ax, place, unit in zip(axes[0], (0, 1), ("seconds", "MB at the peak"), strict=True):
@@ -125,8 +125,8 @@ def save_plot(path: Path, counts: list[int], found: dict[str, list[tuple[float, 
                 ax.plot(
                     counts,
                     [pair[place] for pair in pairs],
-                    color=COLOURS[number],
-                    linestyle=LINES[number],
+                    color=look(number).colour,
+                    linestyle=look(number).dashes,
                     marker="o",
                     markersize=4,
                     label=name,

@@ -96,7 +96,8 @@ def test_peers_writes_its_part_of_the_page_and_a_picture(tmp_path: Path) -> None
     ways = [timed(peers.PIXELS, "", 0.25), timed(peers.BOXES, "", 0.5)]
     ways += [timed("a peer", peers.PIXELS, 3), timed("another", peers.PIXELS, None)]
     floor = timed("copy", "", 0.125)._replace(answers="", compared="")
-    growth = {"a peer": [peers.Grown(10, 1, 100, 50), peers.Grown(20, 2, 200, 50)]}
+    runs = [peers.Grown(10, 1, 100, 50), peers.Grown(20, 2, 200, 50)]
+    growth = dict.fromkeys(("a peer", *map(str, range(8))), runs)
     text = peers.tables(ways, [floor], growth)
     assert "| a peer | IoU | 3.00 | 12.0 |" in text
     assert "| another | IoU | not installed |  |" in text

@@ -29,7 +29,9 @@ from wsolbench.evaluation.verdict import Verdict
 from wsolbench.formats.result import Result, read_result
 from wsolbench.formats.submission.reader import Submission
 from wsolbench.plots.compared import VERDICT_COLOURS
-from wsolbench.plots.style import FIGURE_WIDTHS, STYLES, look
+from wsolbench.plots.style import FIGURE_HEIGHT, FIGURE_WIDTHS, STYLES, look
+from wsolbench.study.metric_picture import save_metric_study
+from wsolbench.study.metrics import SHOWN, study_metrics
 
 LONG = "A method whose name is long enough for two lines"
 
@@ -133,7 +135,7 @@ def test_pictures_of_a_column_fit_a_page_with_their_caption(
     plots.save_forest(three, out, style="paper", width="column")
     assert [len(figure.axes) for figure in figures] == [3, 3]
     for figure in figures:
-        assert figure.get_size_inches()[1] <= 8
+        assert figure.get_size_inches()[1] <= FIGURE_HEIGHT
         spans = sorted(ax.get_tightbbox().intervaly.tolist() for ax in figure.axes)
         for (_, top), (bottom, _) in pairwise(spans):
             assert bottom >= top - 1  # no panel covers another
@@ -168,6 +170,7 @@ def drawn(
         "cases": lambda: plots.save_cases(
             dataset, maps[0], find_cases(dataset, maps[0]), out, **look_
         ),
+        "study metrics": lambda: save_metric_study(study_metrics(4), out, **look_),
     }
     made = {}
     for name, call in calls.items():
@@ -186,6 +189,23 @@ def test_all_text_of_the_paper_style_has_8_points_and_fits_a_column(
         for text in figure.texts:
             box = text.get_window_extent()
             assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1 + 1, (name, text)
+
+
+@pytest.mark.parametrize("width", FIGURE_WIDTHS)
+def test_the_study_of_the_scores_fits_a_page(
+    figures: list[Figure], tmp_path: Path, width: str
+) -> None:
+    study = study_metrics(4)
+    save_metric_study(study, tmp_path / "m.png", "paper", width)
+    (figure,) = figures
+    wide, high = figure.get_size_inches()
+    assert (wide, high <= FIGURE_HEIGHT) == (FIGURE_WIDTHS[width], True)
+    *grids, _ = figure.axes
+    assert len(grids) == (2 if width == "column" else 1)
+    assert sum(len(ax.texts) for ax in grids) == len(study.scores) * (len(SHOWN) + 1)
+    for ax in grids:
+        room = ax.get_window_extent().width / len(ax.get_xticks())
+        assert all(text.get_window_extent().width <= room for text in ax.texts)
 
 
 def test_commands_take_style_and_width(folder: Path, tmp_path: Path) -> None:

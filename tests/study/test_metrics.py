@@ -220,7 +220,8 @@ def test_the_command_prints_the_same_for_the_same_seed(tmp_path: Path) -> None:
 def test_the_picture_says_what_the_table_says(study: MetricStudy, tmp_path: Path) -> None:
     figure = pytest.importorskip("matplotlib.figure", reason="pictures").Figure()
     ax = metric_grid(study, figure.subplots())
-    assert [own.get_text() for own in ax.get_xticklabels()] == [*SHOWN, BRIGHTNESS]
+    heads = [own.get_text().replace("\n", " ") for own in ax.get_xticklabels()]
+    assert heads == [*SHOWN, BRIGHTNESS]
     cells = [own.get_text().replace(MINUS, "-") for own in ax.texts]
     rows = list(csv.DictReader(metric_study_table(study, "csv").splitlines()))
     told = [unguard_cell(row[name]) for row in rows for name in (*SHOWN, BRIGHTNESS)]
@@ -235,3 +236,10 @@ def test_the_picture_says_what_the_table_says(study: MetricStudy, tmp_path: Path
     refused = CliRunner().invoke(cli, [*asked, str(tmp_path / "m.gif")])
     assert "the extension .gif" in str(refused.exception)
     assert [own.name for own in tmp_path.iterdir()] == ["m.png"]
+
+
+def test_a_look_without_a_picture_is_refused() -> None:
+    for option in ("--style paper", "--style screen", "--width text"):
+        done = CliRunner().invoke(cli, ["study", "metrics", *option.split()])
+        assert done.exit_code == 2
+        assert f"{option.split()[0]} needs --plot." in done.output

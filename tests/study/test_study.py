@@ -12,12 +12,14 @@ from statistics import fmean, stdev
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import compare
 from wsolbench.evaluation.counts import Counts, counts_path, read_counts
 from wsolbench.formats.result import Bootstrap, Result, read_result
+from wsolbench.plots.style import FIGURE_WIDTHS
 from wsolbench.study.claims import Claim, claims, judged
 from wsolbench.study.estimate import Estimate
 from wsolbench.study.mini import mini_plan
@@ -351,6 +353,15 @@ def test_the_command_adds_a_method_and_prints_the_tables(folder: Path, tmp_path:
     assert "no higher AP than CAM's" in done.stdout
     shown = CliRunner().invoke(cli, ["study", "report", str(own), "--json"])
     assert [one["name"] for one in json.loads(shown.stdout)["methods"]] == ["cam", "acol"]
+
+    out = tmp_path / "k.png"
+    asked = ["study", "report", str(own), "--quiet", "--plot", str(out), "--width", "column"]
+    drawn = CliRunner().invoke(cli, [*asked, "--style", "paper"])
+    assert drawn.exit_code == 0, drawn.output
+    with Image.open(out) as opened:
+        assert opened.width == 300 * FIGURE_WIDTHS["column"]
+    refused = CliRunner().invoke(cli, ["study", "report", str(own), "--style", "paper"])
+    assert "--style needs --plot." in refused.output
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import click
 
 from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
-from .figure_options import look_options
+from .figure_options import check_look, look_options
 from .layout_options import layout_of, layout_options
 from .options import (
     FILE,
@@ -120,6 +120,7 @@ def compare(
 
     check_output_options(form, as_json)
     layout = layout_of(form, as_json, **asked)
+    check_look(plot=picture, plot_verdict=grid)
     several = name is not None and (name == "all" or "," in name)
     if several and prior is not None:
         raise click.UsageError("--prior supports one protocol.")

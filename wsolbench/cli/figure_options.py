@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from .options import FILE
 
-__all__ = ["look_options", "photos_to_draw", "picture_option"]
+__all__ = ["check_look", "look_options", "photos_to_draw", "picture_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -34,6 +36,17 @@ def look_options(command: _Command) -> _Command:
         help="Look of the figure; paper has 8 pt text in a serif font, no grid and 300 dpi.",
     )
     return style(width(command))
+
+
+def check_look(**pictures: Path | None) -> None:
+    """Refuse --style and --width if none of the pictures, by name of the option, is asked for."""
+    if any(pictures.values()):
+        return
+    source = click.get_current_context().get_parameter_source
+    for name in ("style", "width"):
+        if source(name) is not ParameterSource.DEFAULT:
+            needed = " or ".join(f"--{own.replace('_', '-')}" for own in pictures)
+            raise click.UsageError(f"--{name} needs {needed}.")
 
 
 def photos_to_draw(command: _Command) -> _Command:

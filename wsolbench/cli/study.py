@@ -14,8 +14,10 @@ from ..baselines.settings import METHODS, Recipe
 from ..boundaries.pseudo_settings import PseudoSettings
 from ..boundaries.settings import EdgeRecipe, EdgeSettings
 from ..errors import meant
+from ..files import require_target
 from ..interrupts import advise
 from ..progress import bar
+from .figure_options import check_look, look_options
 from .options import (
     FILE,
     exif_option,
@@ -30,6 +32,7 @@ from .settings_options import given_settings, integers, settings_options
 
 if TYPE_CHECKING:
     from ..study.plan import Plan
+    from ..study.summary import Study
 
 __all__ = ["study"]
 
@@ -285,14 +288,35 @@ def photos(
 
 @study.command()
 @click.argument("folder", type=FILE)
+@click.option(
+    "--plot",
+    type=FILE,
+    help="Draw the curves of seed-counts.png into this .png, .svg or .pdf file too.",
+)
+@look_options
 @json_option
 @quiet_option
-def report(folder: Path, as_json: bool, quiet: bool) -> None:
+def report(
+    folder: Path, plot: Path | None, style: str, width: str | None, as_json: bool, quiet: bool
+) -> None:
     """Write the summary of a study's folder again: study.json, study.md and seed-counts.png.
 
     Run it after copying runs of other machines (folders seed-<N>) together.
+
+    \b
+    wsolbench study report study --plot seeds.pdf --style paper --width column
     """
-    _report(folder, as_json, quiet)
+    check_look(plot=plot)
+    if plot is not None:
+        from ..plots import require_form
+
+        require_form(plot)
+        require_target(plot, [])
+    study = _report(folder, as_json, quiet)
+    if plot is not None:
+        from ..study.report import save_study
+
+        save_study(study, plot, style, width)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -331,7 +355,7 @@ def _run(
     _report(out, as_json, quiet)
 
 
-def _report(folder: Path, as_json: bool, quiet: bool) -> None:
+def _report(folder: Path, as_json: bool, quiet: bool) -> Study:
     from ..study.report import study_json, study_text, write_report
     from ..study.summary import summarise
 
@@ -341,6 +365,7 @@ def _report(folder: Path, as_json: bool, quiet: bool) -> None:
     written = write_report(summary, folder)
     click.echo(study_json(summary).rstrip("\n") if as_json else study_text(summary, "text"))
     click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    return summary
 
 
 def _also(text: str) -> tuple[str, Path]:

@@ -10,6 +10,7 @@ import click
 
 from ..files import require_json_target, require_target, write_all, write_text
 from ..progress import bar
+from .figure_options import check_look, look_options
 from .options import FILE, check_output_options, format_option, json_option, quiet_option
 
 __all__ = ["study_metrics"]
@@ -35,6 +36,7 @@ __all__ = ["study_metrics"]
 @click.option(
     "--plot", type=FILE, help="Draw what each score loses to each damage (PNG, SVG or PDF)."
 )
+@look_options
 @format_option
 @json_option
 @quiet_option
@@ -43,6 +45,8 @@ def study_metrics(
     seed: int,
     out: Path | None,
     plot: Path | None,
+    style: str,
+    width: str | None,
     form: str,
     as_json: bool,
     quiet: bool,
@@ -59,6 +63,7 @@ def study_metrics(
     from ..study.metrics import study_metrics as run
 
     check_output_options(form, as_json)
+    check_look(plot=plot)
     if out is not None:
         require_json_target(out, [])
     if plot is not None:
@@ -74,7 +79,7 @@ def study_metrics(
     if plot is not None:
         from ..study.metric_picture import save_metric_study
 
-        writes[plot] = partial(save_metric_study, study)
+        writes[plot] = partial(save_metric_study, study, style=style, width=width)
     write_all(writes)
     text = study.to_json().rstrip("\n") if as_json else metric_study_table(study, form)
     click.echo(text)

@@ -254,10 +254,8 @@ def _peak_level(item: Scored) -> float:
 
 
 def _box_title(item: Scored) -> str:
-    protocol = protocol_of(item)
-    reach = {">=": "\N{GREATER-THAN OR EQUAL TO}"}.get(str(protocol["box_iou_comparator"]), ">")
-    limit = f"{reach} {protocol['box_iou_thresholds'][0]:g}"
-    return f"Box accuracy (IoU {limit})"
+    iou = f"{protocol_of(item)['box_iou_thresholds'][0]:g}".removeprefix("0")
+    return f"MaxBoxAcc {iou}"
 
 
 def _box_text(item: Scored) -> str:

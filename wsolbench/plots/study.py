@@ -82,16 +82,24 @@ def save_seed_count_curves(
     path: str | os.PathLike[str],
     scores: Sequence[str],
     style: str = "screen",
+    width: str | None = None,
 ) -> None:
     """Draw the curves into a PNG, SVG or PDF file, one panel per score.
+
+    Args:
+        curves: of one or several methods.
+        path: the file to write.
+        scores: keys of `scores.SCORES`.
+        style: a key of `STYLES`.
+        width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
 
     Raises:
         WsolbenchError: unsupported file extension, or matplotlib is not installed.
     """
     require_form(path)
-    grid = panel_grid(len(scores), None)
+    grid = panel_grid(len(scores), width)
     with picture(path, *grid.shape, grid.size(3.9, 3.0), style) as axes:
         for ax, score in zip(grid.filled(axes), scores, strict=True):
             seed_count_curve(curves, ax, score)
         marks = [line_mark(own.title, look(at), marker=True) for at, own in enumerate(curves)]
-        framed(axes[0, 0].figure, marks)
+        framed(axes[0, 0].figure, marks, lowest=grid.lowest)

@@ -18,7 +18,14 @@ from ..tables import grid
 from .estimate import Estimate
 from .summary import CHOSEN_BY, KEYS, Study
 
-__all__ = ["FORMAT", "study_json", "study_tables", "study_text", "write_report"]
+__all__ = [
+    "FORMAT",
+    "save_study",
+    "study_json",
+    "study_tables",
+    "study_text",
+    "write_report",
+]
 
 FORMAT = "wsolbench-study"
 FORMAT_VERSION = 1
@@ -48,9 +55,16 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> list[Path]:
         write_text(root / "study.json", study_json(study))
         write_text(root / "study.md", study_text(study))
         if find_spec("matplotlib") is not None:
-            save_seed_count_curves(_curves(study), root / "seed-counts.png", KEYS["val"][:3])
+            save_study(study, root / "seed-counts.png")
             written.append(root / "seed-counts.png")
     return written
+
+
+def save_study(
+    study: Study, path: str | os.PathLike[str], style: str = "screen", width: str | None = None
+) -> None:
+    """Draw the scores on val against SEM's K; see `plots.study.save_seed_count_curves`."""
+    save_seed_count_curves(_curves(study), path, KEYS["val"][:3], style, width)
 
 
 def _curves(study: Study) -> list[SeedCountCurve]:
