@@ -52,11 +52,21 @@ def test_compare(run: Run, scene: Path, results: list[str]) -> None:
     )
     assert any(line.startswith("noise 2 dice ") for line in few.splitlines())
     assert run(*compared, "--format", "csv", "--columns", "ap").stdout.count("\n") == 2
+    rows = run(*compared, "--format", "csv", "--columns", "ap,peak_iou").stdout.splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["ap", "peak_iou"]
     assert run(*compared, "--format", "md", "--columns", "ap", "--bold").stdout.count("**") == 2
     assert (
         "--columns and --json exclude"
         in run(*compared, "--json", "--columns", "ap", status=2).stderr
     )
+
+
+def test_compare_under_several_protocols(run: Run, scene: Path, results: list[str]) -> None:
+    pytest.importorskip("cv2")
+    files = ["m1.h5", "m2.h5", "--annotations", "toy.h5", "--bootstrap", "20"]
+    asked = ["--protocol", "sem,wsoleval-pxap", "--columns", "ap,peak_iou", "--format", "csv"]
+    rows = [row.split(",") for row in run("compare", *files, *asked).stdout.splitlines()[1:]]
+    assert [row[:2] for row in rows if row[0] == "sem"] == [["sem", "ap"], ["sem", "peak_iou"]]
 
 
 def test_thresholds(run: Run, scene: Path, results: list[str]) -> None:

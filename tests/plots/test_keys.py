@@ -111,6 +111,29 @@ def test_labels_of_axes_are_whole(
         figures.clear()
 
 
+@pytest.mark.parametrize("kind", ["area", "class"])
+def test_labels_of_groups_are_whole(
+    folder: Path, figures: list[Figure], tmp_path: Path, kind: str
+) -> None:
+    maps = Submission.open(folder / "left.h5")
+    result = evaluate(Dataset.open(folder / "s.h5"), maps, by=[kind])
+    named = [
+        dataclasses.replace(own, name="A name of 24 letters, all")
+        for own in result.breakdowns[kind]
+    ]
+    result = dataclasses.replace(result, breakdowns={kind: named})
+    for width in FIGURE_WIDTHS:
+        plots.save_groups([result], kind, tmp_path / "g.png", style="paper", width=width)
+        (figure,) = figures
+        for ax in figure.axes:
+            assert ax.get_window_extent().height >= 80
+            for text in (ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels()):
+                box = text.get_window_extent()
+                assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+                assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+        figures.clear()
+
+
 def test_pictures_of_a_column_fit_a_page_with_their_caption(
     results: list[Result],
     comparison: Comparison,  # noqa: F811

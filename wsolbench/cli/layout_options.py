@@ -23,8 +23,7 @@ _OPTIONS = {
         "--columns",
         metavar="KEY,KEY",
         help="Show only these, in this order: keys of scores as in --json, e.g. "
-        "peak_iou,peak_threshold,gt_known_loc; tables of results also have dataset, split, images "
-        "and threshold.",
+        "iou_at_threshold,gt_known_loc; `info` also has dataset, split, images and threshold.",
     ),
     "sort": click.option(
         "--sort",

@@ -24,6 +24,7 @@ __all__ = [
     "legend",
     "mark",
     "marks_of",
+    "pairs_of",
     "warnings_of",
 ]
 
@@ -64,9 +65,9 @@ def comparison_table(comparison: Comparison, form: str = "text", layout: Layout 
     """
     require_type("comparison", comparison, (Comparison,), "a Comparison")
     keys = layout.keys(comparison.scores)
-    shown = [pair for pair in comparison.pairs if pair.score in keys]
+    shown = pairs_of(comparison, keys)
     if form == "csv":
-        return csv_text(CSV_HEAD, csv_rows(replace(comparison, pairs=shown)))
+        return csv_text(CSV_HEAD, csv_rows(comparison, shown))
     marks = marks_of(comparison, form, layout)
     scores = _scores_table(comparison, keys, marks, form, layout)
     differences = grid(
@@ -202,8 +203,14 @@ def warnings_of(comparison: Comparison) -> list[str]:
     return warnings
 
 
-def csv_rows(comparison: Comparison) -> list[list[object]]:
-    """A row of `CSV_HEAD` for each score of each pair; fractions as they are."""
+def pairs_of(comparison: Comparison, keys: Sequence[str]) -> list[Pair]:
+    """Two methods after another, and of each two these scores, in this order."""
+    shown = [pair for pair in comparison.pairs if pair.score in keys]
+    return sorted(shown, key=lambda own: (own.first, own.second, keys.index(own.score)))
+
+
+def csv_rows(comparison: Comparison, pairs: Sequence[Pair]) -> list[list[object]]:
+    """A row of `CSV_HEAD` for each of some pairs; fractions as they are."""
     return [
         [
             pair.score,
@@ -218,5 +225,5 @@ def csv_rows(comparison: Comparison) -> list[list[object]]:
             pair.p_holm,
             pair.verdict,
         ]
-        for pair in comparison.pairs
+        for pair in pairs
     ]

@@ -26,6 +26,7 @@ from .comparison_report import (
     difference_cells,
     legend,
     marks_of,
+    pairs_of,
     warnings_of,
 )
 from .pairs import Tally, compared_pairs, judged
@@ -236,15 +237,12 @@ def verdict_table(verdict: Verdict, form: str = "text", layout: Layout = PLAIN) 
     """
     require_items("verdict", [verdict], (Verdict,), "a Verdict")
     keys = layout.keys(key for own in verdict.comparisons for key in own.scores)
-    shown = [
-        replace(own, pairs=[pair for pair in own.pairs if pair.score in keys])
-        for own in verdict.comparisons
-    ]
+    shown = [(own, pairs_of(own, keys)) for own in verdict.comparisons]
     if form == "csv":
         rows = [
             [name, *row]
-            for name, own in zip(verdict.protocols, shown, strict=True)
-            for row in csv_rows(own)
+            for name, (own, pairs) in zip(verdict.protocols, shown, strict=True)
+            for row in csv_rows(own, pairs)
         ]
         return csv_text(["protocol", *CSV_HEAD], rows)
     starts = {"text": "", "md": "* ", "latex": "% "}
@@ -274,8 +272,8 @@ def verdict_table(verdict: Verdict, form: str = "text", layout: Layout = PLAIN) 
     differences = grid(
         [
             [versioned(own.protocol), *difference_cells(own, pair, marks)]
-            for own in shown
-            for pair in own.pairs
+            for own, pairs in shown
+            for pair in pairs
         ],
         ["protocol", "percentage points", *DIFFERENCE_HEAD],
         form,

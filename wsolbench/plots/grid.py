@@ -68,7 +68,7 @@ class Grid:
 def panel_grid(
     count: int, width: str | None, *, most: int = 4, narrowest: float = _NARROWEST
 ) -> Grid:
-    """Panels in as many columns as the width has room for.
+    """Panels in as few rows as the width has room for, and as even as they can be.
 
     Args:
         count: of panels, one at the least.
@@ -81,5 +81,5 @@ def panel_grid(
     """
     inches = inches_of(width)
     room = most if inches is None else max(1, min(most, int(inches / narrowest)))
-    columns = max(1, min(count, room))
-    return Grid(count, columns, inches)
+    rows = -(-count // room)
+    return Grid(count, -(-count // rows), inches)

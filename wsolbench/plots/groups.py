@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW_GROUPS", "group_scores", "save_groups"]
 
+_NARROWEST = 3.0  # inches; names of groups stand at an angle below a panel
+
 FEW_GROUPS = 20
 """Up to this number, groups are drawn by name; beyond it, sorted by score."""
 
@@ -126,7 +128,7 @@ def save_groups(
         raise WsolbenchError(
             "groups", found="no score that all results have", cure="evaluate with the same metrics"
         )
-    grid = panel_grid(len(keys), width, most=3)
+    grid = panel_grid(len(keys), width, most=3, narrowest=_NARROWEST)
     with picture(path, *grid.shape, grid.size(3.9, 3.2), style) as axes:
         for key, ax in zip(keys, grid.filled(axes), strict=True):
             group_scores(results, kind, key, ax, legend=False)

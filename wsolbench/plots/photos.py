@@ -206,7 +206,7 @@ def _grey(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def photo_grid(count: int, width: str | None) -> Grid:
     """The panels of one photo, in as many rows as the width of the figure asks for."""
-    return panel_grid(count, width, most=7, narrowest=1.0)
+    return panel_grid(count, width, most=7, narrowest=0.98)
 
 
 def caption(ax: Axes, text: str, inches: float, lines: int = 1) -> None:
