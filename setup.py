@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from setuptools import setup
 from setuptools.command import build_ext as commands
+from setuptools.command.build_py import build_py
 
 FAILED = "the loops are left to numba, which compiles them when they are first called"
 
@@ -103,6 +105,16 @@ def release() -> dict[str, Any]:
     return published(address, (root / "README.md").read_text(encoding="utf-8"), version)
 
 
+class BuildModules(build_py):  # type: ignore[misc]  # setuptools has no types here
+    """Copies the modules, and none that an earlier build of this folder has left behind."""
+
+    def run(self) -> None:
+        """Remove those of before, and copy."""
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib) / "wsolbench", ignore_errors=True)
+        super().run()
+
+
 def main() -> None:
     """Build, with a folder of its own for what numba keeps: calls need it compiled otherwise."""
     with tempfile.TemporaryDirectory() as kept:
@@ -119,7 +131,11 @@ def main() -> None:
                 except Exception as error:  # noqa: BLE001 - as above
                     self.warn(f"{FAILED}: {error}")
 
-        setup(ext_modules=found, cmdclass={"build_ext": BuildExtension}, **release())
+        setup(
+            ext_modules=found,
+            cmdclass={"build_ext": BuildExtension, "build_py": BuildModules},
+            **release(),
+        )
 
 
 if __name__ == "__main__":

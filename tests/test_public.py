@@ -192,6 +192,24 @@ def test_a_release_links_to_its_repository() -> None:
     assert set(found["project_urls"]) == {"Documentation", "Changelog", "Issues"}
 
 
+def test_a_build_leaves_out_modules_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dist = pytest.importorskip("setuptools").Distribution
+    build = runpy.run_path(str(ROOT / "setup.py"))["BuildModules"]
+    (tmp_path / "wsolbench").mkdir()
+    (tmp_path / "wsolbench" / "__init__.py").touch()
+    (tmp_path / "build" / "wsolbench").mkdir(parents=True)
+    (tmp_path / "build" / "wsolbench" / "renamed.py").touch()
+    monkeypatch.chdir(tmp_path)
+    command = build(dist({"packages": ["wsolbench"], "script_name": "setup.py"}))
+    command.build_lib = "build"
+    command.ensure_finalized()
+    command.run()
+    left = {own.name for own in (tmp_path / "build" / "wsolbench").iterdir()}
+    assert left == {"__init__.py"}
+
+
 def test_setup_names_a_repository_only_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     release = runpy.run_path(str(ROOT / "setup.py"))["release"]
     monkeypatch.delenv("WSOLBENCH_REPOSITORY", raising=False)
