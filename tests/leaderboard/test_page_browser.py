@@ -581,6 +581,16 @@ def test_precision_and_recall_are_the_steps_whose_area_is_ap(visit: Any) -> None
     assert area / one == pytest.approx(own.scores["ap"], abs=0.002)
 
 
+def test_a_map_that_no_threshold_changes_is_one_point(visit: Any) -> None:
+    page = visit(ROOT / "index.html", "#tab=try&draw=mini/whole-image-none-val")
+    path = page.locator("#chart-pr g[stroke-width='2'] path").get_attribute("d")
+    assert len(set(re.findall(r"[-\d.]+,[-\d.]+", path))) == 1
+    moved = "all => all.map((dot) => dot.getAttribute('transform')).filter(Boolean)"
+    dots = page.locator("#chart-pr path").evaluate_all(moved)
+    assert len(dots) > 1
+    assert len(set(dots)) == 1
+
+
 # What people without one kind of cone see, as linear RGB (Machado, Oliveira and Fernandes, 2009).
 SIGHT = {
     "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],

@@ -13,10 +13,13 @@ const Charts = (() => {
   function draw(lines, threshold) {
     const level = (curve) => curve.map((units, t) => ({ x: t, y: units / 100 }));
     const box = (line) => line.gt_known_loc || line.predicted_loc;
-    const pr = (line) => line.precision && [
-      ...line.precision.map((p, t) => ({ x: line.recall[t] / 100, y: p / 100 })),
-      { x: 0, y: line.precision.at(-1) / 100 }, // AP counts what is above the last threshold too
-    ];
+    const pr = (line) => {
+      if (!line.precision) return undefined;
+      const points = line.precision.map((p, t) => ({ x: line.recall[t] / 100, y: p / 100 }));
+      // A foreground that no threshold changes is one point; else AP counts what is above the last one too.
+      const one = line.recall.every((share) => share === line.recall[0]);
+      return one ? points : [...points, { x: 0, y: points.at(-1).y }];
+    };
     chart("chart-iou", "IoU against threshold", "Threshold", "IoU, %", 255, lines, (l) => l.iou && level(l.iou), threshold, true);
     chart("chart-pr", "Precision and recall", "Recall, %", "Precision, %", 100, lines, pr, threshold, false);
     chart("chart-box", "Box accuracy against threshold", "Threshold", "Box accuracy, %", 255, lines, (l) => box(l) && level(box(l)), threshold, true);
@@ -32,7 +35,7 @@ const Charts = (() => {
     if (vertical) marks.push(Plot.ruleX([threshold], { strokeDasharray: "3 3", strokeOpacity: 0.7 }));
     for (const { place, points } of drawn) {
       const dot = { x: "x", y: "y", fill: colour(place), symbol: SYMBOLS[place] };
-      const some = points.filter((_, t) => t % BETWEEN === (8 * place) % BETWEEN);
+      const some = points.filter((_, t) => t <= 255 && t % BETWEEN === (8 * place) % BETWEEN);
       const curve = vertical ? "linear" : "step-after"; // the steps whose area is AP
       marks.push(
         Plot.line(points, { x: "x", y: "y", curve, stroke: colour(place), strokeWidth: 2, strokeDasharray: DASHES[place] }),
