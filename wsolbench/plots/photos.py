@@ -6,7 +6,7 @@ Boxes are red and green as in the paper, and also differ in line style.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def photo_with_mask(photo: NDArray[np.uint8], mask: NDArray[np.bool_], ax: Axes)
 
 
 def _outlined(region: NDArray[np.bool_], ax: Axes, width: float = 1.2) -> None:
-    """Outline a region in white on black; one without pixels, or without others, has a frame."""
+    """Outline a region in white on black: a frame if it is everything, nothing if it is empty."""
     if not region.any():
         return
     height, across = region.shape
@@ -94,7 +94,8 @@ def _outlined(region: NDArray[np.bool_], ax: Axes, width: float = 1.2) -> None:
     padded = np.pad(region, 1).astype(np.float32)
     x, y = np.arange(-1, across + 1) + 0.5, np.arange(-1, height + 1) + 0.5
     for colour, line_width in (("black", 2 * width), ("white", width)):
-        ax.contour(x, y, padded, levels=[0.5], colors=colour, linewidths=line_width)
+        style: dict[str, Any] = {"colors": colour, "linewidths": line_width, "zorder": 1.5}
+        ax.contour(x, y, padded, levels=[0.5], **style).set_in_layout(False)
 
 
 def map_with_boxes(
@@ -184,6 +185,9 @@ def _with_boxes(
                     edgecolor=edge,
                     linestyle=line if edge == colour else "-",
                     linewidth=line_width,
+                    zorder=2,
+                    clip_on=False,
+                    in_layout=False,
                 )
             )
     x0, x1, y0, y1 = ax.get_images()[0].get_extent()
