@@ -77,7 +77,7 @@ def test_an_unfinished_merge_is_continued_or_discarded(run: Run, parts: Path) ->
     merge = ("merge", "even.h5", "odd.h5", "--out", "m.h5", "--quiet")
     done = run(*merge, status=2)
     assert "m.h5.part: an unfinished run; resume it (--resume" in done.stderr
-    assert "unfinished run with inputs" in run(*merge, "--resume", status=2).stderr
+    assert "unfinished run with no inputs.images" in run(*merge, "--resume", status=2).stderr
     run(*merge, "--overwrite")
     assert (parts / "m.h5").read_bytes() == (parts / "val.h5").read_bytes()
     assert not (parts / "m.h5.part").exists()

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from wsolbench.errors import WsolbenchError
-from wsolbench.explaining.folder import PART_FILES, check_folder, prepared, remove_earlier
+from wsolbench.explaining.folder import check_folder, prepared, remove_earlier
+
+PART_FILES = ("records.bin", "values.bin", "edges.bin", "header.json", ".header.json.7.tmp")
 
 WHOLE = ("annotations.h5", "comparison.json", "images.csv", "index.html")
 

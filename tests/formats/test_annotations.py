@@ -188,6 +188,23 @@ def test_all_faults_come_at_once(content: AnnotationSet, tmp_path: Path) -> None
         write_store(tmp_path / "x.h5", dataclasses.replace(content, annotations=[]))
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("classes", [("k", 3)], r"the class \('k', 3\), not a key and a name"),
+        ("classes", [("a", "b", "c")], "not a key and a name"),
+        ("notes", [3], r"the note \(3,\), not a text"),
+        ("sources", [Source("a.zip", "0" * 64, None)], "the source .*, not texts"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_file_may_hold_is_not_written(
+    content: AnnotationSet, tmp_path: Path, field: str, value: object, fault: str
+) -> None:
+    with pytest.raises(WsolbenchError, match=fault):
+        write_store(tmp_path / "x.h5", dataclasses.replace(content, **{field: value}))
+    assert not (tmp_path / "x.h5").exists()
+
+
 def test_truncation_anywhere_is_one_error(store: AnnotationStore, tmp_path: Path) -> None:
     data = store.path.read_bytes()
     for share in range(20):

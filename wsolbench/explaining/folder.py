@@ -14,15 +14,13 @@ from pathlib import Path
 from ..errors import WsolbenchError, some
 from ..evaluation.counts import counts_path
 from ..files import unguard_cell
+from ..formats.submission.part import remove_part
 
 __all__ = ["ANNOTATIONS", "check_folder", "map_path", "prepared", "remove_earlier", "result_path"]
 
 ANNOTATIONS, SCORES = "annotations.h5", "scores.csv"
 WHOLE = (ANNOTATIONS, "comparison.json", SCORES, "images.csv", "index.html")
 """The files of all methods together; scores.csv is there once a run is finished."""
-
-PART_FILES = ("records.bin", "values.bin", "edges.bin", "header.json")
-"""The files in the part of an unfinished submission."""
 
 
 def map_path(folder: Path, method: str) -> Path:
@@ -97,10 +95,7 @@ def remove_earlier(folder: Path, methods: Sequence[str]) -> None:
     kept = {own for name in methods for own in _of_method(folder, name)}
     for part in _written(folder):
         if part.suffix == ".part" and part not in kept:
-            for inner in PART_FILES:
-                (part / inner).unlink(missing_ok=True)
-            with suppress(OSError):  # a file of someone else's in it
-                part.rmdir()
+            remove_part(part)
 
 
 @contextmanager

@@ -124,8 +124,8 @@ def write_store(path: str | os.PathLike[str], content: AnnotationSet) -> None:
     Raises:
         WsolbenchError: there is no image, ids are duplicated or malformed, a class index is out of
             range, a box is outside its image, an image has neither a mask nor a box, a mask is
-            empty or has malformed run lengths, ignored pixels have another size than the mask; all
-            faults together.
+            empty or has malformed run lengths, ignored pixels have another size than the mask; a
+            class, source or note is no text; all faults together.
 
     Examples:
         >>> from wsolbench import masks
@@ -357,6 +357,15 @@ def _check(
         faults.append("no image")
     if repeated:
         faults.append(f"{len(repeated)} duplicate ids ({some(repeated)})")
+    texts = {
+        "class": (content.classes, 2, "a key and a name"),
+        "source": ([tuple(vars(own).values()) for own in content.sources], 4, "texts"),
+        "note": ([(own,) for own in content.notes], 1, "a text"),
+    }
+    for name, (held, count, wanted) in texts.items():
+        for own in held:
+            if len(own) != count or not all(isinstance(part, str) for part in own):
+                faults.append(f"the {name} {own!r}, not {wanted}")
     areas: list[int] = []
     for row in rows:
         fault, area = _fault(row, len(content.classes))

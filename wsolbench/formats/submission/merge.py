@@ -9,7 +9,6 @@ written in the same order. Shards that disagree in anything but their images are
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from ...files import require_target
 from ...progress import Progress
 from ..annotations import AnnotationStore
 from .reader import Submission
-from .rules import SubmissionHeader
+from .rules import SubmissionHeader, field_difference
 from .scan import BLOCK_BYTES
 from .writer import SubmissionWriter
 
@@ -37,11 +36,6 @@ _BATCH = 1024  # images read at a time, or fewer if they exceed BLOCK_BYTES
 _HEADER = ("dataset", "split", "label", "normalisation", "method")
 
 _COLUMNS = ("top5", "boxes", "windows")
-
-_LONGEST = 200
-"""Maximum characters of a value of a header in a message."""
-
-_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -150,16 +144,10 @@ def _require_different_files(shards: Sequence[Submission]) -> None:
 
 def _require_same_header(first: Submission, shard: Submission) -> None:
     for name in _HEADER:
-        differs = _difference(name, getattr(shard.header, name), getattr(first.header, name))
+        differs = field_difference(name, getattr(shard.header, name), getattr(first.header, name))
         if differs is not None:
-            field, value, other = differs
-            raise _disagreement(
-                shard,
-                _field_in_words(field, value, other),
-                _field_in_words(field, other, value),
-                first,
-                "merge only files that were made with the same settings",
-            )
+            cure = "merge only files that were made with the same settings"
+            raise _disagreement(shard, *differs, first, cure)
 
 
 def _require_same_columns(first: Submission, shard: Submission) -> None:
@@ -176,36 +164,6 @@ def _disagreement(
     return WsolbenchError(
         shard.path, found=found, expected=f"{expected} as in {first.path}", cure=cure, exit_status=1
     )
-
-
-def _difference(name: str, value: object, other: object) -> tuple[str, object, object] | None:
-    """The name of the first field in which two values differ, and both values of it."""
-    if isinstance(value, Mapping) and isinstance(other, Mapping):
-        for key in sorted(value.keys() | other.keys()):
-            inner = value.get(key, _ABSENT), other.get(key, _ABSENT)
-            differs = _difference(f"{name}.{key}", *inner)
-            if differs is not None:
-                return differs
-        return None
-    if value is _ABSENT or other is _ABSENT:
-        return name, value, other
-    # In Python 1, 1.0 and True are equal, but files that state them have other bytes.
-    same = json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
-    return None if same else (name, value, other)
-
-
-def _field_in_words(field: str, value: object, other: object) -> str:
-    """A field and its value, which is cut to where it differs from another one."""
-    if value is _ABSENT:
-        return f"no {field}"
-    text = repr(value)
-    if len(text) <= _LONGEST:
-        return f"{field} {text}"
-    pairs = zip(text, repr(other), strict=False)
-    same = next((place for place, (own, their) in enumerate(pairs) if own != their), len(text))
-    start = max(0, same - _LONGEST // 2)
-    end = start + _LONGEST
-    return f"{field} {'...' * (start > 0)}{text[start:end]}{'...' * (end < len(text))}"
 
 
 def _columns_in_words(shard: Submission) -> dict[str, str]:

@@ -30,8 +30,18 @@ from ...files import strict_json, write_text
 from ...image_ids import MAX_BYTES, is_image_id
 from ...renames import only_writer
 from ..untrusted.contents import read_bytes
+from .rules import ABSENT, field_difference
 
-__all__ = ["HAS_BOXES", "HAS_EDGES", "HAS_TOP5", "HAS_WINDOWS", "NO_MAPS", "RECORD", "Journal"]
+__all__ = [
+    "HAS_BOXES",
+    "HAS_EDGES",
+    "HAS_TOP5",
+    "HAS_WINDOWS",
+    "NO_MAPS",
+    "RECORD",
+    "Journal",
+    "remove_part",
+]
 
 VERSION = 2
 """Version of the part's format; a part of another version cannot be resumed."""
@@ -189,13 +199,7 @@ class Journal:
         self.close()
 
     def _start(self, header: Mapping[str, object], resume: bool, overwrite: bool) -> None:
-        strange = sorted(
-            entry.name
-            for entry in self.folder.iterdir()
-            if (entry.name not in _NAMES and not entry.name.startswith(".header.json."))
-            or entry.is_symlink()  # would be written to wherever it leads
-            or not entry.is_file()
-        )
+        strange = sorted(own.name for own in self.folder.iterdir() if not _is_own(own))
         if strange:
             raise self._strange(strange)
         stated = self.folder / "header.json"
@@ -226,7 +230,6 @@ class Journal:
         records = self.folder / "records.bin"
         for name in ("records.bin", "values.bin", "edges.bin"):
             (self.folder / name).touch()
-        good = 0
         with (
             open(records, "rb") as file,
             open(self.folder / "values.bin", "rb") as values,
@@ -248,7 +251,6 @@ class Journal:
                     and _crc32_of(edges, edge_size) == record["edges_crc32"]
                 ):
                     break
-                good += 1
                 self.values_bytes += size
                 self.edges_bytes += edge_size
                 if not self.written:
@@ -291,27 +293,31 @@ def _stated(path: Path) -> Mapping[str, Any]:
     )
 
 
+def remove_part(folder: Path) -> None:
+    """Remove the part of a run that nobody goes on with; files of someone else stay, and it."""
+    for entry in folder.iterdir():
+        if _is_own(entry):
+            entry.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _is_own(entry: Path) -> bool:
+    """Whether a file of a part may be written to: it is no link, which would lead elsewhere."""
+    named = entry.name in _NAMES or entry.name.startswith(".header.json.")
+    return named and not entry.is_symlink() and entry.is_file()
+
+
 def _compare(folder: Path, stated: Mapping[str, Any], header: Mapping[str, object]) -> None:
     for name, value in sorted(header.items()):
-        before = stated.get(name)
-        if before == value:
-            continue
-        if isinstance(before, dict) and isinstance(value, dict):
-            for key in sorted(before.keys() | value.keys()):
-                if before.get(key) != value.get(key):
-                    name, before, value = f"{name}.{key}", before.get(key), value.get(key)
-                    break
-        raise WsolbenchError(
-            folder,
-            found=f"an unfinished run with {name} {_short(before)}",
-            expected=_short(value),
-            cure="resume it with its original settings, or start again (--overwrite)",
-        )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+        differs = field_difference(name, stated.get(name, ABSENT), value)
+        if differs is not None:
+            raise WsolbenchError(
+                folder,
+                found=f"an unfinished run with {differs[0]}",
+                expected=differs[1],
+                cure="resume it with its original settings, or start again (--overwrite)",
+            )
 
 
 def _is_legal(record: np.void) -> bool:

@@ -18,6 +18,7 @@ from ...image_ids import RULE, is_image_id
 from ...metrics.map_values import map_fault
 
 __all__ = [
+    "ABSENT",
     "DTYPES",
     "FORMAT",
     "FORMAT_VERSION",
@@ -40,6 +41,7 @@ __all__ = [
     "bad_top5",
     "bad_windows",
     "dumped",
+    "field_difference",
     "header_faults",
     "is_class_agnostic",
     "misplaced_windows",
@@ -93,6 +95,12 @@ MAX_METHOD_BYTES = 64_000
 
 MAX_PLACE = 1 << 20
 """Maximum distance in pixels of a window's edges from the image's corner."""
+
+ABSENT = object()
+"""In place of the value of a field that is not there."""
+
+_LONGEST = 200
+"""Maximum characters of a value of a header in a message."""
 
 _LARGEST_INT32 = 2**31 - 1
 
@@ -195,6 +203,42 @@ def header_faults(header: SubmissionHeader) -> list[Fault]:
     except (TypeError, ValueError, RecursionError) as error:
         check("method", str(error), False, "values that JSON can store, without NaN")
     return faults
+
+
+def field_difference(name: str, value: object, other: object) -> tuple[str, str] | None:
+    """The first field in which two values differ, with either value in words; None if in none.
+
+    Args:
+        name: of the field.
+        value: its one value; `ABSENT` if there is none. Of mappings each key is compared.
+        other: its other value.
+    """
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        for key in sorted(value.keys() | other.keys()):
+            inner = value.get(key, ABSENT), other.get(key, ABSENT)
+            differs = field_difference(f"{name}.{key}", *inner)
+            if differs is not None:
+                return differs
+        return None
+    # In Python 1, 1.0 and True are equal, but files that state them have other bytes.
+    absent = value is ABSENT or other is ABSENT
+    if not absent and json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True):
+        return None
+    return _in_words(name, value, other), _in_words(name, other, value)
+
+
+def _in_words(field: str, value: object, other: object) -> str:
+    """A field and its value, which is cut to where it differs from another one."""
+    if value is ABSENT:
+        return f"no {field}"
+    text = repr(value)
+    if len(text) <= _LONGEST:
+        return f"{field} {text}"
+    pairs = zip(text, repr(other), strict=False)
+    same = next((place for place, (own, their) in enumerate(pairs) if own != their), len(text))
+    start = max(0, same - _LONGEST // 2)
+    end = start + _LONGEST
+    return f"{field} {'...' * (start > 0)}{text[start:end]}{'...' * (end < len(text))}"
 
 
 def _is_text(value: object, longest: int) -> bool:
