@@ -585,8 +585,9 @@ def test_a_map_that_no_threshold_changes_is_one_point(visit: Any) -> None:
     page = visit(ROOT / "index.html", "#tab=try&draw=mini/whole-image-none-val")
     path = page.locator("#chart-pr g[stroke-width='2'] path").get_attribute("d")
     assert len(set(re.findall(r"[-\d.]+,[-\d.]+", path))) == 1
-    moved = "all => all.map((dot) => dot.getAttribute('transform')).filter(Boolean)"
-    dots = page.locator("#chart-pr path").evaluate_all(moved)
+    dots = page.locator("#chart-pr circle").evaluate_all(
+        "all => all.map((dot) => `${dot.getAttribute('cx')},${dot.getAttribute('cy')}`)"
+    )
     assert len(dots) > 1
     assert len(set(dots)) == 1
 
