@@ -84,7 +84,7 @@ def test_dots_are_filled_where_the_correction_leaves_a_difference_decided(
         held.pairs[-1] = dataclasses.replace(pairs[-1], verdict=last)
         plots.save_forest(held, tmp_path / "f.svg")
         drawn = re.findall("<!-- (.*?) -->", (tmp_path / "f.svg").read_text())
-        assert {"ahead after Holm's correction", told} <= set(drawn)
+        assert {"B ahead after Holm's correction", told} <= set(drawn)
 
 
 def test_units_have_axes_of_their_own(
@@ -117,9 +117,9 @@ def test_rows_say_which_direction_is_better(
     lower = Pair("waste", 0, 1, -40.5, (-60.0, -20.0), 0.99)
     higher = comparison.pairs[0]
     for pairs, keys, ahead in (
-        ([higher], None, "percentage points\n\u2190 A ahead, B ahead \u2192"),
-        ([lower], None, "the score's own unit; \u2190 B ahead, A ahead \u2192"),
-        ([higher, lower], ["waste"], "the score's own unit; \u2190 B ahead, A ahead \u2192"),
+        ([higher], None, "percentage points\n< 0: A ahead; > 0: B ahead"),
+        ([lower], None, "the score's own unit; < 0: B ahead; > 0: A ahead"),
+        ([higher, lower], ["waste"], "the score's own unit; < 0: B ahead; > 0: A ahead"),
     ):
         figure = Figure(figsize=(5.2, 3), layout="constrained")
         ax = figure.subplots()

@@ -170,14 +170,14 @@ def _share_limits(cells: Sequence[Any]) -> None:
 
 
 def _axis_title(scores: Sequence[Score], first: str, second: str) -> str:
-    """The unit of the differences, and on which side of 0 each method is ahead."""
+    """The unit of the differences, and with which sign each method is ahead."""
     points = {score.unit for score in scores} == {Unit.FRACTION}
     unit = "percentage points" if points else "the score's own unit"
     directions = {score.better for score in scores} - {Better.NEITHER}
     if not directions:
         return unit
-    left, right = (second, first) if directions == {Better.LOWER} else (first, second)
-    ahead = f"\N{LEFTWARDS ARROW} {left} ahead, {right} ahead \N{RIGHTWARDS ARROW}"
+    below, above = (second, first) if directions == {Better.LOWER} else (first, second)
+    ahead = f"< 0: {below} ahead; > 0: {above} ahead"
     mixed = " (opposite if lower is better)" if len(directions) > 1 else ""
     return f"{unit}\n{ahead}{mixed}" if points else f"{unit}; {ahead}{mixed}"
 
@@ -186,8 +186,10 @@ def _marks(comparison: Comparison) -> list[Mark]:
     """What filled and hollow dots and the bars stand for."""
     found = {pair.verdict for pair in comparison.pairs}
     drawn = comparison.bootstrap
+    seconds = {pair.second for pair in comparison.pairs}
+    own = mark(seconds.pop()) if len(seconds) == 1 else "first letter"
     marks = [
-        Mark(f"{name} after Holm's correction", VERDICT_COLOURS[name], "-", "o")
+        Mark(f"{own} {name} after Holm's correction", VERDICT_COLOURS[name], "-", "o")
         for name in DECIDED
         if name in found
     ]
