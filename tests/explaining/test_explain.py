@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from wsolbench.baselines.trivial import predict_trivial
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.data.export import export_coco
@@ -129,6 +130,35 @@ def test_every_file_of_a_run(folder: Path) -> None:
         assert f"the network sees class {written.top5[0, 0]}</figcaption>" in page
 
 
+def test_baselines_that_see_no_photo_stand_beside_methods(folder: Path) -> None:
+    blind, wanted = "trivial:centre-gaussian", "trivial-centre-gaussian"
+    done = run(folder, "--methods", f"{blind},cam,sem")
+    assert done.exit_code == 0, done.output
+    assert run(folder, "--methods", "cam,sem", out="alone").exit_code == 0
+    for name in ("cam", "sem"):
+        whole, own = (
+            read_result(folder / out / f"results/{name}.json") for out in ("out", "alone")
+        )
+        assert whole.scores == own.scores
+    store, maps = folder / "out/annotations.h5", folder / "expected.h5"
+    predict_trivial(Dataset.open(store), maps, "centre-gaussian", label="predicted")
+    assert (folder / f"out/maps/{wanted}.h5").read_bytes() == maps.read_bytes()
+    assert read_result(folder / f"out/results/{wanted}.json").label == "predicted"
+    compared = json.loads((folder / "out/comparison.json").read_text())
+    assert "Centre Gaussian" in compared["names"][0]
+    pages = [(folder / out / "index.html").read_text() for out in ("out", "alone")]
+    assert [page.count("<title>Where mini looks</title>") for page in pages] == [1, 1]
+    assert [page.count("; the network sees class") for page in pages] == [COUNT, COUNT]
+    assert ["add trivial:centre-gaussian" in page for page in pages] == [False, True]
+    assert "network:mini|weights:classifier.npz" in done.stdout
+
+    before = (folder / f"out/maps/{wanted}.h5").read_bytes()
+    again = run(folder, "--methods", f"cam,{blind}", "--overwrite")
+    assert again.exit_code == 0, again.output
+    assert (folder / f"out/maps/{wanted}.h5").read_bytes() == before
+    assert not (folder / "out/maps/sem.h5").exists()
+
+
 def test_masks_of_other_kinds_give_the_same(folder: Path) -> None:
     assert run(folder, "--methods", "cam").exit_code == 0
     first = read_result(folder / "out" / "results" / "cam.json").scores
@@ -169,6 +199,8 @@ def test_classes_of_a_table(folder: Path) -> None:
     ("options", "message"),
     [
         (["--methods", "cam,nonsense"], "method 'nonsense': found an unknown name"),
+        (["--methods", "cam,trivial:middle"], "baseline: found 'middle', expected centre-gaussian"),
+        (["--methods", "trivial:mask"], "methods: found none of the network, but trivial:mask"),
         (["--methods", "cam,cam"], "methods: found one twice in cam, cam"),
         (["--methods", "attention-rollout"], "found a model with its own class maps"),
         (["--channels", "none"], "found none, expected a number above 0, or all"),

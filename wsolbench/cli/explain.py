@@ -45,7 +45,8 @@ __all__ = ["explain"]
     metavar="NAME,NAME",
     default="gradcam,layercam,scorecam,sem",
     show_default=True,
-    help="Methods: cam, sem, an explainer of `predict list`, or MODULE:FUNCTION.",
+    help="Methods: cam, sem, an explainer of `predict list`, or MODULE:FUNCTION; beside them "
+    "trivial:NAME, a baseline that sees no photo, such as trivial:centre-gaussian.",
 )
 @click.option(
     "--classes",

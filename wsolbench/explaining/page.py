@@ -18,7 +18,7 @@ from ..formats.submission.reader import Submission
 from ..progress import Progress
 from ..scores import SCORES, Better, Unit, in_order
 from .pictures import data_uri, thumbnail, with_map, with_outline
-from .words import basis, conclusion, decided_beside, pair_sentence, short_names
+from .words import basis, conclusion, decided_beside, of_network, pair_sentence, short_names
 
 __all__ = ["SHOWN", "write_page"]
 
@@ -39,9 +39,11 @@ p { max-width: 75ch; margin: .3rem 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); }
+td { vertical-align: top; }
 th:first-child, td:first-child { text-align: left; }
 thead th { vertical-align: bottom; }
 td small { display: block; font-weight: normal; opacity: .7; white-space: nowrap; }
+td small.hit, td small.miss { opacity: 1; }
 td.best { font-weight: 700; }
 .photo { display: grid; gap: .8rem; padding: .8rem 0; border-top: 1px solid var(--line);
   max-width: calc(var(--count) * 15.8rem); align-items: start;
@@ -86,8 +88,9 @@ def write_page(
         opened = [Submission.open(own) for own in submissions]
         try:
             overlays = read_overlays(dataset, opened, dataset.image_ids, [None] * len(opened))
-            best = opened[0].top5
-            rows = {image_id: row for row, image_id in enumerate(opened[0].image_ids)}
+            first = next((own for own in opened if own.top5 is not None), opened[0])
+            best = first.top5
+            rows = {image_id: row for row, image_id in enumerate(first.image_ids)}
             for place, overlay in enumerate(overlays):
                 output = None if best is None else int(best[rows[overlay.image_id], 0])
                 file.write(_photo(overlay, names, place, images, output) + "\n")
@@ -106,7 +109,7 @@ def _head(
     verdict: Verdict | None,
     notes: Sequence[str],
 ) -> Iterator[str]:
-    backbone = str(results[0].method.get("backbone", ""))
+    backbone = str(of_network(results).method.get("backbone", ""))
     title = f"Where {backbone} looks" if backbone else "Where the network looks"
     yield '<!doctype html><html lang="en"><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -126,6 +129,9 @@ def _head(
     yield f"<h2>Scores</h2>{_table(names, results, verdict)}"
     yield f"<p>{_legend(verdict)}</p>"
     yield from (f'<p class="basis">{_safe_long(line)}</p>' for line in basis(results, verdict))
+    if not any(own.method.get("class_agnostic") for own in results):
+        yield "<p>None of these maps is made without the photo: add trivial:centre-gaussian to the "
+        yield "methods to see what the middle of a photo scores.</p>"
     if notes:
         yield "<h2>Notes</h2><ul>"
         yield from (f"<li>{_safe(note)}</li>" for note in notes)

@@ -31,8 +31,9 @@ from ..baselines.class_map import ClassMapSource
 from ..baselines.explainers import require_explainer
 from ..baselines.map_kinds import METHODS, MapKind
 from ..baselines.predict import predict
+from ..baselines.trivial import TRIVIAL, predict_trivial
 from ..data.dataset import Dataset
-from ..errors import WsolbenchError, printable, require_items
+from ..errors import WsolbenchError, printable, require_choice, require_items
 from ..evaluation.comparison import compare
 from ..evaluation.counts import counts_path, write_counts
 from ..evaluation.notes import FEW_IMAGES
@@ -47,6 +48,7 @@ from ..tables import csv_text
 from .folder import ANNOTATIONS, check_folder, map_path, prepared, remove_earlier, result_path
 from .page import write_page
 from .truth import SPLIT, labelled, read_truth, require_labels
+from .words import of_network
 
 __all__ = ["CHANNELS", "PREDICTED", "SEEDS", "Explained", "explain"]
 
@@ -67,6 +69,9 @@ ALL = "all"
 
 RESAMPLES = 10_000
 """Resamples of the photos: enough to decide some of a few hundred comparisons after correction."""
+
+BASELINE = "trivial:"
+"""Before the name of a baseline that sees no photo."""
 
 METRICS = ("pixel", "box", "explain")
 """The metric families that are scored."""
@@ -136,7 +141,8 @@ def explain(
         images: the folder of photos.
         masks: see `truth.read_truth`.
         out: the folder to write; what is in it under other names stays (see `folder`).
-        methods: "cam", "sem", explainers (`predict list`), "MODULE:FUNCTION".
+        methods: "cam", "sem", explainers (`predict list`), "MODULE:FUNCTION", and beside any of
+            these "trivial:NAME", a baseline that sees no photo.
         classes: "predicted", "annotated" (joined by `class_map`), or a table (`truth.labelled`).
         class_map: see `predict`; of annotated classes.
         size: side of the photos for the network; None for the model's own.
@@ -197,11 +203,12 @@ def explain(
             require_labels(content, masks)
         elif classes != PREDICTED:
             content, class_map = labelled(content, classes), "same"
+        label = "predicted" if classes == PREDICTED else "gt"
         maps_of = partial(
             predict,
             model,
             size=size,
-            label="predicted" if classes == PREDICTED else "gt",
+            label=label,
             class_map=class_map,
             batch_size=_BATCH,
             device=device,
@@ -211,22 +218,26 @@ def explain(
                 store = Path(trial) / ANNOTATIONS
                 write_store(store, replace(content, annotations=content.annotations[:1]))
                 photo = Dataset.open(store, SPLIT, images, exif=exif)
-                maps_of(photo, {kinds[name]: map_path(Path(trial), name) for name in methods})
+                maps_of(photo, {kinds[name]: map_path(Path(trial), name) for name in kinds})
             remove_earlier(folder, methods)
         write_store(folder / ANNOTATIONS, content)
         scenes = Dataset.open(folder / ANNOTATIONS, SPLIT, images, exif=exif)
-        paths = {kinds[name]: map_path(folder, name) for name in methods}
         with bars("maps", "image") as progress:
             predicted = maps_of(
                 scenes,
-                paths,
+                {kinds[name]: map_path(folder, name) for name in kinds},
                 workers=0 if len(scenes) <= _FEW else 2,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,
             )
+        paths = [map_path(folder, name) for name in methods]
+        for name, path in zip(methods, paths, strict=True):
+            if name not in kinds:
+                baseline = name.removeprefix(BASELINE)
+                predict_trivial(scenes, path, baseline, label=label, overwrite=True)
         scored = []
-        for path in paths.values():
+        for path in paths:
             request = Request(path, scenes, metrics=METRICS, per_image=True, counts=True, jobs=jobs)
             scored.append(run(request, bars))
         results = tuple(own.results[0] for own in scored)
@@ -235,7 +246,7 @@ def explain(
             with bars("compare", "resample") as progress:
                 counted = [own.counts[0] for own in scored]
                 verdict = judge([compare(counted, bootstrap or Bootstrap(RESAMPLES, 0), progress)])
-        told = [*notes, *_cautions(len(scenes), results[0]), *predicted.notes]
+        told = [*notes, *_cautions(len(scenes), of_network(results)), *predicted.notes]
         told += verdict_warnings(verdict) if verdict else []
         done = Explained(
             scenes,
@@ -260,7 +271,7 @@ def explain(
             writes[folder / "index.html"] = partial(
                 write_page,
                 dataset=scenes,
-                submissions=list(paths.values()),
+                submissions=paths,
                 results=results,
                 images=done.images,
                 verdict=verdict,
@@ -289,7 +300,7 @@ def _kinds(
     layer: str | None,
     channels: int | str | None,
 ) -> dict[str, MapKind]:
-    """The kind of maps of each method."""
+    """The kind of maps of each method of the network; the others are baselines."""
     require_items("methods", methods, (str,), "a list of names")
     if not methods or len(set(methods)) < len(methods):
         raise WsolbenchError(
@@ -297,6 +308,18 @@ def _kinds(
             found="none" if not methods else f"one twice in {', '.join(methods)}",
             expected="one or more, each once",
             cure="name methods of `wsolbench predict list`",
+        )
+    for name in methods:
+        if name.startswith(BASELINE):
+            require_choice("baseline", name.removeprefix(BASELINE), TRIVIAL)
+    baselines = [name for name in methods if name.startswith(BASELINE)]
+    methods = [name for name in methods if name not in baselines]
+    if not methods:
+        raise WsolbenchError(
+            "methods",
+            found=f"none of the network, but {', '.join(baselines)}",
+            expected="a baseline beside a method that explains",
+            cure="add one of `wsolbench predict list`, or use predict and compare",
         )
     explainers = [name for name in methods if name not in METHODS]
     for name in explainers:

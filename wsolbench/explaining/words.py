@@ -13,7 +13,7 @@ from ..formats.report import signature
 from ..formats.result import Result
 from ..scores import SCORES, Better
 
-__all__ = ["basis", "conclusion", "decided_beside", "pair_sentence", "short_names"]
+__all__ = ["basis", "conclusion", "decided_beside", "of_network", "pair_sentence", "short_names"]
 
 POINTING = "pointing_game"
 
@@ -26,6 +26,11 @@ def short_names(verdict: Verdict | None, results: Sequence[Result]) -> list[str]
         for name, own in zip(names, results, strict=True)
     ]
     return bare if len(set(bare)) == len(bare) else list(names)
+
+
+def of_network(results: Sequence[Result]) -> Result:
+    """The first result whose maps a network made, so that it states this network."""
+    return next((own for own in results if own.method.get("backbone")), results[0])
 
 
 def conclusion(verdict: Verdict, names: Sequence[str]) -> str:
@@ -91,7 +96,7 @@ def decided_beside(verdict: Verdict, key: str, place: int) -> tuple[list[int], l
 
 def basis(results: Sequence[Result], verdict: Verdict | None) -> list[str]:
     """What the numbers rest on: the line that says which may be compared, and the network's."""
-    first = results[0]
+    first = of_network(results)
     if verdict is None:
         numbers = signature(first)
     else:
