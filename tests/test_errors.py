@@ -11,7 +11,7 @@ import pytest
 import wsolbench
 from wsolbench.baselines.explainer_records import explainer_named
 from wsolbench.errors import WsolbenchError, meant, require_choice, some
-from wsolbench.evaluation.checks import check_options
+from wsolbench.evaluation.checks import check_bootstrap, check_options
 from wsolbench.protocols import protocols_named
 from wsolbench.scores import SCORES
 
@@ -110,6 +110,21 @@ def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:
         (lambda: wsolbench.leaderboard.read_entries(None), "root: found an object of type None"),
         (lambda: wsolbench.plots.save_curves("r.json", "a.png"), "plots: found .* type str"),
         (lambda: wsolbench.plots.save_curves([], 3), "path: found an object of type int"),
+        (lambda: wsolbench.plots.iou_threshold([], None), "plot: no results or entries"),
+        (lambda: wsolbench.plots.seed_count_scores([], None), "plot: no results or entries"),
+        (lambda: wsolbench.table([], "html"), "form: found 'html', expected text, md, latex or"),
+        (lambda: wsolbench.table([], "md", None), "layout: found an object of type NoneType"),
+        (
+            lambda: wsolbench.table([], "csv", wsolbench.Layout(bold=True)),
+            "layout: bold: found it for a table of form csv",
+        ),
+        (lambda: wsolbench.readings_table([], "html"), "form: found 'html', expected text, md"),
+        (lambda: wsolbench.seeds_table([], "csv"), "form: found 'csv', expected text, md or latex"),
+        (
+            lambda: wsolbench.comparison_table(None, "md", wsolbench.Layout(sort="ap")),
+            "layout: sort: found it for a table of form md",
+        ),
+        (lambda: check_bootstrap(wsolbench.Bootstrap(10**7)), "an integer from 1 to 100000"),
         (lambda: wsolbench.plots.mask_alone("m.png", None), "mask: .* type str, .* NumPy array"),
     ],
 )

@@ -83,9 +83,9 @@ def _restored(where: str, found: str, expected: str, cure: str, exit_status: int
     return WsolbenchError(where, found=found, expected=expected, cure=cure, exit_status=exit_status)
 
 
-def one_of(items: Iterable[object]) -> str:
-    """All of a choice: `a, b or c`."""
-    *first, last = map(str, items)
+def one_of(items: Collection[object]) -> str:
+    """All of a choice: `a, b or c`; "nothing" where there is none."""
+    *first, last = map(str, items) if items else ("nothing",)
     return f"{', '.join(first)} or {last}" if first else last
 
 

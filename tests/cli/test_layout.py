@@ -40,6 +40,16 @@ def test_info(run: Run, scene: Path, results: list[str]) -> None:
     assert done.stderr.endswith("; did you mean peak_iou?\n")
 
 
+@pytest.mark.parametrize("asked", ["--format csv", "--columns ap", "--sort ap", "--transpose"])
+def test_info_takes_options_of_tables_for_results_alone(
+    run: Run, scene: Path, results: list[str], asked: str
+) -> None:
+    for files in (["toy.h5"], ["m1.json", "m1.h5"]):
+        done = run("info", *files, *asked.split(), status=2)
+        assert f"{asked.split()[0]} is for results alone; {files[-1]} holds: " in done.stderr
+        assert done.stdout == ""
+
+
 def test_compare(run: Run, scene: Path, results: list[str]) -> None:
     compared = ["compare", *results, "--bootstrap", "20"]
     whole = run(*compared).stdout
@@ -70,6 +80,11 @@ def test_compare_under_several_protocols(run: Run, scene: Path, results: list[st
 
 
 def test_thresholds(run: Run, scene: Path, results: list[str]) -> None:
+    drawn = ["--bootstrap", "20", "--format", "csv"]
+    assert (
+        "--bootstrap and --format csv exclude"
+        in run("thresholds", "m1.json", *drawn, status=2).stderr
+    )
     read = ["thresholds", "m1.json"]
     score = next(iter(json.loads(run(*read, "--json").stdout)[0]["scores"]))
     asked = ["--columns", score, "--sort", score]

@@ -212,6 +212,10 @@ def test_files_and_tables_hold_groups(tmp_path: Path) -> None:
     read = read_result(tmp_path / "r.json")
     assert read.to_json() == result.to_json()
     first = read.breakdowns["area"][0]
+    with pytest.raises(WsolbenchError, match=r'no groups; evaluate with by=\["area"\]'):
+        breakdown_table(replace(read, breakdowns={}), "area")
+    with pytest.raises(WsolbenchError, match="form: found 'csv', expected text, md or latex"):
+        breakdown_table(read, "area", "csv")
     shown = breakdown_table(read, "area")
     assert f"{100 * first.scores['iou_at_threshold']:.2f} [" in shown
     assert first.name in breakdown_table(read, "area", "md").replace("\\", "")

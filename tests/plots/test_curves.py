@@ -79,6 +79,10 @@ def test_finer_thresholds_have_their_own_axis(results: list[Result], ax: Axes) -
 
 
 def test_a_curve_that_a_result_lacks_is_refused(results: list[Result], tmp_path: Path) -> None:
+    with pytest.raises(WsolbenchError, match="kinds: found 'zzz', expected iou, precision-recall"):
+        plots.save_curves(results, tmp_path / "q.png", ["zzz"])
+    with pytest.raises(WsolbenchError, match="kinds: found an object of type str"):
+        plots.save_curves(results, tmp_path / "q.png", "iou")
     pixels = {key: results[0].curves[key] for key in ("threshold", "iou")}
     less = dataclasses.replace(results[0], curves=pixels)
     assert plots.curves_held([results[1], less]) == ["iou"]

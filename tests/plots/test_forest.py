@@ -87,6 +87,16 @@ def test_dots_are_filled_where_the_correction_leaves_a_difference_decided(
         assert {"B ahead after Holm's correction", told} <= set(drawn)
 
 
+@pytest.mark.parametrize("places", [(0, 9), (0, -1), (1, 1)])
+def test_only_methods_and_scores_that_were_compared_are_drawn(
+    comparison: Comparison, ax: Axes, places: tuple[int, int]
+) -> None:
+    with pytest.raises(WsolbenchError, match=r"first, second: found .*, expected 0, 1; name two"):
+        plots.differences(comparison, *places, ax)
+    with pytest.raises(WsolbenchError, match="scores: found 'nosuch'"):
+        plots.differences(comparison, 0, 1, ax, ["nosuch"])
+
+
 def test_units_have_axes_of_their_own(
     monkeypatch: pytest.MonkeyPatch, comparison: Comparison, tmp_path: Path
 ) -> None:

@@ -329,6 +329,10 @@ def test_the_report_has_every_table(study: Study, tmp_path: Path) -> None:
     assert f"{100 * own.mean:.1f} ± {100 * own.std:.1f}" in text  # type: ignore[operator]
     assert "trained on train, K and thresholds chosen on val (16 photos)" in text
     assert "**" not in study_text(study, "text")
+    assert "One seed cannot agree" not in text
+    alone = study_text(replace(study, seeds=(0,)))
+    assert "one seed, which decides no difference" in alone
+    assert "every claim is undecided: add seeds" in alone
     files = write_report(study, tmp_path)
     assert [file.name for file in files] == ["study.json", "study.md", "seed-counts.png"]
     content = json.loads(study_json(study))

@@ -321,6 +321,11 @@ def thresholds(
     layout = layout_of(form, as_json, **asked)
     if seed is not None and bootstrap is None:
         raise click.UsageError("--seed needs --bootstrap.")
+    if bootstrap is not None and form == "csv":
+        raise click.UsageError(
+            "--bootstrap and --format csv exclude each other: CSV holds the scores alone, --json "
+            "the intervals too."
+        )
     read = read_result(result)
     carried = read_result(threshold_from) if threshold_from else None
     kept = counts_path(result)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from .options import (
     json_option,
 )
 from .printing import print_result
+
+if TYPE_CHECKING:
+    from ..formats.layout import Layout
 
 __all__ = ["info"]
 
@@ -45,6 +48,7 @@ def info(files: tuple[Path, ...], form: str, as_json: bool, **asked: Any) -> Non
         click.echo(json.dumps(about, indent=1, sort_keys=True) if as_json else "\n".join(lines))
         return
     described = [{"file": str(file), **describe(file)} for file in files]
+    _check_options(described, form, layout)
     from ..formats.report import seeds_table, signature, table
     from ..formats.result import read_result
     from ..formats.seeds import seed_groups, seed_notes
@@ -81,6 +85,23 @@ def info(files: tuple[Path, ...], form: str, as_json: bool, **asked: Any) -> Non
         click.echo(err=form != "text")
         for result in results:
             click.echo(f"{result.name}: {signature(result)}", err=form != "text")
+
+
+def _check_options(described: Sequence[Mapping[str, Any]], form: str, layout: Layout) -> None:
+    """Refuse the options of tables for files that are not shown in one."""
+    given = {
+        "--format": form != "text",
+        "--columns": layout.columns,
+        "--sort": layout.sort,
+        "--transpose": layout.transposed,
+        "--bold": layout.bold,
+    }
+    others = [content for content in described if content["kind"] != "result"]
+    for name, own in given.items():
+        if own and others:
+            raise click.UsageError(
+                f"{name} is for results alone; {others[0]['file']} holds: {others[0]['kind']}."
+            )
 
 
 def _indented(content: Mapping[str, Any], depth: int = 1) -> list[str]:

@@ -311,12 +311,13 @@ def report(
         from ..plots import require_form
 
         require_form(plot)
-        require_target(plot, [])
+        require_target(plot, [folder / "seed-counts.png"])
     study = _report(folder, as_json, quiet)
     if plot is not None:
         from ..study.report import save_study
 
         save_study(study, plot, style, width)
+        click.echo(f"written: {plot}", err=True)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

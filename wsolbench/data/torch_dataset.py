@@ -130,6 +130,8 @@ def collate(items: Sequence[Item]) -> Item:
         (torch.Size([4, 56, 56]), 4)
     """
     require_items("items", items, (dict,), "a list of items of a torch data set")
+    if not items:
+        raise WsolbenchError("items", found="none", expected="one or more", cure="pass a batch")
     return {key: _stacked(key, [item[key] for item in items]) for key in items[0]}
 
 

@@ -41,6 +41,9 @@ __all__ = [
     "lacking",
 ]
 
+MOST_RESAMPLES = 100_000
+"""Resamples take memory, and no interval needs more."""
+
 MOST_CLASSES = 100_000
 """Classes that a protocol averages over at most: counts of each are kept for each image."""
 
@@ -145,14 +148,14 @@ def check_bootstrap(bootstrap: Bootstrap | None) -> None:
         )
     if bootstrap is None:
         return
-    for name, least in (("resamples", 1), ("seed", 0)):
+    # Larger seeds are not exact in every reader of JSON.
+    for name, least, most in (("resamples", 1, MOST_RESAMPLES), ("seed", 0, (1 << 53) - 1)):
         value = getattr(bootstrap, name)
-        # Larger integers are not exact in every reader of JSON.
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 53:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise WsolbenchError(
                 f"bootstrap.{name}",
                 found=repr(value)[:40],
-                expected=f"an integer, {least} or more, below 2^53",
+                expected=f"an integer from {least} to {most}",
                 cure="correct it, e.g. Bootstrap(1000, seed=0)",
             )
     if not isinstance(bootstrap.level, float) or not 0 < bootstrap.level < 1:

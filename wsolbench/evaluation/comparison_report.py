@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import printable, require_type
-from ..formats.layout import PLAIN, Layout, best_places
+from ..formats.layout import PLAIN, Layout, best_places, check_form
 from ..formats.report import seeds_table
 from ..scores import SCORES, ends_text
 from ..tables import csv_text, grid, markdown_text
@@ -63,6 +63,7 @@ def comparison_table(comparison: Comparison, form: str = "text", layout: Layout 
         >>> wsolbench.comparison_table(found, "csv").split(",")[:5]
         ['score', 'first', 'second', 'first_score', 'second_score']
     """
+    check_form(form, layout, sorted_=False)
     require_type("comparison", comparison, (Comparison,), "a Comparison")
     keys = layout.keys(comparison.scores)
     shown = pairs_of(comparison, keys)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import WsolbenchError, require_items, require_type
-from ..formats.layout import PLAIN, Layout
+from ..formats.layout import PLAIN, Layout, check_form
 from ..formats.result import Bootstrap, Result, Threshold
 from ..metrics.bootstrap import draw_weights, percentile_interval
 from ..metrics.own_thresholds import own_rule
@@ -96,6 +96,7 @@ def gaps_table(gaps: Sequence[Gap], form: str = "text", layout: Layout = PLAIN) 
 
     A layout sorts by the score itself, as in `readings_table`: the smallest gap comes first.
     """
+    check_form(form, layout, forms=("text", "md", "latex"))
     require_items("gaps", gaps, (Gap,), "a list that threshold_gaps(result, ...) returns")
     held = {key for gap in gaps for key in gap.gaps}
     keys = layout.keys(held) if held else []

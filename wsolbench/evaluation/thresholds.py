@@ -13,7 +13,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, require_items, require_type, some
-from ..formats.layout import PLAIN, Layout
+from ..formats.layout import PLAIN, Layout, check_form
 from ..formats.report import threshold_text
 from ..formats.result import Result, Threshold
 from ..metrics.choices import Comparator
@@ -322,6 +322,7 @@ def readings_table(read: Sequence[ScoresAt], form: str = "text", layout: Layout 
         >>> wsolbench.readings_table(read, "csv").split(",")[:4]
         ['rule', 'pixel_threshold', 'box_threshold', 'iou_at_threshold']
     """
+    check_form(form, layout)
     require_items("read", read, (ScoresAt,), "a list that readings(result) returns")
     first = read[0] if read else None
     read = layout.order(read, lambda own: own.scores, lambda own: own.rule)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import WsolbenchError, printable, require_items
-from ..formats.layout import PLAIN, Layout
+from ..formats.layout import PLAIN, Layout, check_form
 from ..protocols import versioned
 from ..scores import in_order
 from ..tables import csv_text, grid
@@ -235,6 +235,7 @@ def verdict_table(verdict: Verdict, form: str = "text", layout: Layout = PLAIN) 
         >>> wsolbench.verdict_table(verdict, "csv").split(",")[:4]
         ['protocol', 'score', 'first', 'second']
     """
+    check_form(form, layout, sorted_=False)
     require_items("verdict", [verdict], (Verdict,), "a Verdict")
     keys = layout.keys(key for own in verdict.comparisons for key in own.scores)
     shown = [(own, pairs_of(own, keys)) for own in verdict.comparisons]

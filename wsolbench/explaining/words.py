@@ -143,5 +143,5 @@ def _pointing(verdict: Verdict, names: Sequence[str]) -> str:
     unsure = [names[own] for own in range(len(names)) if own not in (*top, *below)]
     if not below:
         return f"{told}, which is not surely more than any other."
-    surely = f"{told}, surely more than {one_of(names[own] for own in below)}"
+    surely = f"{told}, surely more than {one_of([names[own] for own in below])}"
     return f"{surely}; undecided beside {one_of(unsure)}." if unsure else f"{surely}."

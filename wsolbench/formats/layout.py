@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import WsolbenchError, meant, one_of, some
+from ..errors import WsolbenchError, meant, one_of, require_choice, require_type, some
 from ..scores import SCORES, Better, in_order
+from ..tables import FORMATS
 
-__all__ = ["ABOUT", "BY_NAME", "PLAIN", "Layout", "best_places"]
+__all__ = ["ABOUT", "BY_NAME", "PLAIN", "Layout", "best_places", "check_form"]
 
 _Row = TypeVar("_Row")
 
@@ -105,6 +106,34 @@ class Layout:
 
 PLAIN = Layout()
 """All columns as they come."""
+
+
+def check_form(
+    form: str, layout: Layout = PLAIN, *, forms: Sequence[str] = FORMATS, sorted_: bool = True
+) -> None:
+    """Check the form and layout of a table before anything is formed.
+
+    Args:
+        form: one of `forms`.
+        layout: of the table.
+        forms: those that the table has.
+        sorted_: whether its rows may be sorted.
+
+    Raises:
+        WsolbenchError: another form or no layout; a layout that the table has no place for.
+    """
+    require_choice("form", form, forms)
+    require_type("layout", layout, (Layout,), "a Layout")
+    given = {"bold": layout.bold, "transposed": layout.transposed}
+    unfit = [name for name, own in given.items() if own and form == "csv"]
+    unfit += ["sort"] if layout.sort and not sorted_ else []
+    if unfit:
+        raise WsolbenchError(
+            f"layout: {unfit[0]}",
+            found=f"it for a table of form {form}",
+            expected="a table that has a place for it",
+            cure="leave it out, or name another form" if sorted_ else "leave it out",
+        )
 
 
 def best_places(key: str, values: Sequence[float | int | None]) -> list[int]:

@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import WsolbenchError, printable, require_choice, require_items, require_type
 from ..protocols import label_of, versioned
 from ..scores import SCORES, Unit, ends_text, in_order
-from ..tables import csv_text, grid, markdown_text
-from .layout import ABOUT, PLAIN, Layout, best_places
+from ..tables import FORMATS, csv_text, grid, markdown_text
+from .layout import ABOUT, PLAIN, Layout, best_places, check_form
 from .names import telling, told_apart
 from .result import GROUPS, Group, Result
 from .seeds import SeedGroup, seed_groups
@@ -29,6 +29,8 @@ __all__ = [
 
 LACKING = {"mask": "pixel", "box": "box"}
 """What images may lack, and the metric family that needs it."""
+
+_WITHOUT_CSV = tuple(form for form in FORMATS if form != "csv")
 
 _SHOWN_GROUPS = 20
 _WORDS = ("dataset", "split", "threshold")
@@ -135,6 +137,7 @@ def table(results: Sequence[Result], form: str = "text", layout: Layout = PLAIN)
         >>> print(wsolbench.table(results, "csv").splitlines()[0][:44])
         method,dataset,split,images,limit,threshold,
     """
+    check_form(form, layout)
     check_alike(results)
     results = layout.order(results, lambda own: own.scores, lambda own: own.name)
     held = {key for result in results for key in result.scores}
@@ -208,7 +211,12 @@ def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
         >>> print(wsolbench.breakdown_table(result, "boxes").splitlines()[0])
         True boxes      Images     AP    IoU at T    GT-known    Top-1 loc
     """
+    check_form(form, forms=_WITHOUT_CSV)
     require_type("result", result, (Result,), "a Result")
+    if not result.breakdowns:
+        raise WsolbenchError(
+            "result", found="no groups", cure='evaluate with by=["area"], "boxes" or "class"'
+        )
     require_choice("kind", kind, result.breakdowns)
     groups = list(result.breakdowns[kind])
     keys = in_order({key for group in groups for key in group.scores})
@@ -248,6 +256,7 @@ def seeds_table(groups: Sequence[SeedGroup], form: str = "text") -> str:
         >>> print(wsolbench.seeds_table([group], "md").splitlines()[0])
         | Mean ± standard deviation   |        Noise |
     """
+    check_form(form, forms=_WITHOUT_CSV)
     require_items("groups", groups, (SeedGroup,), "a list of SeedGroup, of seed_groups")
     clean = markdown_text if form == "md" else str
     rows = [

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WsolbenchError, one_of
+from ..errors import WsolbenchError, one_of, require_choice, require_items
 from ..formats.report import check_rules
 from ..formats.result import Result
 from ..leaderboard.entries import Entry
@@ -21,6 +21,7 @@ from .scored import (
     legends,
     protocol_of,
     require_scored,
+    require_some,
     shared,
     source_text,
     where,
@@ -60,6 +61,7 @@ def iou_threshold(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) ->
         ax: to draw on.
         legend: whether to add a legend beside the axes.
     """
+    require_some(scored)
     about = SCORES["peak_iou"]
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         own = look(place)
@@ -83,6 +85,7 @@ def precision_recall(scored: Sequence[Scored], ax: Axes, *, legend: bool = True)
         ax: to draw on.
         legend: whether to add a legend beside the axes.
     """
+    require_some(scored)
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         own = look(place)
         x, y = _steps(item.curves["precision"], item.curves["recall"])
@@ -104,6 +107,7 @@ def box_accuracy(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) -> 
         ax: to draw on.
         legend: whether to add a legend beside the axes.
     """
+    require_some(scored)
     for place, (item, name) in enumerate(zip(scored, legends(scored), strict=True)):
         about = SCORES[localization_key(item.label)]
         curve = item.curves[about.curve]
@@ -124,6 +128,7 @@ def boundary(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) -> Axes
         ax: to draw on.
         legend: whether to add a legend beside the axes.
     """
+    require_some(scored)
     for equal in _ISO_F:
         recall = [place / 200 for place in range(1, 201) if equal < 2 * place / 200]
         precision = [equal * own / (2 * own - equal) for own in recall]
@@ -183,6 +188,10 @@ def save_curves(
     require_scored(scored)
     require_form(path)
     inches_of(width)
+    if kinds is not None:
+        require_items("kinds", kinds, (str,), "a list of names of curves")
+        for kind in kinds:
+            require_choice("kinds", kind, CURVES)
     for item in scored:
         if isinstance(item, Entry) and not item.curves:
             raise WsolbenchError(

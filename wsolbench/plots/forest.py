@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import require_type
+from ..errors import WsolbenchError, one_of, require_choice, require_type
 from ..evaluation.comparison_report import correction_text, mark
 from ..scores import SCORES, Better, Score, Unit, ends_text
 from .compared import DECIDED, VERDICT_COLOURS, about, name_lines, row_title
@@ -68,7 +68,17 @@ def differences(
     """
     shared = score_axes(comparison)
     keys = (shared[0] if shared else []) if scores is None else scores
+    for key in keys:
+        require_choice("scores", key, {pair.score for pair in comparison.pairs})
     own = [pair for pair in comparison.pairs if (pair.first, pair.second) == (first, second)]
+    if not own:
+        places = {(pair.first, pair.second) for pair in comparison.pairs}
+        raise WsolbenchError(
+            "first, second",
+            found=f"{first}, {second}",
+            expected=one_of([f"{one}, {two}" for one, two in sorted(places)]),
+            cure="name two methods that were compared, by their places",
+        )
     pairs = [pair for key in keys for pair in own if pair.score == key]
     for row, pair in enumerate(pairs):
         score = SCORES[pair.score]

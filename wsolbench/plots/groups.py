@@ -10,9 +10,10 @@ from ..errors import WsolbenchError, require_choice, require_items
 from ..formats.result import GROUPS, Result
 from ..scores import SCORES
 from .grid import panel_grid
-from .keys import framed, legend_beside, line_mark
+from .keys import Mark, framed, legend_beside, line_mark
 from .scored import check_alike, legends, shared, source_text, where
 from .style import inches_of, limit_axis, line, look, picture, require_form
+from .texts import cut, small, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,11 @@ def group_scores(
                     ax.vlines(at, low, high, colors=own.colour, linewidth=1)
     if few:
         counts = [group.images for group in results[0].breakdowns[kind]]
-        labels = [f"{name[:24]} ({count})" for name, count in zip(names, counts, strict=True)]
+        room = text_width("n" * 22, small())
+        labels = [
+            f"{cut(name, room, small())} ({count})"
+            for name, count in zip(names, counts, strict=True)
+        ]
         ax.set_xticks(range(len(names)), labels, rotation=45, ha="right", rotation_mode="anchor")
         for label in ax.get_xticklabels():
             label.set_parse_math(False)
@@ -80,9 +85,15 @@ def group_scores(
     ax.set(ylabel=about.axis)
     limit_axis(ax, about, 102)
     if legend:
-        marks = [line_mark(text, look(at), marker=few) for at, text in enumerate(texts)]
-        legend_beside(ax, marks, shared(results))
+        legend_beside(ax, _marks(texts, few, kind), shared(results))
     return ax
+
+
+def _marks(texts: Sequence[str], few: bool, kind: str) -> list[Mark]:
+    """The key: dots for a few classes, which have no order to join, else lines."""
+    if few and kind == "class":
+        return [Mark(own, look(at).colour, marker=look(at).marker) for at, own in enumerate(texts)]
+    return [line_mark(own, look(at), marker=few) for at, own in enumerate(texts)]
 
 
 def save_groups(
@@ -133,5 +144,5 @@ def save_groups(
         for key, ax in zip(keys, grid.filled(axes), strict=True):
             group_scores(results, kind, key, ax, legend=False)
         few = len(results[0].breakdowns[kind]) <= FEW_GROUPS
-        marks = [line_mark(own, look(at), marker=few) for at, own in enumerate(legends(results))]
+        marks = _marks(legends(results), few, kind)
         framed(axes[0, 0].figure, marks, source=source_text(results))

@@ -18,6 +18,7 @@ __all__ = [
     "legends",
     "protocol_of",
     "require_scored",
+    "require_some",
     "shared",
     "source_of",
     "source_text",
@@ -34,9 +35,7 @@ LONGEST = 80
 
 def check_alike(scored: Sequence[Scored]) -> None:
     """Raise if the numbers are not comparable: several protocols, or several papers."""
-    require_scored(scored)
-    if not scored:
-        raise WsolbenchError("plot", found="no results or entries", cure="name at least one")
+    require_some(scored)
     sources = dict(map(source_of, scored))
     if len(sources) > 1:
         raise WsolbenchError(
@@ -54,6 +53,17 @@ def require_scored(scored: object) -> None:
         WsolbenchError: it is not.
     """
     require_items("plots", scored, (Result, Entry), "a list of results or leaderboard entries")
+
+
+def require_some(scored: Sequence[Scored]) -> None:
+    """Check that an argument is a list of something to draw.
+
+    Raises:
+        WsolbenchError: it is not, or it is empty.
+    """
+    require_scored(scored)
+    if not scored:
+        raise WsolbenchError("plot", found="no results or entries", cure="name at least one")
 
 
 def source_of(item: Scored) -> tuple[str, str]:

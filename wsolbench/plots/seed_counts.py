@@ -17,7 +17,7 @@ from .scored import (
     Scored,
     check_alike,
     legends,
-    require_scored,
+    require_some,
     shared,
     source_text,
     where,
@@ -49,7 +49,7 @@ def seed_count_scores(
         WsolbenchError: an item without seeds or without the score, counts mixed with shares, or
             points of one line that have equal seeds or differ in other parameters.
     """
-    require_scored(scored)
+    require_some(scored)
     for item in scored:
         _require_score(item, score)
     lines = _lines(scored)

@@ -83,6 +83,7 @@ def save_seed_count_curves(
     scores: Sequence[str],
     style: str = "screen",
     width: str | None = None,
+    source: str = "",
 ) -> None:
     """Draw the curves into a PNG, SVG or PDF file, one panel per score.
 
@@ -92,6 +93,7 @@ def save_seed_count_curves(
         scores: keys of `scores.SCORES`.
         style: a key of `STYLES`.
         width: a key of `FIGURE_WIDTHS`; None for the width that the panels need.
+        source: a line below the key: what the scores are of.
 
     Raises:
         WsolbenchError: unsupported file extension, or matplotlib is not installed.
@@ -102,4 +104,4 @@ def save_seed_count_curves(
         for ax, score in zip(grid.filled(axes), scores, strict=True):
             seed_count_curve(curves, ax, score)
         marks = [line_mark(own.title, look(at), marker=True) for at, own in enumerate(curves)]
-        framed(axes[0, 0].figure, marks, lowest=grid.lowest)
+        framed(axes[0, 0].figure, marks, source=source, lowest=grid.lowest)

@@ -64,7 +64,10 @@ def save_study(
     study: Study, path: str | os.PathLike[str], style: str = "screen", width: str | None = None
 ) -> None:
     """Draw the scores on val against SEM's K; see `plots.study.save_seed_count_curves`."""
-    save_seed_count_curves(_curves(study), path, KEYS["val"][:3], style, width)
+    plan = study.plan
+    about = f"{plan['dataset']} {plan['val']}, backbone {plan['backbone']}"
+    source = printable(f"{about}; protocol {study.protocol}")
+    save_seed_count_curves(_curves(study), path, KEYS["val"][:3], style, width, source)
 
 
 def _curves(study: Study) -> list[SeedCountCurve]:
@@ -103,13 +106,15 @@ def study_text(study: Study, form: str = "md") -> str:
 def _about(study: Study) -> str:
     plan, recipe, drawn = study.plan, study.plan["recipe"], study.bootstrap
     weights = plan["trunk_weights"].get("file", "none: random weights")
-    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
+    several = len(study.seeds) > 1
+    seeds = f"{len(study.seeds)} seeds" if several else "one seed, which decides no difference"
+    epochs = f"{recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'}"
     train, val, test = (printable(plan[name]) for name in ("train", "val", "test"))
     return (
         f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
         f"trained on {train}, K and thresholds chosen on {val} ({study.images['val']} photos), "
         f"used on {test} ({study.images['test']} photos). Backbone {plan['backbone']}, "
-        f"trunk weights {printable(weights)}, {recipe['epochs']} epochs, learning rate "
+        f"trunk weights {printable(weights)}, {epochs}, learning rate "
         f"{recipe['learning_rate']:g} (head x {recipe['head_factor']:g}), photos of "
         f"{recipe['size']}x{recipe['size']}; {seeds}, protocol {study.protocol}. Numbers are "
         f"percent: mean and sample standard deviation over seeds; [low, high] is the "
@@ -251,6 +256,8 @@ def _findings(study: Study) -> Section:
         "The paper makes these claims of InceptionV3 on ImageNet. The difference is the one "
         "measured here; a claim holds if its interval excludes zero and all seeds agree."
     )
+    if len(study.seeds) == 1:
+        words += " One seed cannot agree with others, so every claim is undecided: add seeds."
     return (
         "The paper's claims in this study",
         words,
