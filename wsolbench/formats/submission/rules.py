@@ -73,7 +73,10 @@ WINDOW_RULE = "x0, y0, x1, y1 in pixels of the image, finite, at least one pixel
 WITHIN_RULE = "a window that along each axis lies within the image or covers all of it"
 
 DTYPES = ("|u1", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8")
-"""Accepted map types: uint8 (value / 255), float16 or float32 in [0, 1], little-endian."""
+"""Map types that are read: uint8 (value / 255), and floats in [0, 1] in either byte order.
+
+Maps are written as `|u1`, `<f2` or `<f4`.
+"""
 
 MAX_ROWS = 2_000_000
 """Maximum images of a submission; OpenImages, the largest localization set, has 1.9 million."""
