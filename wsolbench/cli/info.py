@@ -33,10 +33,9 @@ __all__ = ["info"]
 def info(files: tuple[Path, ...], form: str, as_json: bool, **asked: Any) -> None:
     """Describe annotation files, submissions and results.
 
-    Several results are shown in one table, which --format, --columns, --sort, --transpose and
-    --bold apply to. Results of one method that
-    state different seeds are also summarised by their mean and standard deviation. Without FILES,
-    print the versions of wsolbench and its packages.
+    Several results are printed as one table; --format, --columns, --sort, --transpose and --bold
+    change it. Results of one method that state different seeds are also summarised by their mean
+    and standard deviation. Without FILES, print the versions of wsolbench and its packages.
     """
     check_output_options(form, as_json)
     layout = layout_of(form, as_json, **asked)
