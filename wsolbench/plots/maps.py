@@ -17,7 +17,6 @@ from .photos import (
     caption,
     heading,
     map_with_boxes,
-    photo_alone,
     photo_grid,
     photo_with_mask,
     row_height,
@@ -118,10 +117,7 @@ def _thresholds(opened: Submission, result: Result | None) -> str:
 
 
 def _overlay(overlay: Overlay, axes: Sequence[Axes], inches: float) -> None:
-    if overlay.mask.any():
-        photo_with_mask(overlay.photo, overlay.mask, axes[0])
-    else:
-        photo_alone(overlay.photo, axes[0])
+    photo_with_mask(overlay.photo, overlay.mask, axes[0])
     side_text(axes[0], overlay.image_id, inches * row_height(overlay))
     caption(axes[0], overlay.class_name, inches)
     for ax, drawn in zip(axes[1:], overlay.maps, strict=True):

@@ -20,7 +20,7 @@ from ..baselines.embedding import (
 )
 from ..errors import WsolbenchError
 from .keys import Mark, framed
-from .photos import heading, photo_alone, photo_with_mask
+from .photos import heading, photo_with_mask
 from .style import inches_of, picture, require_form
 
 if TYPE_CHECKING:
@@ -170,10 +170,7 @@ def photo_with_seeds(
         window: (x0, y0, x1, y1), the part of the photo that the map shows, in pixels.
         ax: to draw on; its units are pixels.
     """
-    if mask.any():
-        photo_with_mask(photo, mask, ax)
-    else:
-        photo_alone(photo, ax)
+    photo_with_mask(photo, mask, ax)
     x0, y0, x1, y1 = map(float, window)
     rows, columns = np.nonzero(seeds)
     x = x0 + (columns + 0.5) * (x1 - x0) / seeds.shape[1]
