@@ -229,13 +229,14 @@ def plot_seeds(
     require_torch("plot seeds")
     from ..baselines.embedding import require_sklearn
     from ..baselines.seed_features import seed_features, seed_statistics
-    from ..plots.seeds import require_panels, save_seeds, seed_panels
+    from ..plots.grid import require_photos
+    from ..plots.seeds import MAX_PANELS, save_seeds, seed_panels
 
     require_sklearn()
     opened = open_images(annotations, dataset, split, images, limit, ids, exif)
     opened = _spread(opened, 6) if limit is None and ids is None else opened
     require_target(out, [opened.store.path])
-    require_panels(len(opened))
+    require_photos(len(opened), MAX_PANELS)
     network = load_network(None, **source)
     names = tuple(listed(features))
     with bar("features", quiet=quiet) as progress:

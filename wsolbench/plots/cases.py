@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import WsolbenchError, printable
+from .grid import MAX_PHOTOS
 from .keys import Mark, framed
-from .maps import MAX_PHOTOS
 from .names import method_names
 from .photos import (
     FALSE_ALARM,

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import WsolbenchError, printable
 from ..metrics.boundary import edge_levels, suppress, true_boundary
 from ..metrics.choices import BoundaryRule
+from .grid import PHOTO_INCHES, require_photos
 from .keys import framed
 from .photos import heading, photo_grid, side_text
 from .style import picture, require_form
@@ -22,12 +23,7 @@ if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..formats.submission.reader import Submission
 
-__all__ = ["MAX_PHOTOS", "edges_on_white", "save_edges"]
-
-MAX_PHOTOS = 40
-"""Maximum number of photos in one figure."""
-
-_INCHES = 1.75  # a column
+__all__ = ["edges_on_white", "save_edges"]
 
 
 def edges_on_white(levels: NDArray[np.uint8], ax: Axes) -> Axes:
@@ -69,7 +65,7 @@ def save_edges(
         dataset: the split, with a folder of photos.
         submissions: of edges, drawn in one column each.
         path: the file to write.
-        image_ids: the photos, from top to bottom, `MAX_PHOTOS` at most.
+        image_ids: the photos, from top to bottom, `grid.MAX_PHOTOS` at most.
         rule: how the edges are scored: suppressed edges are drawn where it suppresses them, and its
             true boundary. None draws edges as they are, and the usual boundary.
         style: a key of `STYLES`.
@@ -82,13 +78,7 @@ def save_edges(
     from ..evaluation.checks import check_match
 
     require_form(path)
-    if not 1 <= len(image_ids) <= MAX_PHOTOS:
-        raise WsolbenchError(
-            "images",
-            found=f"{len(image_ids)} images",
-            expected=f"1 to {MAX_PHOTOS}",
-            cure="draw fewer in one figure" if image_ids else "name at least one",
-        )
+    require_photos(len(image_ids))
     grid = photo_grid(len(submissions) + 2, width)
     own = BoundaryRule(suppression=False) if rule is None else rule
     rows = [dataset.image_ids.index(name) for name in image_ids if name in dataset.image_ids]
@@ -106,7 +96,7 @@ def save_edges(
     shown = [[_edges(opened, name) for opened in submissions] for name in image_ids]
     titles = ["photo", *(printable(str(opened.header.method["name"])) for opened in submissions)]
     titles.append("true boundary")
-    panel = (_INCHES * grid.columns if grid.inches is None else grid.inches) / grid.columns - 0.08
+    panel = grid.across(PHOTO_INCHES) - 0.08
     heights = [sample.mask.shape[0] / sample.mask.shape[1] for sample in samples]
     tall = [height for height in heights for _ in range(grid.rows)]
     texts = 0.08 * len(tall) + 0.4 * (1 if grid.rows == 1 else len(tall))

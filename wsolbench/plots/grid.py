@@ -1,17 +1,24 @@
-"""How panels share the width of a figure."""
+"""How panels share the width of a figure, and how many photos fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WsolbenchError
 from .style import inches_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["Grid", "panel_grid"]
+__all__ = ["MAX_PHOTOS", "PHOTO_INCHES", "Grid", "panel_grid", "require_photos"]
+
+MAX_PHOTOS = 40
+"""Maximum number of photos in one figure, below each other."""
+
+PHOTO_INCHES = 1.75
+"""Width of a column of photos, in figures whose width is not given."""
 
 _NARROWEST = 2.2
 """Inches of a panel with an axis and its labels."""
@@ -48,13 +55,17 @@ class Grid:
         """Inches down to which all rows may shrink to fit a page; None if no width is given."""
         return None if self.inches is None else _LOWEST * self.rows
 
+    def across(self, width: float) -> float:
+        """Inches of a panel that would by itself be so wide, with its share of the gaps."""
+        return width if self.inches is None else self.inches / self.columns
+
     def size(self, width: float, height: float) -> tuple[float, float]:
         """Inches of a figure whose panels would by themselves be so wide and so high.
 
         Panels of a given width keep their shape, but are not made larger, nor lower than the label
         of an axis is long.
         """
-        own = width if self.inches is None else self.inches / self.columns
+        own = self.across(width)
         return own * self.columns, min(height, max(_LOWEST, own / width * height)) * self.rows
 
     def filled(self, axes: NDArray[Any]) -> list[Axes]:
@@ -83,3 +94,14 @@ def panel_grid(
     room = most if inches is None else max(1, min(most, int(inches / narrowest)))
     rows = -(-count // room)
     return Grid(count, -(-count // rows), inches)
+
+
+def require_photos(count: int, most: int = MAX_PHOTOS) -> None:
+    """Raise unless this many photos fit in one figure. Call it before any work."""
+    if not 1 <= count <= most:
+        raise WsolbenchError(
+            "images",
+            found=f"{count} images",
+            expected=f"1 to {most}",
+            cure="draw fewer in one figure" if count else "name at least one",
+        )

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import WsolbenchError
 from ..formats.result import Result, levels_read
+from .grid import PHOTO_INCHES, require_photos
 from .keys import Mark, framed
 from .names import method_names
 from .photos import (
@@ -31,12 +31,7 @@ if TYPE_CHECKING:
     from ..evaluation.overlays import Overlay
     from ..formats.submission.reader import Submission
 
-__all__ = ["MAX_PHOTOS", "save_maps"]
-
-MAX_PHOTOS = 40
-"""Maximum number of photos in one figure."""
-
-_INCHES = 1.75  # a column
+__all__ = ["save_maps"]
 
 
 def save_maps(
@@ -57,7 +52,7 @@ def save_maps(
         dataset: the split, with a folder of photos.
         submissions: drawn in one column each.
         path: the file to write.
-        image_ids: the photos, from top to bottom, `MAX_PHOTOS` at most.
+        image_ids: the photos, from top to bottom, `grid.MAX_PHOTOS` at most.
         results: of some of the submissions, to draw predicted boxes at their Box-T and outlines of
             the foreground at their Peak-T, or whichever thresholds they were read at. A submission
             without a result gets neither, unless it contains boxes.
@@ -71,13 +66,7 @@ def save_maps(
     from ..evaluation.overlays import pair_results, read_overlays
 
     require_form(path)
-    if not 1 <= len(image_ids) <= MAX_PHOTOS:
-        raise WsolbenchError(
-            "images",
-            found=f"{len(image_ids)} images",
-            expected=f"1 to {MAX_PHOTOS}",
-            cure="draw fewer in one figure" if image_ids else "name at least one",
-        )
+    require_photos(len(image_ids))
     grid = photo_grid(len(submissions) + 1, width)
     paired = pair_results(submissions, results)
     shown = list(read_overlays(dataset, submissions, image_ids, paired))
@@ -87,7 +76,7 @@ def save_maps(
         missing = "no result" if results and result is None else ""
         told = ", ".join(part for part in (_thresholds(opened, result), missing) if part)
         titles.append(f"{name}\n{told}".rstrip())
-    panel = (_INCHES * grid.columns if grid.inches is None else grid.inches) / grid.columns - 0.1
+    panel = grid.across(PHOTO_INCHES) - 0.1
     tall = [height for overlay in shown for height in [row_height(overlay)] * grid.rows]
     texts = 0.2 * len(tall) + 0.45 * (1 if grid.rows == 1 else len(tall))
     size = (grid.columns * (panel + 0.1), panel * sum(tall) + texts)

@@ -18,7 +18,7 @@ from ..baselines.embedding import (
     chosen_positions,
     tsne_coordinates,
 )
-from ..errors import WsolbenchError
+from .grid import require_photos
 from .keys import Mark, framed
 from .photos import heading, photo_with_mask
 from .style import inches_of, picture, require_form
@@ -35,7 +35,6 @@ __all__ = [
     "SeedPanel",
     "embedded_groups",
     "photo_with_seeds",
-    "require_panels",
     "save_seeds",
     "seed_panels",
 ]
@@ -79,17 +78,6 @@ class SeedPanel:
     positions: NDArray[np.int64]
     coordinates: NDArray[np.float32]
     caption: str = ""
-
-
-def require_panels(count: int) -> None:
-    """Raise unless so many photos fit one figure. Call it before any work."""
-    if not 1 <= count <= MAX_PANELS:
-        raise WsolbenchError(
-            "images",
-            found=f"{count} images",
-            expected=f"1 to {MAX_PANELS}",
-            cure="draw fewer in one figure" if count else "name at least one",
-        )
 
 
 def seed_panels(
@@ -223,7 +211,7 @@ def save_seeds(
     """
     require_form(path)
     inches = inches_of(width)
-    require_panels(len(panels))
+    require_photos(len(panels), MAX_PANELS)
     columns = min(len(panels), COLUMNS if inches is None else int(inches))
     blocks = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     tall: list[float] = []
