@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -49,31 +49,23 @@ def _shares(text: str) -> tuple[float | int, ...]:
         ) from None
 
 
-def _methods(text: str) -> tuple[str, ...]:
-    """Names of methods, separated by commas."""
-    names = tuple(listed(text))
-    unknown = [name for name in names if name not in METHODS]
-    if unknown:
-        cure = meant(unknown[:1], METHODS, "name some of these.")
-        known = ", ".join(METHODS)
-        raise click.BadParameter(f"{unknown[0]!r} is not one of {known}; {cure}")
-    return names
-
-
 EDGE_VARIANTS = (  # as study.edges.VARIANTS, which would load too much for --help
     *("cam-hns", "sem-vanilla", "sem-hns", "sem-hns-cutmix", "sem-hns-has"),
     *("sem-pseudo", "cam-pseudo", "sem-gradient"),
 )
 
 
-def _variants(text: str) -> tuple[str, ...]:
-    """Names of rows, separated by commas."""
-    names = tuple(listed(text))
-    unknown = [name for name in names if name not in EDGE_VARIANTS]
-    if unknown:
-        cure = meant(unknown[:1], EDGE_VARIANTS, "name some of these.")
-        known = ", ".join(EDGE_VARIANTS)
-        raise click.BadParameter(f"{unknown[0]!r} is not one of {known}; {cure}")
+def _names_among(known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
+    """The type of an option that takes some of these names, separated by commas."""
+
+    def names(text: str) -> tuple[str, ...]:
+        asked = tuple(listed(text))
+        unknown = [name for name in asked if name not in known]
+        if unknown:
+            cure = meant(unknown[:1], known, "name some of these.")
+            raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(known)}; {cure}")
+        return asked
+
     return names
 
 
@@ -119,7 +111,7 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--methods",
-            type=_methods,
+            type=_names_among(METHODS),
             default=",".join(METHODS),
             show_default=True,
             metavar="NAME,NAME",
@@ -411,7 +403,7 @@ def _also(text: str) -> tuple[str, Path]:
 )
 @click.option(
     "--variants",
-    type=_variants,
+    type=_names_among(EDGE_VARIANTS),
     metavar="NAME,NAME",
     help=f"Rows of the table [default: {','.join(EDGE_VARIANTS)}].",
 )
