@@ -35,10 +35,11 @@ from ..errors import WsolbenchError, require_choice
 from ..evaluation.counts import counts_path, write_counts
 from ..evaluation.run import Request
 from ..evaluation.run import run as evaluate_files
-from ..files import require_file, sha256_of, write_text
+from ..files import require_file, sha256_of
 from ..formats.result import Result, read_result
 from ..progress import Progress
 from ..scores import SCORES
+from .plan import agree_on_plan
 
 __all__ = [
     "CANNY",
@@ -223,7 +224,7 @@ def run_edge_study(
         raise WsolbenchError(
             folder, found=f"{error.strerror}", expected="a folder", cure="name another --out"
         ) from error
-    _agree(folder / "edges-plan.json", described)
+    agree_on_plan(folder / "edges-plan.json", described, read_edge_plan)
     canny = folder / "canny"
     canny.mkdir(exist_ok=True)
     if not (canny / "test.h5").exists():
@@ -336,24 +337,6 @@ def _network_of(checkpoints: Mapping[tuple[int, str], Path]) -> tuple[str, int]:
 def _titled(bars: Bars, title: str) -> Bars:
     """The same bars with more in their titles."""
     return lambda stage, unit: bars(f"{stage}, {title}", unit)
-
-
-def _agree(path: Path, described: Mapping[str, Any]) -> None:
-    """Write a study's plan, or check that the folder holds no other."""
-    text = json.dumps(described, indent=1, sort_keys=True) + "\n"
-    if not path.exists():
-        write_text(path, text)
-        return
-    found = read_edge_plan(path.parent)
-    differing = [name for name in described if found.get(name) != described[name]]
-    if differing:
-        name = differing[0]
-        raise WsolbenchError(
-            path,
-            found=f"a study with another plan: {name} {found.get(name)}",
-            expected=f"{described[name]}",
-            cure="give the same options as before, or name another folder with --out",
-        )
 
 
 def read_edge_plan(folder: str | os.PathLike[str]) -> dict[str, Any]:

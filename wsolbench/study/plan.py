@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -238,17 +238,25 @@ _KEYS = {
 }
 
 
-def agree_on_plan(folder: Path, described: Mapping[str, Any]) -> None:
+def agree_on_plan(
+    path: Path,
+    described: Mapping[str, Any],
+    read: Callable[[Path], Mapping[str, Any]],
+) -> None:
     """Write a study's plan, or check that the folder holds no other.
+
+    Args:
+        path: the file of the plan.
+        described: the plan.
+        read: reads the plan of a folder.
 
     Raises:
         WsolbenchError: the folder holds a study with another plan; it names what differs.
     """
-    path = folder / "plan.json"
     if not path.exists():
         write_text(path, json.dumps(described, indent=1, sort_keys=True) + "\n")
         return
-    found = read_plan(folder)
+    found = read(path.parent)
     differing = [name for name in described if found.get(name) != described[name]]
     if differing:
         name = differing[0]

@@ -34,7 +34,7 @@ from ..evaluation.run import run as evaluate_files
 from ..files import together
 from ..formats.result import Result, read_result
 from ..progress import Progress
-from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, Plan, agree_on_plan
+from .plan import FEAT5, OWN, SPLITS, TRIVIAL, Maps, Plan, agree_on_plan, read_plan
 
 __all__ = ["run_study"]
 
@@ -95,7 +95,7 @@ def run_study(
             folder, found=f"{error.strerror}", expected="a folder", cure="name another --out"
         ) from error
     trained_on = {"photos": len(photos), "sha256": photos.sha256}
-    agree_on_plan(folder, {**described, "trained_on": trained_on})
+    agree_on_plan(folder / "plan.json", {**described, "trained_on": trained_on}, read_plan)
     options = _Options(device, workers, bars, say)
     for name in TRIVIAL:
         _run_trivial(folder / "trivial" / name, name, data, options)
