@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import WsolbenchError, printable
 from ..evaluation.counts import Counts, counts_path, read_counts
 from ..formats.result import Bootstrap, read_result
-from ..metrics.bootstrap import draw_weights, percentile_interval
+from ..metrics.bootstrap import draw_weights
 from ..progress import Progress
 from ..scores import SCORES
 from ..tables import grid
@@ -266,12 +265,7 @@ def _over(
             )
         ]
         drawn = drawn - np.mean([resampled[key] for _, resampled in minus], axis=0)
-    return Estimate(
-        tuple(values),
-        fmean(values),
-        stdev(values) if len(values) > 1 else None,
-        percentile_interval(drawn, bootstrap.level),
-    )
+    return Estimate.of(values, drawn, bootstrap.level)
 
 
 def edge_study_json(study: EdgeStudy) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..metrics.bootstrap import percentile_interval
 
 __all__ = ["Estimate"]
 
@@ -22,6 +29,22 @@ class Estimate:
     mean: float
     std: float | None
     interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, values: Sequence[float], drawn: NDArray[Any], level: float) -> Estimate:
+        """The estimate from one value a seed.
+
+        Args:
+            values: one a seed.
+            drawn: float64 (resamples,), the mean over seeds in each resample of the photos.
+            level: the confidence level.
+        """
+        return cls(
+            tuple(values),
+            fmean(values),
+            stdev(values) if len(values) > 1 else None,
+            percentile_interval(drawn, level),
+        )
 
     @property
     def sign(self) -> int:

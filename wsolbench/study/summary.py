@@ -17,7 +17,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..baselines.settings import METHODS
 from ..errors import WsolbenchError
 from ..evaluation.counts import Counts, counts_path, read_counts
 from ..formats.result import Bootstrap, Result, read_result
-from ..metrics.bootstrap import draw_weights, percentile_interval
+from ..metrics.bootstrap import draw_weights
 from ..progress import Progress
 from .claims import Claim, Finding, claims, judged
 from .estimate import Estimate
@@ -291,7 +290,9 @@ class _Runs:
         """A score over seeds and photos."""
         runs = self.over_seeds(method, part, kind)
         values = [float(scores[key]) for scores, _ in runs]
-        return _estimate(values, np.mean([drawn[key] for _, drawn in runs], axis=0), self.bootstrap)
+        return Estimate.of(
+            values, np.mean([drawn[key] for _, drawn in runs], axis=0), self.bootstrap.level
+        )
 
     def difference(
         self, part: str, key: str, first: tuple[str, Maps], second: tuple[str, Maps]
@@ -306,7 +307,7 @@ class _Runs:
         )
         values = [float(other[0][key]) - float(own[0][key]) for own, other in pairs]
         drawn = np.mean([other[1][key] - own[1][key] for own, other in pairs], axis=0)
-        return _estimate(values, drawn, self.bootstrap)
+        return Estimate.of(values, drawn, self.bootstrap.level)
 
     def best(self, method: str, key: str, features: tuple[str, ...] = FEAT5) -> Maps:
         """The K with the highest mean on val, the smallest of equals."""
@@ -393,7 +394,7 @@ class _Runs:
         for part in SPLITS:
             scores, drawn = self.one(self.root / "trivial" / name / f"{part}.json", part)
             found[part] = {
-                key: _estimate([float(scores[key])], drawn[key], self.bootstrap)
+                key: Estimate.of([float(scores[key])], drawn[key], self.bootstrap.level)
                 for key in KEYS[part]
                 if key in scores
             }
@@ -407,10 +408,10 @@ class _Runs:
             if key not in scores:
                 continue
             runs = self.over_seeds(method, "test", self.best(method, key) if sem else OWN)
-            found[key] = _estimate(
+            found[key] = Estimate.of(
                 [float(own[key]) - float(scores[key]) for own, _ in runs],
                 np.mean([own[key] - drawn[key] for _, own in runs], axis=0),
-                self.bootstrap,
+                self.bootstrap.level,
             )
         return found
 
@@ -454,15 +455,6 @@ class _Runs:
             first = (claim.first[0], OWN)
             second = (claim.second[0], self.best(claim.second[0], "peak_iou"))
         return self.difference(part, claim.key, first, second)
-
-
-def _estimate(values: Sequence[float], drawn: NDArray[Any], bootstrap: Bootstrap) -> Estimate:
-    return Estimate(
-        tuple(values),
-        fmean(values),
-        stdev(values) if len(values) > 1 else None,
-        percentile_interval(drawn, bootstrap.level),
-    )
 
 
 def _finished(
