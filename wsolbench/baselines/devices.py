@@ -8,7 +8,7 @@ import torch
 
 from ..errors import WsolbenchError
 
-__all__ = ["device_named"]
+__all__ = ["device_named", "require_precision"]
 
 
 def device_named(name: str) -> torch.device:
@@ -45,3 +45,14 @@ def device_named(name: str) -> torch.device:
             cure='name another device, or "auto" for the best one',
         )
     return device
+
+
+def require_precision(precision: str, device: torch.device) -> None:
+    """Raise unless a device can train in a precision, which only CUDA can in float16."""
+    if precision == "float16" and device.type != "cuda":
+        raise WsolbenchError(
+            "precision",
+            found=f"float16 on {device.type}",
+            expected="float32 or bfloat16 there",
+            cure="use bfloat16, or a CUDA device",
+        )

@@ -40,7 +40,7 @@ from .checkpoints import (
     require_same,
     write_checkpoint,
 )
-from .devices import device_named
+from .devices import device_named, require_precision
 from .method import Method
 from .networks import PaperNetwork, PooledNetwork
 from .processes import Processes, joined_processes
@@ -140,13 +140,7 @@ def train(
     own = Recipe() if recipe is None else recipe
     name = known_backbone(backbone)
     where = device_named(device)
-    if own.precision == "float16" and where.type != "cuda":
-        raise WsolbenchError(
-            "precision",
-            found=f"float16 on {where.type}",
-            expected="float32 or bfloat16 there",
-            cure="use bfloat16, or a CUDA device",
-        )
+    require_precision(own.precision, where)
     with joined_processes(where) as group, reproducible(where), ExitStack() as held:
         if group.first:
             held.enter_context(only_writer(require_target(out)))

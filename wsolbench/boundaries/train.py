@@ -33,7 +33,7 @@ from ..baselines.checkpoints import (
     read_checkpoint,
     require_same,
 )
-from ..baselines.devices import device_named
+from ..baselines.devices import device_named, require_precision
 from ..baselines.predict import ready
 from ..baselines.processes import processes_here
 from ..baselines.reading import read_ahead
@@ -158,13 +158,7 @@ def train_edges(
     schedule = edge_recipe_for(read.backbone, recipe or {}, int(read.recipe["size"]))
     drawn = pseudo_settings_from(pseudo or {})
     where = device_named(device)
-    if schedule.precision == "float16" and where.type != "cuda":
-        raise WsolbenchError(
-            "precision",
-            found=f"float16 on {where.type}",
-            expected="float32 or bfloat16 there",
-            cure="use bfloat16, or a CUDA device",
-        )
+    require_precision(schedule.precision, where)
     _require_classes(photos, source, read.classes)
     sha256 = sha256_of(source)
     model = model_of(read, source, sha256)
