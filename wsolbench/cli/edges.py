@@ -16,9 +16,11 @@ from ..progress import bar
 from .options import (
     FILE,
     annotations_option,
+    batch_option,
     check_store_options,
     check_subset_options,
     dataset_option,
+    device_option,
     exif_option,
     ids_option,
     images_option,
@@ -28,8 +30,9 @@ from .options import (
     require_torch,
     resume_option,
     submission_option,
+    workers_option,
 )
-from .predict import class_map_option, device_option, label_option, open_images
+from .predict import class_map_option, label_option, open_images
 from .printing import print_notes
 from .settings_options import given_settings, settings_options
 from .train import check_photos, photos_of
@@ -40,21 +43,6 @@ if TYPE_CHECKING:
     from ..data.dataset import Dataset
 
 __all__ = ["PREDICT", "train_edges"]
-
-_workers_option = click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="Number of processes that load photos.",
-)
-_batch_option = click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=32,
-    show_default=True,
-    help="Number of photos per batch.",
-)
 
 
 @click.command("edges", short_help="Boundary detector on top of a classifier.")
@@ -73,7 +61,7 @@ _batch_option = click.option(
 @settings_options(EdgeSettings)
 @settings_options(EdgeRecipe)
 @settings_options(PseudoSettings)
-@_workers_option
+@workers_option()
 @device_option
 @resume_option
 @overwrite_option
@@ -163,7 +151,7 @@ def _data_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _network_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of predictions with a network."""
-    for option in (device_option, _workers_option, _batch_option, class_map_option, label_option):
+    for option in (device_option, workers_option(), batch_option, class_map_option, label_option):
         command = option(command)
     return command
 

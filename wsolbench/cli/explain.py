@@ -13,6 +13,7 @@ from ..progress import bar
 from .options import (
     FILE,
     bootstrap_options,
+    device_option,
     exif_option,
     jobs_option,
     listed,
@@ -21,7 +22,6 @@ from .options import (
 )
 from .predict import (
     check_source,
-    device_option,
     load_network,
     network_options,
     seeds_from,

@@ -18,11 +18,13 @@ __all__ = [
     "Level",
     "LevelOrRule",
     "annotations_option",
+    "batch_option",
     "bootstrap_options",
     "check_output_options",
     "check_store_options",
     "check_subset_options",
     "dataset_option",
+    "device_option",
     "exif_option",
     "format_option",
     "ids_option",
@@ -39,6 +41,8 @@ __all__ = [
     "shard_option",
     "submission_option",
     "training_seed_option",
+    "trunk_options",
+    "workers_option",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -116,6 +120,19 @@ ids_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1), help="Number of threads [default: one per processor]."
 )
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to run on: cpu, cuda, mps or auto.",
+)
+batch_option = click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Number of photos per batch.",
+)
 training_seed_option = click.option(
     "--training-seed",
     type=click.IntRange(0),
@@ -173,6 +190,37 @@ def bootstrap_options(text: str, resamples: int | None = None) -> Callable[[_Com
         help="Random seed of --bootstrap [default: 0].",
     )
     return lambda command: drawn(seed(command))
+
+
+def workers_option(clause: str = "") -> Callable[[_Command], _Command]:
+    """The option --workers N, with a clause at the end of its help text."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help=f"Number of processes that load photos{clause}.",
+    )
+
+
+def trunk_options(command: _Command) -> _Command:
+    """Add the options of the weights from which training starts."""
+    weights = click.option(
+        "--trunk-weights",
+        type=FILE,
+        help="State dict of a trained classifier of the same architecture, for all but the head.",
+    )
+    key = click.option(
+        "--weights-key",
+        metavar="NAME",
+        help="Entry of --trunk-weights to read, if the file has several state dicts.",
+    )
+    preprocessing = click.option(
+        "--preprocessing",
+        type=click.Choice(["imagenet", "half-range"]),
+        help="Values on which --trunk-weights were trained [default: that of torchvision's].",
+    )
+    return weights(key(preprocessing(command)))
 
 
 def shard_option(text: str) -> Callable[[_Command], _Command]:

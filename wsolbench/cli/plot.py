@@ -20,6 +20,7 @@ from .options import (
     check_store_options,
     check_subset_options,
     dataset_option,
+    device_option,
     exif_option,
     ids_option,
     images_option,
@@ -33,7 +34,6 @@ from .options import (
 from .predict import (
     check_source,
     class_map_option,
-    device_option,
     features_option,
     label_option,
     load_network,

@@ -17,9 +17,11 @@ from .examples import explainer_example
 from .options import (
     FILE,
     annotations_option,
+    batch_option,
     check_store_options,
     check_subset_options,
     dataset_option,
+    device_option,
     exif_option,
     format_option,
     ids_option,
@@ -34,6 +36,7 @@ from .options import (
     shard_option,
     submission_option,
     training_seed_option,
+    workers_option,
 )
 from .printing import print_notes
 
@@ -45,7 +48,6 @@ __all__ = [
     "TRIVIAL",
     "check_source",
     "class_map_option",
-    "device_option",
     "features_option",
     "label_option",
     "layer_options",
@@ -94,12 +96,6 @@ class_map_option = click.option(
     metavar="FILE|imagenet|same",
     help="Model classes of each annotated class: a CSV or JSON file; imagenet joins names "
     "and WordNet ids; same: class i is output i [default: both must agree].",
-)
-device_option = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="Device to run on: cpu, cuda, mps or auto.",
 )
 features_option = click.option(
     "--features",
@@ -169,20 +165,8 @@ def _prediction_options(command: Callable[..., None]) -> Callable[..., None]:
         normalise_option,
         click.option("--name", help="Name of the method in tables [default: CAM or SEM]."),
         training_seed_option,
-        click.option(
-            "--batch-size",
-            type=click.IntRange(1),
-            default=32,
-            show_default=True,
-            help="Number of photos per batch.",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(0),
-            default=2,
-            show_default=True,
-            help="Number of processes that load photos.",
-        ),
+        batch_option,
+        workers_option(),
         device_option,
         click.option(
             "--dtype",

@@ -20,12 +20,15 @@ from ..progress import bar
 from .figure_options import check_look, look_options
 from .options import (
     FILE,
+    device_option,
     exif_option,
     images_option,
     json_option,
     listed,
     quiet_option,
     require_torch,
+    trunk_options,
+    workers_option,
 )
 from .printing import print_notes
 from .settings_options import given_settings, integers, settings_options
@@ -142,19 +145,8 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="A setting of a method, e.g. has.patch-sizes=0,8,16; see `wsolbench train METHOD "
             "--help`.",
         ),
-        click.option(
-            "--workers",
-            type=click.IntRange(0),
-            default=2,
-            show_default=True,
-            help="Number of processes that load photos in training.",
-        ),
-        click.option(
-            "--device",
-            default="auto",
-            show_default=True,
-            help="Device to run on: cpu, cuda, mps or auto.",
-        ),
+        workers_option(" in training"),
+        device_option,
         json_option,
         quiet_option,
     ]
@@ -225,15 +217,7 @@ def mini(train_scenes: int, scenes: int, out: Path, **options: Any) -> None:
 @click.option("--val", default="val", show_default=True, help="Split to choose K and thresholds.")
 @click.option("--test", default="test", show_default=True, help="Split to use them on.")
 @click.option("--backbone", required=True, help="Name of a backbone, e.g. squeezenet1_1-gap.")
-@click.option(
-    "--trunk-weights", type=FILE, help="State dict of a trained classifier of that architecture."
-)
-@click.option("--weights-key", metavar="NAME", help="Entry of --trunk-weights to read.")
-@click.option(
-    "--preprocessing",
-    type=click.Choice(["imagenet", "half-range"]),
-    help="Values on which --trunk-weights were trained [default: that of torchvision's].",
-)
+@trunk_options
 @exif_option
 @click.option("--title", help="Title of the study [default: the data set and backbone].")
 @_study_options
@@ -423,19 +407,8 @@ def _also(text: str) -> tuple[str, Path]:
 @settings_options(EdgeSettings, leave_out=("maps", "loss", "seeds"))
 @settings_options(EdgeRecipe, leave_out=("seed",))
 @settings_options(PseudoSettings)
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="Number of processes that load photos.",
-)
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="Device to run on: cpu, cuda, mps or auto.",
-)
+@workers_option()
+@device_option
 @click.option("--out", type=FILE, required=True, help="Folder of the study.")
 @json_option
 @quiet_option

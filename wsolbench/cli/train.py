@@ -15,6 +15,7 @@ from .options import (
     annotations_option,
     check_store_options,
     dataset_option,
+    device_option,
     exif_option,
     images_option,
     limit_option,
@@ -22,6 +23,8 @@ from .options import (
     quiet_option,
     require_torch,
     resume_option,
+    trunk_options,
+    workers_option,
 )
 from .printing import print_notes
 from .settings_options import given_settings, settings_options
@@ -53,21 +56,7 @@ def _add(method: str) -> None:
 
     @settings_options(record.settings)
     @click.option("--backbone", required=True, help="Name of a backbone, e.g. resnet50-sem.")
-    @click.option(
-        "--trunk-weights",
-        type=FILE,
-        help="State dict of a trained classifier of the same architecture, for all but the head.",
-    )
-    @click.option(
-        "--weights-key",
-        metavar="NAME",
-        help="Entry of --trunk-weights to read, if the file has several state dicts.",
-    )
-    @click.option(
-        "--preprocessing",
-        type=click.Choice(["imagenet", "half-range"]),
-        help="Values on which --trunk-weights were trained [default: that of torchvision's].",
-    )
+    @trunk_options
     @images_option
     @annotations_option
     @dataset_option
@@ -77,19 +66,8 @@ def _add(method: str) -> None:
     @exif_option
     @limit_option
     @settings_options(Recipe)
-    @click.option(
-        "--workers",
-        type=click.IntRange(0),
-        default=2,
-        show_default=True,
-        help="Number of processes that load photos, for each training process.",
-    )
-    @click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        help="Device to run on: cpu, cuda, mps or auto.",
-    )
+    @workers_option(", for each training process")
+    @device_option
     @resume_option
     @overwrite_option
     @click.option("--out", type=FILE, required=True, help="Write the checkpoint to this file.")
