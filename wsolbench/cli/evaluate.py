@@ -28,6 +28,7 @@ from .options import (
     check_subset_options,
     format_option,
     ids_option,
+    intervals_of,
     jobs_option,
     json_option,
     limit_option,
@@ -315,12 +316,11 @@ def thresholds(
     from ..evaluation.threshold_gaps import Gap, gaps_table, threshold_gaps
     from ..evaluation.thresholds import FIXED, PER_IMAGE, readings, readings_table
     from ..formats.report import signature
-    from ..formats.result import Bootstrap, read_result
+    from ..formats.result import read_result
 
     check_output_options(form, as_json)
     layout = layout_of(form, as_json, **asked)
-    if seed is not None and bootstrap is None:
-        raise click.UsageError("--seed needs --bootstrap.")
+    drawn = intervals_of(bootstrap, seed)
     if bootstrap is not None and form == "csv":
         raise click.UsageError(
             "--bootstrap and --format csv exclude each other: CSV holds the scores alone, --json "
@@ -332,7 +332,6 @@ def thresholds(
     counts = read_counts(kept, read) if kept.exists() else None
     usual = [*FIXED, *(PER_IMAGE if counts is not None and "pixels" in counts.kept else ())]
     rows = readings(read, carried, fixed or usual, counts)
-    drawn = None if bootstrap is None else Bootstrap(bootstrap, seed or 0)
     gaps = threshold_gaps(read, rows, counts, drawn)
     if as_json:
         content = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..interrupts import advise
 from ..tables import FORMATS
+
+if TYPE_CHECKING:
+    from ..formats.result import Bootstrap
 
 __all__ = [
     "FILE",
@@ -29,6 +32,7 @@ __all__ = [
     "format_option",
     "ids_option",
     "images_option",
+    "intervals_of",
     "jobs_option",
     "json_option",
     "limit_option",
@@ -190,6 +194,15 @@ def bootstrap_options(text: str, resamples: int | None = None) -> Callable[[_Com
         help="Random seed of --bootstrap [default: 0].",
     )
     return lambda command: drawn(seed(command))
+
+
+def intervals_of(bootstrap: int | None, seed: int | None) -> Bootstrap | None:
+    """How intervals are drawn, from --bootstrap and --seed without defaults; None for none."""
+    from ..formats.result import Bootstrap
+
+    if seed is not None and bootstrap is None:
+        raise click.UsageError("--seed needs --bootstrap.")
+    return None if bootstrap is None else Bootstrap(bootstrap, seed or 0)
 
 
 def workers_option(clause: str = "") -> Callable[[_Command], _Command]:

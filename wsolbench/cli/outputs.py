@@ -25,6 +25,7 @@ from .options import (
     bootstrap_options,
     check_output_options,
     format_option,
+    intervals_of,
     json_option,
     listed,
 )
@@ -109,8 +110,7 @@ class Outputs:
 
     def __post_init__(self) -> None:
         """Check what goes together."""
-        if self.seed is not None and self.bootstrap is None:
-            raise click.UsageError("--seed needs --bootstrap.")
+        intervals_of(self.bootstrap, self.seed)
         if self.threshold is not None and self.threshold_from is not None:
             raise click.UsageError("--threshold and --threshold-from exclude each other.")
         check_output_options(self.form, self.as_json)
@@ -125,9 +125,7 @@ class Outputs:
     @property
     def intervals(self) -> Bootstrap | None:
         """How intervals are drawn."""
-        from ..formats.result import Bootstrap
-
-        return None if self.bootstrap is None else Bootstrap(self.bootstrap, self.seed or 0)
+        return intervals_of(self.bootstrap, self.seed)
 
     def read_threshold(self) -> int | str | Result | None:
         """The threshold, or the result that it is taken from."""

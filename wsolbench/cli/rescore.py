@@ -16,6 +16,7 @@ from .options import (
     bootstrap_options,
     check_output_options,
     format_option,
+    intervals_of,
     json_option,
     listed,
     quiet_option,
@@ -62,11 +63,10 @@ def rescore(
     """
     from ..evaluation.counts import counts_path, read_counts, write_counts
     from ..evaluation.rescore import explained_table, rescored
-    from ..formats.result import Bootstrap, read_result
+    from ..formats.result import read_result
 
     check_output_options(form, as_json)
-    if seed is not None and bootstrap is None:
-        raise click.UsageError("--seed needs --bootstrap.")
+    drawn = intervals_of(bootstrap, seed)
     inputs = [result, counts_path(result)]
     targets = [] if out is None else [out, counts_path(out)]
     if out is not None:
@@ -81,7 +81,7 @@ def rescore(
         more = rescored(
             counts,
             listed(metrics),
-            bootstrap=None if bootstrap is None else Bootstrap(bootstrap, seed or 0),
+            bootstrap=drawn,
             progress=progress,
         )
     writes: dict[Path, Callable[[Path], None]] = {}
