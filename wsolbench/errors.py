@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 __all__ = [
     "SHOWN",
     "WsolbenchError",
+    "counted",
     "meant",
     "one_of",
     "printable",
@@ -167,3 +168,8 @@ def some(items: Sequence[object]) -> str:
     shown = ", ".join(str(item) or "''" for item in items[:SHOWN])
     rest = len(items) - SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: `1 image`, `2 images`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..errors import WsolbenchError, some
+from ..errors import WsolbenchError, counted, some
 from .backbones import ClassMapModel
 from .user_models import fault_in_user_code
 
@@ -49,7 +49,8 @@ def run_model(
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
             raise WsolbenchError(
                 where,
-                found=f"not enough memory for {_photos(len(images))} of {images.shape[-1]} pixels",
+                found=f"not enough memory for {counted(len(images), 'photo')} of "
+                f"{images.shape[-1]} pixels",
                 cure="use a smaller batch_size (--batch-size)"
                 if len(images) > 1
                 else "use a smaller size (--size), or another device (--device)",
@@ -171,7 +172,7 @@ def _output_fault(outputs: object, batch: int) -> tuple[str, str] | None:
     if not all(isinstance(part, Tensor) for part in outputs):
         kinds = ", ".join(type(part).__name__ for part in outputs)
         return f"outputs of the types {kinds}", f"{cure}, as tensors"
-    found = f"outputs of shapes {', '.join(map(_shape, outputs))} for {_photos(batch)}"
+    found = f"outputs of shapes {', '.join(map(_shape, outputs))} for {counted(batch, 'photo')}"
     dims = [part.ndim for part in outputs]
     if len(dims) != 3 or (dims != [4, 4, 2] and sorted(dims) == [2, 4, 4]):
         return found, cure
@@ -241,10 +242,6 @@ def _input_cure(tensor: object, wanted: tuple[int, int, int]) -> str:
     if shape[:1] in ((1,), (4,)) or shape == (size, size):
         return "return three channels: image.convert('RGB')"
     return "return one photo, resized to the given size"
-
-
-def _photos(count: int) -> str:
-    return f"{count} photo{'s' if count != 1 else ''}"
 
 
 def _shape(tensor: Tensor) -> str:

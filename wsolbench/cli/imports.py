@@ -13,10 +13,8 @@ import click
 from ..errors import WsolbenchError
 from ..files import require_ending, require_json_target, require_target
 from ..progress import bar
-from .options import (
-    FILE,
-    quiet_option,
-)
+from .options import FILE, quiet_option
+from .printing import print_notes
 
 __all__ = [
     "export",
@@ -341,8 +339,7 @@ def _import(kind: str, *arguments: Path, out: Path, quiet: bool, **options: Any)
     held = ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
     unknown = sum(annotation.class_index == UNLABELLED for annotation in content.annotations)
     without = [f"{unknown} images have no class, so maps for the true class cannot be predicted"]
-    for note in [*content.notes, *(without if unknown else [])]:
-        click.echo(f"note: {note}", err=True)
+    print_notes([*content.notes, *(without if unknown else [])])
     click.echo(f"{out}: {content.dataset}, {held}")
 
 

@@ -17,7 +17,7 @@ from .options import (
     format_option,
     json_option,
 )
-from .printing import print_result
+from .printing import print_notes, print_result
 
 if TYPE_CHECKING:
     from ..formats.layout import Layout
@@ -61,8 +61,7 @@ def info(files: tuple[Path, ...], form: str, as_json: bool, **asked: Any) -> Non
         named = layout.order(named, lambda own: own[1].scores, lambda own: own[1].name)
     results = [result for _, result in named]
     groups = seed_groups(results)
-    for note in seed_notes(results):
-        click.echo(f"note: {note}", err=True)
+    print_notes(seed_notes(results))
     if as_json:
         for group in groups:
             runs = [str(named[place][0]) for place in group.places]

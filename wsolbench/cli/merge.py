@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import counted
 from ..files import require_ending
 from ..progress import bar
 from .options import (
@@ -69,7 +70,7 @@ def merge(
         }
         click.echo(json.dumps(content, indent=1, sort_keys=True))
     else:
-        files = f"{merged.files} file{'' if merged.files == 1 else 's'}"
+        files = counted(merged.files, "file")
         held = f"edges of {merged.maps} images" if merged.edges_alone else f"{merged.maps} maps"
         click.echo(f"{out}: {held} of {merged.dataset} {merged.split} from {files}")
     print_notes(merged.notes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import counted
 from ..files import require_target
 from ..progress import bar
 from .figure_options import look_options, photos_to_draw, picture_option
@@ -42,6 +43,7 @@ from .predict import (
     seeds_from,
     size_option,
 )
+from .printing import print_notes
 
 if TYPE_CHECKING:
     from ..baselines.seed_features import SeedStatistics
@@ -98,7 +100,7 @@ def plot_curves(
 
     scored = _scored(files, annotations, out, quiet)
     save_curves(scored, out, kinds or curves_held(scored), style, width)
-    click.echo(f"{out}: {_plural(len(scored), 'result')}")
+    click.echo(f"{out}: {counted(len(scored), 'result')}")
 
 
 @plot.command("areas")
@@ -115,7 +117,7 @@ def plot_areas(annotations: Path, out: Path, style: str, width: str | None) -> N
     save_areas(store, out, style, width)
     drawn = int(store.masked.sum())
     left = f" ({len(store) - drawn} without a mask left out)" if drawn < len(store) else ""
-    click.echo(f"{out}: {_plural(drawn, 'image')}{left}")
+    click.echo(f"{out}: {counted(drawn, 'image')}{left}")
 
 
 @plot.command("seed-counts", short_help="Draw scores against the number of seeds.")
@@ -140,7 +142,7 @@ def plot_seed_counts(
 
     scored = _scored(files, annotations, out, quiet)
     save_seed_counts(scored, out, style, width)
-    click.echo(f"{out}: {_plural(len(scored), 'result')}")
+    click.echo(f"{out}: {counted(len(scored), 'result')}")
 
 
 @plot.command("seeds", short_help="Draw the features of seeds, object and background.")
@@ -272,7 +274,7 @@ def plot_seeds(
         content |= {"perplexity": perplexity, "seed": seed, "max_pixels": max_pixels}
         click.echo(json.dumps(content, indent=1, sort_keys=True))
         return
-    click.echo(f"{out}: {_plural(len(told), 'image')} of {opened.name} {split}")
+    click.echo(f"{out}: {counted(len(told), 'image')} of {opened.name} {split}")
     click.echo(_seed_table(told))
 
 
@@ -329,7 +331,7 @@ def plot_groups(
 
     require_target(out, files)
     save_groups([read_result(file) for file in files], kind, out, style, width)
-    click.echo(f"{out}: {_plural(len(files), 'result')}")
+    click.echo(f"{out}: {counted(len(files), 'result')}")
 
 
 @plot.command("maps")
@@ -370,11 +372,8 @@ def plot_maps(
     read = [read_result(file) for file in results]
     save_maps(dataset, opened, out, chosen, read, style, width)
     if 0 < len(read) < len(opened):
-        click.echo(
-            f"note: {len(opened) - len(read)} of {len(opened)} submissions have no --result: their "
-            "maps are without outline, IoU and box",
-            err=True,
-        )
+        without = f"{len(opened) - len(read)} of {len(opened)} submissions have no --result"
+        print_notes([f"{without}: their maps are without outline, IoU and box"])
     click.echo(f"{out}: {', '.join(chosen)}")
 
 
@@ -557,7 +556,3 @@ def _scored(
         else:
             scored.append(item)
     return scored
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

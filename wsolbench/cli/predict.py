@@ -470,8 +470,7 @@ def load_network(
             preprocessing=preprocessing,
         )
     notes = network.provenance.get("weights_notes")
-    for note in notes if isinstance(notes, list) else []:
-        click.echo(f"note: {weights}: {note}", err=True)
+    print_notes([f"{weights}: {note}" for note in notes] if isinstance(notes, list) else [])
     return network
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import WsolbenchError, require_choice, some
+from ..errors import WsolbenchError, counted, require_choice, some
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..formats.result import Subset
@@ -353,7 +353,7 @@ class Dataset:
     def _size(self) -> str:
         whole = "" if self.limit is None else " (the first of the split, a trial)"
         whole += "" if self.subset is None else " (chosen by id)"
-        return f"{len(self)} image{'' if len(self) == 1 else 's'}{whole}"
+        return counted(len(self), "image") + whole
 
     @property
     def _ignored_pixels(self) -> int:

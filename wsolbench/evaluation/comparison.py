@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WsolbenchError, printable, require_items, require_type, some
+from ..errors import WsolbenchError, counted, printable, require_items, require_type, some
 from ..formats.names import telling, told_apart
 from ..formats.report import boundary_text, threshold_text
 from ..formats.result import Bootstrap, Result
@@ -377,7 +377,7 @@ def require_methods(count: int) -> None:
     if not 2 <= count <= MOST:
         raise WsolbenchError(
             "comparison",
-            found=f"{count} method{'' if count == 1 else 's'}",
+            found=counted(count, "method"),
             expected=f"2 to {MOST}",
             cure="name the ones to compare",
         )
