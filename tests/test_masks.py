@@ -95,7 +95,7 @@ def test_grey_levels_tell_what_is_object(
     tmp_path: Path, levels: list[list[int]], expected: list[list[bool]]
 ) -> None:
     Image.fromarray(np.array(levels, np.uint8)).save(tmp_path / "m.png")
-    assert masks.read_mask(tmp_path / "m.png").tolist() == expected
+    assert masks.read_picture(tmp_path / "m.png").mask.tolist() == expected
 
 
 def test_one_bit_masks_and_written_masks_come_back(tmp_path: Path) -> None:
@@ -105,16 +105,16 @@ def test_one_bit_masks_and_written_masks_come_back(tmp_path: Path) -> None:
     with Image.open(tmp_path / "bit.png") as picture:
         assert picture.mode == "1"
     for name in ("bit.png", "grey.png"):
-        assert (masks.read_mask(tmp_path / name) == mask).all()
+        assert (masks.read_picture(tmp_path / name).mask == mask).all()
 
 
 def test_masks_that_leave_open_what_is_object_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 2, 100]], np.uint8)).save(tmp_path / "dim.png")
     with pytest.raises(WsolbenchError, match=r"dim\.png: found grey levels 2, 100, expected 0 and"):
-        masks.read_mask(tmp_path / "dim.png")
+        masks.read_picture(tmp_path / "dim.png")
     Image.fromarray(np.eye(3, dtype=np.uint8)[None] * 255).save(tmp_path / "colour.png")
     with pytest.raises(WsolbenchError, match="colours in a picture of mode RGB"):
-        masks.read_mask(tmp_path / "colour.png")
+        masks.read_picture(tmp_path / "colour.png")
 
 
 def save(folder: Path, levels: list[int], dtype: type = np.uint8) -> Path:
@@ -127,7 +127,7 @@ def save(folder: Path, levels: list[int], dtype: type = np.uint8) -> Path:
 )
 def test_levels_on_both_sides_of_128_need_a_rule(tmp_path: Path, levels: list[int]) -> None:
     with pytest.raises(WsolbenchError, match=r"--object-above LEVEL .*, --void LEVEL"):
-        masks.read_mask(save(tmp_path, levels))
+        masks.read_picture(save(tmp_path, levels))
 
 
 def test_a_void_level_is_ignored_and_not_object(tmp_path: Path) -> None:
@@ -146,20 +146,21 @@ def test_several_levels_beside_void_need_a_rule_too(tmp_path: Path) -> None:
         masks.read_picture(path, MaskRule(void=255))
     both = masks.read_picture(path, MaskRule(object_above=0, void=255))
     assert both.mask.tolist() == [[False, True, True, False]]
-    assert masks.read_mask(path, MaskRule(object_above=10)).tolist() == [[False, False, True, True]]
+    above = masks.read_picture(path, MaskRule(object_above=10))
+    assert above.mask.tolist() == [[False, False, True, True]]
     with pytest.raises(WsolbenchError, match="void: found -1, expected a grey level"):
         MaskRule(void=-1)
 
 
 @pytest.mark.parametrize("levels", [[0, 1], [0, 255], [0, 65535], [0, 40000]])
 def test_masks_of_16_bits_are_read(tmp_path: Path, levels: list[int]) -> None:
-    assert masks.read_mask(save(tmp_path, levels, np.uint16)).tolist() == [[False, True]]
+    assert masks.read_picture(save(tmp_path, levels, np.uint16)).mask.tolist() == [[False, True]]
 
 
 @pytest.mark.parametrize("levels", [[0, 300], [0, 1, 65535], [0, 1, 255]])
 def test_doubtful_masks_of_16_bits_are_refused(tmp_path: Path, levels: list[int]) -> None:
     with pytest.raises(WsolbenchError, match="found grey level"):
-        masks.read_mask(save(tmp_path, levels, np.uint16))
+        masks.read_picture(save(tmp_path, levels, np.uint16))
 
 
 def palette(folder: Path, indices: list[int], colours: list[tuple[int, int, int]]) -> Path:
@@ -171,16 +172,17 @@ def palette(folder: Path, indices: list[int], colours: list[tuple[int, int, int]
 
 def test_palettes_are_read_by_index_or_by_grey_and_both_must_agree(tmp_path: Path) -> None:
     black, white, red, blue = (0,) * 3, (255,) * 3, (200, 0, 0), (0, 0, 200)
-    assert masks.read_mask(palette(tmp_path, [0, 1], [black, white])).tolist() == [[False, True]]
-    assert masks.read_mask(palette(tmp_path, [0, 1], [red, blue])).tolist() == [[False, True]]
+    for colours in ([black, white], [red, blue]):
+        path = palette(tmp_path, [0, 1], colours)
+        assert masks.read_picture(path).mask.tolist() == [[False, True]]
     for colour in (white, red):
         with pytest.raises(WsolbenchError, match="the higher index is black"):
-            masks.read_mask(palette(tmp_path, [0, 1], [colour, black]))
+            masks.read_picture(palette(tmp_path, [0, 1], [colour, black]))
     with pytest.raises(WsolbenchError, match="the higher index is the darker grey"):
-        masks.read_mask(palette(tmp_path, [0, 1], [white, (9, 9, 9)]))
+        masks.read_picture(palette(tmp_path, [0, 1], [white, (9, 9, 9)]))
     many = [black, *[red] * 254, blue]
     with pytest.raises(WsolbenchError, match="levels 15, 255"):
-        masks.read_mask(palette(tmp_path, [0, 15, 255], many))
+        masks.read_picture(palette(tmp_path, [0, 15, 255], many))
     rule = MaskRule(void=255)
     picture = masks.read_picture(palette(tmp_path, [0, 15, 255], many), rule)
     assert picture.mask.tolist() == [[False, True, False]]
@@ -190,10 +192,10 @@ def test_equal_channels_are_grey_and_a_varying_transparency_is_doubtful(tmp_path
     grey, full = np.array([[0, 255]], np.uint8), np.array([[255, 255]], np.uint8)
     for planes in ([grey] * 3, [grey] * 3 + [full]):
         Image.fromarray(np.stack(planes, axis=2)).save(tmp_path / "m.png")
-        assert masks.read_mask(tmp_path / "m.png").tolist() == [[False, True]]
+        assert masks.read_picture(tmp_path / "m.png").mask.tolist() == [[False, True]]
     Image.fromarray(np.stack([grey] * 4, axis=2)).save(tmp_path / "m.png")
     with pytest.raises(WsolbenchError, match="a transparency that varies"):
-        masks.read_mask(tmp_path / "m.png")
+        masks.read_picture(tmp_path / "m.png")
     assert masks.read_picture(tmp_path / "m.png", alpha=True).mask.tolist() == [[False, True]]
 
 
@@ -203,14 +205,14 @@ def test_files_that_are_no_whole_png_are_refused(tmp_path: Path) -> None:
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(WsolbenchError, match=r"cut\.png: found a damaged picture"):
-        masks.read_mask(tmp_path / "cut.png")
+        masks.read_picture(tmp_path / "cut.png")
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(WsolbenchError, match="not a PNG picture"):
-        masks.read_mask(tmp_path / "text.png")
+        masks.read_picture(tmp_path / "text.png")
     with pytest.raises(WsolbenchError, match="no such file"):
-        masks.read_mask(tmp_path / "none.png")
+        masks.read_picture(tmp_path / "none.png")
     with pytest.raises(WsolbenchError, match="found a folder"):
-        masks.read_mask(tmp_path)
+        masks.read_picture(tmp_path)
 
 
 def test_polygons_and_plain_runs() -> None:

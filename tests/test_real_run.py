@@ -41,7 +41,7 @@ def test_sem_beats_cam_on_animals(
     rows = read_rows(animals, STEP)
     annotations = []
     for row in rows:
-        mask = masks.read_mask(animals / "masks" / f"{row['id']}.png")
+        mask = masks.read_picture(animals / "masks" / f"{row['id']}.png").mask
         corners = [int(row[f"mask_{corner}"]) for corner in ("x0", "y0", "x1", "y1")]
         x0, y0, x1, y1 = masks.tight_box(mask)
         assert [x0, y0, x1 - 1, y1 - 1] == corners  # the list's corners are inclusive
@@ -78,7 +78,7 @@ def categories_of(animals: Path, rows: list[dict[str, str]]) -> dict[str, object
     names = sorted({row["class"] for row in rows})
     images, objects = [], []
     for number, row in enumerate(rows):
-        mask = masks.read_mask(animals / "masks" / f"{row['id']}.png")
+        mask = masks.read_picture(animals / "masks" / f"{row['id']}.png").mask
         height, width = mask.shape
         runs = {"size": [height, width], "counts": masks.encode(mask).counts.decode()}
         category = names.index(row["class"]) + 1

@@ -34,7 +34,6 @@ __all__ = [
     "encode",
     "fill_polygon",
     "paint_runs",
-    "read_mask",
     "read_picture",
     "runs",
     "tight_box",
@@ -203,11 +202,6 @@ class MaskPicture:
     mask: NDArray[np.bool_]
     ignored: NDArray[np.bool_] | None
     highest: int
-
-
-def read_mask(path: str | os.PathLike[str], rule: MaskRule = DECIDED) -> NDArray[np.bool_]:
-    """The object pixels of a mask picture, bool (height, width): see `read_picture`."""
-    return read_picture(path, rule).mask
 
 
 def read_picture(

@@ -208,7 +208,8 @@ def test_a_centred_gaussian_on_real_masks_scores_what_an_independent_script_gave
     with open(animals / "annotations.csv", newline="") as file:
         names = sorted(row["id"] for row in csv.DictReader(file) if row["imagenet_indices"])
     images = [
-        annotation(name, masks.read_mask(animals / "masks" / f"{name}.png")) for name in names[::2]
+        annotation(name, masks.read_picture(animals / "masks" / f"{name}.png").mask)
+        for name in names[::2]
     ]
     write_store(tmp_path / "animals.h5", AnnotationSet("animals", images))
     dataset = Dataset.open(tmp_path / "animals.h5")
