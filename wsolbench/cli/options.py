@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILE",
-    "LEVEL",
     "LEVEL_OR_RULE",
-    "Level",
     "LevelOrRule",
     "annotations_option",
     "batch_option",
@@ -54,11 +52,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 
 
-class Level(click.IntRange):
-    """A threshold from 0 to 255; the error for a fraction says which integer it is."""
+class LevelOrRule(click.IntRange):
+    """A threshold from 0 to 255, or how each map gives its own.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The threshold as an integer."""
+    The error for a fraction says which integer it is.
+    """
+
+    name = "T|otsu|mean|max:F|area:F"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The threshold as an integer, or the rule as it is written."""
+        if str(value)[:1].isalpha():
+            from ..metrics.own_thresholds import own_rule
+
+            return str(own_rule(str(value)))
         try:
             level = round(255 * float(value))
         except (ValueError, OverflowError):
@@ -69,24 +76,9 @@ class Level(click.IntRange):
                 param,
                 ctx,
             )
-        return int(super().convert(value, param, ctx))
-
-
-class LevelOrRule(Level):
-    """A threshold from 0 to 255, or how each map gives its own."""
-
-    name = "T|otsu|mean|max:F|area:F"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The threshold as an integer, or the rule as it is written."""
-        if str(value)[:1].isalpha():
-            from ..metrics.own_thresholds import own_rule
-
-            return str(own_rule(str(value)))
         return super().convert(value, param, ctx)
 
 
-LEVEL = Level(0, 255)
 LEVEL_OR_RULE = LevelOrRule(0, 255)
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress bar.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

@@ -39,7 +39,6 @@ __all__ = [
     "limit_axis",
     "line",
     "look",
-    "percent",
     "picture",
     "require_form",
 ]
@@ -193,11 +192,6 @@ def require_form(path: str | os.PathLike[str]) -> str:
             cure="pip install 'wsolbench[plots]'",
         )
     return suffix[1:]
-
-
-def percent(curve: Sequence[float]) -> list[float]:
-    """Convert fractions to percent."""
-    return [100 * value for value in curve]
 
 
 def limit_axis(ax: Axes, score: Score, top: float = 100) -> None:

@@ -34,7 +34,6 @@ __all__ = [
     "refuse",
     "same_ids",
     "source_of",
-    "split_fields",
     "whole_number",
 ]
 
@@ -142,11 +141,6 @@ def read_table(
     if ID_COLUMN in required:
         _name_ids(path, rows, known_ids, folder_ids)
     return rows
-
-
-def split_fields(line: str) -> list[str]:
-    """The fields of a line, separated by commas if it has any, otherwise by spaces."""
-    return [field.strip() for field in line.split(",")] if "," in line else line.split()
 
 
 def whole_number(text: str) -> int | None:
