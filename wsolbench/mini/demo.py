@@ -28,6 +28,9 @@ __all__ = ["run_demo"]
 
 METHODS = ("cam", "sem")
 SIZE = 128
+SCENES = 120
+"""Number of scenes in each split."""
+
 SEEDS = 0.1
 """Fraction of the map's positions used as seeds of SEM; chosen on val (docs/mini.md)."""
 
@@ -37,7 +40,6 @@ def run_demo(
     *,
     say: Callable[[str], None] = print,
     progress_bar: Callable[[str], AbstractContextManager[Progress | None]],
-    scenes: int = 120,
 ) -> list[Result]:
     """Run the demo and write all its files to a folder.
 
@@ -45,7 +47,6 @@ def run_demo(
         out: the folder, created if necessary; files of the same names are replaced.
         say: function that prints a line.
         progress_bar: function that creates a progress bar from a title, e.g. `progress.bar`.
-        scenes: number of scenes in each split.
 
     Returns:
         The results: CAM and SEM on val, then on test.
@@ -54,10 +55,10 @@ def run_demo(
         WsolbenchError: the folder cannot be written.
     """
     folder = Path(out)
-    images, content = write_benchmark(folder, val=scenes, test=scenes)
+    images, content = write_benchmark(folder, val=SCENES, test=SCENES)
     store = folder / "mini.h5"
     write_store(store, content)
-    say(f"{store}: {scenes} val and {scenes} test scenes, photos in {images}")
+    say(f"{store}: {SCENES} val and {SCENES} test scenes, photos in {images}")
     model = load()
     results: list[Result] = []
     for split in ("val", "test"):

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import WsolbenchError, one_of, some
+from ...errors import WsolbenchError, some
 from ...files import available_processors, require_folder
 from ...formats.annotations import Annotation
 from ...image_ids import FOLDER_MARK, RULE, is_image_id
@@ -82,7 +82,6 @@ def annotations_of(records: Sequence[MaskRecord]) -> list[Annotation]:
 def list_masks(
     folder: str | os.PathLike[str],
     what: str = "a folder of masks",
-    suffixes: Sequence[str] = (".png",),
     *,
     folder_ids: bool = False,
 ) -> tuple[dict[str, Path], list[str]]:
@@ -93,7 +92,6 @@ def list_masks(
     Args:
         folder: the folder.
         what: description of the folder, for messages.
-        suffixes: the endings of the files.
         folder_ids: search the folders in it too, and keep their names in the ids.
 
     Returns:
@@ -112,7 +110,7 @@ def list_masks(
         if any(part.startswith(".") for part in name.parts) or (folder_ids and path.is_dir()):
             continue
         image_id = FOLDER_MARK.join(name.with_suffix("").parts)
-        if path.suffix.lower() not in suffixes or path.is_dir():
+        if path.suffix.lower() != ".png" or path.is_dir():
             others.append(str(name))
         elif not is_image_id(image_id):
             faults.append(f"{str(name)!r} is not a valid image id")
@@ -120,13 +118,12 @@ def list_masks(
             faults.append(f"{found[image_id].relative_to(place)} and {name}")
         else:
             found[image_id] = path
-    ending = one_of(suffixes)
-    wanted = f"<image id>{ending}"
+    wanted = "<image id>.png"
     refuse(place, faults, expected=f"{wanted}, each id once ({RULE})", cure="rename the files")
     if not found:
         raise WsolbenchError(
             place,
-            found=f"no {ending} file{f', only {some(others)}' if others else ''}",
+            found=f"no .png file{f', only {some(others)}' if others else ''}",
             expected=f"{what}, {wanted}",
             cure="name the folder that contains the files",
         )

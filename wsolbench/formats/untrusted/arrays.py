@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,20 +83,17 @@ def _header(text: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     return kind, found["fortran_order"] == "True", tuple(axes)
 
 
-def read_arrays(
-    content: bytes, limits: ZipLimits, check: Callable[[str, int], None] | None = None
-) -> dict[str, NDArray[Any]]:
+def read_arrays(content: bytes, limits: ZipLimits) -> dict[str, NDArray[Any]]:
     """The arrays of a .npz file, by name.
 
     Args:
         content: the file.
         limits: of its members.
-        check: called with each array's name and bytes before it is unpacked; raises ValueError.
 
     Raises:
         ValueError: no such file, another member than arrays, or beyond the limits.
     """
-    members = read_members(content, limits, check)
+    members = read_members(content, limits)
     other = [name for name in members if not name.endswith(".npy")]
     if other:
         raise ValueError(f"{other[0]!r} is no array")

@@ -13,7 +13,6 @@ import itertools
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -88,24 +87,18 @@ def checked_members(file: BinaryIO, limits: ZipLimits) -> list[zipfile.ZipInfo]:
     return members
 
 
-def read_members(
-    content: bytes, limits: ZipLimits, check: Callable[[str, int], None] | None = None
-) -> dict[str, bytes]:
+def read_members(content: bytes, limits: ZipLimits) -> dict[str, bytes]:
     """The contents of all members by name, each with its checksum.
 
     Args:
         content: the archive.
         limits: see `checked_members`.
-        check: called with each member's name and bytes before any is unpacked; raises ValueError.
 
     Raises:
         ValueError: see `checked_members`; a damaged member.
     """
     file = io.BytesIO(content)
     members = checked_members(file, limits)
-    for member in members:
-        if check is not None:
-            check(member.filename, member.file_size)
     found = {}
     try:
         with zipfile.ZipFile(file) as archive:
