@@ -164,6 +164,27 @@ def test_pictures_of_a_column_fit_a_page_with_their_caption(
             assert bottom >= top - 1  # no panel covers another
 
 
+@pytest.mark.parametrize("style", list(STYLES))
+def test_headings_of_cases_fit_a_column(
+    folder: Path, figures: list[Figure], tmp_path: Path, style: str
+) -> None:
+    dataset = Dataset.open(folder / "s.h5", images=folder / "photos")
+    maps = Submission.open(folder / "left.h5")
+    found = find_cases(dataset, maps)
+    groups = {
+        name: dataclasses.replace(group, images=12_300) for name, group in found.groups.items()
+    }
+    found = dataclasses.replace(found, images=50_000, groups=groups)
+    plots.save_cases(dataset, maps, found, tmp_path / "c.png", style=style, width="column")
+    figure = figures[0]
+    figure.set_dpi(STYLES[style]["savefig.dpi"])
+    FigureCanvasAgg(figure).draw()
+    headings = [text for ax in figure.axes for text in ax.texts]
+    assert len(headings) == 3
+    for text in headings:
+        assert text.get_window_extent().x1 <= figure.bbox.x1
+
+
 @pytest.fixture
 def drawn(
     folder: Path,

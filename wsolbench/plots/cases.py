@@ -29,7 +29,7 @@ from .photos import (
     side_text,
 )
 from .style import inches_of, picture, require_form
-from .texts import wrapped
+from .texts import line_height, small, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,7 +118,8 @@ def _kind_above(text: str, axes: Sequence[Axes], inches: float) -> None:
     for ax in axes:
         ax.set_axis_off()
     size = float(rcParams["font.size"])
-    told = "\n".join(wrapped(text, 0.88 * inches, size))
+    left = 3 * line_height(small())  # for the ids at the left of the photos, of two lines
+    told = "\n".join(wrapped(text, inches - left, size, weight="bold"))
     above = axes[0].text(0, 0, told, fontsize=size, weight="bold", va="bottom")
     above.set_in_layout(False)  # else its column would become as wide as the text
 
