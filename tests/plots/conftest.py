@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.conftest import annotation, random_dataset, random_maps
 from tests.plots.samples import HEIGHT, WIDTH
 from wsolbench.data.dataset import Dataset
+from wsolbench.evaluation.comparison import Comparison, compare
+from wsolbench.evaluation.evaluator import Evaluator
 from wsolbench.evaluation.run import evaluate
 from wsolbench.formats.annotations import AnnotationSet, write_store
-from wsolbench.formats.result import Result
-from wsolbench.formats.submission.reader import SubmissionHeader, SubmissionWriter
+from wsolbench.formats.result import Bootstrap, Result
+from wsolbench.formats.submission.reader import Submission, SubmissionHeader, SubmissionWriter
 
 
 @pytest.fixture
@@ -64,3 +67,31 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
                 writer.append([image_id], [map_])
         made.append(evaluate(dataset, folder / f"{seed}.h5"))
     return made
+
+
+@pytest.fixture(scope="session")
+def comparison(folder: Path) -> Comparison:
+    """The two methods of `folder`."""
+    dataset = Dataset.open(folder / "s.h5")
+    counted = []
+    for name in ("left", "right"):
+        submission = Submission.open(folder / f"{name}.h5")
+        made = Evaluator(dataset, header=submission.header, keep_images=True)
+        made.score(submission)
+        counted.append(made.counts(made.result()))
+    return compare(counted, Bootstrap(30))
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are written, drawn once more."""
+    kept: list[Figure] = []
+    write = Figure.savefig
+
+    def savefig(figure: Figure, *args: object, **kwargs: object) -> None:
+        write(figure, *args, **kwargs)
+        FigureCanvasAgg(figure).draw()
+        kept.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return kept

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tests.plots.samples import WASTE
-from tests.plots.test_verdict_plots import written
 from wsolbench import plots
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
@@ -67,7 +66,7 @@ def test_results_without_groups_cannot_be_drawn(
 
 
 def test_a_score_without_bounds_has_an_axis_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, grouped: list[Result], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, figures: list[Figure], grouped: list[Result], tmp_path: Path
 ) -> None:
     monkeypatch.setitem(SCORES, "waste", WASTE)
     held = [
@@ -87,9 +86,8 @@ def test_a_score_without_bounds_has_an_axis_of_its_own(
     assert ax.get_ylim()[0] > 102
     plots.group_scores([wide], "area", "ap", percent)
     assert (percent.get_ylabel(), percent.get_ylim()) == ("AP (%)", (0, 102))
-    kept = written(monkeypatch)
     plots.save_groups([wide], "area", tmp_path / "with.png")
     monkeypatch.delitem(SCORES, "waste")
     plots.save_groups([wide], "area", tmp_path / "without.png")
-    more, less = kept
+    more, less = figures
     assert len(more.axes) == len(less.axes) + 1  # its record gives it a panel

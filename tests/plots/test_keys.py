@@ -17,7 +17,6 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.plots.samples import with_seeds
-from tests.plots.test_forest import comparison  # noqa: F401  (a fixture)
 from wsolbench import plots
 from wsolbench.cli import cli
 from wsolbench.cli.figure_options import look_options
@@ -34,21 +33,6 @@ from wsolbench.study.metric_picture import save_metric_study
 from wsolbench.study.metrics import SHOWN, study_metrics
 
 LONG = "A method whose name is long enough for two lines"
-
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are written, drawn once more."""
-    kept: list[Figure] = []
-    write = Figure.savefig
-
-    def savefig(figure: Figure, *args: object, **kwargs: object) -> None:
-        write(figure, *args, **kwargs)
-        FigureCanvasAgg(figure).draw()
-        kept.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return kept
 
 
 def twelve(result: Result) -> list[Result]:
@@ -136,7 +120,7 @@ def test_labels_of_groups_are_whole(
 
 def test_pictures_of_a_column_fit_a_page_with_their_caption(
     results: list[Result],
-    comparison: Comparison,  # noqa: F811
+    comparison: Comparison,
     figures: list[Figure],
     tmp_path: Path,
 ) -> None:
@@ -189,7 +173,7 @@ def test_headings_of_cases_fit_a_column(
 def drawn(
     folder: Path,
     results: list[Result],
-    comparison: Comparison,  # noqa: F811
+    comparison: Comparison,
     figures: list[Figure],
     tmp_path: Path,
 ) -> dict[str, Figure]:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tests.plots.samples import ENTRIES, WASTE, legend, measured, with_seeds
-from tests.plots.test_verdict_plots import written
 from wsolbench import plots
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
@@ -118,17 +117,16 @@ def test_points_that_belong_on_no_line_are_refused(results: list[Result], ax: Ax
 
 
 def test_a_score_that_not_all_hold_has_no_panel(
-    results: list[Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    results: list[Result], figures: list[Figure], tmp_path: Path
 ) -> None:
-    kept = written(monkeypatch)
     both = [with_seeds(results[0], seeds, 0.5) for seeds in (1, 2)]
     plots.save_seed_counts(both, tmp_path / "two.png")
     less = dataclasses.replace(both[0], scores={"peak_iou": 0.5})
     plots.save_seed_counts([less, both[1]], tmp_path / "one.png")
-    two, one = kept
+    two, one = figures
     assert (len(two.axes), len(one.axes)) == (2, 1)
     assert two.get_size_inches()[0] == 2 * one.get_size_inches()[0]
-    panels = [figure.axes[0].get_tightbbox() for figure in kept]
+    panels = [figure.axes[0].get_tightbbox() for figure in figures]
     assert panels[0].height == pytest.approx(panels[1].height, abs=2)
     bare = dataclasses.replace(both[0], scores={"ap": 0.5})
     with pytest.raises(WsolbenchError, match="no score that all results have"):

@@ -12,7 +12,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from tests.plots.test_forest import comparison  # noqa: F401  (a fixture)
 from wsolbench import plots
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import Comparison
@@ -26,7 +25,7 @@ PEAKS = (0.3, 0.5, 0.1, 0.45, 0.44, 0.43, 0.42, 0.41, 0.4, 0.39, 0.38, 0.37)
 
 
 @pytest.fixture
-def many(comparison: Comparison) -> Comparison:  # noqa: F811
+def many(comparison: Comparison) -> Comparison:
     """Twelve methods: ahead in Peak-IoU by more than .1, behind in AP where the place is odd."""
     pairs = []
     for first, second in combinations(range(12), 2):
@@ -44,18 +43,6 @@ def many(comparison: Comparison) -> Comparison:  # noqa: F811
         pairs=pairs,
         repeated={},
     )
-
-
-def written(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    kept: list[Figure] = []
-    write = Figure.savefig
-
-    def savefig(figure: Figure, *args: object, **kwargs: object) -> None:
-        kept.append(figure)
-        write(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return kept
 
 
 def cells(ax: Axes) -> dict[tuple[float, float], tuple[str, str]]:
@@ -103,13 +90,12 @@ def test_names_of_a_matrix_are_no_formulas_and_stay_left_of_their_scores(
 
 @pytest.mark.parametrize("width", [None, "column", "text"])
 def test_twelve_methods_are_one_matrix_that_fits(
-    many: Comparison, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: str | None
+    many: Comparison, figures: list[Figure], tmp_path: Path, width: str | None
 ) -> None:
-    kept = written(monkeypatch)
     plots.save_forest(many, tmp_path / "m.png", "paper", width)
     plots.save_verdict(Verdict((many,), {}), tmp_path / "v.png", "paper", width)
     assert (tmp_path / "m.png").read_bytes() == (tmp_path / "v.png").read_bytes()
-    figure = kept[0]
+    figure = figures[0]
     FigureCanvasAgg(figure).draw()
     (ax,) = figure.axes
     assert len(ax.patches) == 12 * 11
@@ -127,23 +113,22 @@ def test_twelve_methods_are_one_matrix_that_fits(
 
 
 def test_each_against_the_first_is_a_grid(
-    many: Comparison, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    many: Comparison, figures: list[Figure], tmp_path: Path
 ) -> None:
-    kept = written(monkeypatch)
     pairs = [pair for pair in many.pairs if pair.first == 0]
     held = dataclasses.replace(many, pairs=pairs)
     for width in (None, "column"):
         plots.save_forest(held, tmp_path / "g.png", "paper", width)
-        drawn = [cell for ax in kept[-1].axes for cell in cells(ax).values()]
+        drawn = [cell for ax in figures[-1].axes for cell in cells(ax).values()]
         assert len(drawn) == 11 * 2
-        told = [text.get_text() for text in kept[-1].texts]
+        told = [text.get_text() for text in figures[-1].texts]
         assert "equal in every resample" in told
         assert "=" in told  # the sign beside it
         assert "repeats another score, not counted" not in told
 
 
 def test_brackets_and_signs_of_a_grid_are_explained(
-    many: Comparison, ax: Axes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    many: Comparison, ax: Axes, figures: list[Figure], tmp_path: Path
 ) -> None:
     pairs = [pair for pair in many.pairs if (pair.first, pair.second) == (0, 1)]
     held = dataclasses.replace(many, pairs=pairs, repeated={"ap": "peak_iou"})
@@ -154,14 +139,13 @@ def test_brackets_and_signs_of_a_grid_are_explained(
     narrow = Figure().subplots()
     plots.verdict_grid(verdict, narrow, inches=0.2)
     assert narrow.texts[0].get_text() == "+"
-    kept = written(monkeypatch)
     plots.save_verdict(verdict, tmp_path / "g.png")
-    assert "repeats another score, not counted" in [text.get_text() for text in kept[0].texts]
+    assert "repeats another score, not counted" in [text.get_text() for text in figures[0].texts]
     more = dataclasses.replace(many, pairs=[pair for pair in many.pairs if pair.first == 0])
     plots.save_verdict(Verdict((more,), {}), tmp_path / "g.png")
     one, eleven = (
         " ".join(text.get_text() for text in figure.texts).replace("\N{NO-BREAK SPACE}", " ")
-        for figure in kept
+        for figure in figures
     )
     level = " with 95 % intervals, not corrected"
     assert f"differences in percentage points{level}; verdicts: Holm's" in one
@@ -184,7 +168,7 @@ def test_words_of_the_methods_own_names_stay(backbones: tuple[str, ...]) -> None
 
 
 def test_columns_that_do_not_fit_follow_below_with_the_scores_that_they_have(
-    many: Comparison, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    many: Comparison, figures: list[Figure], tmp_path: Path
 ) -> None:
     """Three pairs under five protocols, of which the last have AP alone."""
     pairs = [pair for pair in many.pairs if pair.second < 3]
@@ -198,13 +182,12 @@ def test_columns_that_do_not_fit_follow_below_with_the_scores_that_they_have(
         dataclasses.replace(own, protocol={**own.protocol, "name": f"p{place}"})
         for place, own in enumerate((whole, whole, less, less, less))
     ]
-    kept = written(monkeypatch)
     plots.save_verdict(Verdict(tuple(named), {}), tmp_path / "g.png", "paper", "column")
     shapes = [
         (len(ax.get_xticklabels()), [label.get_text() for label in ax.get_yticklabels()])
-        for ax in kept[0].axes
+        for ax in figures[0].axes
     ]
     assert shapes == [(3, ["Peak-IoU", "AP"])] * 2 + [(3, ["AP"])] * 3  # whole protocols
-    assert sum(len(ax.patches) for ax in kept[0].axes) == 2 * 6 + 3 * 3
+    assert sum(len(ax.patches) for ax in figures[0].axes) == 2 * 6 + 3 * 3
     with pytest.raises(WsolbenchError, match="found 'loud', expected screen or paper"):
         plots.save_verdict(Verdict(tuple(named), {}), tmp_path / "g.png", "loud")
