@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +18,9 @@ from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
 from wsolbench.plots import style
+from wsolbench.plots.study import save_seed_count_curves
 from wsolbench.scores import Score, Unit
+from wsolbench.study.metric_picture import save_metric_study
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -54,18 +57,12 @@ def test_a_missing_matplotlib_is_one_line_before_any_work(
     ):
         pass
     assert "\n" not in str(refused.value)
-    for save in (
-        lambda: plots.save_curves([], tmp_path / "x.png"),  # nothing to draw is found later
-        lambda: plots.save_seed_counts([], tmp_path / "x.png"),
-        lambda: plots.save_groups([], "area", tmp_path / "x.png"),
-        lambda: plots.save_areas(None, tmp_path / "x.png"),
-        lambda: plots.save_forest(None, tmp_path / "x.png"),
-        lambda: plots.save_maps(None, [], tmp_path / "x.png", []),
-        lambda: plots.save_cases(None, None, None, tmp_path / "x.png"),
-        lambda: plots.save_seeds([], tmp_path / "x.png"),
-    ):
+    saves = [getattr(plots, name) for name in plots.__all__ if name.startswith("save_")]
+    for save in (*saves, save_seed_count_curves, save_metric_study):
+        needed = [own for own in signature(save).parameters.values() if own.default is own.empty]
+        given = {own.name: [] for own in needed}  # nothing to draw is found later
         with pytest.raises(WsolbenchError, match=message):
-            save()
+            save(**{**given, "path": tmp_path / "x.png"})
     assert list(tmp_path.iterdir()) == []
 
 
