@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.conftest import random_dataset, random_maps
+from tests.conftest import random_dataset
 from wsolbench.cli import cli
 from wsolbench.data.dataset import Dataset
 from wsolbench.errors import WsolbenchError
@@ -44,16 +44,6 @@ def pictures(tmp_path: Path, dataset: Dataset) -> Path:
     place.mkdir()
     for image_id, edges in zip(dataset.image_ids, levels(), strict=True):
         Image.fromarray(edges).save(place / f"{image_id}.png")
-    return place
-
-
-@pytest.fixture
-def maps(tmp_path: Path, dataset: Dataset) -> Path:
-    """Raw maps, one .npy an image."""
-    place = tmp_path / "maps"
-    place.mkdir()
-    for image_id, map_ in zip(dataset.image_ids, random_maps(COUNT), strict=True):
-        np.save(place / f"{image_id}.npy", 3.0 * map_ - 100)
     return place
 
 
@@ -95,12 +85,12 @@ def test_other_files_hold_the_same_probabilities(
 
 
 def test_edges_stand_beside_normalised_maps(
-    pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
+    pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     outs = {normalisation_named(name): tmp_path / f"{name}.h5" for name in ("min-max", "max")}
-    import_maps(maps, dataset, outs, method=METHOD)
+    import_maps(folder, dataset, outs, method=METHOD)
     alone = {own: Submission.open(out).read(range(COUNT)) for own, out in outs.items()}
-    found = import_maps(maps, dataset, outs, method=METHOD, edges=pictures)
+    found = import_maps(folder, dataset, outs, method=METHOD, edges=pictures)
     assert found == folders.Imported(COUNT)
     for own, out in outs.items():
         assert validate(out, dataset.store) == []
@@ -144,7 +134,7 @@ def test_an_import_of_edges_is_resumed(
 
 
 def test_a_run_is_resumed_only_with_the_same_edges(
-    pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
+    pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     outs = {normalisation_named("max"): tmp_path / "m.h5"}
 
@@ -152,11 +142,11 @@ def test_a_run_is_resumed_only_with_the_same_edges(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures, progress=stop)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures, progress=stop)
     image_id = dataset.image_ids[0]
     Image.fromarray(np.full((3, 3), 9, np.uint8)).save(pictures / f"{image_id}.png")
     with pytest.raises(WsolbenchError, match=r"an unfinished run with inputs\.edges"):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures, resume=True)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -212,20 +202,20 @@ def test_damaged_files_are_named_together(pictures: Path, dataset: Dataset, tmp_
 
 
 def test_files_of_other_images_are_counted_for_each_folder(
-    pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
+    pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
-    np.save(maps / "stranger.npy", np.zeros((3, 3)))
+    np.save(folder / "stranger.npy", np.zeros((3, 3)))
     for name in ("one", "two"):
         Image.fromarray(np.zeros((3, 3), np.uint8)).save(pictures / f"{name}.png")
     outs = {normalisation_named("max"): tmp_path / "m.h5"}
-    assert import_maps(maps, dataset, outs, method=METHOD, edges=pictures).notes == (
+    assert import_maps(folder, dataset, outs, method=METHOD, edges=pictures).notes == (
         "1 files of images outside random val were left out",
         "2 edge map files of images outside random val were left out",
     )
 
 
 def test_files_and_images_must_match(
-    pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path
+    pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     outs = {normalisation_named("max"): tmp_path / "m.h5"}
     (pictures / f"{dataset.image_ids[1]}.png").unlink()
@@ -236,18 +226,18 @@ def test_files_and_images_must_match(
     assert found.maps == COUNT - 1
     one = f"found no edge map for 1 images with maps: {dataset.image_ids[1]}"
     with pytest.raises(WsolbenchError, match=one):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
-    (maps / f"{dataset.image_ids[1]}.npy").unlink()
-    both = import_maps(maps, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
+    (folder / f"{dataset.image_ids[1]}.npy").unlink()
+    both = import_maps(folder, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
     assert both.maps == COUNT - 1
-    (maps / f"{dataset.image_ids[2]}.npy").unlink()
+    (folder / f"{dataset.image_ids[2]}.npy").unlink()
     other = f"found no map for 1 images with edge maps: {dataset.image_ids[2]}"
     with pytest.raises(WsolbenchError, match=other):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures, allow_missing=True)
 
 
 def test_an_unclear_scale_is_stated_or_saved_otherwise(
-    maps: Path, dataset: Dataset, tmp_path: Path
+    folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     place = tmp_path / "edges"
     place.mkdir()
@@ -260,18 +250,20 @@ def test_an_unclear_scale_is_stated_or_saved_otherwise(
         np.testing.assert_array_equal(edges, np.eye(4))
     outs = {normalisation_named("max"): tmp_path / "m.h5"}
     with pytest.raises(WsolbenchError, match="save floats from 0 to 1") as caught:
-        import_maps(maps, dataset, outs, method=METHOD, edges=place)
+        import_maps(folder, dataset, outs, method=METHOD, edges=place)
     assert "--scale" not in str(caught.value)  # that of import-maps is of the maps
 
 
-def test_edges_have_no_window(pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path) -> None:
+def test_edges_have_no_window(
+    pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path
+) -> None:
     outs = {normalisation_named("max"): tmp_path / "m.h5"}
     crop = centre_crop(256, 224)
     with pytest.raises(WsolbenchError, match=r"maps of a crop \(--centre-crop\) together with"):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures, window=crop)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures, window=crop)
 
 
-def test_no_edge_map_is_written_over(pictures: Path, maps: Path, dataset: Dataset) -> None:
+def test_no_edge_map_is_written_over(pictures: Path, folder: Path, dataset: Dataset) -> None:
     file = pictures / f"{dataset.image_ids[0]}.png"
     before = file.read_bytes()
     outs = {normalisation_named("max"): file}
@@ -279,18 +271,18 @@ def test_no_edge_map_is_written_over(pictures: Path, maps: Path, dataset: Datase
     with pytest.raises(WsolbenchError, match=same):
         import_edges(pictures, dataset, file, method=METHOD)
     with pytest.raises(WsolbenchError, match=same):
-        import_maps(maps, dataset, outs, method=METHOD, edges=pictures)
+        import_maps(folder, dataset, outs, method=METHOD, edges=pictures)
     assert file.read_bytes() == before
 
 
-def test_the_commands(pictures: Path, maps: Path, dataset: Dataset, tmp_path: Path) -> None:
+def test_the_commands(pictures: Path, folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     given = ["--annotations", str(dataset.store.path), "--quiet", "--out"]
     alone = CliRunner().invoke(cli, ["import-edges", str(pictures), *given, f"{tmp_path}/e.h5"])
     assert alone.exit_code == 0, alone.output
     assert alone.output == f"{tmp_path}/e.h5: edges of {COUNT} images of random val\n"
     assert Submission.open(tmp_path / "e.h5").header.method["name"] == "hed"
     named = ["--edges", str(pictures), "--normalise", "max", *given, f"{tmp_path}/m.h5"]
-    both = CliRunner().invoke(cli, ["import-maps", str(maps), *named])
+    both = CliRunner().invoke(cli, ["import-maps", str(folder), *named])
     assert both.exit_code == 0, both.output
     assert both.output == f"{tmp_path}/m.h5: {COUNT} maps and edges of random val\n"
     crop = CliRunner().invoke(cli, ["import-edges", str(pictures), "--centre-crop", "256/224"])

@@ -32,16 +32,6 @@ def dataset(tmp_path: Path) -> Dataset:
     return random_dataset(tmp_path / "random.h5", COUNT)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, dataset: Dataset) -> Path:
-    """Raw maps: floats of any range, one .npy an image."""
-    place = tmp_path / "maps"
-    place.mkdir()
-    for image_id, map_ in zip(dataset.image_ids, random_maps(COUNT), strict=True):
-        np.save(place / f"{image_id}.npy", 3.0 * map_ - 100)
-    return place
-
-
 def imported(folder: Path, dataset: Dataset, *names: str, **options: Any) -> dict[str, Submission]:
     outs = {
         normalisation_named(name): folder.parent / f"{name.replace(':', '-')}.h5" for name in names
