@@ -19,14 +19,15 @@ from wsolbench.plots.photos import PREDICTED_BOX
 from wsolbench.scores import SCORES
 
 
+def plot(*arguments: object) -> str:
+    command = ["plot", *map(str, arguments)]
+    return CliRunner().invoke(cli, command, catch_exceptions=False).output
+
+
 def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) -> None:
     peak = results[0].scores["peak_iou"]
     for seeds in (1, 2):
         with_seeds(results[0], seeds, peak).write(tmp_path / f"{seeds}.json")
-
-    def plot(*arguments: object) -> str:
-        command = ["plot", *map(str, arguments)]
-        return CliRunner().invoke(cli, command, catch_exceptions=False).output
 
     photos = ["--annotations", folder / "s.h5", "--images", folder / "photos"]
     maps = ["maps", folder / "left.h5", folder / "right.h5", *photos]
@@ -55,12 +56,7 @@ def test_the_commands_draw(folder: Path, results: list[Result], tmp_path: Path) 
 
 def test_results_entries_and_submissions_draw_the_same(folder: Path, tmp_path: Path) -> None:
     """All three hold the same numbers; a picture of the submission is that of its result."""
-
-    def plot(*arguments: object) -> str:
-        command = ["plot", *map(str, arguments), "--quiet"]
-        return CliRunner().invoke(cli, command, catch_exceptions=False).output
-
-    store = ["--annotations", folder / "s.h5"]
+    store = ["--annotations", folder / "s.h5", "--quiet"]
     pictures = []
     for suffix in ("json", "h5"):
         out = tmp_path / f"{suffix}.png"
