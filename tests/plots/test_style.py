@@ -18,7 +18,7 @@ from wsolbench.cli import cli
 from wsolbench.errors import WsolbenchError
 from wsolbench.formats.result import Result
 from wsolbench.plots import style
-from wsolbench.plots.study import save_seed_count_curves
+from wsolbench.plots.seed_curves import save_seed_count_curves
 from wsolbench.scores import Score, Unit
 from wsolbench.study.metric_picture import save_metric_study
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..baselines.settings import METHODS
 from ..errors import printable
 from ..files import together, write_text
-from ..plots.study import SeedCountCurve, save_seed_count_curves
+from ..plots.seed_curves import SeedCountCurve, save_seed_count_curves
 from ..scores import SCORES
 from ..tables import grid
 from .estimate import Estimate
@@ -63,7 +63,7 @@ def write_report(study: Study, folder: str | os.PathLike[str]) -> list[Path]:
 def save_study(
     study: Study, path: str | os.PathLike[str], style: str = "screen", width: str | None = None
 ) -> None:
-    """Draw the scores on val against SEM's K; see `plots.study.save_seed_count_curves`."""
+    """Draw the scores on val against SEM's K; see `plots.seed_curves.save_seed_count_curves`."""
     plan = study.plan
     about = f"{plan['dataset']} {plan['val']}, backbone {plan['backbone']}"
     source = printable(f"{about}; protocol {study.protocol}")

@@ -1,4 +1,4 @@
-"""Curves of a study: scores against SEM's K, one line per method."""
+"""Scores of a study against SEM's K, one line per method."""
 
 from __future__ import annotations
 
