@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from tests.plots.samples import WASTE
 from wsolbench import plots
+from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.comparison import Comparison
 from wsolbench.evaluation.pairs import Pair
 from wsolbench.plots import style
