@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import counted
 from ..files import require_target
 from ..interrupts import advise
 from ..progress import bar
@@ -409,8 +410,7 @@ def validate(
         if len(faults) > SHOWN_FAULTS:
             click.echo(f"... and {len(faults) - SHOWN_FAULTS} more (--json lists all)")
         checked = "" if store else " (ids not checked: give --annotations)"
-        counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        faulty = counted if faults else f"valid{checked}"
+        faulty = counted(len(faults), "fault") if faults else f"valid{checked}"
         click.echo(f"{submission}: {faulty}")
     if not faults:
         with Submission.open(submission) as opened:

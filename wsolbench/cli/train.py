@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..baselines.settings import METHODS, Recipe, recipe_for
+from ..errors import counted
 from ..files import require_target
 from ..progress import bar
 from .options import (
@@ -147,8 +148,7 @@ def _train(
         )
     click.echo(
         f"{out}: {METHODS[method].title} on {backbone}, {len(photos)} photos of "
-        f"{len(photos.classes)} classes, {recipe.epochs} "
-        f"{'epoch' if recipe.epochs == 1 else 'epochs'}, {ending}"
+        f"{len(photos.classes)} classes, {counted(recipe.epochs, 'epoch')}, {ending}"
     )
     print_notes(trained.notes)
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..baselines.settings import METHODS
-from ..errors import printable
+from ..errors import counted, printable
 from ..files import together, write_text
 from ..plots.seed_curves import SeedCountCurve, save_seed_count_curves
 from ..scores import SCORES
@@ -108,7 +108,7 @@ def _about(study: Study) -> str:
     weights = plan["trunk_weights"].get("file", "none: random weights")
     several = len(study.seeds) > 1
     seeds = f"{len(study.seeds)} seeds" if several else "one seed, which decides no difference"
-    epochs = f"{recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'}"
+    epochs = counted(recipe["epochs"], "epoch")
     train, val, test = (printable(plan[name]) for name in ("train", "val", "test"))
     return (
         f"Data set {printable(plan['dataset'])}, annotations {plan['annotations_sha256'][:8]}; "
