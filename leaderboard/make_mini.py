@@ -62,7 +62,7 @@ def main() -> None:
     write_text(ROOT / "gallery.json", make_gallery(dataset, maps, ("CAM", "CAM + SEM"), GALLERY))
 
 
-def _scored(dataset: Dataset, maps: Path, chosen: Result | None) -> tuple[Result, Path]:
+def scored(dataset: Dataset, maps: Path, chosen: Result | None) -> tuple[Result, Path]:
     """The result of some maps, written next to them, and its counts file."""
     request = Request(maps, dataset, threshold=chosen, bootstrap=DRAWN, counts=True)
     outcome = run(request)
@@ -89,7 +89,7 @@ def _measure(
         device="cpu",
         overwrite=True,
     )
-    result, counts = _scored(dataset, folder / f"{stem}.h5", chosen)
+    result, counts = scored(dataset, folder / f"{stem}.h5", chosen)
     about = About(
         authors=PAPERS["cam"].authors,
         supervision="image label",
@@ -111,7 +111,7 @@ def _measure_trivial(folder: Path, name: str, split: str, chosen: Result | None)
     dataset = Dataset.open(folder / "mini.h5", split)
     maps = folder / f"{name}-{split}.h5"
     predict_trivial(dataset, maps, name, size=MAP_SIZE, overwrite=True)
-    result, counts = _scored(dataset, maps, chosen)
+    result, counts = scored(dataset, maps, chosen)
     about = About(
         authors="The wsolbench authors",
         supervision="the mask itself" if name == "mask" else "none",

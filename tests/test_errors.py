@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,3 +133,24 @@ def test_a_strangers_text_stays_on_its_line_and_in_its_direction() -> None:
 def test_an_argument_of_another_kind_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(WsolbenchError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "wsolbench.explain",
+        "wsolbench.collate",
+        "wsolbench.LocalizationMetric",
+        "wsolbench.baselines.load_backbone",
+        "wsolbench.Dataset.torch(None)",
+    ],
+)
+def test_what_needs_torch_says_how_to_install_it(code: str) -> None:
+    lines = ("import sys", "sys.modules['torch'] = None", "import wsolbench", code)
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    name = code.partition("(")[0]
+    name = name if "Dataset" not in name else "Dataset.torch"
+    assert done.stderr.splitlines()[-1] == (
+        f"wsolbench.errors.WsolbenchError: {name}: it needs torch, which is not installed; "
+        "pip install 'wsolbench[torch]'"
+    )

@@ -12,7 +12,8 @@ The command line prints the error on one line and exits with `exit_status`.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 __all__ = [
     "SHOWN",
@@ -26,6 +27,7 @@ __all__ = [
     "require_path",
     "require_type",
     "some",
+    "with_torch",
 ]
 
 SHOWN = 3
@@ -161,6 +163,28 @@ def require_path(where: object, value: object, expected: str) -> None:
         WsolbenchError: it is no text and no path.
     """
     require_type(where, value, (str, os.PathLike), expected)
+
+
+@contextmanager
+def with_torch(where: str) -> Iterator[None]:
+    """Import what needs PyTorch, whose absence is an error that says how to install it.
+
+    Args:
+        where: what needs it.
+
+    Raises:
+        WsolbenchError: torch or torchvision is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        raise WsolbenchError(
+            where,
+            found=f"it needs {error.name}, which is not installed",
+            cure="pip install 'wsolbench[torch]'",
+        ) from error
 
 
 def some(items: Sequence[object]) -> str:

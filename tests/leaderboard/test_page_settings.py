@@ -84,6 +84,17 @@ def test_reported_and_measured_and_protocols_have_blocks_of_their_own() -> None:
     ]
 
 
+def test_tables_without_a_network_come_last() -> None:
+    blind = [measured(name, 1, dataset="a", backbone="none") for name in ("Box", "Noise")]
+    rows = [
+        *blind,
+        measured("CAM", 1, dataset="b"),
+        measured("Box", 2, dataset="b", backbone="none"),
+    ]
+    blocks = summaries(panels(tables(rows), {}), {})
+    assert [block.table.dataset for block in blocks] == ["b", "a"]
+
+
 def test_the_summary_names_what_leads_the_tables_and_nothing_embedded() -> None:
     shown = tables(read_entries(ROOT))
     blocks = summaries(panels(shown, {}), {})

@@ -25,7 +25,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WsolbenchError
+from ..errors import with_torch
 
 if TYPE_CHECKING:
     from .any_networks import class_map_model, load_library_network
@@ -66,16 +66,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with with_torch(f"wsolbench.baselines.{name}"):
         home = importlib.import_module(f".{_HOMES[name]}", __name__)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision"):
-            raise
-        raise WsolbenchError(
-            f"wsolbench.baselines.{name}",
-            found=f"it needs {error.name}, which is not installed",
-            cure="pip install 'wsolbench[torch]'",
-        ) from error
     globals()[name] = getattr(home, name)
     return globals()[name]
 

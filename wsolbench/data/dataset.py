@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import WsolbenchError, counted, require_choice, some
+from ..errors import WsolbenchError, counted, require_choice, some, with_torch
 from ..files import require_folder
 from ..formats.annotations import AnnotationStore
 from ..formats.result import Subset
@@ -341,8 +341,12 @@ class Dataset:
                 float32 (3, height, width) in [0, 1].
             mask_size: side in pixels to which masks are resized (nearest neighbour); None keeps
                 them at the photo's size.
+
+        Raises:
+            WsolbenchError: PyTorch is not installed.
         """
-        from .torch_dataset import TorchDataset
+        with with_torch("Dataset.torch"):
+            from .torch_dataset import TorchDataset
 
         return TorchDataset(self, transform=transform, mask_size=mask_size)
 

@@ -27,12 +27,12 @@ from different protocols.
 
 Scores are percentages; thresholds (Peak-T, Box-T) are levels from 0 to 255. A column has one number
 of decimals: where a paper printed fewer, zeros follow, and the entry holds the cell as printed.
-Tables are ranked by pooled Peak-IoU, or by GT-known if they contain only box scores; `=` marks
-equal scores, `~` an interval that overlaps the one in the row above. Results on the embedded
-benchmark (mini, mini-study) are sorted alike, and rank nothing. A signed number in parentheses is
-the difference from the same method, backbone and map size without post-processing. A score has an
-interval only where brackets `[low, high]` show one; intervals of measured entries enclose 95 % of
-the scores of resampled images.
+Tables are ranked by pooled Peak-IoU, or by GT-known if they contain only box scores, and without
+either in the order of names; `=` marks equal scores, `~` an interval that overlaps the one in the
+row above. Results on the embedded benchmark (mini, mini-study) are sorted alike, and rank nothing.
+A signed number in parentheses is the difference from the same method, backbone and map size without
+post-processing. A score has an interval only where brackets `[low, high]` show one; intervals of
+measured entries enclose 95 % of the scores of resampled images.
 
 Peak-IoU, Peak-T, AP and MaxBoxAcc are always the best on the split itself. The column Threshold
 shows how the threshold was chosen at which IoU at T, GT-known and Top-1 / Top-5 loc are read.

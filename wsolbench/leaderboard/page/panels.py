@@ -31,6 +31,7 @@ _HOMES = {boxes: dataset for (dataset, _), (boxes, _) in BOXES_ALONE.items()}
 _DATASETS = {
     "ILSVRC": "ImageNet",
     "ilsvrc-boxes": "ImageNet boxes",
+    "animals": "Photos of animals",
     "boundaries": "Boundaries",
     "mini": "Embedded benchmark",
     "mini-study": "Embedded benchmark, study",
@@ -49,6 +50,10 @@ _BOX_SPLITS = {
 
 _HINTS = {
     "ilsvrc-boxes": "Box accuracy alone: these boxes need no mask. Nothing here is a pixel score.",
+    "animals": (
+        "Photos of ten animals of Caltech-101 with hand-drawn masks, most with one in the middle: "
+        "see what a method has beside a Gaussian that sees no photo."
+    ),
     "mini": (
         "Drawn scenes that come with wsolbench, to try the page and the commands. Results on them "
         "rank nothing: pictures, network and training were all made up together."
@@ -177,7 +182,10 @@ def table_id(table: Table) -> str:
 
 
 def summaries(shown: Sequence[Panel], titles: Mapping[str, str]) -> list[Summary]:
-    """The best by backbone of every table that ranks something, in the order of the tabs."""
+    """The best by backbone of every table that ranks something, in the order of the tabs.
+
+    Tables of network-free baselines alone come last.
+    """
     ranked = (
         table
         for panel in shown
@@ -185,7 +193,11 @@ def summaries(shown: Sequence[Panel], titles: Mapping[str, str]) -> list[Summary
         for table in panel.tables
         if any(rank not in ("", "-") for rank in table.ranks)
     )
-    return [_summary(table, titles) for table in ranked]
+
+    def blind(table: Table) -> bool:
+        return all(own.backbone == NO_NETWORK for own in table.entries)
+
+    return [_summary(table, titles) for table in sorted(ranked, key=blind)]
 
 
 def _summary(table: Table, titles: Mapping[str, str]) -> Summary:

@@ -292,6 +292,7 @@ def _table(table: Table) -> dict[str, Any]:
         "dataset": table.dataset,
         "split": table.split,
         "title": table.title,
+        "link": table.entries[0].provenance.get("paper", {}).get("link", ""),
         "protocol": table.protocol,
         "notes": table.notes,
         "title_notes": table.common_notes("entry"),
