@@ -53,7 +53,8 @@ BASELINES = (
 
 def draw_curves(demo: Path, out: Path) -> None:
     """The val curves of CAM and SEM."""
-    plots.save_curves([read_result(demo / f"{method}-val.json") for method in METHODS], out)
+    results = [read_result(demo / f"{method}-val.json") for method in METHODS]
+    plots.save_curves(results, out, width="text")
 
 
 def counted(dataset: Dataset, path: Path, metrics: tuple[str, ...] | None = None) -> Counts:
@@ -133,7 +134,8 @@ def draw_seeds(demo: Path, out: Path) -> None:
 def draw_animals(real: Path, out: Path) -> None:
     """The val curves of CAM, SEM and a Gaussian on real photos."""
     names = (*METHODS, "gauss")
-    plots.save_curves([read_result(real / f"{name}-val.json") for name in names], out)
+    results = [read_result(real / f"{name}-val.json") for name in names]
+    plots.save_curves(results, out, width="text")  # letters stay legible on a page
 
 
 def main() -> None:

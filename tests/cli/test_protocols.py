@@ -63,3 +63,9 @@ def test_a_wrong_size_is_one_line(run: Run, tmp_path: Path, name: str, told: str
 
 def test_the_list_says_that_there_are_sizes(run: Run) -> None:
     assert "wsoleval-v1:320" in run("protocols").stdout
+
+
+def test_all_protocols_are_of_compare_alone(run: Run, tmp_path: Path) -> None:
+
+    done = run("evaluate", "m.h5", "--annotations", "toy.h5", "--protocol", "all", status=2)
+    assert "--protocol all is of compare; name protocols with commas" in done.stderr

@@ -81,11 +81,12 @@ def test_the_key_covers_nothing(
     assert all(f"Method {place}" in told for place in range(11))
 
 
+@pytest.mark.parametrize("style", STYLES)
 def test_labels_of_axes_are_whole(
-    results: list[Result], figures: list[Figure], tmp_path: Path
+    results: list[Result], figures: list[Figure], tmp_path: Path, style: str
 ) -> None:
     for width in (None, *FIGURE_WIDTHS):
-        plots.save_curves(results, tmp_path / "c.png", style="paper", width=width)
+        plots.save_curves(results, tmp_path / "c.png", style=style, width=width)
         (figure,) = figures
         for ax in figure.axes:
             box = ax.get_tightbbox()
@@ -95,9 +96,10 @@ def test_labels_of_axes_are_whole(
         figures.clear()
 
 
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("kind", ["area", "class"])
 def test_labels_of_groups_are_whole(
-    folder: Path, figures: list[Figure], tmp_path: Path, kind: str
+    folder: Path, figures: list[Figure], tmp_path: Path, kind: str, style: str
 ) -> None:
     maps = Submission.open(folder / "left.h5")
     result = evaluate(Dataset.open(folder / "s.h5"), maps, by=[kind])
@@ -107,7 +109,7 @@ def test_labels_of_groups_are_whole(
     ]
     result = dataclasses.replace(result, breakdowns={kind: named})
     for width in FIGURE_WIDTHS:
-        plots.save_groups([result], kind, tmp_path / "g.png", style="paper", width=width)
+        plots.save_groups([result], kind, tmp_path / "g.png", style=style, width=width)
         (figure,) = figures
         for ax in figure.axes:
             assert ax.get_window_extent().height >= 80

@@ -140,6 +140,11 @@ def evaluate(
     outputs = Outputs(**asked)
     given = _given(submission, many, outputs, shard, scheduler)
     check_subset_options(limit, ids)
+    if names.strip() == "all":
+        raise click.UsageError(
+            "--protocol all is of compare; name protocols with commas, e.g. sem,wsoleval-v1 (see "
+            "`wsolbench protocols`)."
+        )
     protocols = protocols_named(names)
     request = Request(
         given,

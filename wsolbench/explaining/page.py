@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..errors import printable
+from ..errors import counted, printable
 from ..evaluation.comparison_report import mark
 from ..evaluation.overlays import Overlay, read_overlays
 from ..evaluation.verdict import Verdict
@@ -117,7 +117,7 @@ def _head(
     yield f"<h1>{_safe(title)}</h1>"
     whose = "annotated class" if results[0].label == "gt" else "class that the network predicts"
     yield (
-        f"<p>{len(dataset)} photos, {len(names)} method{'s' if len(names) > 1 else ''}; maps of "
+        f"<p>{counted(len(dataset), 'photo')}, {counted(len(names), 'method')}; maps of "
         f"the {whose}.</p>"
     )
     if verdict is not None:

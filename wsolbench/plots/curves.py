@@ -69,7 +69,7 @@ def iou_threshold(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) ->
         line(ax, _thresholds(item), y, place, name)
         at, peak = _peak_level(item), about.scaled(item.scores[about.key])
         ax.plot([at], [peak], own.marker, color=own.colour, markersize=5, clip_on=False)
-    ax.set(xlabel="Threshold T", ylabel="IoU, pooled over pixels (%)", xlim=_range(scored))
+    ax.set(xlabel="Threshold T", ylabel="IoU, pooled (%)", xlim=_range(scored))
     limit_axis(ax, about)
     return _with_legend(scored, "iou", ax, legend)
 
@@ -113,7 +113,7 @@ def box_accuracy(scored: Sequence[Scored], ax: Axes, *, legend: bool = True) -> 
         curve = item.curves[about.curve]
         line(ax, _thresholds(item), [about.scaled(share) for share in curve], place, name)
         limit_axis(ax, about)
-    ax.set(xlabel="Threshold T", ylabel="Images with a correct box (%)", xlim=_range(scored))
+    ax.set(xlabel="Threshold T", ylabel="Box accuracy (%)", xlim=_range(scored))
     return _with_legend(scored, "box", ax, legend)
 
 

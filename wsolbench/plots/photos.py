@@ -213,10 +213,10 @@ def photo_grid(count: int, width: str | None) -> Grid:
     return panel_grid(count, width, most=7, narrowest=0.98)
 
 
-def caption(ax: Axes, text: str, inches: float, lines: int = 1) -> None:
+def caption(ax: Axes, text: str, inches: float) -> None:
     """A text below a photo, cut to its width."""
     size = small()
-    ax.set_xlabel("\n".join(wrapped(text, inches, size, lines)), fontsize=size, labelpad=1.5)
+    ax.set_xlabel(cut(text, inches, size), fontsize=size, labelpad=1.5)
     ax.xaxis.label.set_parse_math(False)
 
 
