@@ -22,7 +22,7 @@ from wsolbench.data.export import export_coco
 from wsolbench.errors import WsolbenchError
 from wsolbench.evaluation.run import evaluate
 from wsolbench.explaining.pictures import COLOURS, WIDTH, data_uri, thumbnail, with_map
-from wsolbench.explaining.truth import labelled, read_truth
+from wsolbench.explaining.truth import labelled, read_names, read_truth
 from wsolbench.formats.annotations import UNLABELLED, AnnotationStore, write_store
 from wsolbench.formats.result import read_result
 from wsolbench.formats.submission.reader import Submission
@@ -157,6 +157,24 @@ def test_baselines_that_see_no_photo_stand_beside_methods(folder: Path) -> None:
     assert again.exit_code == 0, again.output
     assert (folder / f"out/maps/{wanted}.h5").read_bytes() == before
     assert not (folder / "out/maps/sem.h5").exists()
+
+
+def test_the_page_names_what_the_network_sees(folder: Path) -> None:
+    names = [f"<{place}> & co" for place in range(8)]
+    (folder / "names.txt").write_text("\n".join(names) + "\n")
+    done = run(folder, "--methods", "cam", "--class-names", folder / "names.txt")
+    assert done.exit_code == 0, done.output
+    seen = Submission.open(folder / "out/maps/cam.h5").top5[:, 0]
+    page = (folder / "out/index.html").read_text()
+    for output in seen:
+        assert f"the network sees class {output} ({escape(names[output])})</figcaption>" in page
+    for lines, found in ((names[:7], "7 names"), ([*names, "more"], "9 names")):
+        (folder / "names.txt").write_text("\n".join(lines))
+        with pytest.raises(WsolbenchError, match=f"found {found}, expected one for each of .* 8 "):
+            read_names(folder / "names.txt", 8)
+    (folder / "names.txt").write_text("\n".join([*names[:3], "", *names[3:]]))
+    with pytest.raises(WsolbenchError, match="found 8 names on 9 lines"):
+        read_names(folder / "names.txt", 8)
 
 
 def test_masks_of_other_kinds_give_the_same(folder: Path) -> None:
@@ -336,3 +354,16 @@ def test_splits_that_are_joined_are_told(folder: Path) -> None:
     apart = [replace(first, split="test"), *(replace(own, split="val") for own in others)]
     write_store(folder / "two.h5", replace(content, annotations=apart))
     assert "splits test and val together" in read_truth(folder / "two.h5", folder / "photos")[1]
+
+
+def test_the_page_names_annotated_classes(tmp_path: Path) -> None:
+    images, content = write_benchmark(tmp_path, val=4, test=1)
+    write_store(tmp_path / "mini.h5", content)
+    options = ["--classes", "annotated", "--class-map", "same", "--methods", "cam", "--limit", "4"]
+    paths = ["explain", "--images", images, "--masks", tmp_path / "mini.h5", *MODEL, *options]
+    asked = [str(own) for own in (*paths, "--quiet", "--out", tmp_path / "out")]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out/index.html").read_text()
+    for output in Submission.open(tmp_path / "out/maps/cam.h5").top5[:, 0]:
+        assert f"the network sees class {output} ({content.classes[output][1]})" in page

@@ -61,6 +61,12 @@ __all__ = ["explain"]
     metavar="FILE|imagenet|same",
     help="Model classes of each annotated class, see predict.",
 )
+@click.option(
+    "--class-names",
+    type=FILE,
+    help="Names of the network's outputs for the page: a text file with one a line, in their order "
+    "[default: those of --checkpoint].",
+)
 @click.option("--size", type=click.IntRange(8), help="Side in pixels to which photos are resized.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Use N photos, evenly spread by name."

@@ -15,6 +15,7 @@ from ..evaluation.verdict import Verdict
 from ..files import replacing
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
+from ..formats.submission.rules import OUTSIDE
 from ..progress import Progress
 from ..scores import SCORES, Better, Unit, in_order
 from .pictures import data_uri, thumbnail, with_map, with_outline
@@ -67,6 +68,7 @@ def write_page(
     images: Sequence[Mapping[str, Sequence[Any]]],
     verdict: Verdict | None,
     notes: Sequence[str],
+    class_names: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> None:
     """Write the page of several methods on the same images.
@@ -79,6 +81,7 @@ def write_page(
         images: their per-image tables.
         verdict: who is ahead; None for a single method.
         notes: what a reader should know.
+        class_names: of the network's outputs, in their order; empty if they are not known.
         progress: called with (images done, images).
     """
     names = short_names(verdict, results)
@@ -93,7 +96,8 @@ def write_page(
             rows = {image_id: row for row, image_id in enumerate(first.image_ids)}
             for place, overlay in enumerate(overlays):
                 output = None if best is None else int(best[rows[overlay.image_id], 0])
-                file.write(_photo(overlay, names, place, images, output) + "\n")
+                seen = "" if output is None else _class(output, dataset, class_names)
+                file.write(_photo(overlay, names, place, images, seen) + "\n")
                 if progress is not None:
                     progress(place + 1, len(dataset))
         finally:
@@ -212,19 +216,28 @@ def _chance(key: str, result: Result) -> str:
     return "" if level is None else f"chance {_number(key, level)}"
 
 
+def _class(output: int, dataset: Dataset, names: Sequence[str]) -> str:
+    """A class of `top5` in words: of the annotations where these have classes, else an output."""
+    outside = output >= OUTSIDE
+    place = output - OUTSIDE if outside else output
+    stored = [name for _, name in dataset.store.classes]
+    known = names if outside or not stored else stored
+    return f"class {place}" + (f" ({known[place]})" if place < len(known) else "")
+
+
 def _photo(
     overlay: Overlay,
     names: Sequence[str],
     place: int,
     images: Sequence[Mapping[str, Sequence[Any]]],
-    output: int | None,
+    seen: str,
 ) -> str:
     small = thumbnail(overlay.photo)
     name = _safe(overlay.image_id)
-    seen = "" if output is None else f"; the network sees class {output}"
+    told = f"; the network sees {_safe(seen)}" if seen else ""
     figures = [
         f'<figure><img alt="{name}" src="{data_uri(with_outline(small, overlay.mask))}">'
-        f"<figcaption><b>{name}</b><br>photo and mask{seen}</figcaption></figure>"
+        f"<figcaption><b>{name}</b><br>photo and mask{told}</figcaption></figure>"
     ]
     for method, own, table in zip(names, overlay.maps, images, strict=True):
         picture = data_uri(with_map(small, own.levels, overlay.mask))

@@ -28,9 +28,10 @@ from typing import Any
 from ..baselines.any_networks import has_cam
 from ..baselines.backbones import ClassMapModel
 from ..baselines.class_map import ClassMapSource
+from ..baselines.devices import device_named
 from ..baselines.explainers import require_explainer
 from ..baselines.map_kinds import METHODS, MapKind
-from ..baselines.predict import predict
+from ..baselines.predict import predict, probe, ready
 from ..baselines.trivial import TRIVIAL, predict_trivial
 from ..data.dataset import Dataset
 from ..errors import WsolbenchError, printable, require_choice, require_items
@@ -47,7 +48,7 @@ from ..scores import SCORES, in_order
 from ..tables import csv_text
 from .folder import ANNOTATIONS, check_folder, map_path, prepared, remove_earlier, result_path
 from .page import write_page
-from .truth import SPLIT, labelled, read_truth, require_labels
+from .truth import SPLIT, labelled, read_names, read_truth, require_labels
 from .words import of_network
 
 __all__ = ["CHANNELS", "PREDICTED", "SEEDS", "Explained", "explain"]
@@ -119,6 +120,7 @@ def explain(
     *,
     classes: PathLike = PREDICTED,
     class_map: ClassMapSource | None = None,
+    class_names: PathLike | None = None,
     size: int | None = None,
     limit: int | None = None,
     seeds: int | float = SEEDS,
@@ -145,6 +147,8 @@ def explain(
             these "trivial:NAME", a baseline that sees no photo.
         classes: "predicted", "annotated" (joined by `class_map`), or a table (`truth.labelled`).
         class_map: see `predict`; of annotated classes.
+        class_names: names of the network's outputs for the page, a text file with one a line; None
+            for those that the model states.
         size: side of the photos for the network; None for the model's own.
         limit: so many images, evenly spread.
         seeds: of "sem".
@@ -187,6 +191,11 @@ def explain(
         )
     kinds = _kinds(model, methods, seeds, start, layer, channels)
     check_folder(folder, methods, resume=resume, overwrite=overwrite)
+    outputs = tuple(name for _, name in model.classes)
+    if class_names is not None:
+        where = device_named(device)
+        with ready(model.module, where):
+            outputs = read_names(class_names, probe(model, size or model.size, where)[0])
     with prepared(folder):
         require_target(folder / ANNOTATIONS, [Path(masks)])
         with bars("masks", "image") as progress:
@@ -276,6 +285,7 @@ def explain(
                 images=done.images,
                 verdict=verdict,
                 notes=done.notes,
+                class_names=outputs,
                 progress=progress,
             )
             write_all(writes)

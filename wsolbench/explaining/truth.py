@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from ..data.importers.coco import import_coco
 from ..data.importers.mask_folder import import_masks
-from ..data.importers.tables import read_table
+from ..data.importers.tables import read_lines, read_table
 from ..errors import WsolbenchError, printable, some
 from ..files import require_file, require_folder
 from ..formats.annotations import UNLABELLED, Annotation, AnnotationSet, AnnotationStore
@@ -23,7 +23,7 @@ from ..image_ids import RULE, files_by_id, files_under, is_image_id
 from ..images import PHOTO_ENDINGS, photo_size
 from ..progress import Progress
 
-__all__ = ["SPLIT", "labelled", "read_truth", "require_labels"]
+__all__ = ["SPLIT", "labelled", "read_names", "read_truth", "require_labels"]
 
 SPLIT = "val"
 """The split of the annotation file; it has no other."""
@@ -143,6 +143,28 @@ def labelled(content: AnnotationSet, table: PathLike) -> AnnotationSet:
         )
     rows_now = [replace(own, class_index=outputs[own.image_id]) for own in content.annotations]
     return replace(content, annotations=rows_now)
+
+
+def read_names(path: str | os.PathLike[str], outputs: int) -> tuple[str, ...]:
+    """The names of a network's outputs, one a line, in their order.
+
+    Args:
+        path: a text file.
+        outputs: of the network.
+
+    Raises:
+        WsolbenchError: the file cannot be read, or has an empty line or another number of lines.
+    """
+    lines = read_lines(path, "a list of names, one a line")
+    if [number for number, _ in lines] != list(range(1, outputs + 1)):
+        last = lines[-1][0]
+        raise WsolbenchError(
+            path,
+            found=f"{len(lines)} names" + (f" on {last} lines" if last != len(lines) else ""),
+            expected=f"one for each of the network's {outputs} outputs, without empty lines",
+            cure="name all outputs in their order",
+        )
+    return tuple(line for _, line in lines)
 
 
 def require_labels(content: AnnotationSet, masks: PathLike) -> None:
