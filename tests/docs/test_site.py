@@ -66,6 +66,11 @@ def test_no_page_tells_where_it_was_built(site: Path) -> None:
             assert [home for home in homes if f"{home}/" in text] == [], path.name
 
 
+def test_no_program_is_published(site: Path) -> None:
+    own = [path for path in site.rglob("*") if path.suffix in (".py", ".pyc")]
+    assert {path.relative_to(site).parts[0] for path in own} <= {"examples"}  # pages link to them
+
+
 def test_every_page_of_the_repository_is_there(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
