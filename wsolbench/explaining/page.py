@@ -13,6 +13,7 @@ from ..evaluation.comparison_report import mark
 from ..evaluation.overlays import Overlay, read_overlays
 from ..evaluation.verdict import Verdict
 from ..files import replacing
+from ..formats.report import chance_text
 from ..formats.result import Result
 from ..formats.submission.reader import Submission
 from ..formats.submission.rules import OUTSIDE
@@ -184,7 +185,7 @@ def _table(names: Sequence[str], results: Sequence[Result], verdict: Verdict | N
                 small.append(f"<small>{_number(key, low)} to {_number(key, high)}</small>")
             if verdict is not None:
                 small += _marks(verdict, key, place)
-            if chance := _chance(key, own):
+            if chance := chance_text(key, own.scores, _number):
                 small.append(f"<small>{chance}</small>")
             bold = ' class="best"' if len(known) > 1 and value == best else ""
             cells.append(f"<td{bold}>{_number(key, value)}{''.join(small)}</td>")
@@ -207,13 +208,6 @@ def _marks(verdict: Verdict, key: str, place: int) -> list[str]:
             letters = ", ".join(map(mark, others))
             found.append(f'<small class="{style}">{sign} {letters}</small>')
     return found
-
-
-def _chance(key: str, result: Result) -> str:
-    """What a map with the levels of this method scores by chance; empty where it is not known."""
-    score = SCORES[key]
-    level = result.scores.get(score.chance) if isinstance(score.chance, str) else score.chance
-    return "" if level is None else f"chance {_number(key, level)}"
 
 
 def _class(output: int, dataset: Dataset, names: Sequence[str]) -> str:

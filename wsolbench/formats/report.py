@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import WsolbenchError, printable, require_choice, require_items, require_type
@@ -194,11 +194,21 @@ def _column(key: str, result: Result) -> str:
     return score_cell(key, result.scores, result.intervals)
 
 
-def chance_text(key: str, scores: Mapping[str, float | int]) -> str:
-    """What a score is by chance, as a cell of a table; empty where that is not known."""
+def chance_text(
+    key: str,
+    scores: Mapping[str, float | int],
+    number: Callable[[str, float], str] = lambda key, value: SCORES[key].text(value),
+) -> str:
+    """What a map with the levels of this method scores by chance; empty where it is not known.
+
+    Args:
+        key: of a score.
+        scores: of the method.
+        number: a value of a score in words.
+    """
     score = SCORES[key]
     level = scores.get(score.chance) if isinstance(score.chance, str) else score.chance
-    return "" if level is None else f"chance {score.text(level)}"
+    return "" if level is None else f"chance {number(key, level)}"
 
 
 def breakdown_table(result: Result, kind: str, form: str = "text") -> str:
