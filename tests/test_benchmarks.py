@@ -30,6 +30,7 @@ TINY = {
     "protocols": "--images 2 --rounds 1",
     "scaling": "--images 20 40",
     "schedulers": "--images 30 --rounds 1 --shards 2 --after 0.01",
+    "shards": "--images 640 --rounds 1",
     "sem": "--batch 2 --side 8 --channels 16 --seeds 4 --rounds 1",
     "soak": "--minutes 0.02",
     "startup": "--images 10 --rounds 1 --compiled 0 --built",

@@ -235,6 +235,10 @@ def test_classes_of_a_table(folder: Path) -> None:
             "--class-map (class_map=): found it beside classes classes.csv",
         ),
         (
+            ["--methods", "cam", "--classes", "annotated", "--class-names", "names.txt"],
+            "--class-names (class_names=): found it beside classes annotated",
+        ),
+        (
             ["--methods", "cam", "--classes", "annotated"],
             "masks: found no class for 5 of 5 images: p0, p1, p2 and 2 more",
         ),

@@ -189,6 +189,13 @@ def explain(
             expected="it only for annotated classes",
             cure="leave it out: the classes are the network's own already",
         )
+    if class_names is not None and classes == ANNOTATED:
+        raise WsolbenchError(
+            "--class-names (class_names=)",
+            found="it beside classes annotated",
+            expected="it only for classes of the network",
+            cure="leave it out: the page names the classes of the annotations",
+        )
     kinds = _kinds(model, methods, seeds, start, layer, channels)
     check_folder(folder, methods, resume=resume, overwrite=overwrite)
     outputs = tuple(name for _, name in model.classes)
