@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,10 @@ def test_weights_and_biases_hold_the_scores(names: dict[str, Any]) -> None:
     (folder,) = Path("wandb").glob("offline-run-*")
     (written,) = folder.glob("*.wandb")
     content = written.read_bytes()
+    last = time.monotonic() + 30
+    while b"sem.v2" not in content and time.monotonic() < last:
+        time.sleep(0.1)  # its own process writes the file, and may do so after the run has ended
+        content = written.read_bytes()
     for key, value in scores(names).items():
         assert f"val/{key}".encode() in content
         assert f"{int(value) if value.is_integer() else value!r}".encode() in content
